@@ -1,0 +1,89 @@
+"""What every metric learner shares: transform, pair distance, retrieval score."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .metrics import map_at_r
+
+__all__ = ["MetricLearnerMixin"]
+
+
+class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
+    """A transformer whose embedding is the metric: the learned distance is Euclidean after ``transform``.
+
+    A subclass writes ``fit`` (which sets ``n_components_``) and ``_embed(X)``.
+    """
+
+    @abstractmethod
+    def _embed(self, X):
+        """Map validated rows to embeddings of shape (n_samples, n_components)."""
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def transform(self, X):
+        """Map samples into the learned space, where the Euclidean distance is the learned one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_components)
+            float32 for float32 input, else float64.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return self._embed(X)
+
+    def pair_distance(self, A, B):
+        """Learned distance between the rows of `A` and the rows of `B`, pair by pair.
+
+        Parameters
+        ----------
+        A, B : array-like of shape (n_pairs, n_features)
+            First and second member of each pair.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_pairs,)
+            From 0; smaller is nearer.
+
+        Raises
+        ------
+        ValueError
+            If `A` and `B` differ in their number of rows.
+        """
+        first, second = self.transform(A), self.transform(B)
+        if len(first) != len(second):
+            raise ValueError(f"A and B must pair up row by row; A has {len(first)} rows, B has {len(second)}")
+        return np.linalg.norm(np.asarray(first, float) - np.asarray(second, float), axis=1)
+
+    def score(self, X, y):
+        """MAP@R of searching each row among the others, after ``transform``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, best of classes that `fit` never saw.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
+        """
+        return map_at_r(np.asarray(self.transform(X)), y)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
