@@ -1,0 +1,117 @@
+"""Blocked squared distances in float32, and float64 where float32 cannot tell."""
+
+import numpy as np
+
+_BLOCK_BYTES = 2**25  # of float32 distances that one thread holds at a time
+_BLOCK_ROWS = 256
+_SIGMAS = 6.0  # of rounding error: see `Search.slack`
+
+
+class Search:
+    """Queries and a gallery, ready for blocked search; without a gallery each row is kept out of its own.
+
+    One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2), both sides centred at the gallery's
+    mean first, since far from the origin the three terms would cancel, and scaled against overflow.
+    """
+
+    def __init__(self, queries, gallery=None):
+        self.leaves_self_out = gallery is None
+        self.gallery = queries if gallery is None else gallery
+        self.queries = queries
+        self.n_queries, self.n_gallery = len(queries), len(self.gallery)
+        self.n_items = self.n_gallery - self.leaves_self_out
+        self._centre = self.gallery.mean(axis=0, dtype=np.float64)
+        self._scale = self._power_of_two()
+        self._right = self._augment(self.gallery)  # (n_gallery, n_features + 2)
+        self._largest = np.sqrt(self._right[:, -1].max())
+
+    def _power_of_two(self):
+        largest = max(np.abs(part - self._centre).max() for part in _parts(self.queries, self.gallery))
+        return 2.0 ** -np.frexp(largest)[1] if largest > 0 else 1.0
+
+    def _augment(self, X):
+        """Centred and scaled rows, then 1, then their squared norm; float32."""
+        out = np.ones((len(X), X.shape[1] + 2), dtype=np.float32)
+        for start in range(0, len(X), 4096):
+            rows = slice(start, start + 4096)
+            out[rows, :-2] = (X[rows] - self._centre) * self._scale
+            out[rows, -1] = np.einsum("ij,ij->i", out[rows, :-2], out[rows, :-2], dtype=np.float64)
+        return out
+
+    def blocks(self):
+        """Arrays of consecutive query rows, each small enough for one thread."""
+        step = int(np.clip(_BLOCK_BYTES // (4 * self.n_gallery), 8, _BLOCK_ROWS))
+        return [
+            np.arange(start, min(start + step, self.n_queries)) for start in range(0, self.n_queries, step)
+        ]
+
+    def squares(self, rows):
+        """Squared distances of a block and the slack of each query.
+
+        Returns
+        -------
+        squares : ndarray of shape (n_rows, n_gallery), float32
+            In units of the kernel's scale; infinite from a row to itself.
+        norms : ndarray of shape (n_rows,)
+            Of the centred queries, in the same units: what :meth:`slack` needs.
+        """
+        left = self._augment(self.queries[rows[0] : rows[-1] + 1])
+        left[:, :-2] *= -2
+        left[:, -2:] = left[:, :-3:-1]  # (1, |q|^2) becomes (|q|^2, 1)
+        squares = left @ self._right.T
+        np.maximum(squares, 0, out=squares)
+        if self.leaves_self_out:
+            squares[np.arange(len(rows)), rows] = np.inf
+        return squares, np.sqrt(left[:, -2].astype(np.float64))
+
+    def slack(self, norms, squares):
+        """How close two float32 squares up to `squares` can be and yet stand in the wrong order.
+
+        The product sums n_features terms of |q||g| in all and then adds |q|^2 and |g|^2. Its rounding errors
+        behave like independent ones (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), so they grow with the
+        root of the number of terms; an item that near has |g| <= |q| + d.
+        """
+        g = np.minimum(norms + np.sqrt(squares), self._largest)
+        product = np.sqrt(self.queries.shape[1] / 12) * norms * g
+        return _SIGMAS * 2.0**-24 * (product + (norms**2 + g**2) / 2 + squares)
+
+    def exact_squares(self, row, indices):
+        """Squared distances to a few items in float64."""
+        difference = self.gallery[indices].astype(np.float64) - self.queries[row]
+        return np.einsum("ij,ij->i", difference, difference)
+
+
+def _parts(*arrays):
+    for X in arrays:
+        for start in range(0, len(X), 4096):
+            yield X[start : start + 4096]
+
+
+def candidates(search, squares, norm, k):
+    """Indices, ascending, of items that hold the `k` nearest of a query for sure, and few more."""
+    bound = _upper_bound(squares, k)
+    found = np.flatnonzero(squares <= bound + search.slack(norm, bound))
+    return found[squares[found] < np.inf] if search.leaves_self_out else found
+
+
+def _upper_bound(values, k):
+    """A value that at least `k` of `values` do not exceed, close to the k-th smallest.
+
+    The k-th smallest of column minima is one, and costs a pass at memory speed instead of a selection.
+    """
+    fold = min(len(values) // (8 * k), 64)
+    if fold >= 4:
+        width = len(values) // fold
+        values = values[: fold * width].reshape(fold, width).min(axis=0)
+    return np.partition(values, k - 1)[k - 1]
+
+
+def ascending(values):
+    """Order of non-negative float32 `values`, ties by index: a stable argsort at the price of a sort.
+
+    Non-negative floats order like their bits, so bits and index fit one integer.
+    """
+    keys = np.ascontiguousarray(values).view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(len(values), dtype=np.uint64)
+    keys.sort()
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.intp)

@@ -1,0 +1,231 @@
+"""The one kernel: exact nearest neighbours and rankings.
+
+Distances come from one float32 matrix product a block; whatever that product cannot tell apart is computed
+again in float64. So the order is that of float64 at nearly the price of float32.
+"""
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+
+from ._checks import check_labels, check_matrix, encode_labels
+from ._kernel import Search, candidates
+from ._relevance import block_relevance
+from ._threads import map_blocks
+
+__all__ = ["Neighbors", "Ranking", "iter_rankings", "nearest", "rank"]
+
+
+class Neighbors(NamedTuple):
+    """Result of a search, nearest first.
+
+    Attributes
+    ----------
+    distances : ndarray of shape (n_queries, k), float64
+        Euclidean distances.
+    indices : ndarray of shape (n_queries, k), intp
+        Rows of the gallery.
+
+    Examples
+    --------
+    >>> from skmetric.retrieval import nearest
+    >>> nearest([[0.0], [1.0], [5.0]], k=1).indices.ravel()
+    array([1, 0, 1])
+    """
+
+    distances: np.ndarray
+    indices: np.ndarray
+
+
+class Ranking(NamedTuple):
+    """Which of the items that a search found are relevant: all that a retrieval score needs.
+
+    Attributes
+    ----------
+    relevant : ndarray of shape (n_queries, depth), bool
+        Nearest first: is the item at this rank of the query's class?
+    n_relevant : ndarray of shape (n_queries,), intp
+        Relevant items in the whole gallery, the query itself left out; may exceed `depth`.
+    n_gallery : int
+        Items that each query was searched among, itself left out.
+
+    Examples
+    --------
+    >>> from skmetric.retrieval import rank
+    >>> rank([[0.0], [1.0], [5.0]], ["a", "a", "b"]).relevant
+    array([[ True, False],
+           [ True, False],
+           [False, False]])
+    """
+
+    relevant: np.ndarray
+    n_relevant: np.ndarray
+    n_gallery: int
+
+
+def nearest(queries, gallery=None, k=1):
+    """Exact Euclidean nearest neighbours of each query, ties by the gallery's order.
+
+    Parameters
+    ----------
+    queries : array-like of shape (n_queries, n_features)
+        Rows to look up.
+    gallery : array-like of shape (n_gallery, n_features), default=None
+        Rows to search. None searches each query among the others, itself left out by identity: a duplicate of
+        it is still found.
+    k : int, default=1
+        Neighbours of each query, from 1 to the size of the gallery.
+
+    Returns
+    -------
+    neighbors : Neighbors
+        Distances (float64) and indices, both of shape (n_queries, k).
+
+    Raises
+    ------
+    ValueError
+        If `k` is out of range, a row has NaN or infinity, or the two sides differ in their columns.
+
+    Examples
+    --------
+    >>> from skmetric.retrieval import nearest
+    >>> distances, indices = nearest([[0.0, 0.0]], [[3.0, 4.0], [1.0, 0.0]], k=2)
+    >>> distances, indices
+    (array([[1., 5.]]), array([[1, 0]]))
+    """
+    search = Search(*_check_sides(queries, gallery))
+    k = _check_count(k, "k", search.n_items)
+    distances = np.empty((search.n_queries, k))
+    indices = np.empty((search.n_queries, k), dtype=np.intp)
+
+    def fill(rows):
+        for row, squares, norm in zip(rows, *search.squares(rows), strict=True):
+            found = candidates(search, squares, norm, k)
+            exact = search.exact_squares(row, found)
+            order = np.argsort(exact, kind="stable")[:k]  # `found` is ascending: ties by index
+            distances[row] = np.sqrt(exact[order])
+            indices[row] = found[order]
+
+    for _ in map_blocks(fill, search.blocks()):
+        pass
+    return Neighbors(distances, indices)
+
+
+def rank(embeddings, y, *, gallery=None, y_gallery=None, depth=None):
+    """Search every row by Euclidean distance and say which of the items found are of its class.
+
+    Parameters
+    ----------
+    embeddings : array-like of shape (n_queries, n_features)
+        Queries.
+    y : array-like of shape (n_queries,)
+        Their labels.
+    gallery : array-like of shape (n_gallery, n_features), default=None
+        Rows to search. None searches each query among the others, itself left out by identity.
+    y_gallery : array-like of shape (n_gallery,), default=None
+        Labels of the gallery, needed with `gallery`.
+    depth : int, default=None
+        Ranks to keep, at most the gallery's size; None keeps all. The result takes `n_queries * depth` bytes:
+        :func:`iter_rankings` gives it in blocks.
+
+    Returns
+    -------
+    ranking : Ranking
+        Ties in distance are in order of the gallery.
+
+    Raises
+    ------
+    ValueError
+        On NaN or infinity (rows named), labels of mixed types, or sides that do not fit.
+
+    Examples
+    --------
+    >>> from skmetric.retrieval import rank
+    >>> ranking = rank([[0.0]], ["a"], gallery=[[1.0], [2.0], [3.0]], y_gallery=["b", "a", "a"])
+    >>> ranking.relevant, ranking.n_relevant, ranking.n_gallery
+    (array([[False,  True,  True]]), array([2]), 3)
+    """
+    blocks = list(iter_rankings(embeddings, y, gallery=gallery, y_gallery=y_gallery, depth=depth))
+    order = np.argsort(np.concatenate([rows for rows, _ in blocks]))
+    relevant = np.concatenate([ranking.relevant for _, ranking in blocks])[order]
+    n_relevant = np.concatenate([ranking.n_relevant for _, ranking in blocks])[order]
+    return Ranking(relevant, n_relevant, blocks[0][1].n_gallery)
+
+
+def iter_rankings(
+    embeddings, y, *, gallery=None, y_gallery=None, depth=None
+) -> Iterator[tuple[np.ndarray, Ranking]]:
+    """Rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
+
+    Parameters
+    ----------
+    embeddings, y, gallery, y_gallery, depth
+        As in :func:`rank`.
+
+    Yields
+    ------
+    rows : ndarray of shape (n_block,)
+        Indices of the queries in this block; each query is in one block.
+    ranking : Ranking
+        Of those queries. The first 2048 ranks, and at least as many as a query has relevant items, are in the
+        order of float64; further down distances that agree to float32 may be swapped.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`rank`.
+
+    Examples
+    --------
+    >>> from skmetric.retrieval import iter_rankings
+    >>> for rows, ranking in iter_rankings([[0.0], [1.0], [5.0]], [0, 0, 1], depth=1):
+    ...     print(rows, ranking.relevant.ravel())
+    [0 1 2] [ True  True False]
+    """
+    if (gallery is None) != (y_gallery is None):
+        raise ValueError("gallery and y_gallery go together: give both or neither")
+    search = Search(*_check_sides(embeddings, gallery))
+    codes, codes_gallery, n_classes = _check_codes(search, y, y_gallery)
+    depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
+    sizes = np.bincount(codes_gallery, minlength=n_classes)
+    members = np.split(np.argsort(codes_gallery, kind="stable"), np.cumsum(sizes)[:-1])
+    n_relevant = sizes - search.leaves_self_out
+
+    def block(rows):
+        relevant = block_relevance(search, rows, codes, codes_gallery, members, depth)
+        return rows, Ranking(relevant, n_relevant[codes[rows]], search.n_items)
+
+    return map_blocks(block, search.blocks())
+
+
+def _check_sides(queries, gallery):
+    queries = check_matrix(queries, "queries" if gallery is not None else "embeddings")
+    if gallery is None:
+        if len(queries) < 2:
+            raise ValueError("searching rows among the others needs at least 2 rows; got 1")
+        return queries, None
+    gallery = check_matrix(gallery, "gallery")
+    if gallery.shape[1] != queries.shape[1]:
+        raise ValueError(
+            f"queries have {queries.shape[1]} features and the gallery has {gallery.shape[1]}: "
+            "both must come from the same transform"
+        )
+    return queries, gallery
+
+
+def _check_count(k, name, largest=None):
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"{name} must be an integer from 1; got {k!r}")
+    if largest is not None and k > largest:
+        raise ValueError(f"{name}={k} is more than the {largest} items that each query is searched among")
+    return int(k)
+
+
+def _check_codes(search, y, y_gallery):
+    y = check_labels(y, search.n_queries)
+    y_gallery = None if y_gallery is None else check_labels(y_gallery, search.n_gallery, "y_gallery")
+    codes, codes_gallery, classes = encode_labels(y, y_gallery)
+    codes = codes.astype(np.int32)
+    return codes, codes if codes_gallery is None else codes_gallery.astype(np.int32), len(classes)
