@@ -1,0 +1,29 @@
+"""Scores of embeddings and of distances between pairs; a scorer for scikit-learn's model selection."""
+
+from ._retrieval import (
+    map_at_r,
+    mean_average_precision,
+    mean_reciprocal_rank,
+    ndcg_at_k,
+    precision_at_k,
+    r_precision,
+    recall_at_k,
+)
+from ._retrieval_report import RetrievalReport, retrieval_report
+from ._scorer import RetrievalScorer
+from ._verification import VerificationReport, verification_report
+
+__all__ = [
+    "RetrievalReport",
+    "RetrievalScorer",
+    "VerificationReport",
+    "map_at_r",
+    "mean_average_precision",
+    "mean_reciprocal_rank",
+    "ndcg_at_k",
+    "precision_at_k",
+    "r_precision",
+    "recall_at_k",
+    "retrieval_report",
+    "verification_report",
+]

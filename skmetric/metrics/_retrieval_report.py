@@ -1,0 +1,210 @@
+"""All retrieval scores of embeddings at once, with what is needed to believe them."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import final
+
+import numpy as np
+
+from skmetric._params import Interval, validate_params
+
+from ._bootstrap import as_generator, percentile_interval, resampled_means
+from ._report import Report
+from ._scores import parse_score, score_queries
+
+
+@final
+@dataclass(frozen=True, repr=False, eq=False)
+class RetrievalReport(Report):
+    """What :func:`retrieval_report` returns: scores, intervals and chance levels, by name.
+
+    Prints as a table, in a notebook as an HTML table; ``report["map_at_r"]`` is a score.
+
+    Attributes
+    ----------
+    scores : dict of str to float
+        Mean over the queries that have something to find.
+    intervals : dict of str to (float, float)
+        Bootstrap interval of each score.
+    chance : dict of str to float
+        Expected value of each score if the gallery were in random order.
+    n_queries : int
+        Queries that were scored.
+    n_unanswerable : int
+        Further queries that had nothing to find and were left out.
+    n_gallery : int
+        Items that each query was searched among, itself left out.
+    confidence_level : float
+        Of the intervals.
+    per_class : dict of label to dict of str to float, or None
+        Scores of the queries of each class that has something to find;
+        ``pandas.DataFrame(report.per_class).T`` is a table of them.
+
+    Examples
+    --------
+    >>> from skmetric.metrics import retrieval_report
+    >>> report = retrieval_report([[0.0], [1.0], [3.0], [3.5]], ["a", "a", "b", "a"])
+    >>> round(report["map_at_r"], 3), report.n_queries, report.n_unanswerable
+    (0.417, 3, 1)
+    """
+
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    chance: dict[str, float]
+    n_queries: int
+    n_unanswerable: int
+    n_gallery: int
+    confidence_level: float
+    per_class: dict | None = None
+
+    def _caption(self):
+        caption = f"{self.n_queries} queries, each searched among {self.n_gallery} items"
+        if self.n_unanswerable:
+            caption += f"; {self.n_unanswerable} more had nothing to find and were left out"
+        return caption
+
+    def _tables(self):
+        tables = super()._tables()
+        if self.per_class is not None:
+            rows = [
+                [str(label), *(f"{value:.3f}" for value in scores.values())]
+                for label, scores in self.per_class.items()
+            ]
+            tables.append([["class", *self.scores], *rows])
+        return tables
+
+
+@validate_params(
+    {
+        "k": ["array-like", None],
+        "scores": ["array-like", None],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "per_class": ["boolean"],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def retrieval_report(
+    embeddings,
+    y,
+    *,
+    gallery=None,
+    y_gallery=None,
+    k=None,
+    scores=None,
+    confidence_level=0.95,
+    n_resamples=1000,
+    per_class=False,
+    random_state=0,
+):
+    """All retrieval scores from one search, with bootstrap intervals and chance levels.
+
+    Parameters
+    ----------
+    embeddings : array-like of shape (n_queries, n_features)
+        Queries; nearer in Euclidean distance is ranked higher.
+    y : array-like of shape (n_queries,)
+        Their labels: an item of the gallery is relevant to a query if it has the query's label.
+    gallery : array-like of shape (n_gallery, n_features), default=None
+        Rows to search. None searches each row of `embeddings` among the others, itself left out by identity.
+    y_gallery : array-like of shape (n_gallery,), default=None
+        Labels of the gallery, needed with `gallery`.
+    k : sequence of int, default=None
+        Cut-offs of recall, precision and nDCG; at 1 the three are equal and only recall is reported. None
+        stands for (1, 10), without the 10 where the gallery is smaller.
+    scores : sequence of str, default=None
+        Names of the scores wanted, in place of `k`: as :class:`RetrievalScorer` takes them. Without
+        ``"mean_average_precision"`` and ``"mean_reciprocal_rank"``, which look through the whole gallery, the
+        search is cheaper. None reports all.
+    confidence_level : float, default=0.95
+        Coverage of the intervals, in (0, 1).
+    n_resamples : int, default=1000
+        Bootstrap samples.
+    per_class : bool, default=False
+        Whether to report the scores of each class too.
+    random_state : int, RandomState instance or None, default=0
+        Of the bootstrap.
+
+    Returns
+    -------
+    report : RetrievalReport
+        Scores in [0, 1] by name, and their intervals and chance levels.
+
+    Raises
+    ------
+    ValueError
+        If `k` and `scores` are both given, `scores` is empty, a score is unknown, a cut-off is beyond the
+        gallery, no query has anything to find, a row has NaN or infinity, or labels do not fit.
+
+    Notes
+    -----
+    The intervals are percentiles over queries drawn with replacement, the same draws for all scores. The
+    gallery stays as it is: they tell how the score would vary with other queries of these classes, not with
+    other classes. Chance levels are exact expectations over the orders of the gallery, not simulated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmetric.metrics import retrieval_report
+    >>> y = np.repeat(["bolt", "nut"], 20)
+    >>> X = (y == "nut")[:, None] + np.random.default_rng(0).normal(size=(40, 3)) / 2
+    >>> retrieval_report(X, y, scores=["recall_at_1", "map_at_r"])
+                 score    95% interval  chance
+    recall_at_1  0.850  [0.725, 0.950]   0.487
+    map_at_r     0.785  [0.711, 0.848]   0.279
+    <BLANKLINE>
+    40 queries, each searched among 39 items
+    """
+    names = _names(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
+    wanted = [parse_score(name) for name in names]
+    result = score_queries(wanted, embeddings, y, gallery=gallery, y_gallery=y_gallery)
+    kept = result.answerable
+    values, n_relevant = result.values[kept], result.n_relevant[kept]  # (n_kept, n_scores), (n_kept,)
+    resampled = resampled_means(values, n_resamples, as_generator(random_state))
+    chance = [float(score.chance(n_relevant, result.n_gallery).mean()) for score in wanted]
+    return RetrievalReport(
+        scores=_by_name(names, values.mean(axis=0)),
+        intervals=dict(zip(names, percentile_interval(resampled, confidence_level), strict=True)),
+        chance=dict(zip(names, chance, strict=True)),
+        n_queries=len(values),
+        n_unanswerable=len(kept) - len(values),
+        n_gallery=result.n_gallery,
+        confidence_level=confidence_level,
+        per_class=_per_class(names, values, np.asarray(y)[kept]) if per_class else None,
+    )
+
+
+def _names(y_searched, k, scores, leaves_self_out):
+    if scores is not None:
+        if k is not None or not len(scores):
+            raise ValueError("give k or the names of at least one score, as in scores=['recall_at_5']")
+        return list(dict.fromkeys(scores))
+    if k is None:
+        k = [cutoff for cutoff in (1, 10) if cutoff <= np.size(y_searched) - leaves_self_out]
+    k = list(dict.fromkeys(k))
+    beyond_first = [cutoff for cutoff in k if cutoff != 1]
+    return [
+        *(f"recall_at_{cutoff}" for cutoff in k),
+        *(f"precision_at_{cutoff}" for cutoff in beyond_first),
+        "r_precision",
+        "map_at_r",
+        "mean_average_precision",
+        "mean_reciprocal_rank",
+        *(f"ndcg_at_{cutoff}" for cutoff in beyond_first),
+    ]
+
+
+def _by_name(names, values):
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _per_class(names, values, y):
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    sums = np.stack(
+        [np.bincount(codes, weights=column) for column in values.T], axis=1
+    )  # (n_classes, n_scores)
+    return {
+        label: _by_name(names, means)
+        for label, means in zip(classes.tolist(), sums / counts[:, None], strict=True)
+    }

@@ -1,0 +1,111 @@
+"""Retrieval scores for scikit-learn's model selection."""
+
+from typing import final
+
+from sklearn.pipeline import Pipeline
+
+from skmetric.exceptions import NoEmbeddingError
+
+from ._scores import mean_scores, parse_score
+
+
+@final
+class RetrievalScorer:
+    """Scorer of an estimator's embeddings, for ``GridSearchCV``, ``cross_validate`` and ``ScoringMonitor``.
+
+    Each row of the validation data is searched among the other rows, so folds must hold at least two rows
+    of a class. Use it with class-disjoint folds to measure classes that were never fitted on.
+
+    The last step of a :class:`~sklearn.pipeline.Pipeline` is left out if it has no ``transform``, as k-NN; a
+    fitted search stands for its ``best_estimator_``.
+
+    Parameters
+    ----------
+    *names : str
+        Scores: ``"recall_at_1"``, ``"precision_at_10"`` and ``"ndcg_at_10"`` with any cut-off,
+        ``"r_precision"``, ``"map_at_r"``, ``"mean_average_precision"``, ``"mean_reciprocal_rank"``.
+
+    Raises
+    ------
+    ValueError
+        If no name is given or one is unknown.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.neighbors import NeighborhoodComponentsAnalysis
+    >>> from skmetric.metrics import RetrievalScorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = GridSearchCV(
+    ...     NeighborhoodComponentsAnalysis(random_state=0, max_iter=20),
+    ...     {"n_components": [1, 2]},
+    ...     scoring=RetrievalScorer("recall_at_1", "map_at_r"),
+    ...     refit="map_at_r",
+    ... ).fit(X, y)
+    >>> sorted(name for name in search.cv_results_ if name.startswith("mean_test"))
+    ['mean_test_map_at_r', 'mean_test_recall_at_1']
+    """
+
+    def __init__(self, *names):
+        if not names:
+            raise ValueError("RetrievalScorer needs the name of a score, such as RetrievalScorer('map_at_r')")
+        for name in names:
+            parse_score(name)
+        self.names = names
+
+    def __repr__(self):
+        return f"RetrievalScorer({', '.join(map(repr, self.names))})"
+
+    def __call__(self, estimator, X, y, sample_weight=None):
+        """Transform `X` once and score the embeddings.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``transform``, or a pipeline or search that has one inside.
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator transforms.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row as a query in the mean.
+
+        Returns
+        -------
+        scores : float, or dict of str to float if there are several names
+            In [0, 1], larger is better.
+
+        Raises
+        ------
+        NoEmbeddingError
+            If there is nothing in `estimator` to transform with.
+        ValueError
+            As :func:`skmetric.metrics.map_at_r` does.
+        """
+        scores = mean_scores(self.names, _embed(estimator, X), y, sample_weight=sample_weight)
+        return scores if len(self.names) > 1 else scores[self.names[0]]
+
+
+def _embed(estimator, X):
+    transformers = _transformers(estimator)
+    if not transformers:
+        raise NoEmbeddingError(
+            f"a retrieval score needs embeddings, and {type(estimator).__name__} has no transform: use a "
+            "metric learner or another transformer, a Pipeline in which one comes before the last step, or a "
+            "search over these that was fitted with refit"
+        )
+    for transformer in transformers:
+        X = transformer.transform(X)
+    return X
+
+
+def _transformers(estimator):
+    """Fitted transformers to apply in turn: what an estimator that predicts has before its prediction."""
+    if hasattr(estimator, "best_estimator_"):
+        return _transformers(estimator.best_estimator_)
+    if hasattr(estimator, "transform"):
+        return [estimator]
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return [estimator[:-1], *_transformers(estimator[-1])]
+    return []
