@@ -12,22 +12,22 @@ def as_generator(random_state):
 
 
 def resampled_means(values, n_resamples, rng):
-    """Means of `values` (n, n_columns) over `n_resamples` samples of n rows drawn with replacement.
+    """Means of `values` (n_scores, n) over `n_resamples` samples of n columns drawn with replacement.
 
-    How often each row is drawn is shared by all columns, so that they can be compared, and the means are one
-    matrix product a chunk: O(n_resamples * n * n_columns) time, a few MB.
+    How often a column is drawn is shared by all scores, so that they can be compared, and the means are one
+    matrix product a chunk: O(n_resamples * n * n_scores) time, a few MB.
 
     Returns
     -------
-    means : ndarray of shape (n_resamples, n_columns)
+    means : ndarray of shape (n_resamples, n_scores)
     """
-    n = len(values)
-    means = np.empty((n_resamples, values.shape[1]))
+    n = values.shape[1]
+    means = np.empty((n_resamples, len(values)))
     step = max(_CHUNK_BYTES // (8 * n), 1)
     for start in range(0, n_resamples, step):
         out = means[start : start + step]
         counts = np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in out])
-        np.divide(counts.astype(np.float64) @ values, n, out=out)
+        np.divide(counts.astype(np.float64) @ values.T, n, out=out)
     return means
 
 

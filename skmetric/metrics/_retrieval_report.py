@@ -160,15 +160,16 @@ def retrieval_report(
     wanted = [parse_score(name) for name in names]
     result = score_queries(wanted, embeddings, y, gallery=gallery, y_gallery=y_gallery)
     kept = result.answerable
-    values, n_relevant = result.values[kept], result.n_relevant[kept]  # (n_kept, n_scores), (n_kept,)
+    values = result.values.compress(kept, axis=1)  # (n_scores, n_kept)
+    n_relevant = result.n_relevant[kept]  # (n_kept,)
     resampled = resampled_means(values, n_resamples, as_generator(random_state))
     chance = [float(score.chance(n_relevant, result.n_gallery).mean()) for score in wanted]
     return RetrievalReport(
-        scores=_by_name(names, values.mean(axis=0)),
+        scores=_by_name(names, values.mean(axis=1)),
         intervals=dict(zip(names, percentile_interval(resampled, confidence_level), strict=True)),
         chance=dict(zip(names, chance, strict=True)),
-        n_queries=len(values),
-        n_unanswerable=len(kept) - len(values),
+        n_queries=len(n_relevant),
+        n_unanswerable=len(kept) - len(n_relevant),
         n_gallery=result.n_gallery,
         confidence_level=confidence_level,
         per_class=_per_class(names, values, np.asarray(y)[kept]) if per_class else None,
@@ -201,9 +202,7 @@ def _by_name(names, values):
 
 def _per_class(names, values, y):
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    sums = np.stack(
-        [np.bincount(codes, weights=column) for column in values.T], axis=1
-    )  # (n_classes, n_scores)
+    sums = np.stack([np.bincount(codes, weights=row) for row in values], axis=1)  # (n_classes, n_scores)
     return {
         label: _by_name(names, means)
         for label, means in zip(classes.tolist(), sums / counts[:, None], strict=True)

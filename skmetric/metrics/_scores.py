@@ -27,7 +27,7 @@ class Score(NamedTuple):
 class PerQuery(NamedTuple):
     """Scores of each query, in the order of the queries."""
 
-    values: np.ndarray  # (n_queries, n_scores), NaN where there is nothing to find
+    values: np.ndarray  # (n_scores, n_queries), NaN where there is nothing to find
     n_relevant: np.ndarray  # (n_queries,)
     n_gallery: int
 
@@ -88,10 +88,8 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None):
         for rows, ranking in blocks:
             n_gallery = ranking.n_gallery
             _check_cutoffs(scores, n_gallery)
-            parts.append(
-                (rows, np.stack([score.per_query(ranking) for score in scores], axis=1), ranking.n_relevant)
-            )
-    rows, values, n_relevant = (np.concatenate(part) for part in zip(*parts, strict=True))
+            parts.append((rows, np.stack([score.per_query(ranking) for score in scores]), ranking.n_relevant))
+    rows, values, n_relevant = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     if not n_relevant.any():
         raise ValueError(
             "no query has anything to find: "
@@ -102,7 +100,7 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None):
             )
         )
     order = np.argsort(rows)
-    return PerQuery(values[order], n_relevant[order], n_gallery)
+    return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
 
 
 def mean_scores(names, embeddings, y, *, gallery=None, y_gallery=None, sample_weight=None):
@@ -111,7 +109,7 @@ def mean_scores(names, embeddings, y, *, gallery=None, y_gallery=None, sample_we
     result = score_queries(scores, embeddings, y, gallery=gallery, y_gallery=y_gallery)
     kept = result.answerable
     weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
-    means = np.average(result.values[kept], axis=0, weights=weights)
+    means = np.average(result.values.compress(kept, axis=1), axis=1, weights=weights)
     return dict(zip(names, means.tolist(), strict=True))
 
 

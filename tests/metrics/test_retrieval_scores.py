@@ -1,0 +1,125 @@
+"""Values by hand, and the laws that hold for every retrieval score."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+
+from skmetric import metrics
+
+HAND = {  # queries with R = 2 relevant items, at ranks (1, 4) and (2, 3) of 5
+    "recall_at_1": (1 + 0) / 2,
+    "recall_at_2": (1 + 1) / 2,
+    "precision_at_2": (1 / 2 + 1 / 2) / 2,
+    "precision_at_3": (1 / 3 + 2 / 3) / 2,
+    "r_precision": (1 / 2 + 1 / 2) / 2,
+    "map_at_r": ((1 / 1) / 2 + (1 / 2) / 2) / 2,
+    "mean_average_precision": ((1 / 1 + 2 / 4) / 2 + (1 / 2 + 2 / 3) / 2) / 2,
+    "mean_reciprocal_rank": (1 / 1 + 1 / 2) / 2,
+    # discounts 1, 1/log2(3), 1/2 at ranks 1, 2, 3; the best is 1 + 1/log2(3) for R = 2
+    "ndcg_at_1": (1 + 0) / 2,
+    "ndcg_at_3": (1 + 1 / np.log2(3) + 1 / 2) / (1 + 1 / np.log2(3)) / 2,
+}
+
+
+def score(name, *args, **kwargs):
+    """The public function of that name, ``"recall_at_2"`` being recall_at_k with k=2."""
+    if hasattr(metrics, name):
+        return getattr(metrics, name)(*args, **kwargs)
+    family, _, k = name.rpartition("_")
+    return getattr(metrics, f"{family}_k")(*args, k=int(k), **kwargs)
+
+
+functions = [getattr(metrics, name) for name in metrics.__all__ if name.islower() and "report" not in name]
+every_score = pytest.mark.parametrize(
+    "score_of",
+    [partial(f, k=3) if "k" in inspect.signature(f).parameters else f for f in functions],
+    ids=[f.__name__ for f in functions],
+)
+
+
+@pytest.fixture
+def blobs():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(6), [5, 6, 7, 8, 9, 10])
+    return rng.normal(size=(6, 4))[y] + rng.normal(size=(len(y), 4)), y
+
+
+@pytest.mark.parametrize("name", HAND)
+def test_value_by_hand(name):
+    gallery, y_gallery = [[1.0], [2.0], [3.0], [4.0], [5.0]], list("abbac")
+    assert score(name, [[0.0], [0.5]], ["a", "b"], gallery=gallery, y_gallery=y_gallery) == pytest.approx(
+        HAND[name], abs=1e-15
+    )
+
+
+@every_score
+def test_perfect_embeddings_score_one(score_of, blobs):
+    X, y = blobs
+    assert score_of(X * 1e-3 + y[:, None], y) == pytest.approx(1.0, abs=1e-15)
+
+
+@every_score
+def test_order_of_rows_does_not_matter(score_of, blobs):
+    X, y = blobs
+    order = np.random.default_rng(1).permutation(len(y))
+    assert score_of(X[order], y[order]) == pytest.approx(score_of(X, y), abs=1e-15)
+
+
+@every_score
+def test_isometry_does_not_matter(score_of, blobs):
+    X, y = blobs
+    rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))[0]
+    assert score_of(3 * X @ rotation + 7, y) == pytest.approx(score_of(X, y), abs=1e-15)
+
+
+@every_score
+def test_kind_of_labels_and_containers_does_not_matter(score_of, blobs):
+    pandas = pytest.importorskip("pandas")
+    X, y = blobs
+    names = pandas.Series([f"class {label}" for label in y], index=range(5, len(y) + 5))
+    assert score_of(pandas.DataFrame(X), names) == score_of(X.tolist(), y.tolist())
+
+
+@every_score
+def test_queries_with_nothing_to_find_are_left_out(score_of, blobs):
+    X, y = blobs  # a far row of a class of its own is last in every ranking, and as a query finds nothing
+    assert score_of(np.vstack([X, np.full((1, 4), 99.0)]), [*y, 77]) == pytest.approx(
+        score_of(X, y), abs=1e-15
+    )
+
+
+@every_score
+def test_nothing_to_find_at_all(score_of):
+    X = np.arange(5.0)[:, None]
+    with pytest.raises(ValueError, match="every class of y has one row"):
+        score_of(X, list("abcde"))
+    with pytest.raises(ValueError, match="no class in common"):
+        score_of(X, list("aabbb"), gallery=X, y_gallery=list("ccccc"))
+
+
+@every_score
+def test_nan_is_refused_by_row(score_of, blobs):
+    X, y = blobs
+    X[7, 2] = np.nan
+    with pytest.raises(ValueError, match=r"NaN.*row 7"):
+        score_of(X, y)
+
+
+def test_duplicates_are_found_and_only_the_row_itself_is_left_out(blobs):
+    X, y = blobs
+    assert metrics.recall_at_k(np.vstack([X, X]), [*y, *y]) == 1
+    assert metrics.recall_at_k(np.vstack([X, X]), [*y, *(y + 100)]) == 0
+    assert metrics.recall_at_k(X, y, gallery=X, y_gallery=y) == 1
+
+
+@pytest.mark.parametrize("function", [metrics.recall_at_k, metrics.precision_at_k, metrics.ndcg_at_k])
+def test_cutoff_out_of_range(function):
+    X, y = [[0.0], [1.0], [2.0]], [0, 0, 1]
+    function(X, y, k=2)
+    with pytest.raises(ValueError, match=r"k=3 is more than the 2 items"):
+        function(X, y, k=3)
+    function(X, y, k=3, gallery=X, y_gallery=y)
+    with pytest.raises(ValueError, match="'k' parameter"):
+        function(X, y, k=0)
