@@ -37,16 +37,14 @@ class Report(ABC):
 
 
 def _text(rows):
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [
-                first.ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
-            ]
-        )
-        for first, *rest in rows
-    )
+    names, *columns = zip(*rows, strict=True)
+    padded = [_padded(names, str.ljust), *(_padded(column, str.rjust) for column in columns)]
+    return "\n".join(map("  ".join, zip(*padded, strict=True)))
+
+
+def _padded(column, pad):
+    width = max(map(len, column))
+    return [pad(cell, width) for cell in column]
 
 
 def _html(rows):

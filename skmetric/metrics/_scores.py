@@ -91,14 +91,8 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None):
             parts.append((rows, np.stack([score.per_query(ranking) for score in scores]), ranking.n_relevant))
     rows, values, n_relevant = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     if not n_relevant.any():
-        raise ValueError(
-            "no query has anything to find: "
-            + (
-                "every class of y has one row"
-                if gallery is None
-                else "y and y_gallery have no class in common"
-            )
-        )
+        reason = "every class of y has one row" if gallery is None else "y and y_gallery share no class"
+        raise ValueError(f"no query has anything to find: {reason}")
     order = np.argsort(rows)
     return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
 

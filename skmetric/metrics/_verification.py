@@ -60,9 +60,7 @@ class VerificationReport(Report):
 
     def _tables(self):
         (header, *rows), *_ = super()._tables()
-        thresholds = (
-            f"{self.thresholds[name]:.4g}" if name in self.thresholds else "-" for name in self.scores
-        )
+        thresholds = (f"{self.thresholds[name]:.4g}" if name != "auc" else "-" for name in self.scores)
         return [[[*header, "threshold"], *([*row, cell] for row, cell in zip(rows, thresholds, strict=True))]]
 
 
@@ -121,6 +119,7 @@ def verification_report(
 
     The bootstrap draws pairs of either kind with replacement and chooses the thresholds anew in each
     sample. It takes pairs for independent: where they share samples, the true intervals are wider.
+    It costs O(n_resamples * n_pairs).
 
     Examples
     --------
@@ -145,12 +144,12 @@ def verification_report(
     curve = _curve(distances, same)
     at = _accepting(curve.far, targets)
     resampled = _resample(curve, distances, same, targets, n_resamples, as_generator(random_state))
-    accepted = np.floor(targets * n_different + 1e-9)  # pairs of different classes that each target lets pass
+    passing = np.floor(targets * n_different + 1e-9)  # pairs of different classes that each target lets pass
     return VerificationReport(
         scores=dict(zip(names, _summary(curve, targets).tolist(), strict=True)),
         intervals=dict(zip(names, percentile_interval(resampled, confidence_level), strict=True)),
-        # without ties the (accepted + 1)-th of n_different splits the others into n_different + 1 equal parts
-        chance=dict(zip(names, [0.5, 0.5, *((accepted + 1) / (n_different + 1)).tolist()], strict=True)),
+        # pairs of one class lie anywhere among the different ones, and count if before the (passing + 1)-th
+        chance=dict(zip(names, [0.5, 0.5, *((passing + 1) / (n_different + 1)).tolist()], strict=True)),
         thresholds=dict(
             zip(names[1:], [_eer(curve, curve.threshold), *curve.threshold[at].tolist()], strict=True)
         ),
@@ -171,21 +170,15 @@ class _Curve(NamedTuple):
 def _curve(distances, same):
     far, tar, negative = roc_curve(same, -distances, drop_intermediate=False)
     threshold = -negative
-    threshold[0] = np.nextafter(
-        threshold[1], -np.inf
-    )  # scikit-learn has infinity, between which and a number
-    return _Curve(far, tar, threshold)  # nothing can be interpolated
+    # the point that accepts nothing: scikit-learn puts it at infinity, from which nothing can be interpolated
+    threshold[0] = np.nextafter(threshold[1], -np.inf)
+    return _Curve(far, tar, threshold)
 
 
 def _summary(curve, targets):
     """AUC, EER and the TAR at each target: (2 + n_targets,)."""
-    return np.array(
-        [
-            np.trapezoid(curve.tar, curve.far),
-            _eer(curve, curve.far),
-            *curve.tar[_accepting(curve.far, targets)],
-        ]
-    )
+    area = np.trapezoid(curve.tar, curve.far)
+    return np.array([area, _eer(curve, curve.far), *curve.tar[_accepting(curve.far, targets)]])
 
 
 def _eer(curve, values):

@@ -95,7 +95,7 @@ def test_nothing_to_find_at_all(score_of):
     X = np.arange(5.0)[:, None]
     with pytest.raises(ValueError, match="every class of y has one row"):
         score_of(X, list("abcde"))
-    with pytest.raises(ValueError, match="no class in common"):
+    with pytest.raises(ValueError, match="y and y_gallery share no class"):
         score_of(X, list("aabbb"), gallery=X, y_gallery=list("ccccc"))
 
 
