@@ -100,6 +100,8 @@ def retrieval_report(
 ):
     """All retrieval scores from one search, with bootstrap intervals and chance levels.
 
+    Each score is the mean over the queries that have something to find, as of the function of its name.
+
     Parameters
     ----------
     embeddings : array-like of shape (n_queries, n_features)
