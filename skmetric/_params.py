@@ -1,6 +1,7 @@
-"""Constructor constraints: the only file that names scikit-learn's private API."""
+"""Constructor constraints and row indexing: the only file that names scikit-learn's private API."""
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -9,4 +10,12 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
-__all__ = ["HasMethods", "Interval", "InvalidParameterError", "StrOptions", "fit_context", "validate_params"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "InvalidParameterError",
+    "StrOptions",
+    "fit_context",
+    "safe_indexing",
+    "validate_params",
+]

@@ -1,0 +1,6 @@
+"""Splits for metric learning: train on some classes, score on others; queries against a gallery."""
+
+from ._class_disjoint import ClassDisjointKFold, ClassDisjointShuffleSplit, class_disjoint_split
+from ._query_gallery import query_gallery_split
+
+__all__ = ["ClassDisjointKFold", "ClassDisjointShuffleSplit", "class_disjoint_split", "query_gallery_split"]

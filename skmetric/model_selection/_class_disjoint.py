@@ -1,0 +1,249 @@
+"""Splits in which no class is on both sides: scikit-learn's splitters, applied to the classes."""
+
+import warnings
+from abc import abstractmethod
+from itertools import chain
+
+import numpy as np
+from sklearn.model_selection import BaseCrossValidator, ShuffleSplit, StratifiedKFold
+from sklearn.utils import indexable
+
+from skmetric._params import safe_indexing
+
+from ._labels import class_codes
+
+
+class _ClassDisjointSplitter(BaseCrossValidator):
+    """Rows follow their classes: a subclass writes ``__init__`` and ``_split_classes``."""
+
+    @abstractmethod
+    def _split_classes(self, class_sizes):
+        """Yield (train, test), arrays of positions in `class_sizes` of shape (n_classes,)."""
+
+    def split(self, X, y=None, groups=None):
+        """Generate indices of training and test rows that have no class in common.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples; only their number is used.
+        y : array-like of shape (n_samples,)
+            Their labels, numbers or strings. The default is there for scikit-learn's signature: without
+            labels there is nothing to split.
+        groups : object, default=None
+            Always ignored, with a warning: the classes are the groups.
+
+        Yields
+        ------
+        train : ndarray
+            Row numbers of the training set, ascending.
+        test : ndarray
+            Row numbers of the test set, ascending.
+
+        Raises
+        ------
+        ValueError
+            If `y` is missing, continuous or has unlabelled rows, or if a side would have fewer than two
+            classes: among one class every neighbour is right.
+        """
+        if groups is not None:
+            message = (
+                f"The groups parameter is ignored by {type(self).__name__}: the classes in y are the groups"
+            )
+            warnings.warn(message, UserWarning, stacklevel=2)
+        codes = class_codes(X, y)
+        class_sizes = np.bincount(codes)  # (n_classes,)
+        if len(class_sizes) < 4:
+            raise ValueError(
+                f"y has {len(class_sizes)} classes; two to train on and two to test on are needed"
+            )
+        for train, test in self._split_classes(class_sizes):
+            if min(len(train), len(test)) < 2:
+                raise ValueError(
+                    f"{self} leaves {len(train)} classes to train on and {len(test)} to test on; either side "
+                    "needs two: among one class every neighbour is right"
+                )
+            yield np.flatnonzero(np.isin(codes, train)), np.flatnonzero(np.isin(codes, test))
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : object, default=None
+            Ignored; here for scikit-learn's signature.
+
+        Returns
+        -------
+        n_splits : int
+            The number of (train, test) pairs that `split` yields.
+        """
+        return self.n_splits
+
+
+class ClassDisjointKFold(_ClassDisjointSplitter):
+    """K folds of classes: every class is tested once, by a model that never saw it.
+
+    Stratified or plain folds put each class on both sides and so measure classes that are already known. Here
+    the classes in `y` are dealt out whole. Their number comes first: two folds differ by one class at most,
+    since a search among few classes is easier than one among many. Samples come second: classes of similar
+    size go to different folds, so that two folds differ in samples by less than the largest class, or by less
+    than two where `n_splits` does not divide the number of classes.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, from 2. `y` must have twice as many classes.
+    shuffle : bool, default=False
+        Whether chance decides which of the classes of similar size goes to which fold. Otherwise they go in
+        sorted order.
+    random_state : int, RandomState instance or None, default=None
+        Seed of `shuffle`, to be left alone without it. An int gives the same folds in every call of `split`.
+
+    See Also
+    --------
+    ClassDisjointShuffleSplit : Random halves, or other shares, of the classes, any number of times.
+    class_disjoint_split : One such split of arrays.
+    sklearn.model_selection.GroupKFold : Folds by `groups`, which balances samples or groups, not both.
+
+    Notes
+    -----
+    The classes are sorted by size and cut into strata of `n_splits` classes.
+    :class:`sklearn.model_selection.StratifiedKFold` deals those of each stratum to different folds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmetric.model_selection import ClassDisjointKFold
+    >>> X, y = np.zeros((7, 1)), np.array(["ant", "ant", "bee", "cat", "cat", "cat", "dog"])
+    >>> for train, test in ClassDisjointKFold(n_splits=2).split(X, y):
+    ...     print(y[train], y[test])
+    ['cat' 'cat' 'cat' 'dog'] ['ant' 'ant' 'bee']
+    ['ant' 'ant' 'bee'] ['cat' 'cat' 'cat' 'dog']
+    """
+
+    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
+        self.n_splits = n_splits
+        self.shuffle = shuffle
+        self.random_state = random_state
+
+    def _split_classes(self, class_sizes):
+        folds = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
+        n_classes = len(class_sizes)
+        if n_classes < 2 * self.n_splits:
+            raise ValueError(
+                f"n_splits={self.n_splits} needs {2 * self.n_splits} classes, two in every fold; "
+                f"y has {n_classes}, enough for n_splits={n_classes // 2}"
+            )
+        rank = np.empty(n_classes, dtype=int)
+        rank[np.argsort(-class_sizes, kind="stable")] = np.arange(n_classes)
+        # a stratum holds n_splits classes; the last and smallest ones join the stratum before
+        stratum = np.minimum(rank // self.n_splits, n_classes // self.n_splits - 1)  # (n_classes,)
+        return folds.split(stratum, stratum)
+
+
+class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
+    """Random splits of the classes: a share to train on, others to test on, any number of times.
+
+    The sizes count classes, not samples. Two test sets may share classes, unlike two folds of
+    :class:`ClassDisjointKFold`.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of random splits.
+    test_size : float or int, default=None
+        Share of the classes to test on, in (0, 1), rounded up; or their number. If None, what `train_size`
+        leaves, or half of the classes if that is None too: the custom in metric learning.
+    train_size : float or int, default=None
+        Share of the classes to train on, in (0, 1), rounded down; or their number. If None, what `test_size`
+        leaves.
+    random_state : int, RandomState instance or None, default=None
+        Seed. An int gives the same splits in every call of `split`.
+
+    See Also
+    --------
+    ClassDisjointKFold : Folds that test every class once.
+    class_disjoint_split : One such split of arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmetric.model_selection import ClassDisjointShuffleSplit
+    >>> X, y = np.zeros((8, 1)), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    >>> for train, test in ClassDisjointShuffleSplit(n_splits=2, random_state=0).split(X, y):
+    ...     print(y[train], y[test])
+    [0 0 1 1] [2 2 3 3]
+    [1 1 3 3] [0 0 2 2]
+    """
+
+    def __init__(self, n_splits=5, *, test_size=None, train_size=None, random_state=None):
+        self.n_splits = n_splits
+        self.test_size = test_size
+        self.train_size = train_size
+        self.random_state = random_state
+
+    def _split_classes(self, class_sizes):
+        half = 0.5 if self.test_size is None and self.train_size is None else self.test_size
+        splits = ShuffleSplit(
+            self.n_splits, test_size=half, train_size=self.train_size, random_state=self.random_state
+        )
+        return splits.split(class_sizes)
+
+
+def class_disjoint_split(X, y, *arrays, test_size=None, train_size=None, random_state=None):
+    """Split arrays into training and test sets that have no class in common.
+
+    :func:`sklearn.model_selection.train_test_split` for metric learning: the classes are split, and the rows
+    follow in the order they had.
+
+    Parameters
+    ----------
+    X : sequence, array, sparse matrix or dataframe with n_samples rows
+        Samples: features, images, a list of paths.
+    y : array-like of shape (n_samples,)
+        Their labels, numbers or strings.
+    *arrays : sequences, arrays, sparse matrices or dataframes with n_samples rows
+        Whatever else is to be split along, such as sample weights.
+    test_size : float or int, default=None
+        Share of the classes to test on, in (0, 1), rounded up; or their number. If None, what `train_size`
+        leaves, or half of the classes if that is None too.
+    train_size : float or int, default=None
+        Share of the classes to train on, in (0, 1), rounded down; or their number. If None, what `test_size`
+        leaves.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the choice of classes.
+
+    Returns
+    -------
+    splitting : list of length 2 * (2 + len(arrays))
+        ``X_train, X_test, y_train, y_test`` and so on, each of the type it came in.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, if `y` is continuous or has unlabelled rows, or if a side would have fewer than two
+        classes.
+
+    See Also
+    --------
+    query_gallery_split : Split inside the classes, to search one part in the other.
+    ClassDisjointShuffleSplit : The same split for cross-validation.
+
+    Examples
+    --------
+    >>> from skmetric.model_selection import class_disjoint_split
+    >>> paths = ["a0.png", "a1.png", "b0.png", "c0.png", "c1.png", "d0.png"]
+    >>> labels = ["a", "a", "b", "c", "c", "d"]
+    >>> paths_train, paths_test, y_train, y_test = class_disjoint_split(paths, labels, random_state=0)
+    >>> y_train, y_test
+    (['a', 'a', 'b'], ['c', 'c', 'd'])
+    >>> paths_test
+    ['c0.png', 'c1.png', 'd0.png']
+    """
+    splitter = ClassDisjointShuffleSplit(
+        1, test_size=test_size, train_size=train_size, random_state=random_state
+    )
+    arrays = indexable(X, y, *arrays)
+    sides = next(splitter.split(X, y))
+    return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in arrays))

@@ -1,0 +1,88 @@
+"""Split each class into queries and the gallery they are searched in."""
+
+from itertools import chain
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state, indexable
+
+from skmetric._params import Interval, safe_indexing, validate_params
+
+from ._labels import class_codes
+
+
+@validate_params(
+    {
+        "query_size": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def query_gallery_split(X, y, *arrays, query_size=0.5, random_state=None):
+    """Split every class into queries and gallery, so that each query has something to find.
+
+    For scores of a search in a collection, as opposed to a search of each row among the others. Of a class
+    with two samples or more, at least one becomes a query and at least one stays in the gallery. A class with
+    one sample goes to the gallery as a distractor: it can be found by mistake, and no query looks for it.
+
+    Parameters
+    ----------
+    X : sequence, array, sparse matrix or dataframe with n_samples rows
+        Samples: features, images, a list of paths.
+    y : array-like of shape (n_samples,)
+        Their labels, numbers or strings.
+    *arrays : sequences, arrays, sparse matrices or dataframes with n_samples rows
+        Whatever else is to be split along.
+    query_size : float or int, default=0.5
+        Share of each class to query with, in (0, 1), rounded up; or number of queries of each class. Either
+        way, one sample of the class stays in the gallery.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the choice of samples inside each class.
+
+    Returns
+    -------
+    splitting : list of length 2 * (2 + len(arrays))
+        ``X_query, X_gallery, y_query, y_gallery`` and so on, each of the type it came in, its rows in the
+        order they had.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, if `y` is continuous or has unlabelled rows, or if no class has two samples.
+
+    See Also
+    --------
+    class_disjoint_split : Split the classes themselves, to score on classes that were not trained on.
+
+    Examples
+    --------
+    >>> from skmetric.model_selection import query_gallery_split
+    >>> X = [[0.0], [0.1], [5.0], [5.1], [5.2], [9.0]]
+    >>> y = ["ant", "ant", "bee", "bee", "bee", "cat"]
+    >>> X_query, X_gallery, y_query, y_gallery = query_gallery_split(X, y, query_size=1, random_state=0)
+    >>> y_query, y_gallery
+    (['ant', 'bee'], ['ant', 'bee', 'bee', 'cat'])
+    """
+    arrays = indexable(X, y, *arrays)
+    codes = class_codes(X, y)
+    is_query = _choose_queries(codes, query_size, check_random_state(random_state))
+    if not is_query.any():
+        raise ValueError(f"each of the {len(codes)} classes in y has one sample: no query would have a match")
+    sides = np.flatnonzero(is_query), np.flatnonzero(~is_query)
+    return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in arrays))
+
+
+def _choose_queries(codes, query_size, rng):
+    """Mask of shape (n_samples,): the first rows of each class in a random order."""
+    class_sizes = np.bincount(codes)  # (n_classes,)
+    wanted = query_size if isinstance(query_size, Integral) else np.ceil(query_size * class_sizes)
+    n_queries = np.minimum(wanted, class_sizes - 1)
+    shuffled = rng.permutation(len(codes))
+    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]  # rows, class after class
+    rank_in_class = np.arange(len(codes)) - np.repeat(np.cumsum(class_sizes) - class_sizes, class_sizes)
+    is_query = np.empty(len(codes), dtype=bool)
+    is_query[by_class] = rank_in_class < np.repeat(n_queries, class_sizes)
+    return is_query
