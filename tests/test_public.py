@@ -1,0 +1,100 @@
+"""Laws for every public name: it exists, its docstring is complete, a test speaks of it."""
+
+import inspect
+import pkgutil
+import re
+from dataclasses import is_dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import skmetric
+
+# numpydoc's checks that do not apply, each with the reason
+NOT_APPLIED = {
+    "ES01",  # an extended summary: the first line often says it all
+    "SA01",  # See Also: not everything has a neighbour
+    "SS05",  # an infinitive: a score is named, not commanded
+    "RT02",  # an unnamed single return value: scikit-learn names it, `score : float`
+}
+OF_METHODS = {"EX01"}  # the example stands with the class, and shows its methods
+OF_RESULTS = {"PR01"}  # named tuples and dataclasses are received, not made: their fields are Attributes
+
+
+def public_modules():
+    walked = pkgutil.walk_packages(skmetric.__path__, "skmetric.")
+    names = [module.name for module in walked if "._" not in module.name]
+    return ["skmetric", *names]
+
+
+def public_names():
+    """Every public object once, under the shortest path that exports it."""
+    paths = {}
+    for module in sorted(public_modules(), key=lambda name: (name.count("."), name)):
+        for name in getattr(import_module(module), "__all__", []):
+            thing = getattr(import_module(module), name, None)
+            if thing is not None and not inspect.ismodule(thing):
+                paths.setdefault(id(thing), f"{module}.{name}")
+    return sorted(paths.values())
+
+
+def is_ours(member):
+    function = member.fget if isinstance(member, property) else member
+    return (getattr(function, "__module__", None) or "").startswith("skmetric.")
+
+
+def load(path):
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def public_methods(path):
+    thing = load(path)
+    if not inspect.isclass(thing):
+        return []
+    members = inspect.getmembers(thing, lambda member: callable(member) or isinstance(member, property))
+    return [f"{path}.{name}" for name, member in members if not name.startswith("_") and is_ours(member)]
+
+
+def is_result(path):
+    thing = load(path)
+    return is_dataclass(thing) or (inspect.isclass(thing) and issubclass(thing, tuple))
+
+
+def complaints(path, not_applied):
+    return [f"{code}: {text}" for code, text in validate(path)["errors"] if code not in not_applied]
+
+
+NAMES = public_names()
+
+
+@pytest.mark.parametrize("module", public_modules())
+def test_module_says_what_it_is_and_what_it_offers(module):
+    module = import_module(module)
+    assert module.__doc__
+    assert len(module.__all__) == len(set(module.__all__))
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_docstring_is_complete(path):
+    assert complaints(path, NOT_APPLIED | (OF_RESULTS if is_result(path) else set())) == []
+
+
+@pytest.mark.parametrize("path", [method for path in NAMES for method in public_methods(path)])
+def test_docstring_of_a_method_is_complete(path):
+    assert complaints(path, NOT_APPLIED | OF_METHODS) == []
+
+
+@pytest.fixture(scope="module")
+def words_of_tests():
+    tests = Path(__file__).parent.rglob("*.py")
+    return set(re.findall(r"\w+", " ".join(test.read_text("utf-8") for test in tests)))
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_a_test_names_it(path, words_of_tests):
+    name = path.rpartition(".")[2]
+    assert name in words_of_tests, f"no file in tests/ mentions {name}: a public thing needs a test"
