@@ -51,7 +51,7 @@ def main():
         pixels, y, pictures, random_state=0
     )
     print(f"Trained on {len(y_train)} images of {listed(y_train)},")
-    print(f"scored on {len(y_test)} images of {listed(y_test)}: none of these classes was trained on.\n")
+    print(f"scored on {len(y_test)} images of {listed(y_test)}, none of them trained on.\n")
 
     print(f"{'':16}" + "".join(f"{name:>22}" for name in SCORES) + f"{'seconds':>10}")
     before = score("raw pixels", test, y_test, perf_counter())
@@ -70,7 +70,7 @@ def main():
     print("\nBrackets: 95% bootstrap intervals over the queries. Seconds: fit, transform and search.")
     print(what_was_learned(learner, before, after))
     if not options.images:
-        print("Pixels alone tell unseen digits apart: a tie is what to expect here. Try --images.")
+        print("On digits a tie is what to expect: what sets some apart is no help with others. Try --images.")
 
     model = make_pipeline(*steps, learner)
     inputs = pictures_test if options.network else test
@@ -90,7 +90,9 @@ def parse_options():
         "--images", metavar="DIR", type=Path, help="images in one folder a class (default: digits)"
     )
     parser.add_argument("--network", metavar="NAME", help="timm network whose features to learn on")
-    parser.add_argument("--weights", metavar="FILE", type=Path, help="its weights: .safetensors or .pth")
+    parser.add_argument(
+        "--weights", metavar="FILE", default="pretrained", help="its weights (default: downloaded from timm)"
+    )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("skmetric-demo"), help="default: %(default)s"
     )
@@ -150,7 +152,7 @@ def what_was_learned(learner, before, after):
     """Say what the learner chose, and whether it shows."""
     within, between = learner.shrinkage_
     chosen = (
-        f"By its score on training classes it held out, the learner chose shrinkage ({within:g}, {between:g}):\n"
+        f"By its score on training classes held out, the learner chose shrinkage ({within:g}, {between:g}):\n"
         "(1, 1) leaves the directions as they are, (0, 0) whitens the scatter inside classes."
     )
     (low, high), (low_before, high_before) = after.intervals["map_at_r"], before.intervals["map_at_r"]
