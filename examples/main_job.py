@@ -189,11 +189,11 @@ def draw(pictures, y, queries, found, path):
     figure = Figure(figsize=(1.3 * (1 + found.shape[1]), 1.5 * len(queries)), layout="constrained")
     grid = figure.subplots(len(queries), 1 + found.shape[1], squeeze=False)
     for query, neighbors, row in zip(queries, found, grid, strict=True):
-        show(row[0], pictures[query], f"query: {y[query]}", "black")
+        show(row[0], pictures[query], str(y[query])[:18], "black")
         for neighbor, axes in zip(neighbors, row[1:], strict=True):
             color, mark = HIT if y[neighbor] == y[query] else MISS
-            show(axes, pictures[neighbor], f"{mark} {y[neighbor]}", color)
-    figure.suptitle("Classes never trained on, and their nearest neighbours")
+            show(axes, pictures[neighbor], f"{mark} {str(y[neighbor])[:16]}", color)
+    figure.suptitle("Queries of classes never trained on (black), and their nearest neighbours")
     figure.savefig(path, dpi=100)
 
 
