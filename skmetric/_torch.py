@@ -1,0 +1,228 @@
+"""The one crossing between arrays and torch: tensors, device, precision, inference, pickling, seeding.
+
+Nothing here touches the global seed, the thread count or the default dtype.
+"""
+
+import copy
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = [
+    "PackedModule",
+    "autocast",
+    "evaluating",
+    "infer",
+    "pack_module",
+    "resolve_device",
+    "seeded",
+    "to_tensor",
+    "unpack_module",
+]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def to_tensor(array):
+    """Tensor over the memory of `array`; a copy where torch cannot share it (read-only, negative strides)."""
+    array = np.asarray(array)
+    shareable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
+    return torch.from_numpy(array if shareable else array.copy())
+
+
+def resolve_device(device="auto"):
+    """Device to compute on.
+
+    Parameters
+    ----------
+    device : "auto", str or torch.device, default="auto"
+        "auto" takes a CUDA device where there is one, else the CPU.
+
+    Returns
+    -------
+    device : torch.device
+        One that this machine has.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the name or sees no such device.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is no device of torch: {error}") from None
+    if resolved.type == "cuda":
+        _check_cuda(resolved)
+    elif resolved.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device='mps', but torch sees no Apple GPU here: use device='auto' or 'cpu'")
+    return resolved
+
+
+def _check_cuda(device):
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= count:
+        raise ValueError(f"device={str(device)!r}, but torch sees {count} CUDA devices: use 'auto' or 'cpu'")
+
+
+def autocast(device, precision="auto"):
+    """Context in which networks compute in `precision`.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they compute.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        "auto" is bf16 on a CUDA device that computes in it natively, else fp32.
+
+    Returns
+    -------
+    context : context manager
+        One that changes nothing for fp32.
+    """
+    if precision == "auto":
+        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16" if native else "fp32"
+    return nullcontext() if precision == "fp32" else torch.autocast(device.type, _DTYPES[precision])
+
+
+@contextmanager
+def evaluating(module):
+    """Put every part of `module` in evaluation mode; after the block each is in the mode it was in."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield module
+    finally:
+        for part in training:
+            part.training = True
+
+
+@contextmanager
+def seeded(seed):
+    """Draw torch's random numbers from `seed` inside the block; the generators outside do not notice."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def infer(forward, batches, *, device, precision="auto"):
+    """Run a function over batches without gradients.
+
+    Parameters
+    ----------
+    forward : callable
+        Maps a tensor (n_batch, ...) on `device` to a tensor (n_batch, n_outputs).
+    batches : iterable of Tensor
+        At least one, on any device.
+    device : torch.device
+        Where `forward` computes.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        See :func:`autocast`.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, n_outputs), float32
+        The rows of all batches, in order.
+    """
+    outputs = []
+    with torch.inference_mode(), autocast(device, precision):
+        for batch in batches:
+            outputs.append(forward(batch.to(device)).float().cpu().numpy())
+    return np.concatenate(outputs)
+
+
+class PackedModule(NamedTuple):
+    """A module in a form whose pickle, and so whose joblib hash, depends on nothing but its contents.
+
+    The pickle of a tensor holds memory addresses, so equal modules hash differently, and a module that
+    was saved on a GPU does not load without one. Arrays have neither flaw.
+    """
+
+    skeleton: nn.Module  # every tensor on the meta device: shape and dtype without values
+    arrays: list  # bytes of each tensor, one array (n_bytes,) each; shared tensors stand once
+
+
+def pack_module(module):
+    """Split a module into its skeleton and the bytes of its tensors.
+
+    Parameters
+    ----------
+    module : nn.Module
+        On any device; it is not changed.
+
+    Returns
+    -------
+    packed : PackedModule
+        Pickle this instead of the module.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(2, 1)
+    >>> torch.equal(unpack_module(pack_module(layer)).weight, layer.weight)
+    True
+    """
+    tensors = {id(store[name]): store[name] for store, name in _slots(module)}
+    memo = {key: _without_values(tensor) for key, tensor in tensors.items()}
+    return PackedModule(copy.deepcopy(module, memo), [_to_bytes(tensor) for tensor in tensors.values()])
+
+
+def unpack_module(packed):
+    """Put a module together again, on the CPU.
+
+    Parameters
+    ----------
+    packed : PackedModule
+        From :func:`pack_module`.
+
+    Returns
+    -------
+    module : nn.Module
+        Equal to the one packed. It owns its tensors; `packed` keeps its own.
+    """
+    module = copy.deepcopy(packed.skeleton)
+    slots = list(_slots(module))
+    shells = {id(store[name]): store[name] for store, name in slots}
+    tensors = {
+        key: _with_values(shell, data)
+        for (key, shell), data in zip(shells.items(), packed.arrays, strict=True)
+    }
+    for store, name in slots:
+        store[name] = tensors[id(store[name])]
+    return module
+
+
+def _slots(module):
+    """Every place of a module that holds a tensor, as (dict, key), in an order that copies keep."""
+    for part in module.modules():
+        for store in (part._parameters, part._buffers, vars(part)):
+            yield from ((store, name) for name, value in store.items() if isinstance(value, torch.Tensor))
+
+
+def _without_values(tensor):
+    shell = torch.empty_like(tensor, device="meta", requires_grad=False)
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(shell, requires_grad=tensor.requires_grad)
+    return shell
+
+
+def _with_values(shell, data):
+    tensor = torch.from_numpy(np.array(data)).view(shell.dtype).reshape(shell.shape)
+    if isinstance(shell, nn.Parameter):
+        return nn.Parameter(tensor, requires_grad=shell.requires_grad)
+    return tensor
+
+
+def _to_bytes(tensor):
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
