@@ -218,7 +218,8 @@ def _without_values(tensor):
 
 
 def _with_values(shell, data):
-    tensor = torch.from_numpy(np.array(data)).view(shell.dtype).reshape(shell.shape)
+    tensor = torch.empty(shell.shape, dtype=shell.dtype)
+    tensor.view(-1).view(torch.uint8).copy_(to_tensor(data))
     if isinstance(shell, nn.Parameter):
         return nn.Parameter(tensor, requires_grad=shell.requires_grad)
     return tensor

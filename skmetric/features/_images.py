@@ -282,9 +282,9 @@ def _checked_shape(image):
             f"a PIL image of mode {image.mode!r} has no fixed range: pass it as a float array from 0 to 1"
         )
     width, height = image.size
-    # PNG keeps its Exif behind the pixels, so asking would decode it here; none comes from a turned camera
-    turned = image.format != "PNG" and image.getexif().get(_ORIENTATION) in _TURNED
-    return (width, height) if turned else (height, width)
+    # Pillow turns TIFF itself; PNG keeps its Exif behind the pixels, which asking for it would decode
+    upright = image.format in ("PNG", "TIFF") or image.getexif().get(_ORIENTATION) not in _TURNED
+    return (height, width) if upright else (width, height)
 
 
 def _read_path(path):

@@ -1,0 +1,127 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from skmetric.features import _sizing
+from skmetric.features._images import Images, open_images
+from skmetric.features._sizing import InputConfig, normalised, sized, sized_batches
+
+CONFIG = InputConfig(
+    n_channels=3,
+    image_size=(14, 14),
+    resize=True,
+    crop_pct=0.875,
+    squash=False,
+    interpolation="bicubic",
+    mean=(0.5, 0.4, 0.3),
+    std=(0.2, 0.3, 0.4),
+)
+
+
+def photograph(height, width):
+    """Smooth colours with an edge, as in photographs; noise would overstate the rounding of resizing."""
+    y, x = np.mgrid[:height, :width]
+    bands = np.stack([x * 255 / width, y * 255 / height, 255 * (x > y)], axis=-1)
+    return bands.astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (60, 40), (37, 101), (9, 12), (16, 16), (7, 31)])
+@pytest.mark.parametrize(("size", "mode"), [((14, 14), "center"), ((14, 14), "squash"), ((14, 21), "squash")])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_same_input_as_timm_gives_its_networks(timm, shape, size, mode, interpolation):
+    from PIL import Image
+    from timm.data import create_transform
+
+    options = {"crop_pct": 0.875, "interpolation": interpolation, "mean": CONFIG.mean, "std": CONFIG.std}
+    theirs = create_transform((3, *size), crop_mode=mode, **options)
+    config = CONFIG._replace(image_size=size, squash=mode == "squash", interpolation=interpolation)
+    picture = photograph(*shape)
+    ours = normalised(sized(picture[None], config), config)[0]
+    # Pillow and torch round apart, by two steps of 255 at most
+    assert (ours - theirs(Image.fromarray(picture))).abs().max() <= 2.01 / 255 / min(CONFIG.std)
+
+
+def test_a_batch_is_sized_as_its_images_are():
+    batch = np.stack([photograph(30, 40), photograph(30, 40)[::-1], photograph(40, 30).swapaxes(0, 1)])
+    one_by_one = torch.cat([sized(image[None], CONFIG) for image in batch])
+    assert torch.equal(sized(batch, CONFIG), one_by_one)
+
+
+def test_channels_first_and_last_are_sized_alike():
+    batch = photograph(30, 40)[None]
+    first = np.ascontiguousarray(np.moveaxis(batch, -1, 1))
+    assert torch.equal(sized(batch, CONFIG), sized(np.moveaxis(first, 1, -1), CONFIG))
+
+
+def test_float_images_are_sized_as_their_bytes_are():
+    picture = photograph(30, 40)[None]
+    from_bytes = normalised(sized(picture, CONFIG), CONFIG)
+    from_floats = normalised(sized((picture / 255).astype(np.float32), CONFIG), CONFIG)
+    steps = (from_bytes - from_floats).abs() * 255 * min(CONFIG.std)
+    assert steps.mean() < 0.5  # bytes are rounded after each direction, and cut off at black and white
+    assert steps.max() < 5
+
+
+def test_own_size_is_kept_to_the_byte():
+    picture = photograph(30, 40)[None]
+    kept = sized(picture, CONFIG._replace(resize=False, image_size=(30, 40)))
+    np.testing.assert_array_equal(kept.permute(0, 2, 3, 1).numpy(), picture)
+
+
+def test_input_is_not_written_to():
+    picture = np.full((1, 14, 14, 3), 0.5, np.float32)
+    normalised(sized(picture, CONFIG._replace(resize=False)), CONFIG)
+    assert (picture == 0.5).all()
+
+
+@pytest.mark.parametrize("white", [np.uint8(255), np.float32(1)])
+def test_normalised_by_hand(white):
+    config = CONFIG._replace(resize=False)
+    out = normalised(sized(np.full((1, 2, 2, 3), white), config), config)
+    # (1 - 0.5) / 0.2 = 2.5, (1 - 0.4) / 0.3 = 2, (1 - 0.3) / 0.4 = 1.75
+    torch.testing.assert_close(out[0, :, 0, 0], torch.tensor([2.5, 2.0, 1.75]))
+
+
+def test_grey_is_repeated_for_a_colour_network():
+    grey = photograph(14, 14)[None, ..., :1]
+    assert torch.equal(*sized(grey, CONFIG._replace(resize=False))[0, :2])
+
+
+def test_luminance_is_that_of_pillow():
+    image = pytest.importorskip("PIL.Image")
+    picture = np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)
+    ours = sized(picture[None], CONFIG._replace(n_channels=1, resize=False))[0, 0].numpy()
+    theirs = np.asarray(image.fromarray(picture).convert("L"))
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    assert (ours == theirs).mean() > 0.99
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("layout", [np.asarray, list])
+@pytest.mark.parametrize("batch_size", [1, 4, 10, 99])
+def test_batches_are_in_order(layout, batch_size, n_threads):
+    X = np.arange(10, dtype=np.uint8).reshape(10, 1, 1)
+    config = CONFIG._replace(n_channels=1, resize=False)
+    batches = list(sized_batches(open_images(layout(X)), config, batch_size=batch_size, n_threads=n_threads))
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert torch.cat(batches).flatten().tolist() == list(range(10))
+
+
+def test_reading_runs_ahead_but_not_far():
+    read = []
+    images = Images(list(range(100)), lambda i: read.append(i) or np.zeros((1, 1, 1), np.uint8), [])
+    config = CONFIG._replace(n_channels=1, resize=False)
+    batches = sized_batches(images, config, batch_size=5, n_threads=2)
+    next(batches)
+    batches.close()
+    assert 5 < len(read) <= 5 * (1 + _sizing._AHEAD)
+
+
+def test_threads_end_with_the_batches():
+    before = threading.active_count()
+    broken = Images([0, 1], lambda i: 1 / 0, [])
+    with pytest.raises(ZeroDivisionError):
+        list(sized_batches(broken, CONFIG, batch_size=1, n_threads=4))
+    assert threading.active_count() == before
