@@ -30,13 +30,19 @@ def load_set(shared_data):
 
 
 @pytest.fixture(scope="session")
-def timm():
+def torchvision_cpu():
+    """File to import before timm beside a torch built for the CPU, or None where the checkout has none."""
+    path = SHARED.resolve() / "torchvision_cpu.py"
+    return path if path.is_file() else None
+
+
+@pytest.fixture(scope="session")
+def timm(torchvision_cpu):
     """Timm, also beside a torch built for the CPU, for which torchvision's library does not load."""
-    declarations = SHARED / "torchvision_cpu.py"
-    if declarations.is_file():
-        timm.declarations = _import_file(declarations)  # kept: they live as long as the module
+    declarations = torchvision_cpu and _import_file(torchvision_cpu)
     try:
-        import timm as module
+        import timm
     except (ImportError, RuntimeError) as error:
         pytest.skip(f"timm cannot be imported: {error}")
-    return module
+    yield timm
+    del declarations  # they lived as long as this object
