@@ -91,7 +91,7 @@ def autocast(device, precision="auto"):
         One that changes nothing for fp32.
     """
     if precision == "auto":
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
         precision = "bf16" if native else "fp32"
     return nullcontext() if precision == "fp32" else torch.autocast(device.type, _DTYPES[precision])
 

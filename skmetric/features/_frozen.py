@@ -21,6 +21,7 @@ from ._images import check_one_size, open_images
 from ._network import build, check_layer, extract, input_config, n_input_channels
 from ._pooling import POOLINGS
 from ._sizing import normalised, sized_batches
+from ._weights import is_file
 
 __all__ = ["FrozenFeatures"]
 
@@ -112,7 +113,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "layer": [str, None],
         "pooling": [StrOptions(set(POOLINGS))],
         "normalize": ["boolean"],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "crop_pct": [Interval(Real, 0, 1, closed="right"), None],
         "mean": [Real, "array-like", None],
         "std": [Interval(Real, 0, None, closed="neither"), "array-like", None],
@@ -269,10 +270,8 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         state = dict(super().__getstate__())
         if "module_" not in state:
             state["_weights_digest"] = _digest(self.weights)
-        elif isinstance(self.model, nn.Module):
-            state["model"] = (
-                self.module_
-            )  # the same, or one whose weights `fit` replaces by those of the file
+        elif is_file(self.weights) and isinstance(self.model, nn.Module):
+            state["model"] = self.module_  # the same but for weights that `fit` takes from the file anyway
         packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
         return {name: packed.get(id(value), value) for name, value in state.items()}
 
@@ -285,7 +284,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 def _digest(weights):
     """Content of a file of weights, for joblib's hash of an estimator that has not read it yet."""
-    if weights is None or not Path(weights).is_file():
+    if not is_file(weights) or not Path(weights).is_file():
         return None
     with open(weights, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

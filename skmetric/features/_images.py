@@ -119,8 +119,8 @@ def _common_kind(rows):
     for i, kind in enumerate(kinds):
         if kind != kinds[0]:
             raise ValueError(
-                f"X mixes images of different types: row 0 is a {kinds[0]} ({type(rows[0]).__name__}), "
-                f"row {i} a {kind} ({type(rows[i]).__name__})"
+                f"X mixes images of different types: {kinds[0]} ({type(rows[0]).__name__}) in row 0, "
+                f"{kind} ({type(rows[i]).__name__}) in row {i}"
             )
     if kinds[0] == "number":
         raise ValueError(f"X holds {type(rows[0]).__name__}: images are paths, PIL images or arrays")
@@ -235,7 +235,7 @@ def _listed(numbers):
 def _from_paths(paths, n_threads):
     _pil("Reading image files")
     with ThreadPoolExecutor(n_threads) as pool:
-        headers = list(pool.map(_header, paths, chunksize=64))
+        headers = list(pool.map(_header, paths))
     _refuse_unreadable(paths, headers)
     return Images(paths, _read_path, headers)
 

@@ -32,8 +32,8 @@ def sized(pixels, config):
     """Resize, crop the centre, and match the channels.
 
     Short side to ``image_size / crop_pct``, antialiased, then a centre crop: timm's evaluation transform,
-    whose sizes and offsets these are for a square input. uint8 stays uint8, so a file and the array of its pixels give the
-    same input.
+    with its sizes and offsets for a square input. uint8 stays uint8, so a file and the array of its pixels
+    give the same input.
 
     Parameters
     ----------

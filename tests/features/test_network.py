@@ -1,5 +1,3 @@
-import copy
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,21 +8,10 @@ from skmetric.features._network import (
     check_layer,
     extract,
     input_config,
-    load_weights,
     n_input_channels,
 )
 
 from .conftest import small_network
-
-
-@pytest.fixture
-def other(network):
-    """The same network with other weights."""
-    other = copy.deepcopy(network)
-    with torch.no_grad():
-        other[0].weight += 1
-    return other
-
 
 # Building
 
@@ -80,78 +67,6 @@ def test_weights_that_cannot_be_fetched(timm, monkeypatch):
         build("resnet18", "pretrained", {})
 
 
-# Weights
-
-
-@pytest.mark.parametrize(
-    ("name", "wrap"),
-    [
-        ("w.safetensors", None),
-        ("w.pth", lambda state: state),
-        ("w.pt", lambda state: {"state_dict": state, "epoch": 3}),
-        ("w.pth", lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}}),
-    ],
-)
-def test_files_of_weights(network, other, tmp_path, name, wrap):
-    state = other.state_dict()
-    if wrap is None:
-        save_file(state, tmp_path / name)
-    else:
-        torch.save(wrap(state), tmp_path / name)
-    loaded = build(network, tmp_path / name, {})
-    assert torch.equal(loaded[0].weight, other[0].weight)
-    assert loaded is not network
-    assert not torch.equal(network[0].weight, other[0].weight)
-
-
-def test_weights_that_do_not_fit(network, tmp_path):
-    state = network.state_dict()
-    state["head.bias"] = state.pop("0.bias")
-    state["4.weight"] = state["4.weight"][:2]
-    save_file(state, tmp_path / "w.safetensors")
-    message = r"do not fit.*; missing: 0\.bias; unexpected: head\.bias; of another shape: 4\.weight$"
-    with pytest.raises(ValueError, match=message):
-        load_weights(network, tmp_path / "w.safetensors")
-
-
-def test_many_misfits_are_counted(network, tmp_path):
-    save_file({"a": torch.ones(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(ValueError, match=r"missing: 0\.bias, .* and 4 more; unexpected: a"):
-        load_weights(network, tmp_path / "w.safetensors")
-
-
-def test_missing_file_of_weights(network, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"weights='.*w\.pth': no such file"):
-        load_weights(network, tmp_path / "w.pth")
-
-
-@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
-def test_damaged_file_of_weights(network, tmp_path, name):
-    (tmp_path / name).write_bytes(b"no weights in here")
-    with pytest.raises(ValueError, match=r"weights='.*' cannot be read as a state dict"):
-        load_weights(network, tmp_path / name)
-
-
-def test_a_pickled_network_is_not_run(network, tmp_path):
-    torch.save(network, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=r"a whole network that was pickled is loaded with torch\.load"):
-        load_weights(network, tmp_path / "w.pth")
-
-
-def test_a_file_of_something_else(network, tmp_path):
-    torch.save([1, 2], tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="holds no state dict"):
-        load_weights(network, tmp_path / "w.pth")
-
-
-def test_a_classifier_that_was_not_built_is_left_out(timm, tmp_path):
-    whole = timm.create_model("test_resnet", num_classes=7)
-    save_file(whole.state_dict(), tmp_path / "w.safetensors")
-    loaded = build("test_resnet", tmp_path / "w.safetensors", {}).state_dict()
-    assert whole.state_dict().keys() - loaded.keys() == {"fc.weight", "fc.bias"}
-    assert all(torch.equal(whole.state_dict()[name], tensor) for name, tensor in loaded.items())
-
-
 def test_pretrained_goes_through_the_loading_of_timm(timm, tmp_path):
     whole = timm.create_model("test_resnet")
     save_file(whole.state_dict(), tmp_path / "w.safetensors")
@@ -192,6 +107,14 @@ def test_the_caller_wins(timm):
     config = input_config(module, 3, (9, 7), image_size=(8, 6), crop_pct=1.0, mean=0.5, std=[0.1, 0.2, 0.3])
     assert (config.image_size, config.crop_pct) == ((8, 6), 1.0)
     assert (config.mean, config.std) == ((0.5, 0.5, 0.5), (0.1, 0.2, 0.3))
+
+
+@pytest.mark.parametrize("size", [(8, 8, 3), (8, 0.5), (0, 8)])
+def test_sizes_that_are_none(size):
+    with pytest.raises(
+        ValueError, match=r"image_size=.* is neither a number of pixels nor \(height, width\)"
+    ):
+        input_config(nn.Identity(), 3, (9, 7), image_size=size)
 
 
 def test_means_of_another_number():
@@ -249,6 +172,14 @@ def test_class_token_of_timm(timm):
     tokens = module.forward_features(x)
     torch.testing.assert_close(extract(module, x, pooling="cls"), tokens[:, 0])
     torch.testing.assert_close(extract(module, x, pooling="avg"), tokens[:, 1:].mean(1))
+
+
+@pytest.mark.parametrize(("name", "n_prefix"), [("xcit_nano_12_p16_224", 1), ("mixer_s32_224", 0)])
+def test_class_token_of_timm_networks_that_do_not_count_theirs(timm, name, n_prefix):
+    module = timm.create_model(name, num_classes=0).eval()
+    x = torch.rand(1, 3, 224, 224)
+    expected = module.forward_features(x)[:, n_prefix:].mean(1)
+    torch.testing.assert_close(extract(module, x, pooling="avg"), expected)
 
 
 def test_maps_with_channels_last(timm):

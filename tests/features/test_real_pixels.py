@@ -38,6 +38,6 @@ def test_small_photographs_come_near_the_features_of_the_large_ones(mobilenet, l
     photographs = load_set("grocery").data[rows]
     stored = load_set("grocery_features").data[rows]
     features = mobilenet.set_params(image_size=224).fit_transform(photographs)
-    assert cosine_with(stored, features).mean() > 0.7  # 0.76 measured, 0.50 with those of other photographs
+    assert cosine_with(stored, features).mean() > 0.7  # 0.76 measured; 0.38 with other photographs' features
     nearest = (features @ (stored / np.linalg.norm(stored, axis=1, keepdims=True)).T).argmax(1)
-    assert (nearest == np.arange(32)).mean() > 0.8
+    assert (nearest == np.arange(32)).mean() > 0.9  # 1.0 measured
