@@ -33,10 +33,7 @@ def check_finite_rows(X, name="X"):
         kinds = "NaN" if np.isnan(X[bad]).any() else "infinity"
         if kinds == "NaN" and np.isinf(X[bad]).any():
             kinds = "NaN and infinity"
-        raise ValueError(
-            f"Input {name} contains {kinds} ({'inf' if 'inf' in kinds else 'NaN'}) in {name_rows(bad)}: "
-            "drop or impute these rows"
-        )
+        raise ValueError(f"Input {name} contains {kinds} in {name_rows(bad)}: drop or impute these rows")
 
 
 def check_matrix(X, name="X"):

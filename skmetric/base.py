@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._checks import check_finite_rows
 from .metrics import map_at_r
 
-__all__ = ["MetricLearnerMixin"]
+__all__ = ["MahalanobisMixin", "MetricLearnerMixin"]
 
 
 class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
@@ -39,7 +40,8 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
             float32 for float32 input, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        check_finite_rows(X)
         return self._embed(X)
 
     def pair_distance(self, A, B):
@@ -87,3 +89,27 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class MahalanobisMixin(MetricLearnerMixin):
+    """A metric learner whose embedding is linear: ``(x - mean_) @ components_.T``.
+
+    A subclass sets ``components_`` and ``n_components_`` in ``fit``, ``mean_`` if it centres, and
+    ``normalize_`` if rows may be scaled to unit length before and after the map.
+    """
+
+    def _embed(self, X):
+        embeddings = self._center(X) @ self.components_.astype(X.dtype, copy=False).T
+        return unit_rows(embeddings) if getattr(self, "normalize_", False) else embeddings
+
+    def _center(self, X):
+        """Rows as the map takes them."""
+        if getattr(self, "normalize_", False):
+            X = unit_rows(X)
+        return X if getattr(self, "mean_", None) is None else X - self.mean_.astype(X.dtype, copy=False)
+
+
+def unit_rows(X):
+    """Scale rows to length 1; zero rows stay."""
+    norms = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
+    return X / np.where(norms > 0, norms, 1)

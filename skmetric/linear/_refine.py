@@ -1,0 +1,144 @@
+"""Large-margin refinement of a linear map: a triplet hinge, tethered to where it starts."""
+
+import numpy as np
+
+from skmetric._threads import map_blocks
+from skmetric.base import unit_rows
+
+from ._selection import class_scores, class_splits, standard_error
+
+_CLASSES_PER_BATCH, _SAMPLES_PER_CLASS = 32, 4
+_N_TURNED = 256  # directions that are refined, those in which embeddings vary most
+_LEARNING_RATE = 3e-4
+_TETHER = 0.05  # pull back to the start, in units of the learning rate
+_STEPS = (0, 20, 40, 80, 160, 320)  # where held-out classes are scored
+_N_SPLITS = 4
+
+
+def refine(X, codes, solve, margin, normalize, sample_weight, rng):
+    """Refine the closed form for as many steps as retrieval of held-out classes gains by.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Training samples.
+    codes : ndarray of shape (n_samples,)
+        Classes, from 0.
+    solve : callable
+        From a mask of rows to the function that embeds rows before the last normalisation, its directions by
+        falling variance, and the map: the closed form learned on those rows.
+    margin : float
+        In units of the mean squared length of an embedding.
+    normalize : bool
+        Whether embeddings are scaled to unit length after the map.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How likely a row is drawn within its class.
+    rng : RandomState
+        Draws splits and batches.
+
+    Returns
+    -------
+    components : ndarray of shape (n_components, n_features)
+        The refined map.
+    n_steps : int
+        Steps taken; 0 if none helps, or if classes are too few to hold any out.
+    """
+    before = unit_rows if normalize else np.asarray
+    splits = class_splits(X, codes, codes.max() + 1, sample_weight, rng)[:_N_SPLITS]
+    seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits) + 1)
+
+    def descend(rows, seed, n_steps):
+        embed, components = solve(rows)
+        embeddings = embed(X[rows])
+        unit = margin * (1 if normalize else np.mean(np.einsum("ij,ij->i", embeddings, embeddings)))
+        weights = None if sample_weight is None else sample_weight[rows]
+        return embed, components, _descend(embeddings, codes[rows], unit, normalize, weights, seed, n_steps)
+
+    def score(case):
+        split, seed = case
+        embed, _, turns = descend(split.train, seed, _STEPS[-1])
+        rows = embed(X[split.held_out])
+        return [class_scores(before(_turned(rows, turn)), split) for turn in turns]
+
+    n_steps = _best_stop(list(map_blocks(score, zip(splits, seeds[1:], strict=True))))
+    _, components, turns = descend(np.arange(len(X)), seeds[0], n_steps)
+    *_, turn = turns
+    return _turned(components.T, turn).T, n_steps
+
+
+def _turned(rows, turn):
+    """Rows with their first coordinates mapped by `turn`."""
+    k = len(turn)
+    return np.concatenate([rows[:, :k] @ turn.T, rows[:, k:]], axis=1)
+
+
+def _best_stop(scored):
+    """Number of steps that gains most, one standard error over held-out classes taken off."""
+    if not scored:
+        return 0
+    by_step = [np.concatenate(parts) for parts in zip(*scored, strict=True)]
+    gains = [values - by_step[0] for values in by_step]
+    sure = [
+        gain.mean() - standard_error(gain) if step else 0.0 for step, gain in zip(_STEPS, gains, strict=True)
+    ]
+    return _STEPS[int(np.argmax(sure))]
+
+
+def _descend(embeddings, codes, margin, normalize, sample_weight, seed, n_steps):
+    """Yield the matrix that turns the first coordinates, at each of `_STEPS` up to `n_steps`; Adam."""
+    rng = np.random.RandomState(seed)
+    start = np.eye(min(_N_TURNED, embeddings.shape[1]), dtype=embeddings.dtype)
+    turn, first, second = start, np.zeros_like(start), np.zeros_like(start)
+    batches = _batches(codes, sample_weight, rng)
+    for step in range(1, n_steps + 2):
+        if step - 1 in _STEPS:
+            yield turn
+        batch = next(batches)
+        gradient = _gradient(embeddings[batch], codes[batch], turn, margin, normalize)
+        first += 0.1 * (gradient - first)
+        second += 0.001 * (np.square(gradient) - second)
+        update = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        turn = turn - _LEARNING_RATE * (update + _TETHER * (turn - start))
+
+
+def _batches(codes, sample_weight, rng):
+    """Yield batches of several rows of several classes."""
+    members = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    members = [part for part in members if len(part) > 1]
+    weights = [None] * len(members)
+    if sample_weight is not None:
+        weights = [sample_weight[part] / sample_weight[part].sum() for part in members]
+    while True:
+        drawn = rng.permutation(len(members))[:_CLASSES_PER_BATCH]
+        sizes = [min(_SAMPLES_PER_CLASS, len(members[i])) for i in drawn]
+        yield np.concatenate(
+            [
+                rng.choice(members[i], n, replace=False, p=weights[i])
+                for i, n in zip(drawn, sizes, strict=True)
+            ]
+        )
+
+
+def _gradient(rows, codes, turn, margin, normalize):
+    """Gradient in `turn` of the mean of max(0, margin + d2(a, p) - d2(a, n)) over pairs a, p.
+
+    The negative n of an anchor is the nearest of the batch (Hermans, Beyer, Leibe, arXiv 1703.07737).
+    """
+    mapped = _turned(rows, turn)  # (n_batch, n_components)
+    lengths = np.sqrt(np.einsum("ij,ij->i", mapped, mapped))[:, None] + np.finfo(rows.dtype).tiny
+    unit = mapped / lengths if normalize else mapped
+    norms = np.einsum("ij,ij->i", unit, unit)
+    squares = norms[:, None] + norms - 2 * unit @ unit.T  # (n_batch, n_batch)
+    same = codes[:, None] == codes
+    negative = np.where(same, np.inf, squares).argmin(axis=1)
+    anchor = np.arange(len(rows))
+    active = same & (margin + squares > squares[anchor, negative][:, None])
+    active[anchor, anchor] = False
+    pull = active.astype(rows.dtype)
+    pull[anchor, negative] -= active.sum(axis=1)
+    pull /= max(np.count_nonzero(active), 1)
+    pull = pull + pull.T  # d loss / d squares, of both orders of a pair
+    slope = 2 * (pull.sum(axis=1)[:, None] * unit - pull @ unit)
+    if normalize:
+        slope = (slope - np.einsum("ij,ij->i", slope, unit)[:, None] * unit) / lengths
+    return slope[:, : len(turn)].T @ rows[:, : len(turn)]
