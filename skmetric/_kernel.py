@@ -2,48 +2,75 @@
 
 import numpy as np
 
+from ._threads import n_threads
+
 _BLOCK_BYTES = 2**25  # of float32 distances that one thread holds at a time
 _BLOCK_ROWS = 256
 _SIGMAS = 6.0  # of rounding error: see `Search.slack`
 
 
+class Gallery:
+    """Rows to search, prepared once.
+
+    They are centred, since far from the origin the product would cancel, and scaled against overflow; each is
+    followed by 1 and its squared norm.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        The rows. They are referred to, not copied, and decide what float32 cannot.
+    largest : float, default=0
+        Largest coordinate, about the centre, that queries may have; else that of the rows.
+    """
+
+    def __init__(self, rows, largest=0.0):
+        self.rows = rows
+        self.centre = rows.mean(axis=0, dtype=np.float64)
+        self._scale = _power_of_two(max(largest, self.reach(rows)))
+        self.augmented = self.augment(rows)  # (n_rows, n_features + 2)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def reach(self, X):
+        """Largest coordinate of rows, about the centre."""
+        return max(np.abs(X[part] - self.centre).max() for part in _parts(len(X)))
+
+    def augment(self, X):
+        """Centred and scaled rows, then 1, then their squared norm; float32."""
+        out = np.ones((len(X), X.shape[1] + 2), dtype=np.float32)
+        for rows in _parts(len(X)):
+            out[rows, :-2] = (X[rows] - self.centre) * self._scale
+            out[rows, -1] = np.einsum("ij,ij->i", out[rows, :-2], out[rows, :-2], dtype=np.float64)
+        return out
+
+    def fits(self, queries):
+        """Whether squares of queries are sure to stay finite."""
+        return self.reach(queries) * self._scale < 2.0**50
+
+
 class Search:
     """Queries and a gallery, ready for blocked search; without a gallery each row is kept out of its own.
 
-    One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2), both sides centred at the gallery's
-    mean first, since far from the origin the three terms would cancel, and scaled against overflow.
+    One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2).
     """
 
     def __init__(self, queries, gallery=None):
         self.leaves_self_out = gallery is None
-        self.gallery = queries if gallery is None else gallery
-        self.queries = queries
-        self.n_queries, self.n_gallery = len(queries), len(self.gallery)
+        if not isinstance(gallery, Gallery):
+            gallery = Gallery(queries if gallery is None else gallery)
+        if not gallery.fits(queries):
+            gallery = Gallery(gallery.rows, largest=gallery.reach(queries))
+        self.queries, self._gallery = queries, gallery
+        self.n_queries, self.n_gallery = len(queries), len(gallery)
         self.n_items = self.n_gallery - self.leaves_self_out
-        self._centre = self.gallery.mean(axis=0, dtype=np.float64)
-        self._scale = self._power_of_two()
-        self._right = self._augment(self.gallery)  # (n_gallery, n_features + 2)
-        self._largest = np.sqrt(self._right[:, -1].max())
-
-    def _power_of_two(self):
-        largest = max(np.abs(part - self._centre).max() for part in _parts(self.queries, self.gallery))
-        return 2.0 ** -np.frexp(largest)[1] if largest > 0 else 1.0
-
-    def _augment(self, X):
-        """Centred and scaled rows, then 1, then their squared norm; float32."""
-        out = np.ones((len(X), X.shape[1] + 2), dtype=np.float32)
-        for start in range(0, len(X), 4096):
-            rows = slice(start, start + 4096)
-            out[rows, :-2] = (X[rows] - self._centre) * self._scale
-            out[rows, -1] = np.einsum("ij,ij->i", out[rows, :-2], out[rows, :-2], dtype=np.float64)
-        return out
+        self._largest = np.sqrt(gallery.augmented[:, -1].max())
 
     def blocks(self):
-        """Arrays of consecutive query rows, each small enough for one thread."""
-        step = int(np.clip(_BLOCK_BYTES // (4 * self.n_gallery), 8, _BLOCK_ROWS))
-        return [
-            np.arange(start, min(start + step, self.n_queries)) for start in range(0, self.n_queries, step)
-        ]
+        """Arrays of consecutive query rows, each small enough for one thread, and enough for all threads."""
+        most = int(np.clip(_BLOCK_BYTES // (4 * self.n_gallery), 8, _BLOCK_ROWS))
+        n_blocks = max(-(-self.n_queries // most), min(n_threads(), self.n_queries // 8))
+        return np.array_split(np.arange(self.n_queries), max(n_blocks, 1))
 
     def squares(self, rows):
         """Squared distances of a block and the slack of each query.
@@ -55,10 +82,10 @@ class Search:
         norms : ndarray of shape (n_rows,)
             Of the centred queries, in the same units: what :meth:`slack` needs.
         """
-        left = self._augment(self.queries[rows[0] : rows[-1] + 1])
+        left = self._gallery.augment(self.queries[rows[0] : rows[-1] + 1])
         left[:, :-2] *= -2
         left[:, -2:] = left[:, :-3:-1]  # (1, |q|^2) becomes (|q|^2, 1)
-        squares = left @ self._right.T
+        squares = left @ self._gallery.augmented.T
         np.maximum(squares, 0, out=squares)
         if self.leaves_self_out:
             squares[np.arange(len(rows)), rows] = np.inf
@@ -77,14 +104,17 @@ class Search:
 
     def exact_squares(self, row, indices):
         """Squared distances to a few items in float64."""
-        difference = self.gallery[indices].astype(np.float64) - self.queries[row]
+        difference = self._gallery.rows[indices].astype(np.float64) - self.queries[row]
         return np.einsum("ij,ij->i", difference, difference)
 
 
-def _parts(*arrays):
-    for X in arrays:
-        for start in range(0, len(X), 4096):
-            yield X[start : start + 4096]
+def _parts(n_rows):
+    return [slice(start, start + 4096) for start in range(0, n_rows, 4096)]
+
+
+def _power_of_two(largest):
+    """Factor that brings `largest` below 1 and rounds nothing."""
+    return 2.0 ** -np.frexp(largest)[1] if largest > 0 else 1.0
 
 
 def candidates(search, squares, norm, k):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ._kernel import ascending, candidates
 
-_HEAD = 1024  # ranks that are always in the order of float64
+_HEAD, _LONG_HEAD = 1024, 256  # ranks that are always in the order of float64, in short and long rows
 _ALL_BUT_LAST = np.uint32(0xFFFFFFFE)
 _SORTED_WHOLE = 2**14  # galleries up to this size are sorted a block at a time
 
@@ -28,8 +28,8 @@ def block_relevance(search, rows, codes, codes_gallery, members, depth):
     Returns
     -------
     relevant : ndarray of shape (n_rows, depth), bool
-        In the order of float64, ties by index, down to rank 1024 or the size of the query's class, whichever
-        is more. Further down float32 decides.
+        In the order of float64, ties by index, down to rank 256 (1024 in galleries of up to 16,384 rows) or
+        the size of the query's class, whichever is more. Further down float32 decides.
     """
     squares, norms = search.squares(rows)
     if search.n_gallery <= _SORTED_WHOLE:
@@ -81,7 +81,7 @@ def _settle_runs(search, row, squares, values, top, close, mixed, is_member, rel
 
 def _long_row(search, row, squares, norm, members, is_member, out):
     """Rank a long row: an exact head, and behind it only the places of the members that it lacks."""
-    head = min(len(out), max(_HEAD, len(members)))
+    head = min(len(out), max(_LONG_HEAD, len(members)))
     found = candidates(search, squares, norm, head)
     found = found[ascending(squares[found])]
     hits = is_member[found]
@@ -93,12 +93,9 @@ def _long_row(search, row, squares, norm, members, is_member, out):
     missing[found[:head]] = False
     if search.leaves_self_out:
         missing[row] = False
-    tail = np.flatnonzero(missing)
-    if len(tail) == 0:
-        return
-    places = np.sort(_places(squares, tail))
+    places = _places(squares, missing)
     # float32 may place an item of the tail inside the head: move it behind, and those after it if need be
-    order = np.arange(len(tail))
+    order = np.arange(len(places))
     places = np.maximum.accumulate(np.maximum(places, head) - order) + order
     out[places[places < len(out)]] = True
 
@@ -117,24 +114,24 @@ def _settle(search, row, values, norm, found, hits):
     found[at], hits[at] = found[at][order], hits[at][order]
 
 
-def _places(values, items):
-    """Rank of `values[items]` among all values, ties by index, without sorting them all.
+def _places(values, is_item):
+    """Ranks, ascending, of the items among all values, ties by index, without sorting them all.
 
-    Bins of equal width give the rank of a bin; only bins that hold one of `items` are sorted.
+    Bins of equal width give the rank of a bin; only bins that hold an item are sorted.
     """
-    n_bins = max(len(values) // 4, 1)
+    items = np.flatnonzero(is_item)
+    if len(items) == 0:
+        return items
+    n_bins = len(values) // 4 + 1
     top = values[items].max()
-    scale = np.float32(n_bins / top) if top > 0 else np.float32(0)
-    scaled = np.minimum(values, top, dtype=np.float32) * scale
-    bins = scaled.astype(np.intp)
-    bins[values > top] = n_bins + 1
-    counts = np.bincount(bins, minlength=n_bins + 2)
+    scale = np.float32(n_bins) / top if top > 0 else np.float32(0)
+    bins = (np.minimum(values, 2 * top) * scale).astype(np.intp)  # what is farther than all items: last bins
+    counts = np.bincount(bins, minlength=2 * n_bins + 1)
     wanted = np.zeros(len(counts), dtype=bool)
     wanted[bins[items]] = True
     pool = np.flatnonzero(wanted[bins])
     pool = pool[ascending(values[pool])]
-    # before an item: all items of earlier bins, and those of its own bin that the sorted pool puts before it
-    skipped = np.cumsum(np.where(wanted, 0, counts))  # items of bins that are not in the pool
-    place = np.empty(len(values), dtype=np.intp)
-    place[pool] = np.arange(len(pool)) + skipped[bins[pool]]
-    return place[items]
+    at = np.flatnonzero(is_item[pool])
+    # before an item: what the sorted pool puts before it, and earlier bins outside the pool
+    counts[wanted] = 0
+    return at + np.cumsum(counts)[bins[pool[at]]]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._checks import check_labels, check_matrix, encode_labels
-from ._kernel import Search, candidates
+from ._kernel import Gallery, Search, candidates
 from ._relevance import block_relevance
 from ._threads import map_blocks
 
@@ -169,8 +169,9 @@ def iter_rankings(
     rows : ndarray of shape (n_block,)
         Indices of the queries in this block; each query is in one block.
     ranking : Ranking
-        Of those queries. The first 2048 ranks, and at least as many as a query has relevant items, are in the
-        order of float64; further down distances that agree to float32 may be swapped.
+        Of those queries. The first 256 ranks (1024 in galleries of up to 16,384 rows), and at least as many
+        as a query has relevant items, are in the order of float64; further down, distances that agree to
+        float32 may be swapped.
 
     Raises
     ------
@@ -206,10 +207,11 @@ def _check_sides(queries, gallery):
         if len(queries) < 2:
             raise ValueError("searching rows among the others needs at least 2 rows; got 1")
         return queries, None
-    gallery = check_matrix(gallery, "gallery")
-    if gallery.shape[1] != queries.shape[1]:
+    if not isinstance(gallery, Gallery):
+        gallery = Gallery(check_matrix(gallery, "gallery"))
+    if gallery.rows.shape[1] != queries.shape[1]:
         raise ValueError(
-            f"queries have {queries.shape[1]} features and the gallery has {gallery.shape[1]}: "
+            f"queries have {queries.shape[1]} features and the gallery has {gallery.rows.shape[1]}: "
             "both must come from the same transform"
         )
     return queries, gallery

@@ -105,6 +105,7 @@ def test_rank_is_the_order_of_float64(monkeypatch, make, sorted_whole, depth):
 def test_behind_the_exact_head_every_relevant_item_keeps_a_place(monkeypatch, make, sorted_whole):
     monkeypatch.setattr(skmetric._relevance, "_SORTED_WHOLE", 10**9 if sorted_whole else 0)
     monkeypatch.setattr(skmetric._relevance, "_HEAD", 5)
+    monkeypatch.setattr(skmetric._relevance, "_LONG_HEAD", 5)
     rng = np.random.default_rng(3)
     X, y = make(rng, 200), rng.integers(0, 10, 200)
     order, _ = brute_order(X)
@@ -207,3 +208,9 @@ def test_memory_stays_far_below_all_pairs():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_queries_may_be_far_larger_than_the_gallery():
+    X = np.random.default_rng(0).standard_normal((30, 3))
+    found = nearest([[1e30, 0.0, 0.0]], X, k=30).distances
+    np.testing.assert_allclose(found, 1e30)
