@@ -161,8 +161,16 @@ def iter_rankings(
 
     Parameters
     ----------
-    embeddings, y, gallery, y_gallery, depth
-        As in :func:`rank`.
+    embeddings : array-like of shape (n_queries, n_features)
+        Queries.
+    y : array-like of shape (n_queries,)
+        Their labels.
+    gallery : array-like of shape (n_gallery, n_features), default=None
+        Rows to search; None searches each query among the others.
+    y_gallery : array-like of shape (n_gallery,), default=None
+        Labels of the gallery, needed with `gallery`.
+    depth : int, default=None
+        Ranks to keep, at most the gallery's size; None keeps all.
 
     Yields
     ------

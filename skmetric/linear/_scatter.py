@@ -72,57 +72,41 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
     -------
     scatter : ClassScatter
     """
-    scatter, shift = _empty(n_classes, X.shape[1]), None
+    n_features = X.shape[1]
+    weights = np.bincount(codes, weights=sample_weight, minlength=n_classes)
+    sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
+    # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
+    origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)
     for start in range(0, len(X), _CHUNK):
         rows = slice(start, start + _CHUNK)
         part = X[rows] if transform is None else transform(X[rows])
-        if shift is None:  # any point near the data will do: far from it float32 has no digits left
-            shift = part.mean(axis=0, dtype=np.float64).astype(X.dtype)
-        present, local = np.unique(codes[rows], return_inverse=True)
-        weight = None if sample_weight is None else sample_weight[rows]
-        _absorb(scatter, _chunk_scatter(part - shift, local, len(present), weight), present)
-    return scatter._replace(means=scatter.means + shift.astype(np.float64))
+        weight = np.ones(len(part), X.dtype) if sample_weight is None else sample_weight[rows].astype(X.dtype)
+        indicator = csr_array((weight, codes[rows], np.arange(len(part) + 1)), shape=(len(part), n_classes))
+        met = np.flatnonzero(is_new & (np.bincount(codes[rows], minlength=n_classes) > 0))
+        if len(met):
+            first = indicator[:, met].T  # (n_met, n_part)
+            origins[met], is_new[met] = (first @ part) / first.sum(axis=1)[:, None], False
+        part = part - origins[codes[rows]]
+        sums += indicator.T @ part
+        if sample_weight is not None:
+            part *= np.sqrt(weight)[:, None]
+        products += part.T @ part  # one symmetric rank update
+    means = sums / weights[:, None]
+    within = products - (means * weights[:, None]).T @ means
+    return ClassScatter(weights, means + origins, within)
 
 
 def merge(first, second, n_classes, first_codes, second_codes):
     """Statistics of the union of two sets of samples, exactly.
 
-    `first_codes` and `second_codes` place the classes of each among the `n_classes` of the union.
+    `first_codes` and `second_codes` place the classes of each among the `n_classes` of the union. The scatter
+    of a class that both hold gains the spread of its two means (Chan, Golub, LeVeque, COMPSTAT 1982).
     """
-    union = _empty(n_classes, first.means.shape[1])
-    _absorb(union, first, first_codes)
-    _absorb(union, second, second_codes)
-    return union
-
-
-def _empty(n_classes, n_features):
-    return ClassScatter(
-        np.zeros(n_classes), np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
-    )
-
-
-def _chunk_scatter(part, codes, n_classes, sample_weight):
-    """Statistics of few rows, which are overwritten: about means of their own, so that nothing cancels."""
-    weight = np.ones(len(part), part.dtype) if sample_weight is None else sample_weight.astype(part.dtype)
-    indicator = csr_array((weight, codes, np.arange(len(part) + 1)), shape=(len(part), n_classes))
-    weights = np.bincount(codes, weight, minlength=n_classes)
-    means = (indicator.T @ part) / weights[:, None].astype(part.dtype)
-    part -= means[codes]
-    if sample_weight is not None:
-        part *= np.sqrt(weight)[:, None]
-    return ClassScatter(weights, means.astype(np.float64), part.T @ part)  # one symmetric rank update
-
-
-def _absorb(total, part, codes):
-    """Add `part` to `total`, in place; `codes` places its classes.
-
-    The scatter of a class that both hold gains the spread of its two means (Chan, Golub, LeVeque, COMPSTAT
-    1982).
-    """
-    before, gap = total.weights[codes], part.means - total.means[codes]  # (n_part_classes, n_features)
-    share = part.weights / (before + part.weights)
-    spread = (np.sqrt(before * share)[:, None] * gap)[before > 0].astype(part.within.dtype, copy=False)
-    total.weights[codes] += part.weights
-    total.means[codes] += share[:, None] * gap
-    np.add(total.within, part.within, out=total.within)
-    np.add(total.within, spread.T @ spread, out=total.within)
+    n_features = first.means.shape[1]
+    weights, means = np.zeros((2, n_classes)), np.zeros((2, n_classes, n_features))
+    for side, (part, codes) in enumerate([(first, first_codes), (second, second_codes)]):
+        weights[side, codes], means[side, codes] = part.weights, part.means
+    total = weights.sum(axis=0)
+    gap = np.sqrt(weights[0] * weights[1] / total)[:, None] * (means[0] - means[1])  # (n_classes, n_features)
+    merged = (weights[:, :, None] * means).sum(axis=0) / total[:, None]
+    return ClassScatter(total, merged, first.within + second.within + gap.T @ gap)
