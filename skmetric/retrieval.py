@@ -172,12 +172,10 @@ def iter_rankings(
     depth : int, default=None
         Ranks to keep, at most the gallery's size; None keeps all.
 
-    Yields
-    ------
-    rows : ndarray of shape (n_block,)
-        Indices of the queries in this block; each query is in one block.
-    ranking : Ranking
-        Of those queries. The first 2048 ranks, and at least as many as a query has relevant items, are in the
+    Returns
+    -------
+    blocks : iterator of (ndarray of shape (n_block,), Ranking)
+        Indices of the queries in a block, and their ranking; each query is in one block. The first 2048 ranks, and at least as many as a query has relevant items, are in the
         order of float64; further down distances that agree to float32 may be swapped.
 
     Raises

@@ -15,7 +15,7 @@ from torch import nn
 import skmetric
 from skmetric import FrozenFeatures, MetricLearner
 
-# Arguments of those that cannot be made without, and further settings of those that can, worth a run of all checks
+# Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
 ARGUMENTS = {
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
     MetricLearner: [{}, {"shrinkage": (0.3, 0.5)}, {"margin": 0.1}, {"weighting": "wccn", "n_components": 1}],

@@ -36,7 +36,7 @@ class Whitening(NamedTuple):
 
 
 def shrunk(covariance, amount, floor=0.0):
-    """``(1 - amount) * covariance + amount * mean variance * identity``; what is added is at least `floor`."""
+    """``(1 - amount) * covariance + amount * mean variance * identity``; at least `floor` is added."""
     level = np.trace(covariance) / len(covariance)
     out = (1 - amount) * covariance
     out[np.diag_indices(len(covariance))] += max(amount, floor) * level

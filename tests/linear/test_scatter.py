@@ -21,7 +21,9 @@ def assert_same(first, second, **tolerance):
 def by_definition(X, codes, weights):
     """Weighted means and scatter, each from its formula, with no sum that is shared."""
     X = np.asarray(X, np.float64)
-    means = np.array([np.average(X[codes == c], axis=0, weights=weights[codes == c]) for c in np.unique(codes)])
+    means = np.array(
+        [np.average(X[codes == c], axis=0, weights=weights[codes == c]) for c in np.unique(codes)]
+    )
     centred = X - means[codes]
     return np.bincount(codes, weights), means, (centred.T * weights) @ centred
 
@@ -59,7 +61,9 @@ def test_a_weight_counts_as_copies(few):
 def test_rows_are_transformed_chunk_by_chunk(monkeypatch, few):
     X, codes = few
     monkeypatch.setattr(_scatter, "_CHUNK", 10)
-    assert_same(class_scatter(X, codes, 5, None, unit_rows), class_scatter(unit_rows(X), codes, 5), atol=1e-12)
+    assert_same(
+        class_scatter(X, codes, 5, None, unit_rows), class_scatter(unit_rows(X), codes, 5), atol=1e-12
+    )
 
 
 def test_the_samples_are_left_as_they_are(few):
@@ -99,7 +103,9 @@ def test_merging_disjoint_classes_keeps_each():
     assert_same(merge(first, second, 2, [0], [1]), class_scatter(X, CODES, 2), atol=1e-12)
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(X, True), (np.repeat([[0.1, 0.7], [3, 2]], [2, 3], axis=0), False)])
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(X, True), (np.repeat([[0.1, 0.7], [3, 2]], [2, 3], axis=0), False)]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rounding_is_no_scatter(rows, expected, dtype):
     assert class_scatter(rows.astype(dtype), CODES, 2, np.full(5, 0.3)).is_resolved() == expected

@@ -80,8 +80,8 @@ def test_the_surest_is_not_always_the_best_mean():
     base = np.array([0.5, 0.5, 0.5, 0.5])
     scores = {
         reference: [base],
-        lucky: [base + [0.4, -0.1, -0.1, 0.0]],  # mean 0.05, standard error 0.118
-        sure: [base + [0.03, 0.02, 0.03, 0.02]],  # mean 0.025, standard error 0.003
+        lucky: [np.add(base, [0.4, -0.1, -0.1, 0.0])],  # mean 0.05, standard error 0.118
+        sure: [np.add(base, [0.03, 0.02, 0.03, 0.02])],  # mean 0.025, standard error 0.003
     }
     assert _surest(scores, reference) == sure
     del scores[sure]
@@ -138,7 +138,9 @@ def test_finds_what_there_is_to_find():
     X[:, :2] += 5 * rng.normal(size=(30, 2))[codes]
     X[:, 2:] *= 10
     chosen, results = choose(X, codes)
-    score = dict(zip([Candidate(**entry) for entry in results["params"]], results["mean_test_score"], strict=True))
+    score = dict(
+        zip([Candidate(**entry) for entry in results["params"]], results["mean_test_score"], strict=True)
+    )
     assert score[chosen] > score[EUCLIDEAN] + 0.2
     assert chosen.within < 0.5
 
@@ -149,7 +151,9 @@ def test_keeps_euclid_where_nothing_is_to_be_learned():
     codes = np.repeat(np.arange(30), 10)
     X = (4 * rng.normal(size=(30, 5)))[codes] + rng.normal(size=(300, 5))
     chosen, results = choose(X, codes, normalize=False)
-    score = dict(zip([Candidate(**entry) for entry in results["params"]], results["mean_test_score"], strict=True))
+    score = dict(
+        zip([Candidate(**entry) for entry in results["params"]], results["mean_test_score"], strict=True)
+    )
     assert score[chosen] >= score[EUCLIDEAN] - 0.01
 
 
