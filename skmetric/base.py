@@ -16,6 +16,23 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
     """A transformer whose embedding is the metric: the learned distance is Euclidean after ``transform``.
 
     A subclass writes ``fit`` (which sets ``n_components_``) and ``_embed(X)``.
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn.utils.validation import validate_data
+    >>> from skmetric.base import MetricLearnerMixin
+    >>> class FirstFeature(MetricLearnerMixin, BaseEstimator):
+    ...     def fit(self, X, y):
+    ...         X, y = validate_data(self, X, y)
+    ...         self.n_components_ = 1
+    ...         return self
+    ...
+    ...     def _embed(self, X):
+    ...         return X[:, :1]
+    >>> learner = FirstFeature().fit([[0, 5], [3, 1]], ["a", "b"])
+    >>> learner.pair_distance([[0, 5]], [[3, 1]])
+    array([3.])
     """
 
     @abstractmethod
@@ -37,7 +54,7 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_components)
-            float32 for float32 input, else float64.
+            In float32 for float32 input, else float64.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False)
@@ -96,6 +113,23 @@ class MahalanobisMixin(MetricLearnerMixin):
 
     A subclass sets ``components_`` and ``n_components_`` in ``fit``, ``mean_`` if it centres, and
     ``normalize_`` if rows may be scaled to unit length before and after the map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn.utils.validation import validate_data
+    >>> from skmetric.base import MahalanobisMixin
+    >>> class Scale(MahalanobisMixin, BaseEstimator):
+    ...     def fit(self, X, y):
+    ...         X, y = validate_data(self, X, y)
+    ...         self.components_ = np.diag(1 / X.std(axis=0))
+    ...         self.n_components_ = X.shape[1]
+    ...         return self
+    >>> learner = Scale().fit([[0, 0], [4, 20]], ["a", "b"])
+    >>> learner.transform([[0, 0], [4, 20]])
+    array([[0., 0.],
+           [2., 2.]])
     """
 
     def _embed(self, X):

@@ -161,17 +161,23 @@ def iter_rankings(
 
     Parameters
     ----------
-    embeddings, y, gallery, y_gallery, depth
-        As in :func:`rank`.
+    embeddings : array-like of shape (n_queries, n_features)
+        Queries.
+    y : array-like of shape (n_queries,)
+        Their labels.
+    gallery : array-like of shape (n_gallery, n_features), default=None
+        Rows to search; None searches each query among the others.
+    y_gallery : array-like of shape (n_gallery,), default=None
+        Labels of the gallery, needed with `gallery`.
+    depth : int, default=None
+        Ranks to keep, at most the gallery's size; None keeps all.
 
-    Yields
-    ------
-    rows : ndarray of shape (n_block,)
-        Indices of the queries in this block; each query is in one block.
-    ranking : Ranking
-        Of those queries. The first 256 ranks (1024 in galleries of up to 16,384 rows), and at least as many
-        as a query has relevant items, are in the order of float64; further down, distances that agree to
-        float32 may be swapped.
+    Returns
+    -------
+    blocks : iterator of (ndarray of shape (n_block,), Ranking)
+        Indices of the queries in a block, and their ranking; each query is in one block. The first 256 ranks
+        (1024 in galleries of up to 16,384 rows), and at least as many as a query has relevant items, are in
+        the order of float64; further down, distances that agree to float32 may be swapped.
 
     Raises
     ------

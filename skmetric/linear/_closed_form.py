@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cholesky, eigh, solve_triangular
+from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
 WEIGHTINGS = {
     # cross term of the log-likelihood ratio "same class or not" (Ioffe, ECCV 2006), times 2
@@ -35,21 +35,35 @@ class Whitening(NamedTuple):
         return solve_triangular(self.factor, X.T, lower=True, check_finite=False).T
 
 
-def shrunk(covariance, amount):
-    """``(1 - amount) * covariance + amount * mean variance * identity``, never singular."""
-    n_features = len(covariance)
-    level = np.trace(covariance) / n_features
-    if level <= 0:
-        return np.eye(n_features)
-    floor = n_features * np.finfo(covariance.dtype).eps
+def shrunk(covariance, amount, floor=0.0):
+    """``(1 - amount) * covariance + amount * mean variance * identity``; at least `floor` is added."""
+    level = np.trace(covariance) / len(covariance)
     out = (1 - amount) * covariance
-    out[np.diag_indices(n_features)] += max(amount, floor) * level
+    out[np.diag_indices(len(covariance))] += max(amount, floor) * level
     return out
+
+
+def within_factor(scatter, shrinkage):
+    """Lower Cholesky factor of the shrunk covariance inside classes; the identity if they do not spread.
+
+    Where samples are fewer than features, rounding decides the sign of the smallest eigenvalues: the floor
+    rises until it covers them.
+    """
+    covariance = scatter.within_covariance()
+    if not np.isfinite(covariance).all():
+        raise ValueError("X is too large: its squares overflow; divide it by a constant, or pass float64")
+    floor = len(covariance) * np.finfo(covariance.dtype).eps
+    while scatter.is_resolved():
+        try:
+            return cholesky(shrunk(covariance, shrinkage, floor), lower=True, check_finite=False)
+        except LinAlgError:
+            floor *= 100
+    return np.eye(len(covariance))
 
 
 def whiten(scatter, shrinkage):
     """Solve the eigenproblem in the space of the class means: cheap where classes are fewer than features."""
-    factor = cholesky(shrunk(scatter.within_covariance(), shrinkage), lower=True, check_finite=False)
+    factor = within_factor(scatter, shrinkage)
     spread = solve_triangular(factor, scatter.mean_deviations().T, lower=True, check_finite=False)
     if spread.shape[0] < spread.shape[1]:
         psi, directions = eigh(spread @ spread.T)

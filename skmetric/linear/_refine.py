@@ -5,7 +5,7 @@ import numpy as np
 from skmetric._threads import map_blocks
 from skmetric.base import unit_rows
 
-from ._selection import class_scores, class_splits, standard_error
+from ._selection import class_scores, class_splits, distinct_rows, standard_error
 
 _CLASSES_PER_BATCH, _SAMPLES_PER_CLASS = 32, 4
 _N_TURNED = 256  # directions that are refined, those in which embeddings vary most
@@ -25,8 +25,8 @@ def refine(X, codes, solve, margin, normalize, sample_weight, rng):
     codes : ndarray of shape (n_samples,)
         Classes, from 0.
     solve : callable
-        From a mask of rows to the function that embeds rows before the last normalisation, its directions by
-        falling variance, and the map: the closed form learned on those rows.
+        From samples, codes and weights to the closed form learned on them: the function that embeds rows
+        before the last normalisation, its directions by falling variance, and the map.
     margin : float
         In units of the mean squared length of an embedding.
     normalize : bool
@@ -38,20 +38,22 @@ def refine(X, codes, solve, margin, normalize, sample_weight, rng):
 
     Returns
     -------
-    components : ndarray of shape (n_components, n_features)
-        The refined map.
+    components : ndarray of shape (n_components, n_features) or None
+        The refined map; None after no step.
     n_steps : int
         Steps taken; 0 if none helps, or if classes are too few to hold any out.
     """
     before = unit_rows if normalize else np.asarray
+    X, codes, sample_weight = _without_copies(X, codes, sample_weight)
     splits = class_splits(X, codes, codes.max() + 1, sample_weight, rng)[:_N_SPLITS]
+    splits = [split for split in splits if _can_descend(codes[split.train])]
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits) + 1)
 
     def descend(rows, seed, n_steps):
-        embed, components = solve(rows)
+        weights = None if sample_weight is None else sample_weight[rows]
+        embed, components = solve(X[rows], codes[rows], weights)
         embeddings = embed(X[rows])
         unit = margin * (1 if normalize else np.mean(np.einsum("ij,ij->i", embeddings, embeddings)))
-        weights = None if sample_weight is None else sample_weight[rows]
         return embed, components, _descend(embeddings, codes[rows], unit, normalize, weights, seed, n_steps)
 
     def score(case):
@@ -61,9 +63,23 @@ def refine(X, codes, solve, margin, normalize, sample_weight, rng):
         return [class_scores(before(_turned(rows, turn)), split) for turn in turns]
 
     n_steps = _best_stop(list(map_blocks(score, zip(splits, seeds[1:], strict=True))))
+    if n_steps == 0:
+        return None, 0
     _, components, turns = descend(np.arange(len(X)), seeds[0], n_steps)
     *_, turn = turns
     return _turned(components.T, turn).T, n_steps
+
+
+def _can_descend(codes):
+    """Whether two classes have a pair: one to draw together, one to keep away."""
+    return np.count_nonzero(np.bincount(codes) > 1) > 1
+
+
+def _without_copies(X, codes, sample_weight):
+    """Equal rows of a class once, with their weights summed: so that a weight of k counts as k copies do."""
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    rows, weights = distinct_rows(X, codes, weights, np.arange(len(X)))
+    return X[rows], codes[rows], None if np.all(weights == 1) else weights
 
 
 def _turned(rows, turn):
@@ -74,9 +90,9 @@ def _turned(rows, turn):
 
 def _best_stop(scored):
     """Number of steps that gains most, one standard error over held-out classes taken off."""
-    if not scored:
-        return 0
     by_step = [np.concatenate(parts) for parts in zip(*scored, strict=True)]
+    if not by_step or not len(by_step[0]):
+        return 0
     gains = [values - by_step[0] for values in by_step]
     sure = [
         gain.mean() - standard_error(gain) if step else 0.0 for step, gain in zip(_STEPS, gains, strict=True)

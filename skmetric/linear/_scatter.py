@@ -41,6 +41,12 @@ class ClassScatter(NamedTuple):
         spread = self.means - self.mean
         return (self.within + (spread.T * self.weights) @ spread) / total
 
+    def is_resolved(self):
+        """Whether samples of a class differ by more than rounding does, be it that of float32."""
+        spread = self.weights @ np.square(self.means - self.mean).sum(axis=1)
+        within = np.trace(self.within)
+        return within > (8 * np.finfo(np.float32).eps) ** 2 * (within + spread)
+
     def mean_deviations(self):
         """Class means about their average, over sqrt(n_classes - 1): their Gram matrix is the covariance."""
         return (self.means - self.means.mean(axis=0)) / np.sqrt(max(len(self.means) - 1, 1))
@@ -58,7 +64,7 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
     n_classes : int
         How many classes there are; each must have a sample.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights from 0; None counts each row once.
+        Weights above 0; None counts each row once.
     transform : callable, default=None
         Applied to each chunk of rows, such as a normalisation.
 
@@ -69,22 +75,25 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
     n_features = X.shape[1]
     weights = np.bincount(codes, weights=sample_weight, minlength=n_classes)
     sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
-    shift = None
+    # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
+    origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)
     for start in range(0, len(X), _CHUNK):
         rows = slice(start, start + _CHUNK)
         part = X[rows] if transform is None else transform(X[rows])
-        if shift is None:  # any point near the data will do: far from it the difference below would cancel
-            shift = part.mean(axis=0, dtype=np.float64).astype(X.dtype)
-        part = part - shift
         weight = np.ones(len(part), X.dtype) if sample_weight is None else sample_weight[rows].astype(X.dtype)
         indicator = csr_array((weight, codes[rows], np.arange(len(part) + 1)), shape=(len(part), n_classes))
+        met = np.flatnonzero(is_new & (np.bincount(codes[rows], minlength=n_classes) > 0))
+        if len(met):
+            first = indicator[:, met].T  # (n_met, n_part)
+            origins[met], is_new[met] = (first @ part) / first.sum(axis=1)[:, None], False
+        part = part - origins[codes[rows]]
         sums += indicator.T @ part
         if sample_weight is not None:
             part *= np.sqrt(weight)[:, None]
         products += part.T @ part  # one symmetric rank update
     means = sums / weights[:, None]
     within = products - (means * weights[:, None]).T @ means
-    return ClassScatter(weights, means + shift.astype(np.float64), within)
+    return ClassScatter(weights, means + origins, within)
 
 
 def merge(first, second, n_classes, first_codes, second_codes):

@@ -93,7 +93,7 @@ def class_splits(X, codes, n_classes, sample_weight, rng):
 
 def _split(X, codes, weights, is_held_out, most, rng):
     out = is_held_out[codes]
-    rows, row_weights = _distinct(X, codes, weights, np.flatnonzero(out))
+    rows, row_weights = distinct_rows(X, codes, weights, np.flatnonzero(out))
     if len(rows) > most:
         kept = np.sort(rng.choice(len(rows), most, replace=False))
         rows, row_weights = rows[kept], row_weights[kept]
@@ -101,8 +101,8 @@ def _split(X, codes, weights, is_held_out, most, rng):
     return Split(np.flatnonzero(~out), renumbered[codes[~out]], rows, codes[rows], row_weights)
 
 
-def _distinct(X, codes, weights, rows):
-    """First occurrences of equal rows of a class, and their weights summed.
+def distinct_rows(X, codes, weights, rows):
+    """Return the first occurrences of equal rows of a class, and their weights summed.
 
     A copy is found without any metric; and a row of weight k must count as k copies do.
     """
@@ -130,7 +130,7 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
     -------
     chosen : Candidate
     results : dict or None
-        One entry a candidate; None without enough classes to hold any out.
+        One entry a candidate; None if classes, or their samples, are too few to hold any out.
     """
     splits = class_splits(X, codes, n_classes, sample_weight, rng)
     families = [True, False] if normalize is None else [normalize]
@@ -141,6 +141,8 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
     scores = {}  # candidate -> one array of class means a split
     for family in families:
         scores |= _score_all(X, splits, sample_weight, weighting, family, few)
+    if not any(len(part) for part in scores[reference]):  # no class that was held out has a pair
+        return default(_better_unlearned(X, codes, sample_weight, families, rng), n_classes), None
     best = _surest(scores, reference)
     grid = [(a, b) for a in WITHIN for b in between_choices(n_classes) if (a, b) not in few]
     scores |= _score_all(X, splits, sample_weight, weighting, best.normalize, grid)
@@ -218,7 +220,7 @@ def _better_unlearned(X, codes, sample_weight, families, rng):
     Nothing is learned from the labels here, so no class need be held out.
     """
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
-    rows, weights = _distinct(X, codes, weights, np.arange(len(X)))
+    rows, weights = distinct_rows(X, codes, weights, np.arange(len(X)))
     most = _MAX_HELD_OUT // _N_SPLITS
     if len(rows) > most:
         kept = np.sort(rng.choice(len(rows), most, replace=False))

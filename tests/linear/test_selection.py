@@ -1,0 +1,181 @@
+"""Choice of shrinkage on held-out classes."""
+
+import numpy as np
+import pytest
+
+from skmetric.linear._selection import (
+    COSINE,
+    EUCLIDEAN,
+    MIN_CLASSES,
+    Candidate,
+    Split,
+    _surest,
+    between_choices,
+    check_shrinkage,
+    class_scores,
+    class_splits,
+    distinct_rows,
+    select,
+    standard_error,
+)
+
+from .conftest import gaussian_classes
+
+
+def choose(X, codes, *, weights=None, normalize=None, seed=0):
+    n_classes = codes.max() + 1
+    return select(X, codes, n_classes, weights, "plda", normalize, np.random.RandomState(seed))
+
+
+@pytest.mark.parametrize("n_classes", [4, 5, 15, 16, 40])
+def test_splits_share_no_class(n_classes):
+    X, codes = gaussian_classes(n_classes, 5, 3)
+    splits = class_splits(X, codes, n_classes, None, np.random.RandomState(0))
+    assert len(splits) == (4 if n_classes >= 16 else 8)
+    for split in splits:
+        trained, held_out = set(codes[split.train]), set(split.held_out_codes)
+        assert not trained & held_out
+        assert trained | held_out == set(range(n_classes))
+        assert len(held_out) >= 2
+        assert split.train_codes.max() + 1 == len(trained)
+        np.testing.assert_array_equal(split.held_out_codes, codes[split.held_out])
+    if n_classes >= 16:  # folds: each class is held out once
+        assert sorted(np.concatenate([np.unique(s.held_out_codes) for s in splits])) == list(range(n_classes))
+
+
+def test_no_splits_of_few_classes():
+    X, codes = gaussian_classes(MIN_CLASSES - 1, 5, 3)
+    assert class_splits(X, codes, MIN_CLASSES - 1, None, np.random.RandomState(0)) == []
+
+
+def test_rows_that_are_scored_are_bounded():
+    X, codes = gaussian_classes(20, 300, 3)
+    splits = class_splits(X, codes, 20, None, np.random.RandomState(0))
+    assert sum(len(split.held_out) for split in splits) == 2400
+
+
+def test_distinct_rows_by_hand():
+    X = np.array([[1.0, 2], [3, 4], [1, 2], [1, 2], [3, 4]])
+    codes = np.array([0, 0, 0, 1, 0])  # row 3 has the values of row 0, and another class
+    rows, weights = distinct_rows(X, codes, np.array([1.0, 2, 3, 4, 5]), np.arange(5))
+    np.testing.assert_array_equal(rows, [0, 1, 3])
+    np.testing.assert_array_equal(weights, [1 + 3, 2 + 5, 4])
+
+
+def test_score_of_a_class_by_hand():
+    # on a line: a at 0, 1 and 3.5, b at 3 and 9. R is 2 for a and 1 for b
+    embeddings, codes = np.array([[0.0], [1], [3.5], [3], [9]]), np.array([0, 0, 0, 1, 1])
+    split = Split(None, None, None, codes, np.array([1.0, 1, 2, 1, 1]))
+    # a: 0 finds a b: 1/2; 1 finds a b: 1/2; 3.5 finds b a: (0 + 1/2) / 2, counted twice. b: 3 a; 9 a
+    np.testing.assert_allclose(class_scores(embeddings, split), [(0.5 + 0.5 + 2 * 0.25) / 4, 0])
+
+
+def test_no_class_with_a_pair_has_no_score():
+    split = Split(None, None, None, np.arange(3), np.ones(3))
+    assert class_scores(np.eye(3), split).shape == (0,)
+
+
+def test_the_surest_is_not_always_the_best_mean():
+    reference, lucky, sure = (Candidate(True, True, a, 1.0) for a in (0.5, 0.3, 0.1))
+    base = np.array([0.5, 0.5, 0.5, 0.5])
+    scores = {
+        reference: [base],
+        lucky: [np.add(base, [0.4, -0.1, -0.1, 0.0])],  # mean 0.05, standard error 0.118
+        sure: [np.add(base, [0.03, 0.02, 0.03, 0.02])],  # mean 0.025, standard error 0.003
+    }
+    assert _surest(scores, reference) == sure
+    del scores[sure]
+    assert _surest(scores, reference) == reference
+
+
+def test_standard_error_by_hand():
+    assert standard_error(np.array([1.0, 3])) == pytest.approx(1)  # sqrt(2) / sqrt(2)
+    assert standard_error(np.array([1.0])) == np.inf
+
+
+def test_few_classes_bear_little_between():
+    assert between_choices(1) == between_choices(2) == [1.0]
+    assert between_choices(8) == [0.85, 1.0]  # 30 / 37 = 0.81
+    assert between_choices(100) == [0.3, 0.5, 0.7, 0.85, 1.0]  # 30 / 129 = 0.23
+
+
+def test_euclid_and_cosine_are_candidates(many):
+    _, results = choose(*many)
+    params = [Candidate(**entry) for entry in results["params"]]
+    assert EUCLIDEAN in params
+    assert COSINE in params
+    assert len(set(params)) == len(params)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_given_normalisation_is_kept(many, normalize):
+    chosen, results = choose(*many, normalize=normalize)
+    assert chosen.normalize == normalize
+    assert (results["param_normalize"] == normalize).all()
+
+
+def test_results_have_the_form_of_a_grid_search(many):
+    chosen, results = choose(*many)
+    n_candidates = len(results["params"])
+    splits = [f"split{i}_test_score" for i in range(4)]
+    keys = [f"param_{name}" for name in Candidate._fields]
+    keys += [*splits, "mean_test_score", "std_test_score", "rank_test_score"]
+    assert set(results) == {"params", *keys}
+    assert all(len(results[key]) == n_candidates for key in keys)
+    by_split = np.array([results[key] for key in splits])
+    assert ((by_split >= 0) & (by_split <= 1)).all()
+    np.testing.assert_allclose(results["std_test_score"], by_split.std(axis=0))
+    np.testing.assert_allclose(results["mean_test_score"], by_split.mean(axis=0))  # 5 classes in each fold
+    assert results["mean_test_score"][results["rank_test_score"] == 1] == results["mean_test_score"].max()
+    assert chosen in [Candidate(**entry) for entry in results["params"]]
+
+
+def test_finds_what_there_is_to_find():
+    """Two informative features of unit scale, twenty loud ones: no metric is far worse than a learned one."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(30), 10)
+    X = rng.normal(size=(300, 22))
+    X[:, :2] += 5 * rng.normal(size=(30, 2))[codes]
+    X[:, 2:] *= 10
+    chosen, results = choose(X, codes)
+    score = dict(
+        zip([Candidate(**entry) for entry in results["params"]], results["mean_test_score"], strict=True)
+    )
+    assert score[chosen] > score[EUCLIDEAN] + 0.2
+    assert chosen.within < 0.5
+
+
+def test_keeps_euclid_where_nothing_is_to_be_learned():
+    """All directions are alike: unit balls around random points."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(30), 10)
+    X = (4 * rng.normal(size=(30, 5)))[codes] + rng.normal(size=(300, 5))
+    chosen, results = choose(X, codes, normalize=False)
+    score = dict(
+        zip([Candidate(**entry) for entry in results["params"]], results["mean_test_score"], strict=True)
+    )
+    assert score[chosen] >= score[EUCLIDEAN] - 0.01
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_few_classes_take_the_default(n_classes):
+    chosen, results = choose(*gaussian_classes(n_classes, 10, 4))
+    assert results is None
+    assert (chosen.within, chosen.between) == (0.5, 1)
+
+
+def test_held_out_classes_without_a_pair_take_the_default():
+    X = np.random.default_rng(0).normal(size=(8, 4))
+    for seed in range(5):  # one class has a pair, and is held out in some splits, or in none
+        chosen, _ = choose(X, np.array([0, 0, 1, 2, 3, 4, 5, 6]), seed=seed)
+        assert 0 <= chosen.within <= 1
+    chosen, results = choose(np.ones((20, 4)), np.arange(20) % 5)
+    assert results is None
+    assert chosen.within == 0.5
+
+
+def test_shrinkage_as_a_pair():
+    assert check_shrinkage([0, 1]) == (0.0, 1.0)
+    for wrong in [(2, 0), (0.1,), (0.1, 0.2, 0.3), ("a", "b"), (np.nan, 0)]:
+        with pytest.raises(ValueError, match=r"shrinkage must be 'cv' or a pair of numbers from 0 to 1"):
+            check_shrinkage(wrong)

@@ -1,0 +1,89 @@
+"""scikit-learn's own checks, over every public estimator: a new one is checked because it exists."""
+
+import inspect
+import pkgutil
+import warnings
+from functools import partial
+from importlib import import_module
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+import skmetric
+from skmetric import FrozenFeatures, MetricLearner
+
+# Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
+ARGUMENTS = {
+    FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
+    MetricLearner: [{}, {"shrinkage": (0.3, 0.5)}, {"margin": 0.1}, {"weighting": "wccn", "n_components": 1}],
+}
+
+# Estimator -> check -> why it may fail. Empty: none does.
+EXPECTED_FAILURES = {}
+
+# scikit-learn's checks that feed no data; it skips them, with the others, for estimators that take no tables
+WITHOUT_DATA = (
+    "check_estimator_tags_renamed",
+    "check_valid_tag_types",
+    "check_estimator_repr",
+    "check_no_attributes_set_in_init",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_mixin_order",
+    "check_get_params_invariance",
+    "check_set_params",
+)
+
+
+def public_estimators():
+    """Every class with ``fit`` in an ``__all__`` of the package."""
+    modules = [module.name for module in pkgutil.walk_packages(skmetric.__path__, "skmetric.")]
+    found = set()
+    for module in map(import_module, ["skmetric", *(name for name in modules if "._" not in name)]):
+        members = [getattr(module, name) for name in module.__all__]
+        found |= {
+            member
+            for member in members
+            if inspect.isclass(member)
+            and issubclass(member, BaseEstimator)
+            and hasattr(member, "fit")
+            and not inspect.isabstract(member)
+        }
+    return sorted(found, key=lambda estimator: estimator.__name__)
+
+
+ESTIMATORS = [cls(**arguments) for cls in public_estimators() for arguments in ARGUMENTS.get(cls, [{}])]
+TABLES = [estimator for estimator in ESTIMATORS if estimator.__sklearn_tags__().input_tags.two_d_array]
+
+
+def other_checks():
+    """Checks of estimators that take images and the like; those that feed tables are left out."""
+    for estimator in ESTIMATORS:
+        if estimator in TABLES:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SkipTestWarning
+            yield from estimator_checks.estimator_checks_generator(estimator, legacy=True)
+        for name in WITHOUT_DATA:
+            yield estimator, partial(getattr(estimator_checks, name), type(estimator).__name__)
+
+
+def name_of(value):
+    return getattr(getattr(value, "func", value), "__name__", type(value).__name__)
+
+
+@parametrize_with_checks(TABLES, expected_failed_checks=lambda e: EXPECTED_FAILURES.get(type(e), {}))
+def test_takes_tables(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(other_checks()), ids=name_of)
+def test_takes_others(estimator, check):
+    check(estimator)
+
+
+def test_the_walk_finds_the_estimators():
+    assert {MetricLearner, FrozenFeatures} <= set(public_estimators())
+    assert set(ARGUMENTS) <= set(public_estimators())
