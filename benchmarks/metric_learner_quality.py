@@ -128,6 +128,8 @@ def main():
         "--seeds", nargs="+", type=int, default=[], metavar="SEED", help="more halves, at random"
     )
     options = parser.parse_args()
+    if not (options.data / "load.py").is_file():
+        parser.error(f"no load.py in {options.data}: give --data a folder of feature sets")
     print(
         f"Unseen half of the classes, 95% bootstrap intervals over queries. NCA: {NCA_COMPONENTS} principal"
     )
