@@ -211,7 +211,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        features : ndarray of shape (n, `n_features_out_`), float32
+        features : ndarray of shape (n, n_features_out_), float32
             A row for each image.
 
         Raises
