@@ -1,5 +1,7 @@
 """Documentation, built without a network: ``sphinx-build -W -b html doc doc/_build``."""
 
+import re
+
 import skmetric
 
 project = "skmetric"
@@ -29,6 +31,14 @@ def skip_foreign(app, what, name, obj, skip, options):
     return skip or not module.startswith("skmetric")
 
 
+def keep_underscores(app, what, name, obj, options, lines):
+    """Keep ``of shape (n_features_in_,)`` as it is: a word that ends in an underscore is a link otherwise."""
+    lines[:] = [
+        re.sub(r"(?<=\w)_(?=[,)])", r"\\_", line) if " of shape (" in line else line for line in lines
+    ]
+
+
 def setup(app):
-    """Register the hook."""
+    """Register the hooks."""
     app.connect("autodoc-skip-member", skip_foreign)
+    app.connect("autodoc-process-docstring", keep_underscores, priority=400)  # before numpydoc
