@@ -1,6 +1,5 @@
-"""Similarity search and open-set recognition: the place of what is to come.
+"""Similarity search and open-set recognition."""
 
-Exact nearest neighbours are in :mod:`skmetric.retrieval` today.
-"""
+from ._exact import ExactIndex
 
-__all__: list[str] = []
+__all__ = ["ExactIndex"]
