@@ -177,10 +177,7 @@ class ExactIndex(Index):
             Arrays are memory-mapped: loading does not read them. The first change copies them.
         """
         _, arrays = read_folder(path, _KIND)
-        index = cls()
-        index._ids = GrowingArray.of_file(arrays["ids"])
-        index._vectors = GrowingArray.of_file(arrays["vectors"])
-        return index
+        return of_arrays(arrays["ids"], arrays["vectors"])
 
     def _follow(self, ids):
         """Whether `ids` come after all others, as they do where a counter gives them: then none is in use."""
@@ -211,6 +208,13 @@ class ExactIndex(Index):
                 f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
                 "both must come from the same embedder"
             )
+
+
+def of_arrays(ids, vectors):
+    """Return an index around arrays, as of memory-mapped files, without a copy."""
+    index = ExactIndex()
+    index._ids, index._vectors = GrowingArray.of_file(ids), GrowingArray.of_file(vectors)
+    return index
 
 
 def _check_ids(ids, n_items):

@@ -11,9 +11,19 @@ class Index(BaseEstimator, ABC):
     :class:`BaseEstimator` gives parameters, ``clone`` and ``repr``, no more; ``clone`` gives an empty index.
     Names of items, labels and metadata are not its business: :class:`SimilaritySearch` keeps those.
 
+    See Also
+    --------
+    ExactIndex : Exact, in memory: the default.
+
     Notes
     -----
     Parameters are stored by ``__init__`` and checked when the index is first filled.
+
+    Examples
+    --------
+    >>> from skmetric.search import ExactIndex, Index
+    >>> isinstance(ExactIndex(), Index)
+    True
     """
 
     @abstractmethod
