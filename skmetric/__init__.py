@@ -11,10 +11,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "FrozenFeatures": "skmetric.features",
     "MetricLearner": "skmetric.linear",
+    "SimilaritySearch": "skmetric.search",
 }
 _SUBPACKAGES = ["datasets", "features", "linear", "metrics", "model_selection", "retrieval", "search"]
 
-__all__ = ["FrozenFeatures", "MetricLearner", *_SUBPACKAGES]
+__all__ = ["FrozenFeatures", "MetricLearner", "SimilaritySearch", *_SUBPACKAGES]
 
 
 def __getattr__(name):

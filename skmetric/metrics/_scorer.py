@@ -88,7 +88,7 @@ class RetrievalScorer:
 
 
 def _embed(estimator, X):
-    transformers = _transformers(estimator)
+    transformers = transformers_of(estimator)
     if not transformers:
         raise NoEmbeddingError(
             f"a retrieval score needs embeddings, and {type(estimator).__name__} has no transform: use a "
@@ -100,12 +100,12 @@ def _embed(estimator, X):
     return X
 
 
-def _transformers(estimator):
+def transformers_of(estimator):
     """Fitted transformers to apply in turn: what an estimator that predicts has before its prediction."""
     if hasattr(estimator, "best_estimator_"):
-        return _transformers(estimator.best_estimator_)
+        return transformers_of(estimator.best_estimator_)
     if hasattr(estimator, "transform"):
         return [estimator]
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        return [estimator[:-1], *_transformers(estimator[-1])]
+        return [estimator[:-1], *transformers_of(estimator[-1])]
     return []

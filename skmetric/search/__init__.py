@@ -1,6 +1,19 @@
-"""Similarity search and open-set recognition: the place of what is to come.
+"""Similarity search and open-set recognition: index, look up, match, calibrate, enrol."""
 
-Exact nearest neighbours are in :mod:`skmetric.retrieval` today.
-"""
+from ._calibration import Calibration
+from ._evaluation import Evaluation
+from ._exact import ExactIndex
+from ._index import Index
+from ._lookup import LookupTable
+from ._matchers import ClassCenters
+from ._similarity_search import SimilaritySearch
 
-__all__: list[str] = []
+__all__ = [
+    "Calibration",
+    "ClassCenters",
+    "Evaluation",
+    "ExactIndex",
+    "Index",
+    "LookupTable",
+    "SimilaritySearch",
+]

@@ -1,0 +1,229 @@
+"""The default index: exact, in memory, and nothing to train."""
+
+from typing import final
+
+import numpy as np
+
+from skmetric._checks import check_matrix
+from skmetric.retrieval import Neighbors, nearest
+
+from ._folder import read_folder, write_folder
+from ._growing import GrowingArray
+from ._index import Index
+
+_KIND = "skmetric.search.ExactIndex"
+
+
+@final
+class ExactIndex(Index):
+    """Exact Euclidean search through all embeddings, by :func:`skmetric.retrieval.nearest`.
+
+    Embeddings are kept once, float32 or float64 as they first come. Adding costs amortised time of the
+    items added, removing O(n_items). Ties in distance are in the order in which items were added.
+
+    See Also
+    --------
+    SimilaritySearch : Keeps names, labels and metadata beside an index.
+
+    Examples
+    --------
+    >>> from skmetric.search import ExactIndex
+    >>> index = ExactIndex().add([7, 8, 9], [[0.0], [1.0], [5.0]])
+    >>> index.query([[4.0]], k=2)
+    Neighbors(distances=array([[1., 3.]]), indices=array([[9, 8]]))
+    >>> index.remove([9]).query([[4.0]], k=1).indices
+    array([[8]])
+    >>> len(index)
+    2
+    """
+
+    def add(self, ids, embeddings):
+        """Add embeddings under ids that are not in use.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids, each once.
+        embeddings : array-like of shape (n_items, n_features)
+            Their embeddings; searchable when the call returns.
+
+        Returns
+        -------
+        self : ExactIndex
+            The index.
+
+        Raises
+        ------
+        ValueError
+            If an id is in use or comes twice, or embeddings are not finite or of another dimension.
+        """
+        embeddings = check_matrix(embeddings, "embeddings")
+        ids = _check_ids(ids, len(embeddings))
+        if not hasattr(self, "_vectors"):
+            self._vectors, self._ids = GrowingArray(embeddings), GrowingArray(ids)
+            return self
+        used = ids[np.isin(ids, self._ids.values)] if not self._follow(ids) else ids[:0]
+        if len(used):
+            raise ValueError(f"id {used[0]} is in the index already: remove it first")
+        self._check_dimension(embeddings)
+        self._vectors.append(embeddings.astype(self._vectors.values.dtype, copy=False))
+        self._ids.append(ids)
+        return self
+
+    def remove(self, ids):
+        """Take items out.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids to remove.
+
+        Returns
+        -------
+        self : ExactIndex
+            The index.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index; then nothing is removed.
+        """
+        kept = np.ones(len(self), dtype=bool)
+        kept[self._rows(ids)] = False
+        if not kept.all():
+            self._vectors.keep(kept)
+            self._ids.keep(kept)
+        return self
+
+    def query(self, embeddings, k):
+        """Find the nearest items of each embedding.
+
+        Parameters
+        ----------
+        embeddings : array-like of shape (n_queries, n_features)
+            Queries.
+        k : int
+            Neighbours of each, from 1 to the number of items.
+
+        Returns
+        -------
+        neighbors : Neighbors
+            Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
+
+        Raises
+        ------
+        ValueError
+            If the index is empty, `k` is out of range or embeddings do not fit.
+        """
+        embeddings = check_matrix(embeddings, "embeddings")
+        if not len(self):
+            raise ValueError("the index is empty: add embeddings before a search")
+        self._check_dimension(embeddings)
+        distances, rows = nearest(embeddings, self._vectors.values, k)
+        return Neighbors(distances, self._ids.values[rows])
+
+    def vectors(self, ids=None):
+        """Embeddings of items.
+
+        Parameters
+        ----------
+        ids : array-like of int, default=None
+            Which; None gives all, in the order in which they came.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_items, n_features)
+            Read only; without `ids` a view, which the next change of the index may overwrite.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index.
+        """
+        if not hasattr(self, "_vectors"):
+            raise ValueError("the index is empty: add embeddings first")
+        values = self._vectors.values if ids is None else self._vectors.values[self._rows(ids)]
+        values = values.view()
+        values.flags.writeable = False
+        return values
+
+    def __len__(self):
+        return len(self._ids) if hasattr(self, "_ids") else 0
+
+    def save(self, path):
+        """Write the index to a folder, atomically and without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Folder, made or replaced.
+        """
+        if not hasattr(self, "_ids"):
+            raise ValueError("the index is empty: add embeddings before saving it")
+        write_folder(path, _KIND, {}, {"ids": self._ids.values, "vectors": self._vectors.values})
+
+    @classmethod
+    def load(cls, path):
+        """Read an index that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Folder.
+
+        Returns
+        -------
+        index : ExactIndex
+            Arrays are memory-mapped: loading does not read them. The first change copies them.
+        """
+        _, arrays = read_folder(path, _KIND)
+        return of_arrays(arrays["ids"], arrays["vectors"])
+
+    def _follow(self, ids):
+        """Whether `ids` come after all others, as they do where a counter gives them: then none is in use."""
+        last = self._ids.values[-1] if len(self) else -np.inf
+        return bool(ids.min() > last and self._are_ascending())
+
+    def _are_ascending(self):
+        ids = self._ids.values
+        return bool((ids[1:] > ids[:-1]).all())
+
+    def _rows(self, ids):
+        """Row of each id."""
+        ids = np.asarray(ids).ravel()
+        stored = self._ids.values if len(self) else np.empty(0, dtype=np.int64)
+        order = None if len(self) and self._are_ascending() else np.argsort(stored, kind="stable")
+        place = np.searchsorted(stored, ids, sorter=order)
+        rows = place if order is None else order[np.minimum(place, len(stored) - 1)] if len(stored) else place
+        missing = place >= len(stored)
+        missing[~missing] = stored[rows[~missing]] != ids[~missing]
+        if missing.any():
+            raise KeyError(f"id {ids[missing][0]} is not in the index")
+        return rows
+
+    def _check_dimension(self, embeddings):
+        n_features = self._vectors.values.shape[1]
+        if embeddings.shape[1] != n_features:
+            raise ValueError(
+                f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
+                "both must come from the same embedder"
+            )
+
+
+def of_arrays(ids, vectors):
+    """Return an index around arrays, as of memory-mapped files, without a copy."""
+    index = ExactIndex()
+    index._ids, index._vectors = GrowingArray.of_file(ids), GrowingArray.of_file(vectors)
+    return index
+
+
+def _check_ids(ids, n_items):
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or len(ids) != n_items:
+        raise ValueError(f"ids must be one for each of the {n_items} embeddings; got shape {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise ValueError(f"ids of an index must be integers; got {ids.dtype}")
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise ValueError(f"id {unique[counts > 1][0]} comes {counts.max()} times: each item needs its own")
+    return ids.astype(np.int64, copy=False)

@@ -1,0 +1,111 @@
+"""What a lookup finds, as a table."""
+
+from typing import final
+
+import numpy as np
+from sklearn import get_config
+
+from skmetric._optional import import_optional
+from skmetric.metrics._report import _html, _text
+
+_SHOWN = 10
+
+
+@final
+class LookupTable:
+    """Rows that a lookup found: query, rank, id, distance, label if there are labels, and metadata.
+
+    Prints its first rows. ``table["distance"]`` is a column, ``len(table)`` its number of rows.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray of shape (n_rows,)
+        Columns in order; also an attribute.
+
+    Examples
+    --------
+    >>> from skmetric.search import SimilaritySearch
+    >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], metadata={"legs": [6, 6]})
+    >>> table = search.lookup([[0.2]], n_neighbors=2)
+    >>> table
+    query  rank  id  distance  label  legs
+    0         1   0       0.2    ant     6
+    0         2   1       0.8    bee     6
+    >>> table.to_records()[0]["label"]
+    'ant'
+    """
+
+    def __init__(self, columns):
+        self.columns = columns
+
+    def __getitem__(self, name):
+        return self.columns[name]
+
+    def __len__(self):
+        return len(self.columns["query"])
+
+    def __repr__(self):
+        return _text(self._rows()) + self._rest()
+
+    def _repr_html_(self):
+        return _html(self._rows()) + self._rest()
+
+    def _rows(self):
+        cells = [
+            [f"{v:.4g}" if isinstance(v, float) else str(v) for v in column[:_SHOWN].tolist()]
+            for column in self.columns.values()
+        ]
+        return [list(self.columns), *map(list, zip(*cells, strict=True))]
+
+    def _rest(self):
+        return f"\n... {len(self)} rows in all" if len(self) > _SHOWN else ""
+
+    def to_records(self):
+        """The rows as dicts of Python values.
+
+        Returns
+        -------
+        records : list of dict
+            One for each row.
+        """
+        values = zip(*(column.tolist() for column in self.columns.values()), strict=True)
+        return [dict(zip(self.columns, row, strict=True)) for row in values]
+
+    def to_frame(self, library="pandas"):
+        """The table as a DataFrame.
+
+        Parameters
+        ----------
+        library : {"pandas", "polars"}, default="pandas"
+            Whose.
+
+        Returns
+        -------
+        frame : DataFrame
+            Of that library.
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        """
+        module = import_optional(library, extra="all", purpose=f"A lookup as a {library} DataFrame")
+        return module.DataFrame(self.columns)
+
+
+def tabulate(neighbors, keys, gallery, output):
+    """Table of neighbours whose `keys` are (n_queries, k), in the form that `output` asks for."""
+    n_queries, k = keys.shape
+    rows = gallery.rows(keys).ravel()
+    columns = {
+        "query": np.repeat(np.arange(n_queries), k),
+        "rank": np.tile(np.arange(1, k + 1), n_queries),
+        "id": gallery.ids.values[rows],
+        "distance": neighbors.distances.ravel(),
+    }
+    if gallery.labels is not None:
+        columns["label"] = gallery.labels.decode(gallery.labels.codes.values[rows])
+    columns |= {name: column.values[rows] for name, column in gallery.columns.items()}
+    table = LookupTable(columns)
+    output = get_config()["transform_output"] if output is None else output
+    return table if output == "default" else table.to_frame(output)

@@ -1,0 +1,185 @@
+"""From the neighbours of a query to one class and one distance, which a threshold then accepts or refuses.
+
+A matcher of neighbours has ``match(distances, codes) -> Match`` and ``depth(n_neighbors)``, how many
+neighbours it looks at; one that takes votes has ``votes(distances)``. A matcher of prototypes has
+``prototypes(embeddings) -> ndarray`` for the items of one class and matches a query to the nearest prototype.
+"""
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import NamedTuple, final
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+
+
+class Match(NamedTuple):
+    """The class that each query is matched to and how far it is, to be held against a threshold."""
+
+    codes: np.ndarray  # (n_queries,)
+    distances: np.ndarray  # (n_queries,), smaller is surer
+
+
+@final
+class Nearest:
+    """The class of the nearest item, at its distance."""
+
+    def depth(self, n_neighbors):
+        """Neighbours to search for."""
+        return 1
+
+    def match(self, distances, codes):
+        """Match queries by their neighbours, both (n_queries, k), nearest first."""
+        return Match(codes[:, 0], distances[:, 0])
+
+
+@final
+class Majority:
+    """The class of most neighbours, ties to the nearer; at the distance of its nearest item."""
+
+    def depth(self, n_neighbors):
+        """Neighbours to search for."""
+        return n_neighbors
+
+    def match(self, distances, codes):
+        """Match queries by their neighbours, both (n_queries, k), nearest first."""
+        return _elect(distances, codes, self.votes(distances))
+
+    def votes(self, distances):
+        """The weight of each neighbour."""
+        return np.ones_like(distances)
+
+
+@final
+class DistanceVote:
+    """Neighbours vote with the inverse of their distance; at the distance of the winner's nearest item.
+
+    An item at distance 0 has all of the vote, shared with others at 0.
+    """
+
+    def depth(self, n_neighbors):
+        """Neighbours to search for."""
+        return n_neighbors
+
+    def match(self, distances, codes):
+        """Match queries by their neighbours, both (n_queries, k), nearest first."""
+        return _elect(distances, codes, self.votes(distances))
+
+    def votes(self, distances):
+        """The weight of each neighbour."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = distances[:, :1] / distances  # the nearest has 1: no overflow
+        return np.where(distances[:, :1] > 0, relative, distances == 0)
+
+
+@final
+class Ratio:
+    """The class of the nearest item, at the ratio of its distance to that of the nearest of another class.
+
+    The ratio is between 0 (sure) and 1 (two classes as near) [1]_; where all neighbours are of one class, the
+    distance of the last one stands in for the other class, so that the ratio is not too small.
+
+    References
+    ----------
+    .. [1] D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 7.1.
+    """
+
+    def depth(self, n_neighbors):
+        """Neighbours to search for."""
+        return max(n_neighbors, 2)
+
+    def match(self, distances, codes):
+        """Match queries by their neighbours, both (n_queries, k), nearest first."""
+        other = codes != codes[:, :1]
+        second = np.where(other.any(axis=1), other.argmax(axis=1), distances.shape[1] - 1)
+        to_other = np.take_along_axis(distances, second[:, None], axis=1)[:, 0]
+        ratio = np.divide(distances[:, 0], to_other, out=np.ones(len(codes)), where=to_other > 0)
+        return Match(codes[:, 0], ratio)
+
+
+@final
+@dataclass(frozen=True)
+class ClassCenters:
+    """The class of the nearest centre, at its distance; one or several centres a class.
+
+    Several centres are those of k-means on the items of a class; a class of no more items than that keeps
+    them.
+
+    Parameters
+    ----------
+    n_centers : int, default=1
+        Centres of each class, from 1.
+
+    Raises
+    ------
+    ValueError
+        If `n_centers` is not an integer from 1.
+
+    Examples
+    --------
+    >>> from skmetric.search import ClassCenters, SimilaritySearch
+    >>> X, y = [[0.0], [4.0], [5.0], [5.2]], ["a", "a", "b", "b"]
+    >>> SimilaritySearch(matcher=ClassCenters()).fit(X, y).predict([[3.8]])  # centres at 2 and 5.1
+    array(['b'], dtype='<U1')
+    """
+
+    n_centers: int = 1
+
+    def __post_init__(self):
+        if not isinstance(self.n_centers, Integral) or self.n_centers < 1:
+            raise ValueError(f"n_centers must be an integer from 1; got {self.n_centers!r}")
+
+    def prototypes(self, embeddings):
+        """Centres of the items of one class.
+
+        Parameters
+        ----------
+        embeddings : ndarray of shape (n_items, n_features)
+            Of the items.
+
+        Returns
+        -------
+        centers : ndarray of shape (n_centers, n_features)
+            Fewer where items coincide.
+        """
+        if self.n_centers == 1:
+            return embeddings.mean(axis=0, keepdims=True, dtype=np.float64)
+        if len(embeddings) <= self.n_centers:
+            return embeddings.astype(np.float64)
+        start = embeddings[_spread(embeddings, self.n_centers)].astype(np.float64)
+        centers, nearest = kmeans2(embeddings.astype(np.float64), start, minit="matrix", missing="warn")
+        return centers[np.unique(nearest)]
+
+
+def _spread(embeddings, n):
+    """Rows far from each other: the one farthest from the mean, then each farthest from those before it."""
+    distance = np.linalg.norm(embeddings - embeddings.mean(axis=0), axis=1)
+    chosen = [int(distance.argmax())]
+    distance = np.linalg.norm(embeddings - embeddings[chosen[0]], axis=1)
+    while len(chosen) < n and distance.max() > 0:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(embeddings - embeddings[chosen[-1]], axis=1))
+    return chosen
+
+
+MATCHERS = {
+    "nearest": Nearest,
+    "majority": Majority,
+    "distance": DistanceVote,
+    "center": ClassCenters,
+    "ratio": Ratio,
+}
+
+
+def make_matcher(matcher):
+    """The matcher of a name, or the one given."""
+    return MATCHERS[matcher]() if isinstance(matcher, str) else matcher
+
+
+def _elect(distances, codes, votes):
+    """The class with the largest sum of votes, ties to the nearer; at the distance of its nearest item."""
+    sums = np.stack([(votes * (codes == codes[:, [j]])).sum(axis=1) for j in range(codes.shape[1])], axis=1)
+    # sums of equal votes added in another order differ in their last digits: such are ties
+    winner = np.argmax(sums >= sums.max(axis=1, keepdims=True) * (1 - 1e-12), axis=1)  # its nearest item
+    rows = np.arange(len(codes))
+    return Match(codes[rows, winner], distances[rows, winner])

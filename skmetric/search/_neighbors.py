@@ -1,0 +1,171 @@
+"""Neighbours of queries: by number, by radius, as a table."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric.retrieval import Neighbors, nearest
+
+from ._lookup import tabulate
+
+_OUTPUTS = (None, "default", "pandas", "polars")
+
+
+class NeighborsMixin:
+    """Lookups of :class:`SimilaritySearch`."""
+
+    def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+        """Nearest items of the gallery, as scikit-learn has it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...), default=None
+            What the embedder takes. None looks up each item among the others, itself left out by identity.
+        n_neighbors : int, default=None
+            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+        return_distance : bool, default=True
+            Whether to return distances too.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries, n_neighbors)
+            Euclidean distances of embeddings, ascending; only if `return_distance`.
+        rows : ndarray of shape (n_queries, n_neighbors)
+            Rows of the gallery: ``ids_[rows]`` are the ids.
+        """
+        check_is_fitted(self)
+        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        found = self._among_the_others(k) if X is None else self._search(self._embed(X), k)
+        return tuple(found) if return_distance else found.indices
+
+    def radius_neighbors(self, X, radius, return_distance=True):
+        """All items within a distance of each query, nearest first.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+        radius : float
+            Largest distance, from 0.
+        return_distance : bool, default=True
+            Whether to return distances too.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries,) of ndarray
+            Euclidean distances, ascending; only if `return_distance`.
+        rows : ndarray of shape (n_queries,) of ndarray
+            Rows of the gallery.
+
+        Raises
+        ------
+        ValueError
+            If `radius` is not a number from 0.
+        """
+        check_is_fitted(self)
+        if not np.isscalar(radius) or not radius >= 0:
+            raise ValueError(f"radius must be a number from 0; got {radius!r}")
+        embeddings = self._embed(X)
+        distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
+        open_, k = np.arange(len(embeddings)), min(32, len(self.index_))
+        while len(open_):
+            found = self._search(embeddings[open_], k)
+            done = (found.distances[:, -1] > radius) | (k == len(self.index_))
+            for query, near, where in zip(
+                open_[done], found.distances[done], found.indices[done], strict=True
+            ):
+                end = np.searchsorted(near, radius, side="right")
+                distances[query], rows[query] = near[:end].copy(), where[:end].copy()
+            open_, k = open_[~done], min(4 * k, len(self.index_))
+        return (distances, rows) if return_distance else rows
+
+    def lookup(self, X, n_neighbors=None):
+        """Nearest items of the gallery with all that is known of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+        n_neighbors : int, default=None
+            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+
+        Returns
+        -------
+        table : LookupTable or DataFrame
+            One row for each query and rank: query, rank from 1, id, distance, label, metadata. A DataFrame
+            after ``set_output(transform="pandas")`` or ``"polars"``.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        found = self.index_.query(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors)
+        return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
+
+    def set_output(self, *, transform=None):
+        """Choose what `lookup` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            "default" is a :class:`LookupTable`; None leaves the choice as it is, at first that of
+            :func:`sklearn.set_config`.
+
+        Returns
+        -------
+        self : SimilaritySearch
+            The same.
+
+        Raises
+        ------
+        ValueError
+            If `transform` is none of these.
+        """
+        if transform not in _OUTPUTS:
+            raise ValueError(f"transform must be one of {_OUTPUTS[1:]}; got {transform!r}")
+        if transform is not None:
+            self._output = transform
+        return self
+
+    def decision_function(self, X):
+        """How much speaks for each class: larger is better.
+
+        Minus the distance to the nearest item, or centre, of the class; the share of the votes where the
+        matcher takes votes. The threshold of `calibrate` plays no part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
+            Columns as in ``classes_``; with two, the second minus the first.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        codes = self._codes("decision_function")
+        matcher, present = self._matcher(), self._gallery.labels.present
+        if hasattr(matcher, "votes"):
+            found = self._search(embeddings, min(matcher.depth(self.n_neighbors), len(codes)))
+            votes = matcher.votes(found.distances)
+            decision = np.stack(
+                [(votes * (codes[found.indices] == code)).sum(axis=1) for code in present], axis=1
+            )
+            decision /= votes.sum(axis=1, keepdims=True)
+        else:
+            side = self._prototypes() if hasattr(matcher, "prototypes") else self._side()
+            decision = np.hstack(
+                [-nearest(embeddings, side.embeddings[side.codes == code]).distances for code in present]
+            )
+        return decision[:, 1] - decision[:, 0] if len(present) == 2 else decision
+
+    def _among_the_others(self, k):
+        """Neighbours of each item, itself left out."""
+        n_items = len(self.index_)
+        if k >= n_items:
+            raise ValueError(
+                f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
+            )
+        found = self._search(self.index_.vectors(), k + 1)
+        is_self = found.indices == np.arange(n_items)[:, None]
+        is_self[~is_self.any(axis=1), -1] = True  # duplicates pushed it out
+        return Neighbors(*(part[~is_self].reshape(n_items, k) for part in found))

@@ -1,0 +1,262 @@
+"""Predict with a threshold, choose it, and measure what it does."""
+
+import warnings
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric.metrics._bootstrap import as_generator
+
+from ._calibration import accepts_nearly_all, calibrate_closed, calibrate_open
+from ._evaluation import evaluate_matches
+from ._evidence import Side, class_prototypes, gather
+from ._gallery import check_y
+
+_GROWN = 1.5  # times the items or classes at calibration
+
+
+class OpenSetMixin:
+    """Recognition by :class:`SimilaritySearch`, strangers included."""
+
+    def predict(self, X):
+        """Class of the match of each query; the no-match label where that is farther than the cutpoint.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_queries,)
+            Labels of the gallery, or ``no_match_label_``. Before `calibrate` everyone is taken for known.
+
+        Raises
+        ------
+        ValueError
+            If the gallery has no labels or no items.
+        """
+        check_is_fitted(self)
+        codes, distances = self._match(self._embed(X))
+        if self.cutpoint_ is None:
+            self._say_that_all_are_accepted()
+        return self._name(codes, distances <= self._threshold())
+
+    def calibrate(
+        self,
+        X=None,
+        y=None,
+        *,
+        protocol="open",
+        metric=None,
+        targets=None,
+        extra_metrics=None,
+        confidence_level=0.95,
+        n_resamples=1000,
+        random_state=0,
+    ):
+        """Choose the largest distance to accept; `predict` uses it from then on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...), default=None
+            Queries to calibrate on. None takes the gallery itself, each item searched among the others.
+        y : array-like of shape (n_queries,), default=None
+            Their labels. Classes that are not in the gallery are strangers, and nothing else.
+        protocol : {"open", "closed"}, default="open"
+            "open" counts each query once as itself and once as a stranger, with its class hidden from the
+            gallery: no data of strangers is needed. "closed" is the usual recipe, the table of TensorFlow
+            Similarity: it knows no strangers and accepts most of them.
+        metric : str, default=None
+            What the cutpoint ``"optimal"`` maximises: ``"youden"`` (recall minus false accepts),
+            ``"balanced_accuracy"``, ``"f1"``, ``"precision"`` or ``"recall"``; in the closed protocol
+            ``"f1"``, ``"precision"``, ``"recall"`` or ``"binary_accuracy"``. None stands for "youden", and
+            "f1" in the closed protocol.
+        targets : dict of str to (str, float), default=None
+            More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}``. The
+            value is a largest one for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a least one
+            for other rates. The largest distance that meets it is taken; the smallest for recall.
+        extra_metrics : sequence of str, default=None
+            Further rates to report. None reports recall, false accepts and precision; in the closed protocol
+            precision, recall and binary accuracy.
+        confidence_level : float, default=0.95
+            Of the intervals, in (0, 1).
+        n_resamples : int, default=1000
+            Bootstrap samples of classes.
+        random_state : int, RandomState instance or None, default=0
+            Of the bootstrap.
+
+        Returns
+        -------
+        calibration : Calibration
+            Also kept as ``calibration_``.
+
+        Raises
+        ------
+        ValueError
+            If the gallery has no labels or one class only, a rate is unknown or a target cannot be met.
+
+        Notes
+        -----
+        ``"recall"`` is the share of known queries that are accepted under their own name, and
+        ``"false_accept_rate"`` the share of strangers accepted under any. A stranger meets one class more
+        than a hidden class did, which is allowed for. Precision takes strangers for as frequent as known
+        queries.
+
+        Intervals are by classes, and predictive: they say what as many *new* classes may show, strangers
+        drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
+        (m * false_accept_rate + 1) / (m + 1): the expected rate of one more class is at most that, whatever
+        the distribution (conformal risk control), if the new class is exchangeable with those of the
+        calibration. That does not hold for strangers of another kind, such as photographs of no object, nor
+        exactly for classes hidden from their own gallery, or for an embedder that was trained on the classes
+        of the gallery: calibrate on classes that it has not seen.
+
+        The cost is that of one search of the queries in the gallery.
+        """
+        check_is_fitted(self)
+        if protocol not in ("open", "closed"):
+            raise ValueError(f"protocol must be 'open' or 'closed'; got {protocol!r}")
+        if not 0 < confidence_level < 1:
+            raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}")
+        self._codes("calibrate")
+        evidence = gather(self._matcher(), self.n_neighbors, self._side(), self._queries(X, y))
+        if not len(evidence.known_distances):
+            raise ValueError("no query has an item of its class to find: two items of a class are needed")
+        sizes = len(self._gallery), len(self.classes_)
+        metric = metric or {"open": "youden", "closed": "f1"}[protocol]
+        options = sizes, metric, targets, extra_metrics, confidence_level
+        if protocol == "open":
+            calibration = calibrate_open(evidence, *options, n_resamples, as_generator(random_state))
+        else:
+            calibration, accepted = calibrate_closed(evidence, *options)
+            if message := accepts_nearly_all(accepted):
+                warnings.warn(message, UserWarning, stacklevel=2)
+        self.calibration_, self._has_warned_of_growth = calibration, False
+        return self.set_cutpoint("optimal").calibration_
+
+    def set_cutpoint(self, name):
+        """Choose the cutpoint that `predict` uses.
+
+        Parameters
+        ----------
+        name : str or None
+            ``"optimal"`` or the name of a target; None accepts everyone.
+
+        Returns
+        -------
+        self : SimilaritySearch
+            With that cutpoint.
+
+        Raises
+        ------
+        ValueError
+            If there is no such cutpoint.
+        """
+        check_is_fitted(self)
+        cutpoints = self.calibration_.cutpoints if hasattr(self, "calibration_") else {}
+        if name is not None and name not in cutpoints:
+            have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
+            raise ValueError(f"there is no cutpoint {name!r}: the calibration {have}")
+        self.cutpoint_ = name
+        return self
+
+    def evaluate(self, X, y, X_unknown=None):
+        """Measure retrieval, recognition and refusal on labelled queries, and on strangers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes; not in the gallery.
+        y : array-like of shape (n_queries,)
+            Their labels. Those of classes that are not in the gallery count as strangers.
+        X_unknown : array-like of shape (n_unknown, ...), default=None
+            Strangers.
+
+        Returns
+        -------
+        evaluation : Evaluation
+            Rates by name, the curve of open-set recognition, and the confusion matrix.
+
+        Raises
+        ------
+        ValueError
+            If the gallery has no labels, or no query is of a class in the gallery.
+        """
+        check_is_fitted(self)
+        side = self._side_of("evaluate")
+        embeddings, labels = self._embed(X), self._gallery.labels
+        y = check_y(y, len(embeddings))
+        true = labels.encode(y)
+        if X_unknown is not None:
+            strangers = self._embed(X_unknown)
+            embeddings = np.concatenate([embeddings, strangers])
+            true = np.concatenate([true, np.full(len(strangers), -1)])
+        codes, distances = self._match(embeddings)
+        return evaluate_matches(
+            embeddings, true, codes, distances, self._threshold(), side, labels, self.no_match_label_
+        )
+
+    def _queries(self, X, y):
+        if (X is None) != (y is None):
+            raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
+        if X is None:
+            return None
+        embeddings = self._embed(X)
+        y = check_y(y, len(embeddings))
+        codes = self._gallery.labels.encode(y)
+        absent = codes < 0  # codes below 0, one for each class, so that strangers can be drawn by class
+        codes[absent] = -1 - np.unique(y[absent], return_inverse=True)[1]
+        return Side(embeddings, codes)
+
+    def _side(self):
+        return Side(self.index_.vectors(), self._gallery.labels.codes.values)
+
+    def _side_of(self, purpose):
+        self._codes(purpose)
+        return self._side()
+
+    def _prototypes(self):
+        if self._gallery.prototypes is None:
+            self._gallery.prototypes = class_prototypes(self._matcher(), self._side())
+        return self._gallery.prototypes
+
+    def _threshold(self):
+        return np.inf if self.cutpoint_ is None else self.calibration_.cutpoints[self.cutpoint_]["distance"]
+
+    def _name(self, codes, accepted):
+        names = self._gallery.labels.decode(codes)
+        if accepted.all():
+            return names
+        label = np.asarray(self.no_match_label_)
+        is_text = {names.dtype.kind in "US", label.dtype.kind in "US"}
+        dtype = object if is_text == {True, False} else np.result_type(names.dtype, label.dtype)
+        names = names.astype(dtype)
+        names[~accepted] = self.no_match_label_
+        return names
+
+    def _forget_calibration(self):
+        self.__dict__.pop("calibration_", None)
+        self.cutpoint_, self._has_warned_of_growth = None, False
+
+    def _say_that_all_are_accepted(self):
+        if self.no_match_label is None or self._gallery.has_said_all_accepted:
+            return
+        self._gallery.has_said_all_accepted = True
+        warnings.warn(
+            f"no query gets no_match_label={self.no_match_label!r} before calibrate: all are taken for known",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    def _warn_if_grown(self):
+        if not hasattr(self, "calibration_") or self._has_warned_of_growth:
+            return
+        was, now = self.calibration_, (len(self._gallery), len(self.classes_))
+        if now[0] > _GROWN * was.n_gallery or now[1] > _GROWN * was.n_classes:
+            self._has_warned_of_growth = True
+            warnings.warn(
+                f"the gallery has grown from {was.n_gallery} items in {was.n_classes} classes at calibration "
+                f"to {now[0]} in {now[1]}: more strangers will be accepted than it says; calibrate again",
+                UserWarning,
+                stacklevel=4,
+            )

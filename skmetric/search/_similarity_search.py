@@ -1,0 +1,368 @@
+"""Look up, match, turn away, enrol: one estimator over an embedder and an index."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._params import HasMethods, Interval, StrOptions, fit_context
+from skmetric.exceptions import NoEmbeddingError
+from skmetric.metrics._scorer import transformers_of
+from skmetric.retrieval import nearest
+
+from ._exact import ExactIndex
+from ._gallery import Gallery, check_y
+from ._index import Index
+from ._matchers import MATCHERS, make_matcher
+from ._neighbors import NeighborsMixin
+from ._open_set import OpenSetMixin
+from ._stored import StoredMixin
+
+
+class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixin, BaseEstimator):
+    """Search a gallery by learned distance, recognise its classes, and turn strangers away.
+
+    The gallery is filled by `fit` and changed by `partial_fit`, `update` and `remove`, with nothing
+    retrained. Labels are optional: without them items can be looked up and not predicted. `predict` is
+    nearest-neighbour classification until `calibrate` sets a threshold; after that a query that is farther
+    from its match is given the no-match label.
+
+    Parameters
+    ----------
+    embedder : transformer or pipeline, default=None
+        What maps samples to embeddings; None takes samples as embeddings. One that is fitted, as
+        :func:`~sklearn.utils.validation.check_is_fitted` tells, is used as it is; another is cloned and
+        fitted by `fit` on `X` and `y`. The last step of a pipeline is left out if it has no ``transform``,
+        as k-NN; a search stands for its ``best_estimator_``. ``clone``, and so a grid search, forgets what
+        an embedder was fitted on: wrap it in :class:`~sklearn.frozen.FrozenEstimator` to keep it.
+    index : Index, default=None
+        Where embeddings are kept and searched; cloned by `fit`. None stands for :class:`ExactIndex`.
+    n_neighbors : int, default=5
+        Neighbours that a lookup returns and that vote where the matcher takes votes; a smaller gallery gives
+        what it has to matching.
+    matcher : {"nearest", "majority", "distance", "center", "ratio"} or matcher, default="nearest"
+        From neighbours to a class and the distance to be held against the threshold: the nearest item;
+        the most frequent class; a vote by inverse distance; the nearest class centre, also
+        :class:`ClassCenters` with several; the nearest item at the ratio to the nearest of another class.
+        Votes are thresholded on the distance of the winner's own nearest item.
+    no_match_label : label, default=None
+        What `predict` gives to strangers. None stands for -1 where labels are numbers and "unknown" where
+        they are text. It must not be a class of the gallery.
+
+    Attributes
+    ----------
+    embedder_ : transformer or None
+        The fitted embedder.
+    index_ : Index
+        The embeddings.
+    classes_ : ndarray of shape (n_classes,)
+        Labels that have an item in the gallery, sorted.
+    ids_ : ndarray of shape (n_items,)
+        Ids, in the order of enrolment, to which the rows that `kneighbors` returns refer.
+    calibration_ : Calibration
+        After `calibrate`.
+    cutpoint_ : str or None
+        Name of the cutpoint in use.
+    no_match_label_ : label
+        What `predict` gives to strangers.
+    n_components_ : int
+        Dimension of the embeddings.
+    n_features_in_ : int
+        Number of features seen during fit, where the embedder says it.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, without an embedder and where `X` had string names.
+
+    See Also
+    --------
+    sklearn.neighbors.KNeighborsClassifier : Neighbours vote; everyone is taken for known.
+    skmetric.MetricLearner : An embedder.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric import MetricLearner
+    >>> from skmetric.search import SimilaritySearch
+    >>> X, y = load_digits(return_X_y=True)
+    >>> learner = MetricLearner(random_state=0).fit(X[y < 4], y[y < 4])
+    >>> known = (y >= 4) & (y < 8)
+    >>> search = SimilaritySearch(learner).fit(X[known][::2], y[known][::2])
+    >>> calibration = search.calibrate()
+    >>> bool(search.score(X[known][1::2], y[known][1::2]) > 0.8)
+    True
+    >>> strangers = search.predict(X[y >= 8])
+    >>> bool((strangers == -1).mean() > 0.5)
+    True
+    >>> search.partial_fit(X[y == 8][:20], y[y == 8][:20]).classes_
+    array([4, 5, 6, 7, 8])
+    """
+
+    _parameter_constraints = {
+        "embedder": [HasMethods("fit"), HasMethods("transform"), None],
+        "index": [Index, None],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "matcher": [StrOptions(set(MATCHERS)), HasMethods("match"), HasMethods("prototypes")],
+        "no_match_label": "no_validation",
+    }
+
+    def __init__(self, embedder=None, index=None, n_neighbors=5, matcher="nearest", no_match_label=None):
+        self.embedder = embedder
+        self.index = index
+        self.n_neighbors = n_neighbors
+        self.matcher = matcher
+        self.no_match_label = no_match_label
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, ids=None, metadata=None):
+        """Start a gallery, after fitting the embedder if it is not fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            What the embedder takes; embeddings, (n_samples, n_features), without one.
+        y : array-like of shape (n_samples,), default=None
+            Labels: numbers or text.
+        ids : array-like of shape (n_samples,), default=None
+            An int or a text for each item, all different. None counts from 0.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            Columns of numbers, booleans, dates or text, which lookups return.
+
+        Returns
+        -------
+        self : SimilaritySearch
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            On NaN or infinity (rows named), labels of mixed types, ids that come twice, or lengths that
+            differ.
+        """
+        self.embedder_ = self._fitted_embedder(X, y)
+        embeddings = self._embed(X, reset=True)
+        labels = _check_targets(y, len(embeddings))
+        gallery = Gallery(len(embeddings), ids, labels, metadata)
+        index = ExactIndex() if self.index is None else clone(self.index)
+        index.add(gallery.keys.values, embeddings)
+        self.index_, self._gallery, self.n_components_ = index, gallery, embeddings.shape[1]
+        self._forget_calibration()
+        if labels is not None:
+            self.no_match_label_ = self._choose_no_match_label(labels)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None, classes=None, *, ids=None, metadata=None):
+        """Enrol more items, of old classes or new ones; nothing is retrained. The first call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some.
+        classes : array-like, default=None
+            Ignored; here for scikit-learn's signature.
+        ids : array-like of shape (n_samples,), default=None
+            Ids, if `fit` had some; not in use yet.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            The same columns as in `fit`.
+
+        Returns
+        -------
+        self : SimilaritySearch
+            With more items, searchable at once; with none of them if an error is raised.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; or if ids are in use, columns differ, or the embedder's output changed its dimension.
+        """
+        if not hasattr(self, "_gallery"):
+            return self.fit(X, y, ids=ids, metadata=metadata)
+        embeddings = self._embed(X)
+        labels = _check_targets(y, len(embeddings))
+        rows = self._gallery.prepare(len(embeddings), ids, labels, metadata)
+        if labels is not None:
+            self._check_no_match_label(self.no_match_label_, labels)
+        self._enrol(rows, embeddings)
+        return self
+
+    def remove(self, ids):
+        """Take items out of the gallery.
+
+        Parameters
+        ----------
+        ids : int, str or array-like of them
+            Ids to remove.
+
+        Returns
+        -------
+        self : SimilaritySearch
+            Without them.
+
+        Raises
+        ------
+        KeyError
+            If an id is unknown; then nothing is removed.
+        """
+        check_is_fitted(self)
+        keys = self._gallery.keys_of(ids)
+        self.index_.remove(keys)
+        self._gallery.remove(keys)
+        return self
+
+    def update(self, ids, X, y=None, *, metadata=None):
+        """Replace items; they move to the end of the gallery.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_samples,)
+            Ids of items in the gallery.
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            The same columns as in `fit`.
+
+        Returns
+        -------
+        self : SimilaritySearch
+            With these items replaced; unchanged if an error is raised.
+
+        Raises
+        ------
+        KeyError
+            If an id is unknown.
+        ValueError
+            As `partial_fit`.
+        """
+        check_is_fitted(self)
+        ids = np.atleast_1d(np.asarray(ids))
+        old = self._gallery.keys_of(ids)
+        embeddings = self._embed(X)
+        labels = _check_targets(y, len(embeddings))
+        if labels is not None and self._gallery.labels is not None:
+            self._check_no_match_label(self.no_match_label_, labels)
+        rows = self._gallery.prepare(len(embeddings), ids, labels, metadata, replaced=set(ids.tolist()))
+        self.index_.remove(old)
+        self._gallery.remove(old)
+        self._enrol(rows, embeddings)
+        return self
+
+    @property
+    def classes_(self):
+        """Labels that have an item in the gallery, sorted."""
+        if getattr(self, "_gallery", None) is None or self._gallery.labels is None:
+            raise AttributeError("the gallery has no labels: fit with y to have classes_")
+        return self._gallery.labels.classes
+
+    @property
+    def ids_(self):
+        """Ids of the items, in the order of enrolment."""
+        return self._gallery.ids.values.copy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_gallery")
+
+    def _fitted_embedder(self, X, y):
+        if self.embedder is None:
+            return None
+        try:
+            check_is_fitted(self.embedder)
+        except NotFittedError:
+            fitted = clone(self.embedder)
+            fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
+        else:
+            fitted = self.embedder
+        if not transformers_of(fitted):
+            raise NoEmbeddingError(
+                f"embedder={type(fitted).__name__} has no transform: use a transformer, a Pipeline in which "
+                "one comes before the last step, or a search over these that was fitted with refit"
+            )
+        return fitted
+
+    def _embed(self, X, reset=False):
+        """Embeddings of samples, finite and of the gallery's dimension."""
+        if self.embedder_ is None:
+            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
+            check_finite_rows(X)
+            return X
+        if reset:
+            self.__dict__.pop("n_features_in_", None)
+            if hasattr(self.embedder_, "n_features_in_"):
+                self.n_features_in_ = self.embedder_.n_features_in_
+        for transformer in transformers_of(self.embedder_):
+            X = transformer.transform(X)
+        embeddings = check_matrix(X, "embeddings")
+        if not reset and embeddings.shape[1] != self.n_components_:
+            raise ValueError(
+                f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
+                ": it has changed since fit; fit again"
+            )
+        return embeddings
+
+    def _enrol(self, rows, embeddings):
+        self.index_.add(rows[0], embeddings)
+        self._gallery.append(*rows)
+        self._warn_if_grown()
+
+    def _choose_no_match_label(self, labels):
+        label = self.no_match_label
+        is_text = labels.dtype.kind in "OUS"
+        if label is None:
+            label = "unknown" if is_text else -1
+        self._check_no_match_label(label, labels)
+        return label
+
+    def _check_no_match_label(self, label, labels):
+        if np.any(labels == label):
+            message = f"no_match_label={label!r} is a class of y too: choose another"
+            if self.no_match_label is not None:
+                raise ValueError(message)
+            warnings.warn(f"{message}, or strangers will be taken for that class", UserWarning, stacklevel=4)
+
+    def _matcher(self):
+        return make_matcher(self.matcher)
+
+    def _search(self, embeddings, k):
+        """Neighbours with rows of the gallery for indices."""
+        found = self.index_.query(embeddings, k)
+        return found._replace(indices=self._gallery.rows(found.indices))
+
+    def _match(self, embeddings):
+        """The class, as a code, and the distance that each embedding is matched to."""
+        codes, matcher = self._codes("predict"), self._matcher()
+        if hasattr(matcher, "prototypes"):
+            prototypes = self._prototypes()
+            found = nearest(embeddings, prototypes.embeddings)
+            return prototypes.codes[found.indices[:, 0]], found.distances[:, 0]
+        found = self._search(embeddings, min(matcher.depth(self.n_neighbors), len(codes)))
+        return matcher.match(found.distances, codes[found.indices])
+
+    def _codes(self, purpose):
+        if self._gallery.labels is None:
+            raise ValueError(f"{purpose} needs labels, and the gallery has none: fit with y")
+        if not len(self._gallery):
+            raise ValueError(f"{purpose} needs items, and the gallery is empty: enrol some")
+        return self._gallery.labels.codes.values
+
+
+def _check_targets(y, n_samples):
+    if y is None:
+        return None
+    if not isinstance(y, list | tuple):  # check_labels looks at lists itself
+        y = column_or_1d(y, warn=True)
+    labels = check_y(y, n_samples)
+    check_classification_targets(labels)
+    return labels

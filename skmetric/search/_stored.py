@@ -1,0 +1,143 @@
+"""A gallery in a folder: arrays, a manifest, no pickle."""
+
+from dataclasses import asdict, fields
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._calibration import Calibration
+from ._exact import ExactIndex, of_arrays
+from ._folder import read_folder, write_folder
+from ._gallery import Gallery
+from ._matchers import MATCHERS, ClassCenters
+
+_KIND = "skmetric.search.SimilaritySearch"
+
+
+class StoredMixin:
+    """Folders of :class:`SimilaritySearch`."""
+
+    def save(self, path):
+        """Write gallery, index, parameters and calibration to a folder, atomically and without pickle.
+
+        The embedder is not in it: keep it with joblib, and give it to `load`. (``joblib.dump`` of the whole
+        search keeps everything in one pickle.)
+
+        Parameters
+        ----------
+        path : str or path-like
+            Folder, made or replaced: a reader sees the old state or the new one.
+
+        Raises
+        ------
+        TypeError
+            If the index is not an :class:`ExactIndex`, the matcher is your own class, or labels are neither
+            numbers nor text.
+        FileExistsError
+            If the folder holds something else.
+        """
+        check_is_fitted(self)
+        if type(self.index_) is not ExactIndex:
+            raise TypeError(f"save writes an ExactIndex; {type(self.index_).__name__} has a save of its own")
+        content = {
+            "n_neighbors": int(self.n_neighbors),
+            "matcher": _describe(self.matcher),
+            "no_match_label": _plain(self.no_match_label),
+            "no_match_label_used": _plain(getattr(self, "no_match_label_", None)),
+            "embedder": None if self.embedder_ is None else type(self.embedder_).__name__,
+            "n_features_in": getattr(self, "n_features_in_", None),
+            "cutpoint": self.cutpoint_,
+            "gallery": self._gallery.describe(),
+            "calibration": None,
+        }
+        arrays = {"vectors": self.index_.vectors(), **self._gallery.arrays()}
+        if hasattr(self, "calibration_"):
+            content["calibration"] = asdict(self.calibration_) | {"thresholds": None}
+            arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
+            content["rates"] = list(self.calibration_.thresholds)
+        write_folder(path, _KIND, content, arrays)
+
+    @classmethod
+    def load(cls, path, embedder=None):
+        """Read a search that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Folder.
+        embedder : transformer or pipeline, default=None
+            The fitted embedder, if the search had one.
+
+        Returns
+        -------
+        search : SimilaritySearch
+            Its arrays are memory-mapped: loading does not read the embeddings. The first change copies them.
+
+        Raises
+        ------
+        ValueError
+            If the search had an embedder and none is given, or the other way round.
+        """
+        content, arrays = read_folder(path, _KIND)
+        _check_embedder(path, content["embedder"], embedder)
+        search = cls(
+            embedder, None, content["n_neighbors"], _matcher(content["matcher"]), content["no_match_label"]
+        )
+        search.embedder_ = None if embedder is None else search._fitted_embedder(None, None)
+        search._gallery = Gallery.restore(content["gallery"], arrays)
+        search.index_ = of_arrays(arrays["keys"], arrays["vectors"])
+        search.n_components_ = arrays["vectors"].shape[1]
+        if content["n_features_in"] is not None:
+            search.n_features_in_ = content["n_features_in"]
+        search._forget_calibration()
+        if content["no_match_label_used"] is not None:
+            search.no_match_label_ = content["no_match_label_used"]
+        if content["calibration"] is not None:
+            thresholds = {name: np.array(arrays[f"threshold_{name}"]) for name in content["rates"]}
+            search.calibration_ = _calibration(content["calibration"], thresholds)
+            search.cutpoint_ = content["cutpoint"]
+        return search
+
+
+def _check_embedder(path, name, embedder):
+    if name is not None and embedder is None:
+        raise ValueError(
+            f"{path} was saved with an embedder, a {name}, which the folder does not hold: keep it with "
+            "joblib and call load(path, embedder=...)"
+        )
+    if name is None and embedder is not None:
+        raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")
+
+
+def _describe(matcher):
+    if isinstance(matcher, str):
+        return matcher
+    if type(matcher) in MATCHERS.values():
+        name = next(name for name, kind in MATCHERS.items() if kind is type(matcher))
+        return {"name": name, "n_centers": int(getattr(matcher, "n_centers", 1))}
+    raise TypeError(f"a folder cannot hold the matcher {type(matcher).__name__}: use joblib")
+
+
+def _matcher(described):
+    if isinstance(described, str):
+        return described
+    if described["name"] == "center":
+        return ClassCenters(described["n_centers"])
+    return MATCHERS[described["name"]]()
+
+
+def _plain(label):
+    """A label as JSON has it."""
+    label = label.item() if isinstance(label, np.generic) else label
+    if label is not None and not isinstance(label, str | int | float):
+        raise TypeError(f"a folder cannot hold no_match_label={label!r}: use a number or text")
+    return label
+
+
+def _calibration(described, thresholds):
+    described = described | {"thresholds": thresholds}
+    described["intervals"] = {
+        cut: {rate: tuple(pair) for rate, pair in rates.items()}
+        for cut, rates in described["intervals"].items()
+    }
+    return Calibration(**{field.name: described[field.name] for field in fields(Calibration)})

@@ -1,0 +1,224 @@
+"""Calibration: strangers decide."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skmetric.retrieval import nearest
+from skmetric.search import Calibration, ClassCenters, Evaluation, SimilaritySearch
+from skmetric.search._evidence import Side, gather
+from skmetric.search._matchers import MATCHERS, make_matcher
+
+X, y = load_digits(return_X_y=True)
+KNOWN, STRANGERS = np.flatnonzero(y < 7), np.flatnonzero(y >= 7)
+GALLERY, QUERIES = KNOWN[::2], KNOWN[1::2]
+
+
+def digits(**options):
+    return SimilaritySearch(**options).fit(X[GALLERY], y[GALLERY])
+
+
+def by_hand():
+    """Items at 0, 1 (a), 4 (b), 4.5 (b), 10 (c, alone)."""
+    return SimilaritySearch().fit([[0.0], [1.0], [4.0], [4.5], [10.0]], ["a", "a", "b", "b", "c"])
+
+
+def test_evidence_by_hand():
+    search = by_hand()
+    evidence = gather(make_matcher("nearest"), 1, search._side())
+    # as themselves: a 1, 1; b .5, .5; c has nothing to find
+    # hidden: 0 to 4, 1 to 4, 4 to 1, 4.5 to 1, 10 to 4.5
+    np.testing.assert_allclose(np.sort(evidence.known_distances), [0.5, 0.5, 1, 1])
+    assert evidence.known_right.all()
+    np.testing.assert_allclose(np.sort(evidence.stranger_distances), [3, 3, 3.5, 4, 5.5])
+
+
+def test_rates_by_hand():
+    calibration = by_hand().calibrate(
+        extra_metrics=["recall", "false_accept_rate", "false_accept_bound", "f1"]
+    )
+    assert isinstance(calibration, Calibration)
+    table = calibration.thresholds
+    np.testing.assert_allclose(table["distance"][1:], [0.5, 1, 3, 3.5, 4, 5.5])
+    np.testing.assert_allclose(table["recall"], [0, 0.5, 1, 1, 1, 1, 1])
+    far = 1 - (1 - np.array([0, 0, 0, 2, 3, 4, 5]) / 5) ** (3 / 2)  # 3 classes in place of 2
+    np.testing.assert_allclose(table["false_accept_rate"], far)
+    np.testing.assert_allclose(table["false_accept_bound"], (3 * far + 1) / 4)
+    assert calibration.cutpoints["optimal"]["distance"] == 2  # half-way from 1 to 3
+    assert (calibration.n_known, calibration.n_strangers, calibration.n_gallery) == (4, 5, 5)
+
+
+def brute_force(search, matcher, k):
+    """Hide each query's class from the gallery, one query after the other."""
+    side, strangers = search._side(), np.empty(len(GALLERY))
+    for i, code in enumerate(side.codes):
+        rest = side.codes != code
+        found = nearest(side.embeddings[[i]], side.embeddings[rest], k)
+        strangers[i] = matcher.match(found.distances, side.codes[rest][found.indices]).distances[0]
+    return np.sort(strangers)
+
+
+@pytest.mark.parametrize("name", ["nearest", "majority", "distance", "ratio"])
+def test_strangers_are_those_of_a_gallery_without_their_class(name):
+    search, matcher = digits(matcher=name), make_matcher(name)
+    evidence = gather(matcher, 5, search._side())  # classes of 90 among 630: searched in two parts
+    np.testing.assert_allclose(
+        np.sort(evidence.stranger_distances), brute_force(search, matcher, matcher.depth(5))
+    )
+
+
+@pytest.mark.parametrize("name", ["nearest", "majority", "ratio"])
+@pytest.mark.parametrize("itself", [True, False])
+def test_one_deep_search_and_two_searches_agree(name, itself, monkeypatch):
+    gallery, matcher = digits()._side(), make_matcher(name)
+    queries = None if itself else Side(X[QUERIES], digits()._gallery.labels.encode(y[QUERIES]))
+    in_two = gather(matcher, 5, gallery, queries)
+    monkeypatch.setattr("skmetric.search._evidence._large", lambda n_gallery: n_gallery)
+    deep = gather(matcher, 5, gallery, queries)
+    for field in ("known_distances", "stranger_distances"):
+        np.testing.assert_allclose(np.sort(getattr(deep, field)), np.sort(getattr(in_two, field)))
+    assert deep.known_right.sum() == in_two.known_right.sum()
+
+
+@pytest.mark.parametrize("matcher", [*MATCHERS, ClassCenters(3)])
+def test_strangers_are_turned_away_and_the_known_stay(matcher):
+    search = digits(matcher=matcher)
+    search.calibrate()
+    evaluation = search.evaluate(X[QUERIES], y[QUERIES], X[STRANGERS])
+    assert isinstance(evaluation, Evaluation)
+    assert evaluation["balanced_accuracy"] > 0.6
+    assert evaluation.confusion.sum() == len(QUERIES) + len(STRANGERS)
+    assert evaluation.confusion[-1, -1] == pytest.approx(
+        (1 - evaluation["unknown_accepted"]) * len(STRANGERS)
+    )
+    assert "auroc" in repr(evaluation)
+    best = (evaluation.oscr_curve["identified"] + 1 - evaluation.oscr_curve["unknown_accepted"]).max() / 2
+    assert evaluation["balanced_accuracy"] > best - 0.07  # seven classes to learn from
+
+
+def test_calibration_on_other_queries_and_on_real_strangers():
+    search = digits()
+    own = search.calibrate(X[QUERIES], y[QUERIES])
+    assert own.n_strangers == own.n_known == len(QUERIES)
+    both = np.concatenate([QUERIES, STRANGERS])
+    more = search.calibrate(X[both], y[both])
+    assert more.n_strangers == len(both)
+    assert more.n_known == len(QUERIES)
+
+
+def closed_by_hand(distances, right):
+    """TensorFlow Similarity's loop from the largest distance down, for F1."""
+    kept, previous = [], np.inf
+    for distance in np.unique(np.round(distances, 8))[::-1]:
+        near = np.round(distances, 8) <= distance
+        tp, fp, fn = (right & near).sum(), (~right & near).sum(), (right & ~near).sum()
+        precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
+        f1 = 2 * precision * recall / (precision + recall) if tp else 0.0
+        if round(f1, 6) < previous:
+            previous = round(f1, 6)
+            kept.append((distance, f1))
+    return np.array(kept[::-1]).T
+
+
+def test_closed_is_the_usual_table_and_says_what_it_accepts():
+    search = digits()
+    with pytest.warns(UserWarning, match="accepts 100.0% of the queries, and so most strangers"):
+        calibration = search.calibrate(X[QUERIES], y[QUERIES], protocol="closed")
+    distances, rows = search.kneighbors(X[QUERIES], 1)
+    right = y[GALLERY][rows[:, 0]] == y[QUERIES]
+    expected = closed_by_hand(distances[:, 0], right)
+    np.testing.assert_allclose(calibration.thresholds["distance"], expected[0])
+    np.testing.assert_allclose(calibration.thresholds["f1"], expected[1])
+    names = ["value", "distance", "precision", "recall", "binary_accuracy", "f1"]
+    assert list(calibration.cutpoints["optimal"]) == names
+    assert calibration.cutpoints["optimal"]["distance"] == pytest.approx(distances.max())
+
+
+def test_targets_by_name():
+    targets = {
+        "strict": ("false_accept_rate", 0.01),
+        "sure": ("false_accept_bound", 0.2),
+        "precise": ("precision", 0.95),
+        "open door": ("recall", 0.99),
+    }
+    search = digits()
+    calibration = search.calibrate(targets=targets)
+    cuts = calibration.cutpoints
+    assert cuts["strict"]["false_accept_rate"] <= 0.01
+    assert cuts["sure"]["false_accept_bound"] <= 0.2
+    assert cuts["precise"]["precision"] >= 0.95
+    assert cuts["open door"]["recall"] >= 0.99
+    assert cuts["strict"]["distance"] < cuts["open door"]["distance"]
+    low, high = calibration.intervals["strict"]["false_accept_rate"]
+    assert low <= cuts["strict"]["false_accept_rate"] < high
+    refused = [
+        (search.set_cutpoint(name).predict(X[STRANGERS]) == -1).mean() for name in ("strict", "open door")
+    ]
+    assert refused[0] > refused[1]
+    assert (search.set_cutpoint(None).predict(X[STRANGERS]) >= 0).all()
+
+
+def test_prints_as_a_table():
+    text = repr(by_hand().calibrate())
+    assert text.splitlines()[1].startswith("optimal")
+    assert "open protocol, 4 known queries and 5 strangers; gallery of 5 items in 3 classes" in text
+    assert "<td>optimal</td>" in by_hand().calibrate()._repr_html_()
+
+
+def test_no_match_labels():
+    assert digits().no_match_label_ == -1
+    search = by_hand()
+    search.calibrate()
+    assert search.predict([[0.2], [100.0]]).tolist() == ["a", "unknown"]
+    search = SimilaritySearch(no_match_label="nobody").fit([[0.0], [0.1], [5.0], [5.2]], [1, 1, 2, 2])
+    search.calibrate()
+    assert search.predict([[0.0], [100.0]]).tolist() == [1, "nobody"]
+
+
+def test_predict_before_calibrate_says_so_once_where_it_matters():
+    search = SimilaritySearch(no_match_label="nobody").fit([[0.0], [1.0]], ["a", "b"])
+    with pytest.warns(UserWarning, match="no query gets no_match_label='nobody' before calibrate"):
+        assert search.predict([[100.0]]).tolist() == ["b"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.predict([[100.0]])
+
+
+def test_a_gallery_that_has_grown_says_so_once():
+    search = by_hand()
+    search.calibrate()
+    search.partial_fit([[20.0]], ["d"])
+    with pytest.warns(UserWarning, match="grown from 5 items in 3 classes at calibration to 8 in 6"):
+        search.partial_fit([[30.0], [40.0]], ["e", "f"])
+    search.partial_fit([[50.0]], ["g"])
+    assert search.calibrate().n_gallery == 9
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.calibrate(protocol="half"), "protocol must be 'open' or 'closed'; got 'half'"),
+        (lambda s: s.calibrate(metric="accuracy"), "'accuracy' is not a rate of this protocol"),
+        (lambda s: s.calibrate(targets={"a": 0.5}), r"targets\['a'\] must be a rate and its value"),
+        (lambda s: s.calibrate(targets={"a": ("recall", 2)}), "must ask for a value from 0 to 1; got 2"),
+        (lambda s: s.calibrate(targets={"optimal": ("recall", 1)}), "'optimal' is the name of the cutpoint"),
+        (
+            lambda s: s.calibrate(targets={"a": ("false_accept_bound", 0.1)}),
+            "no threshold reaches that, the best has 0.25",
+        ),
+        (lambda s: s.calibrate([[0.0]]), "X and y go together"),
+        (lambda s: s.calibrate(confidence_level=95), "confidence_level must be between 0 and 1; got 95"),
+        (lambda s: s.set_cutpoint("strict"), "no cutpoint 'strict': the calibration is missing"),
+        (lambda s: s.remove([2, 3, 4]).calibrate(), "the gallery must have two or more"),
+        (lambda s: s.remove([0, 2]).calibrate(), "no query has an item of its class to find"),
+        (lambda s: s.evaluate([[0.0]], ["z"]), "no query is of a class in the gallery"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(by_hand())
+    search = SimilaritySearch().fit([[0.0], [1.0]])
+    with pytest.raises(ValueError, match="calibrate needs labels, and the gallery has none"):
+        search.calibrate()
