@@ -1,5 +1,5 @@
-"""Deep metric learning: networks trained so that Euclidean distance between embeddings is the metric."""
+"""Deep metric learning: a learner in scikit-learn's manner, and what it is made of, for a loop of one's own."""
 
-from . import modules
+from . import losses, miners, modules, samplers
 
-__all__ = ["modules"]
+__all__ = ["losses", "miners", "modules", "samplers"]

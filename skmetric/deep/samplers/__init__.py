@@ -1,0 +1,3 @@
+"""Samplers: torch batch samplers over integer labels."""
+
+__all__: list[str] = []
