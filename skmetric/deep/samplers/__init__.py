@@ -1,3 +1,6 @@
-"""Samplers: torch batch samplers over integer labels."""
+"""Samplers: torch batch samplers over integer labels, seeded, for ``DataLoader(batch_sampler=...)``."""
 
-__all__: list[str] = []
+from ._balanced import BalancedBatchSampler
+from ._hierarchical import HierarchicalBatchSampler
+
+__all__ = ["BalancedBatchSampler", "HierarchicalBatchSampler"]
