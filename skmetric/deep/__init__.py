@@ -1,5 +1,6 @@
-"""Deep metric learning: a learner in scikit-learn's manner, and what it is made of, for a loop of one's own."""
+"""Deep metric learning: a learner for scikit-learn, and what it is made of, for a loop of your own."""
 
 from . import losses, miners, modules, samplers
+from ._learner import DeepMetricLearner
 
-__all__ = ["losses", "miners", "modules", "samplers"]
+__all__ = ["DeepMetricLearner", "losses", "miners", "modules", "samplers"]

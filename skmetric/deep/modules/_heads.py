@@ -63,6 +63,9 @@ class L2Normalize(nn.Module):
     tensor([[0.6000, 0.8000]])
     """
 
+    def __init__(self):
+        super().__init__()
+
     def forward(self, rows):
         """Scale rows; zero rows stay.
 
