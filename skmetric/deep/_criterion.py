@@ -1,0 +1,102 @@
+"""From the parameters `loss`, `margin` and `distance` to what the training loop calls."""
+
+import copy
+import inspect
+from functools import partial
+
+from sklearn.base import clone
+from torch import nn
+
+from . import losses
+from ._optim import is_module
+
+_SHORT = {"triplet": "TripletMarginLoss"}
+
+
+def loss_names():
+    """Names that `loss` may be: ``"multi_similarity"`` for ``MultiSimilarityLoss``."""
+    by_class = {_snake(name): name for name in losses.__all__}
+    return by_class | {short: name for short, name in _SHORT.items() if name in losses.__all__}
+
+
+def resolve_loss(loss, margin=None, distance=None):
+    """Get a loss of one's own, with the margin and the distance that were asked for.
+
+    Parameters
+    ----------
+    loss : str, Loss, nn.Module or callable
+        What the user gave; it is not changed.
+    margin : float, default=None
+        None leaves the loss its own.
+    distance : str, default=None
+        Given to a loss that has such a parameter.
+
+    Returns
+    -------
+    loss : Loss, nn.Module or callable
+        A copy, but for a function.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the loss has no margin.
+    """
+    named = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    if isinstance(loss, str):
+        loss = _by_name(loss)
+    elif hasattr(loss, "bind") and hasattr(loss, "get_params"):
+        loss = clone(loss)
+    elif is_module(loss):
+        loss = copy.deepcopy(loss)
+    if distance is not None and hasattr(loss, "get_params") and "distance" in loss.get_params(deep=False):
+        loss.set_params(distance=distance)
+    return loss if margin is None else _with_margin(loss, margin, named)
+
+
+def bind(loss, n_components, n_classes):
+    """Make what the loop calls: a loss of ours is bound, any other is that already."""
+    return loss.bind(n_components, n_classes) if hasattr(loss, "bind") else loss
+
+
+def margin_of(loss):
+    """Margin of a loss, or None."""
+    loss = getattr(loss, "loss", loss) if is_module(loss) else loss
+    margin = getattr(loss, "margin", None)
+    return margin if isinstance(margin, int | float) else None
+
+
+def _by_name(name):
+    names = loss_names()
+    squashed = {snake.replace("_", ""): loss for snake, loss in names.items()}
+    asked = name.lower().replace("_", "").removesuffix("loss")
+    if asked not in squashed:
+        raise ValueError(f"loss={name!r} is no loss of skmetric.deep.losses; the names are {sorted(names)}")
+    return getattr(losses, squashed[asked])()
+
+
+def _with_margin(loss, margin, named):
+    if hasattr(loss, "get_params"):
+        if "margin" in loss.get_params(deep=False):
+            return loss.set_params(margin=margin)
+    elif is_module(loss):
+        if isinstance(getattr(loss, "margin", None), int | float):
+            loss.margin = margin
+            return loss
+    elif "margin" in inspect.signature(loss).parameters:
+        return partial(loss, margin=margin)
+    raise ValueError(f"margin={margin!r}, but the loss {named} has no margin: leave margin=None")
+
+
+def _snake(name):
+    """``MultiSimilarityLoss`` as ``multi_similarity``; runs of capitals stay together."""
+    name = name.removesuffix("Loss")
+    spaced = [
+        f"_{c}" if i and c.isupper() and (name[i - 1].islower() or name[i + 1 : i + 2].islower()) else c
+        for i, c in enumerate(name)
+    ]
+    return "".join(spaced).lower()
+
+
+def is_pairwise(bound):
+    """Whether a loss learns from pairs in a batch alone: a class of one sample then teaches nothing."""
+    return not (isinstance(bound, nn.Module) and any(True for _ in bound.parameters()))

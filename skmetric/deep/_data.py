@@ -1,0 +1,120 @@
+"""From X and y to what is trained on: checked samples, classes as codes, classes held out."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from skmetric._checks import check_labels
+
+from ._input import as_float32, has_images, read_images
+from ._validation import split_classes
+
+_FLOATS = [np.float64, np.float32]
+
+
+class Data(NamedTuple):
+    """Samples to train on and samples of other classes to score."""
+
+    samples: np.ndarray  # (n, n_features) or (n, C, H, W)
+    codes: np.ndarray  # (n,) positions in `trained`
+    trained: np.ndarray  # labels by code: those of the proxies, if the loss has some
+    classes: np.ndarray  # all labels, sorted
+    held_out: np.ndarray  # samples, of shape (0, ...) if none
+    held_out_labels: np.ndarray
+
+
+def read_samples(estimator, X):
+    """Samples for `transform`: checked against what `estimator` was fitted on."""
+    shape = estimator.input_shape_
+    if has_images(X) != (len(shape) == 3):
+        seen = "images" if len(shape) == 3 else "rows of features"
+        raise ValueError(f"X has shape {np.shape(X)}; fit saw {seen}, of shape {shape} each")
+    if has_images(X):
+        return read_images(X, estimator.channel_axis, shape)
+    return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
+
+
+def read_labelled(estimator, X, y, *, reset):
+    """Checked samples and labels for `fit`."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    if not reset:
+        samples = read_samples(estimator, X)
+    elif has_images(X):
+        samples = read_images(X, estimator.channel_axis)
+        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, on features
+            vars(estimator).pop(name, None)
+    else:
+        X, y = validate_data(estimator, X, y, dtype=_FLOATS, ensure_all_finite=False, ensure_min_samples=2)
+        samples = as_float32(X)
+    y = check_labels(y, len(samples))
+    check_classification_targets(y)
+    return samples, y
+
+
+def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True):
+    """Hold classes out, number the others, and leave out what a loss of pairs learns nothing from.
+
+    Parameters
+    ----------
+    samples, y : ndarray of n rows and of shape (n,)
+        Checked.
+    classes : ndarray, default=None
+        Labels in the order that the loss's proxies have; None numbers the labels of `y`.
+    fraction, early_stopping, seed
+        See :func:`skmetric.deep._validation.split_classes`.
+    pairwise : bool, default=True
+        Whether the loss learns from pairs alone.
+
+    Returns
+    -------
+    data : Data
+        With at least two classes to train on.
+    """
+    found, codes = np.unique(y, return_inverse=True)
+    if len(found) < 2:
+        raise ValueError(
+            f"y has one class only ({found.tolist()[0]!r}): telling classes apart needs two or more"
+        )
+    rows, held_out = split_classes(codes, fraction, early_stopping, seed)
+    if pairwise:
+        rows = _without_singletons(rows, codes[rows])
+    trained, codes = _numbered(y[rows], classes)
+    everything = slice(None) if len(rows) == len(y) else rows  # spares a copy of the samples
+    return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out])
+
+
+def _without_singletons(rows, codes):
+    """Rows whose class has another row; one warning counts the others."""
+    alone = np.bincount(codes)[codes] == 1
+    n_left = len(np.unique(codes[~alone]))
+    if n_left < 2:
+        raise ValueError(
+            f"y has {n_left} classes with two samples or more to train on, and a loss of pairs needs two "
+            f"such classes; {alone.sum()} classes have one sample"
+        )
+    if alone.any():
+        warnings.warn(
+            f"{alone.sum()} classes with one sample are left out of training: they have no pair",
+            stacklevel=6,
+        )
+    return rows[~alone]
+
+
+def _numbered(y, classes):
+    """Labels by code, and the codes of `y`."""
+    if classes is None:
+        return np.unique(y, return_inverse=True)
+    order = np.argsort(classes)
+    places = np.searchsorted(classes, y, sorter=order).clip(max=len(classes) - 1)
+    codes = order[places]
+    strange = np.unique(y[classes[codes] != y])
+    if len(strange):
+        raise ValueError(
+            f"the loss has no proxies for the labels {strange[:5].tolist()}: pass all labels to come as "
+            "classes= in the first partial_fit, or fit anew"
+        )
+    return classes, codes

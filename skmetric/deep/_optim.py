@@ -1,0 +1,114 @@
+"""Optimizers and schedules of the learning rate."""
+
+import math
+
+import torch
+from torch import nn
+
+_OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": lambda groups, **settings: torch.optim.SGD(groups, momentum=0.9, **settings),
+}
+OPTIMIZERS = tuple(_OPTIMIZERS)
+_WARM_UP = 0.1  # share of the steps
+_RISE, _START, _END = 0.3, 1 / 25, 1e-4  # of the one-cycle schedule: share of the steps, factors
+
+
+def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rate, weight_decay):
+    """Set up the optimizer over the weights of the network and, at their own rate, those of the loss.
+
+    Parameters
+    ----------
+    optimizer : {"adam", "adamw", "sgd"} or callable
+        "sgd" has momentum 0.9. A callable takes ``(groups, lr=..., weight_decay=...)``, as the classes of
+        ``torch.optim`` do.
+    module : nn.Module
+        The network.
+    loss : callable
+        Its parameters, if it is an ``nn.Module`` that has some, are proxies: they are never decayed.
+    learning_rate, proxy_learning_rate, weight_decay : float
+        Settings.
+
+    Returns
+    -------
+    optimizer : torch.optim.Optimizer
+        One or two groups of parameters.
+    """
+    groups = [{"params": [weight for weight in module.parameters() if weight.requires_grad]}]
+    if not groups[0]["params"]:
+        raise ValueError("module has no weights to train: all of them are frozen")
+    proxies = trainable(loss)
+    if proxies:
+        groups.append({"params": proxies, "lr": proxy_learning_rate, "weight_decay": 0.0})
+    make = _OPTIMIZERS.get(optimizer, optimizer) if isinstance(optimizer, str) else optimizer
+    return make(groups, lr=learning_rate, weight_decay=weight_decay)
+
+
+def trainable(loss):
+    """Weights that a loss owns: proxies, class centres, a learned margin."""
+    return [weight for weight in loss.parameters() if weight.requires_grad] if is_module(loss) else []
+
+
+def is_module(loss):
+    """Whether a loss is a module, and so may own weights."""
+    return isinstance(loss, nn.Module)
+
+
+class Schedule:
+    """Learning rates over the steps of one call: each group's own rate times a factor.
+
+    Parameters
+    ----------
+    name : str or None
+        In `SCHEDULES`.
+    optimizer : torch.optim.Optimizer
+        Its rates, as they are now, are what the factor multiplies.
+    n_steps : int
+        In the whole call.
+    """
+
+    def __init__(self, name, optimizer, n_steps):
+        self.factor, self.optimizer, self.n_steps = SCHEDULES[name], optimizer, n_steps
+        self.rates = [group["lr"] for group in optimizer.param_groups]
+        self.load_state_dict({"n_done": 0})
+
+    def step(self):
+        """Set the rates for the next step."""
+        self.load_state_dict({"n_done": self.n_done + 1})
+
+    def state_dict(self):
+        """Number of steps done."""
+        return {"n_done": self.n_done}
+
+    def load_state_dict(self, state):
+        """Set the rates for the step after those done."""
+        self.n_done = state["n_done"]
+        factor = self.factor(min(self.n_done / self.n_steps, 1.0))
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+
+def constant(share):
+    """Leave the learning rate as it is."""
+    return 1.0
+
+
+def cosine(share):
+    """From 1 to 0 along half a cosine."""
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+def warmup(share):
+    """Rise linearly over the first tenth, then 1."""
+    return max(min(1.0, share / _WARM_UP), 1e-3)
+
+
+def one_cycle(share):
+    """From 1/25 up to 1 over the first three tenths, then down to 1e-4, along cosines."""
+    if share < _RISE:
+        return 1 + (_START - 1) * cosine(share / _RISE)
+    return _END + (1 - _END) * cosine((share - _RISE) / (1 - _RISE))
+
+
+SCHEDULES = {None: constant, "cosine": cosine, "warmup": warmup, "one_cycle": one_cycle}

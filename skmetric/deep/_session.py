@@ -1,0 +1,134 @@
+"""One call of `fit`: data, network, loss, optimizer and plan, made from an estimator's parameters."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skmetric._torch import resolve_device, seeded, to_tensor
+
+from ._assembly import embed, go_on, start
+from ._batches import make_batches
+from ._criterion import bind, is_pairwise, resolve_loss
+from ._data import Data, prepare, read_labelled
+from ._training import Plan, Training
+from ._validation import Embedder, make_scorer
+
+
+class Session(NamedTuple):
+    """Everything that `train` needs, and the data it came from."""
+
+    training: Training
+    plan: Plan
+    validate: Callable
+    data: Data
+    classes: np.ndarray  # all labels seen, those of earlier calls of `partial_fit` included
+
+
+def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, classes=None):
+    """Check and read everything before any work starts.
+
+    Parameters
+    ----------
+    estimator : DeepMetricLearner
+        Its parameters are read, and its fitted state if it goes on.
+    X, y : array-like
+        As given to `fit`.
+    n_epochs : int
+        To train.
+    goes_on : bool, default=False
+        Whether to train further what the estimator holds.
+    single : bool, default=False
+        One epoch of `partial_fit`: no class is held out, the learning rate is constant.
+    classes : array-like, default=None
+        All labels to come, for a loss with proxies.
+
+    Returns
+    -------
+    session : Session
+        Ready to train.
+    """
+    if estimator.distance == "cosine" and not estimator.normalize:
+        raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
+    device, score = resolve_device(estimator.device), make_scorer(estimator.scoring)
+    seed = estimator._seed if goes_on else draw_seed(estimator.random_state)
+    loss = resolve_loss(estimator.loss, estimator.margin, estimator.distance)
+    samples, y = read_labelled(estimator, X, y, reset=not goes_on)
+    with seeded(seed):
+        pairwise = is_pairwise(bind(loss, n_components=2, n_classes=2))
+    data = prepare(
+        samples,
+        y,
+        classes=None if pairwise else _labels_of_proxies(estimator, y, classes, goes_on),
+        fraction=0.0 if single else estimator.validation_fraction,
+        early_stopping=estimator.early_stopping and not single,
+        seed=seed,
+        pairwise=pairwise,
+    )
+    batches, n_steps = make_batches(
+        data.codes,
+        estimator.classes_per_batch,
+        estimator.samples_per_class,
+        estimator.steps_per_epoch,
+        seed,
+    )
+    schedule, n_all = None if single else estimator.schedule, n_epochs * n_steps
+    if goes_on:
+        training = go_on(estimator, device, n_all, schedule=schedule, validated=len(data.held_out) > 0)
+    else:
+        shape, n_classes = samples.shape[1:], len(data.trained)
+        training = start(estimator, loss, shape, n_classes, seed, device, n_all, schedule=schedule)
+    plan = Plan(
+        samples=to_tensor(data.samples),
+        codes=to_tensor(data.codes),
+        batches=batches,
+        n_epochs=n_epochs,
+        device=device,
+        precision=estimator.precision,
+        augment=estimator.augment,
+        clip_norm=estimator.clip_norm,
+        patience=estimator.patience if estimator.early_stopping else None,
+    )
+    validate = partial(_validate, score, data, device, estimator.precision)
+    known = np.union1d(estimator.classes_, data.classes) if goes_on and single else data.classes
+    return Session(training, plan, validate, data, known)
+
+
+def draw_seed(random_state):
+    """One number that all chance of an estimator comes from."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def fitted_state(session):
+    """Attributes that make an estimator usable, from a session at any time."""
+    training, data = session.training, session.data
+    best = training.best or {"epoch": training.epoch}
+    return {
+        "module_": training.module,
+        "loss_": training.loss,
+        "history_": training.history,
+        "best_epoch_": best["epoch"],
+        "classes_": session.classes,
+        "validation_classes_": np.unique(data.held_out_labels),
+        "input_shape_": tuple(data.samples.shape[1:]),
+        "n_components_": training.n_components,
+        "_seed": training.seed,
+        "_trained": data.trained,
+        "_checkpoint": None,
+    }
+
+
+def _labels_of_proxies(estimator, y, classes, goes_on):
+    """Labels in the order of the proxies; None where those of the training data make them."""
+    if goes_on:
+        return estimator._trained
+    return None if classes is None else np.union1d(np.asarray(classes), y)
+
+
+def _validate(score, data, device, precision, module):
+    if len(data.held_out) == 0:
+        return {}
+    embedder = Embedder(partial(embed, module, device=device, precision=precision))
+    return score(embedder, data.held_out, data.held_out_labels)

@@ -1,0 +1,193 @@
+"""The contract of a loss: ``loss(embeddings, labels) -> scalar tensor``, larger is worse.
+
+- A `Loss` holds hyperparameters only, so that ``get_params``, ``clone``, ``repr`` and a grid over
+  ``loss__margin`` work. What it learns itself (proxies, a boundary) lives in what `Loss.bind` returns.
+- The user's loop calls ``loss.bind(n_components, n_classes)`` once and then that, batch by batch: the loss
+  itself if it learns nothing, else an ``nn.Module`` whose ``parameters()`` go to the optimizer.
+- Arithmetic is in float32 whatever the dtype of the embeddings, also inside ``torch.autocast``; float64
+  stays. A gradient too large for half precision saturates at the largest finite number.
+- **A batch that lacks positives or negatives** warns with :class:`skmetric.exceptions.NothingToLearnWarning`
+  and goes on: the value comes from what there is, and is a 0 that keeps the graph if there is nothing. A loop
+  thus survives one odd batch; one that must not go on turns the warning into an error:
+  ``warnings.simplefilter("error", NothingToLearnWarning)``. A 0 without a warning means that every tuple is
+  already where the loss wants it.
+- Memory is O(batch²): no loss lists triplets.
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+
+import torch
+from sklearn.base import BaseEstimator, clone
+from torch import nn
+
+from skmetric._params import fit_context
+from skmetric.exceptions import NothingToLearnWarning
+
+
+class Loss(BaseEstimator, ABC):
+    """A loss of embeddings and integer labels; a subclass writes ``__call__`` and ``_bind``."""
+
+    _parameter_constraints: dict = {}
+
+    @abstractmethod
+    def __call__(self, embeddings, labels):
+        """Scalar tensor of embeddings (batch, n_components) and integer labels (batch,)."""
+
+    @abstractmethod
+    def _bind(self, n_components, n_classes, generator):
+        """Return what the training loop calls."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def bind(self, n_components, n_classes, *, generator=None):
+        """Validate the hyperparameters and return what the training loop calls.
+
+        Parameters
+        ----------
+        n_components : int
+            Width of the embeddings.
+        n_classes : int
+            Number of classes; labels are 0 to `n_classes` - 1 where the loss owns proxies.
+        generator : torch.Generator, default=None
+            Draws initial values; None draws them from torch's global generator.
+
+        Returns
+        -------
+        bound : Loss or nn.Module
+            Called as ``bound(embeddings, labels)``. A module owns the parameters that the loss learns.
+        """
+        return self._bind(n_components, n_classes, generator)
+
+
+class BatchLoss(Loss):
+    """A loss that learns nothing itself: a subclass writes ``_value(embeddings, labels)``."""
+
+    def __call__(self, embeddings, labels):
+        embeddings, labels = check_batch(embeddings, labels)
+        with full_precision(embeddings):
+            return self._value(embeddings, labels)
+
+    def _bind(self, n_components, n_classes, generator):
+        return self
+
+    @abstractmethod
+    def _value(self, embeddings, labels):
+        """Scalar of float32 or float64 embeddings."""
+
+
+class StatefulLoss(Loss):
+    """A loss that must be bound before it is called, for it learns or remembers something."""
+
+    def __call__(self, embeddings, labels):
+        name = type(self).__name__
+        raise TypeError(
+            f"{name} learns itself: call {name}.bind(n_components, n_classes) once, then what it gives"
+        )
+
+
+class ParametricLoss(StatefulLoss):
+    """A loss with parameters: a subclass writes ``_parameters`` and ``_value``."""
+
+    def _bind(self, n_components, n_classes, generator):
+        return BoundLoss(clone(self), self._parameters(n_components, n_classes, generator), n_classes)
+
+    @abstractmethod
+    def _parameters(self, n_components, n_classes, generator):
+        """Initial values, a tensor for each name."""
+
+    @abstractmethod
+    def _value(self, embeddings, labels, **parameters):
+        """Scalar of float32 or float64 embeddings, labels and the tensors that ``_parameters`` names."""
+
+
+class BoundLoss(nn.Module):
+    """A loss together with the parameters it learns."""
+
+    def __init__(self, loss, parameters, n_classes):
+        super().__init__()
+        self.loss, self.n_classes = loss, n_classes
+        for name, values in parameters.items():
+            self.register_parameter(name, nn.Parameter(values))
+
+    def forward(self, embeddings, labels):
+        """Value of the loss."""
+        embeddings, labels = check_batch(embeddings, labels)
+        with full_precision(embeddings):
+            parameters = {name: widen(values) for name, values in self.named_parameters()}
+            return self.loss._value(embeddings, labels, **parameters)
+
+    def extra_repr(self):
+        """What stands in the module's repr."""
+        return f"{self.loss!r}, n_classes={self.n_classes}"
+
+
+def check_batch(embeddings, labels):
+    """Embeddings in at least float32 and labels on their device; refuse what is no batch."""
+    if not isinstance(embeddings, torch.Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
+        raise ValueError(
+            f"embeddings must be a float tensor (batch, n_components), got {_described(embeddings)}"
+        )
+    if not isinstance(labels, torch.Tensor) or labels.shape != embeddings.shape[:1] or len(labels) == 0:
+        raise ValueError(
+            f"labels must be a tensor ({len(embeddings)},), one for each embedding and at least one; "
+            f"got {_described(labels)}"
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise ValueError(f"labels must be integers, got {labels.dtype}: encode them first")
+    return widen(embeddings), labels.to(embeddings.device, torch.int64)
+
+
+def check_labels_in_range(labels, n_classes):
+    """Refuse labels that have no proxy."""
+    low, high = (int(bound) for bound in labels.aminmax())
+    if low < 0 or high >= n_classes:
+        raise ValueError(
+            f"labels must lie in [0, {n_classes - 1}], for the loss was bound to {n_classes} classes; "
+            f"the batch has labels from {low} to {high}"
+        )
+
+
+def _described(thing):
+    if isinstance(thing, torch.Tensor):
+        return f"a tensor of {thing.dtype} and shape {tuple(thing.shape)}"
+    return type(thing).__name__
+
+
+def full_precision(tensor):
+    """Context that switches ``torch.autocast`` off."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+class _Widen(torch.autograd.Function):
+    """Half precision to float32; on the way back a gradient out of range saturates, it is not made inf."""
+
+    @staticmethod
+    def forward(ctx, tensor):
+        ctx.dtype = tensor.dtype
+        return tensor.float()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        limits = torch.finfo(ctx.dtype)
+        return gradient.clamp(limits.min, limits.max).to(ctx.dtype)
+
+
+def widen(tensor):
+    """The tensor in float32, or as it is in float32 and float64."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else _Widen.apply(tensor)
+
+
+def report(message):
+    """Tell the training loop that a batch lacks something."""
+    warnings.warn(message, NothingToLearnWarning, stacklevel=2)
+
+
+def report_missing(positive, negative):
+    """Warn of a batch in which no pair is positive, or none is negative."""
+    has_positive, has_negative = torch.stack([positive.any(), negative.any()]).tolist()
+    if not has_positive:
+        report(
+            "no two samples of the batch share a label: draw at least two of a class (BalancedBatchSampler)"
+        )
+    if not has_negative:
+        report("all samples of the batch share one label: draw at least two classes (BalancedBatchSampler)")

@@ -1,0 +1,69 @@
+"""Contrastive loss of pairs."""
+
+from numbers import Real
+
+import torch
+
+from skmetric._params import Interval
+
+from ._distance import masked_mean
+from ._pair import EuclideanPairLoss
+
+
+class ContrastiveLoss(EuclideanPairLoss):
+    r"""Contrastive loss: positive pairs together, negative pairs at least a margin apart [1]_.
+
+    .. math:: \tfrac12 \operatorname{mean}_P\, [d - m_+]_+^2 + \tfrac12 \operatorname{mean}_N\, [m - d]_+^2
+
+    over the positive pairs P and the negative pairs N that violate their margin; each kind has its own
+    mean, so that the many negative pairs of a batch do not drown the positive ones ([1]_ sums over pairs).
+    Distances are Euclidean and the embeddings are not normalised.
+
+    Parameters
+    ----------
+    margin : float, default=1.0
+        Distance from which a negative pair costs nothing.
+    positive_margin : float, default=0.0
+        Distance up to which a positive pair costs nothing.
+    squared : bool, default=True
+        Squares with their factor ½, as in [1]_; False takes the excess itself.
+    miner : Miner or callable, default=None
+        Chooses the pairs; None takes all.
+
+    References
+    ----------
+    .. [1] R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an invariant mapping",
+       CVPR 2006.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
+    >>> ContrastiveLoss()(embeddings, torch.tensor([0, 0, 1]))  # (1² + 0.5²) / 2
+    tensor(0.6250)
+    """
+
+    _parameter_constraints = {
+        "margin": [Interval(Real, 0, None, closed="neither")],
+        "positive_margin": [Interval(Real, 0, None, closed="left")],
+        "squared": ["boolean"],
+        "miner": [callable, None],
+    }
+
+    def __init__(self, margin=1.0, positive_margin=0.0, squared=True, miner=None):
+        self.margin = margin
+        self.positive_margin = positive_margin
+        self.squared = squared
+        self.miner = miner
+
+    def _value(self, matrix, tuples):
+        return contrastive(matrix, tuples, self.margin, self.positive_margin, self.squared)
+
+
+def contrastive(distances, pairs, margin, positive_margin, squared):
+    """Mean cost of the positive pairs beyond their margin plus that of the negative pairs within theirs."""
+    near = torch.relu(distances - positive_margin)
+    far = torch.relu(margin - distances)
+    active = [pairs.positive & (near > 0), pairs.negative & (far > 0)]
+    costs = [0.5 * near.square(), 0.5 * far.square()] if squared else [near, far]
+    return masked_mean(costs[0], active[0]) + masked_mean(costs[1], active[1])

@@ -1,0 +1,68 @@
+"""Multi-similarity loss with its mining."""
+
+from numbers import Real
+
+from torch.nn.functional import softplus
+
+from skmetric._params import Interval
+from skmetric.deep.miners._multi_similarity import informative_pairs
+
+from ._distance import masked_logsumexp
+from ._pair import CosinePairLoss
+
+
+class MultiSimilarityLoss(CosinePairLoss):
+    r"""Multi-similarity loss: a pair weighs by its own cosine and by those of the anchor's other pairs [1]_.
+
+    .. math:: \frac1B \sum_i \frac1\alpha \log\Bigl(1 + \sum_{p \in P_i} e^{-\alpha (S_{ip} - \lambda)}\Bigr)
+              + \frac1\beta \log\Bigl(1 + \sum_{n \in N_i} e^{\beta (S_{in} - \lambda)}\Bigr)
+
+    over the pairs that survive mining: negatives more similar than the least similar positive less ε, and
+    positives less similar than the most similar negative plus ε. S is the cosine: the embeddings are
+    normalised inside. With the defaults this is the loss of TensorFlow Similarity, whose tutorials use it.
+
+    Parameters
+    ----------
+    alpha : float, default=2.0
+        Scale of positive pairs.
+    beta : float, default=40.0
+        Scale of negative pairs.
+    base : float, default=0.5
+        Cosine λ around which pairs are weighed.
+    epsilon : float or None, default=0.1
+        Slack ε of the mining; None takes all pairs.
+
+    References
+    ----------
+    .. [1] X. Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning",
+       CVPR 2019: equation 15, and 11 and 12 for the mining.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> loss = MultiSimilarityLoss(epsilon=None)
+    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # 2/3 · log(1 + exp(-1)) / 2
+    tensor(0.1044)
+    """
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "base": [Interval(Real, -1, 1, closed="both")],
+        "epsilon": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(self, alpha=2.0, beta=40.0, base=0.5, epsilon=0.1):
+        self.alpha = alpha
+        self.beta = beta
+        self.base = base
+        self.epsilon = epsilon
+
+    def _value(self, matrix, tuples):
+        if self.epsilon is not None:
+            tuples = informative_pairs(1 - matrix.detach(), *tuples, self.epsilon)
+        excess = matrix - self.base
+        pull = softplus(masked_logsumexp(-self.alpha * excess, tuples.positive)) / self.alpha
+        push = softplus(masked_logsumexp(self.beta * excess, tuples.negative)) / self.beta
+        return (pull + push).mean()

@@ -1,0 +1,87 @@
+"""Losses that compare embeddings with learned proxies, one or several a class."""
+
+from abc import abstractmethod
+from numbers import Integral
+
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from skmetric._params import Interval
+
+from ._base import StatefulLoss, check_batch, check_labels_in_range, full_precision, widen
+
+SAMPLED_CLASSES = [Interval(Integral, 2, None, closed="left"), None]
+
+
+class ProxyLoss(StatefulLoss):
+    """A loss with proxies: a subclass writes ``_proxies`` and ``_value``, and has ``sampled_classes``.
+
+    With ``sampled_classes`` a training batch sees the proxies of its own classes and of random others, that
+    many in all (Partial FC): time and memory then do not grow with the number of classes.
+    """
+
+    sampled_classes: int | None
+
+    def _bind(self, n_components, n_classes, generator):
+        if n_classes < 2:
+            name = type(self).__name__
+            raise ValueError(f"{name} tells classes apart: n_classes must be at least 2, got {n_classes}")
+        return Proxies(clone(self), self._proxies(n_components, n_classes, generator), generator)
+
+    @abstractmethod
+    def _proxies(self, n_components, n_classes, generator):
+        """Initial proxies; the first axis is the class."""
+
+    @abstractmethod
+    def _value(self, embeddings, labels, proxies):
+        """Scalar of float embeddings, labels and proxies, the first axis of which the labels index."""
+
+
+class Proxies(nn.Module):
+    """A proxy loss together with its proxies."""
+
+    step: torch.Tensor
+
+    def __init__(self, loss, proxies, generator):
+        super().__init__()
+        self.loss = loss
+        self.proxies = nn.Parameter(proxies)
+        # seed and counter, not a generator: they are saved, so that a continued run draws what it would have
+        self.seed = int(torch.randint(2**31, (), generator=generator))
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, embeddings, labels):
+        """Value of the loss; labels without a proxy are refused."""
+        embeddings, labels = check_batch(embeddings, labels)
+        check_labels_in_range(labels, len(self.proxies))
+        with full_precision(embeddings):
+            proxies = widen(self.proxies).to(embeddings.dtype)
+            sampled = self.loss.sampled_classes
+            if self.training and sampled is not None and sampled < len(proxies):
+                classes = self._sample(labels, sampled)
+                proxies, labels = proxies[classes], torch.searchsorted(classes, labels)
+            return self.loss._value(embeddings, labels, proxies)
+
+    def _sample(self, labels, n_sampled):
+        """Sorted classes: those of the batch, then random ones up to `n_sampled`."""
+        self.step += 1
+        generator = torch.Generator().manual_seed(self.seed + int(self.step))
+        priority = torch.rand(len(self.proxies), generator=generator).to(labels.device)
+        priority[labels] += 1
+        n_kept = max(n_sampled, len(labels.unique()))
+        return priority.topk(n_kept).indices.sort().values
+
+    def extra_repr(self):
+        """What stands in the module's repr."""
+        return f"{self.loss!r}, proxies={tuple(self.proxies.shape)}"
+
+
+def random_directions(*shape, generator):
+    """Proxies around the unit sphere, in random directions."""
+    return torch.randn(*shape, generator=generator) / shape[-1] ** 0.5
+
+
+def proxies_of(labels, proxies):
+    """Mask (batch, n_classes) of the proxy that each label names."""
+    return labels[:, None] == torch.arange(len(proxies), device=labels.device)

@@ -1,0 +1,170 @@
+"""Triplet margin loss, over all triplets of a batch or over mined ones."""
+
+from numbers import Real
+
+import torch
+from torch.nn.functional import softplus
+
+from skmetric._params import Interval, StrOptions
+from skmetric.deep.miners._base import Triplets
+
+from ._distance import with_gradient
+from ._pair import EuclideanPairLoss
+
+
+class TripletMarginLoss(EuclideanPairLoss):
+    r"""Triplet loss: an anchor nearer to a positive than to a negative, by a margin [1]_.
+
+    .. math:: \operatorname{mean}_{(a, p, n)}\, [m + d(a, p) - d(a, n)]_+
+
+    Without a miner over *all* triplets of the batch (batch-all [2]_), at the price of a sort: each anchor's
+    positives are sorted, each negative is counted against those it is too near to, and cumulative sums give
+    value and gradient. Time is O(batch² log batch), memory O(batch²). The soft margin and the swap admit no
+    such order and take O(batch² · positives of an anchor) time, in O(batch²) memory too.
+    ``miner=BatchHardMiner()`` is batch-hard [2]_, ``miner=SemiHardMiner()`` semi-hard [1]_. Distances are
+    Euclidean and the embeddings are not normalised.
+
+    Parameters
+    ----------
+    margin : float, default=0.2
+        Distance by which negatives are to be farther.
+    soft_margin : bool, default=False
+        Replace the hinge :math:`[x]_+` by :math:`\log(1 + e^x)`, which never stops pulling; [2]_ use it with
+        ``margin=0``.
+    swap : bool, default=False
+        Measure the negative from the anchor or from the positive, whichever is nearer to it [3]_.
+    average : {"active", "all"}, default="active"
+        Mean over the triplets that cost something, or over all.
+    miner : Miner or callable, default=None
+        Chooses the triplets; None takes all.
+
+    References
+    ----------
+    .. [1] F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: a unified embedding for face recognition and
+       clustering", CVPR 2015.
+    .. [2] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",
+       2017, arXiv:1703.07737.
+    .. [3] V. Balntas et al., "Learning local feature descriptors with triplets and shallow convolutional
+       neural networks", BMVC 2016.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
+    >>> TripletMarginLoss(margin=0.2)(embeddings, torch.tensor([0, 0, 1]))  # anchor 1: 0.2 + 1 - 0.5
+    tensor(0.7000)
+    """
+
+    _parameter_constraints = {
+        "margin": [Interval(Real, 0, None, closed="left")],
+        "soft_margin": ["boolean"],
+        "swap": ["boolean"],
+        "average": [StrOptions({"active", "all"})],
+        "miner": [callable, None],
+    }
+    _takes_triplets = True
+
+    def __init__(self, margin=0.2, soft_margin=False, swap=False, average="active", miner=None):
+        self.margin = margin
+        self.soft_margin = soft_margin
+        self.swap = swap
+        self.average = average
+        self.miner = miner
+
+    def _value(self, matrix, tuples):
+        if self.swap and matrix.shape[0] != matrix.shape[1]:
+            raise ValueError("swap=True needs distances among all samples: it does not go with a memory")
+        if isinstance(tuples, Triplets):
+            return self._of_triplets(matrix, tuples)
+        if self.soft_margin or self.swap:
+            return self._by_positive(matrix, *tuples)
+        return self._by_counting(matrix, *tuples)
+
+    def _of_triplets(self, matrix, triplets):
+        anchor, positive, negative = triplets
+        to_negative = matrix[anchor, negative]
+        if self.swap:
+            to_negative = torch.minimum(to_negative, matrix[positive, negative])
+        costs = self._cost(matrix[anchor, positive] - to_negative)
+        return costs.sum() / self._divisor((costs > 0).sum(), len(costs))
+
+    def _by_counting(self, matrix, positive, negative):
+        """The hinge is linear in distances that carry, as weights, in how many active triplets they stand."""
+        with torch.no_grad():
+            weights, n_active = count_active(matrix, positive, negative, self.margin)
+            weights = weights / self._divisor(n_active, _n_triplets(positive, negative))
+            lifted = self.margin * n_active / self._divisor(n_active, _n_triplets(positive, negative))
+        return (weights * matrix).sum() + lifted
+
+    def _by_positive(self, matrix, positive, negative):
+        """Value and gradient, one positive of every anchor at a time."""
+        with torch.no_grad():
+            total, n_active = matrix.new_zeros(()), matrix.new_zeros(())
+            gradient = torch.zeros_like(matrix)
+            for row, column in _positives_in_turn(positive):
+                costs, slopes, crossed = self._against_negatives(matrix, row, column, negative)
+                total += costs.sum()
+                n_active += (costs > 0).sum()
+                gradient[row, column] += slopes.sum(1)
+                gradient.index_add_(0, row, -slopes.masked_fill(crossed, 0))
+                gradient.index_add_(0, column, -slopes.masked_fill(~crossed, 0))
+            divisor = self._divisor(n_active, _n_triplets(positive, negative))
+        return with_gradient(matrix, total / divisor, gradient / divisor)
+
+    def _against_negatives(self, matrix, row, column, negative):
+        """Cost and slope of the triplets of pairs (row, column), and where a swap takes place."""
+        to_negative, crossed = matrix[row], torch.zeros_like(negative[row])  # (n_pairs, n_others)
+        if self.swap:
+            crossed = matrix[column] < to_negative
+            to_negative = torch.minimum(to_negative, matrix[column])
+        excess = matrix[row, column][:, None] - to_negative
+        costs = self._cost(excess).masked_fill(~negative[row], 0)
+        slopes = (self.margin + excess).sigmoid() if self.soft_margin else torch.ones_like(excess)
+        return costs, slopes.masked_fill(costs == 0, 0), crossed
+
+    def _cost(self, excess):
+        return softplus(self.margin + excess) if self.soft_margin else torch.relu(self.margin + excess)
+
+    def _divisor(self, n_active, n_all):
+        count = n_active if self.average == "active" else torch.as_tensor(n_all)
+        return count.clamp_min(1)
+
+
+def _n_triplets(positive, negative):
+    return (positive.sum(1) * negative.sum(1)).sum()
+
+
+def _positives_in_turn(positive):
+    """The first positive pair of every anchor, then the second, and so on: rows and columns."""
+    row, column = positive.nonzero(as_tuple=True)
+    turn = _turn(row, len(positive))
+    for k in range(int(turn.max()) + 1 if len(turn) else 0):
+        yield row[turn == k], column[turn == k]
+
+
+def _turn(row, n_rows):
+    """How many entries of the same row come before each, in sorted rows."""
+    counts = torch.bincount(row, minlength=n_rows)
+    return torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+
+
+def count_active(distances, positive, negative, margin):
+    """In how many triplets with m + d(a, p) > d(a, n) each distance stands: + as d(a, p), - as d(a, n).
+
+    Returns the signed counts, of the shape of `distances`, and the number of active triplets.
+    """
+    row, column = positive.nonzero(as_tuple=True)
+    turn = _turn(row, len(positive))
+    n_turns = int(turn.max()) + 1 if len(turn) else 1
+    limits = distances.new_full((len(distances), n_turns), -torch.inf)
+    limits[row, turn] = distances[row, column] + margin
+    limits, order = limits.sort(1)  # (n_anchors, n_turns); -inf stands for no positive
+    passed = torch.searchsorted(limits, distances, right=True)  # limits that the distance keeps
+    passed = passed.masked_fill(~negative, n_turns)
+    histogram = distances.new_zeros((len(distances), n_turns + 1))
+    histogram.scatter_add_(1, passed, torch.ones_like(distances))
+    within = histogram.cumsum(1)[:, :n_turns]  # negatives nearer than each limit
+    within = torch.empty_like(within).scatter_(1, order, within)
+    counts = (passed - n_turns).to(distances.dtype)
+    counts[row, column] = within[row, turn]
+    return counts, within[row, turn].sum(dtype=torch.float64).to(distances.dtype)

@@ -1,0 +1,94 @@
+"""The contract of a miner: ``miner(distances, labels)`` says which tuples of a batch count.
+
+``distances`` (n_anchors, n_others) holds the distance of each anchor from each sample, the smaller the
+nearer; ``labels`` (n_others,) are those of the samples, and the anchors are the first of them: an anchor
+and its own column are no pair. The answer is `Pairs` or `Triplets`. A loss takes any callable with this
+contract.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from sklearn.base import BaseEstimator
+
+
+class Pairs(NamedTuple):
+    """The pairs that count, as masks: a triplet loss takes every positive with every negative of an anchor.
+
+    Attributes
+    ----------
+    positive : bool Tensor of shape (n_anchors, n_others)
+        Pairs to pull together.
+    negative : bool Tensor of shape (n_anchors, n_others)
+        Pairs to push apart.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Pairs(positive=torch.eye(2, dtype=torch.bool), negative=torch.zeros(2, 2, dtype=torch.bool))
+    Pairs(positive=tensor([[ True, False],
+            [False,  True]]), negative=tensor([[False, False],
+            [False, False]]))
+    """
+
+    positive: torch.Tensor
+    negative: torch.Tensor
+
+
+class Triplets(NamedTuple):
+    """The triplets that count, as rows and columns of the distances; no more than there are pairs.
+
+    A pair loss takes the pairs that occur, each once.
+
+    Attributes
+    ----------
+    anchor : int64 Tensor of shape (n_triplets,)
+        Rows.
+    positive : int64 Tensor of shape (n_triplets,)
+        Columns with the anchor's label.
+    negative : int64 Tensor of shape (n_triplets,)
+        Columns with another label.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Triplets(torch.tensor([0]), torch.tensor([1]), torch.tensor([2])).negative
+    tensor([2])
+    """
+
+    anchor: torch.Tensor
+    positive: torch.Tensor
+    negative: torch.Tensor
+
+
+class Miner(BaseEstimator, ABC):
+    """A choice of tuples; a subclass writes ``_mine(distances, positive, negative)``."""
+
+    def __call__(self, distances, labels):
+        same = labels[: len(distances), None] == labels[None]
+        positive = same.clone()
+        positive.fill_diagonal_(False)
+        with torch.no_grad():
+            return self._mine(distances, positive, ~same)
+
+    @abstractmethod
+    def _mine(self, distances, positive, negative):
+        """Pairs or Triplets among the positive and negative pairs."""
+
+
+def as_pairs(tuples, distances):
+    """The pairs that occur in tuples."""
+    if isinstance(tuples, Pairs):
+        return tuples
+    positive = torch.zeros(distances.shape, dtype=torch.bool, device=distances.device)
+    negative = positive.clone()
+    positive[tuples.anchor, tuples.positive] = True
+    negative[tuples.anchor, tuples.negative] = True
+    return Pairs(positive, negative)
+
+
+def one_per_row(scores, mask):
+    """Mask of the smallest score in each row among those that `mask` marks; none where it marks none."""
+    best = scores.masked_fill(~mask, torch.inf).argmin(1, keepdim=True)
+    return torch.zeros_like(mask).scatter_(1, best, True) & mask

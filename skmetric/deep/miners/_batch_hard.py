@@ -1,0 +1,24 @@
+"""Batch-hard mining."""
+
+from ._base import Miner, Pairs, one_per_row
+
+
+class BatchHardMiner(Miner):
+    """For each anchor its farthest positive and its nearest negative [1]_.
+
+    References
+    ----------
+    .. [1] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",
+       2017, arXiv:1703.07737, equation 5.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distances = torch.tensor([[0.0, 0.5, 1.0, 0.7]])
+    >>> pairs = BatchHardMiner()(distances, torch.tensor([0, 0, 0, 1]))
+    >>> pairs.positive
+    tensor([[False, False,  True, False]])
+    """
+
+    def _mine(self, distances, positive, negative):
+        return Pairs(one_per_row(-distances, positive), one_per_row(distances, negative))

@@ -1,0 +1,45 @@
+"""Easy-positive mining."""
+
+import torch
+
+from skmetric._params import StrOptions
+
+from ._base import Miner, Pairs, one_per_row
+
+
+class EasyPositiveMiner(Miner):
+    """For each anchor its nearest positive, so that a class may keep several modes [1]_.
+
+    Parameters
+    ----------
+    negatives : {"semi-hard", "hard", "all"}, default="semi-hard"
+        The nearest negative that is farther than the positive chosen (none if there is none), the nearest
+        one, or all.
+
+    References
+    ----------
+    .. [1] H. Xuan, A. Stylianou and R. Pless, "Improved embeddings with easy positive triplet mining",
+       WACV 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distances = torch.tensor([[0.0, 0.5, 1.0, 0.4, 0.7]])
+    >>> pairs = EasyPositiveMiner()(distances, torch.tensor([0, 0, 0, 1, 1]))
+    >>> pairs.positive, pairs.negative
+    (tensor([[False,  True, False, False, False]]), tensor([[False, False, False, False,  True]]))
+    """
+
+    _parameter_constraints = {"negatives": [StrOptions({"semi-hard", "hard", "all"})]}
+
+    def __init__(self, negatives="semi-hard"):
+        self.negatives = negatives
+
+    def _mine(self, distances, positive, negative):
+        easiest = one_per_row(distances, positive)
+        if self.negatives == "all":
+            return Pairs(easiest, negative)
+        if self.negatives == "semi-hard":
+            reach = distances.masked_fill(~easiest, torch.inf).amin(1, keepdim=True)
+            negative = negative & (distances > reach)
+        return Pairs(easiest, one_per_row(distances, negative))

@@ -1,0 +1,50 @@
+"""Multi-similarity mining."""
+
+from numbers import Real
+
+import torch
+
+from skmetric._params import Interval
+
+from ._base import Miner, Pairs
+
+
+class MultiSimilarityMiner(Miner):
+    """Pairs that the anchor's pairs of the other kind call into question [1]_.
+
+    A negative counts if it is nearer than the anchor's farthest positive plus ε; a positive counts if it is
+    farther than the anchor's nearest negative less ε. [1]_ state this for cosines: on ``1 - cosine`` the two
+    rules are the same.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        Slack, in the unit of the distances.
+
+    References
+    ----------
+    .. [1] X. Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning",
+       CVPR 2019, equations 11 and 12.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distances = torch.tensor([[0.0, 0.5, 0.55, 2.0]])
+    >>> MultiSimilarityMiner()(distances, torch.tensor([0, 0, 1, 1])).negative
+    tensor([[False, False,  True, False]])
+    """
+
+    _parameter_constraints = {"epsilon": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, epsilon=0.1):
+        self.epsilon = epsilon
+
+    def _mine(self, distances, positive, negative):
+        return informative_pairs(distances, positive, negative, self.epsilon)
+
+
+def informative_pairs(distances, positive, negative, epsilon):
+    """Negatives nearer than the farthest positive, positives farther than the nearest negative."""
+    farthest = distances.masked_fill(~positive, -torch.inf).amax(1, keepdim=True)
+    nearest = distances.masked_fill(~negative, torch.inf).amin(1, keepdim=True)
+    return Pairs(positive & (distances > nearest - epsilon), negative & (distances < farthest + epsilon))

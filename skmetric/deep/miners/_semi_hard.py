@@ -1,0 +1,46 @@
+"""Semi-hard mining."""
+
+import torch
+
+from ._base import Miner, Triplets
+
+
+class SemiHardMiner(Miner):
+    """For each positive pair the nearest negative that is farther than the positive [1]_.
+
+    Where all negatives are nearer than the positive, the farthest of them is taken, as in TensorFlow Addons,
+    or the pair is left out. The anchors' negatives are sorted once: O(batch² log batch).
+
+    Parameters
+    ----------
+    fallback : bool, default=True
+        Take the farthest negative where none is farther than the positive; False leaves the pair out.
+
+    References
+    ----------
+    .. [1] F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: a unified embedding for face recognition and
+       clustering", CVPR 2015, section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distances = torch.tensor([[0.0, 0.5, 0.4, 0.7, 0.9]])
+    >>> SemiHardMiner()(distances, torch.tensor([0, 0, 1, 1, 1])).negative
+    tensor([3])
+    """
+
+    _parameter_constraints = {"fallback": ["boolean"]}
+
+    def __init__(self, fallback=True):
+        self.fallback = fallback
+
+    def _mine(self, distances, positive, negative):
+        ascending, order = distances.masked_fill(~negative, torch.inf).sort(1)  # (n_anchors, n_others)
+        n_negatives = negative.sum(1, keepdim=True)
+        first_farther = torch.searchsorted(ascending, distances, right=True)
+        keep = positive & (n_negatives > 0)
+        if not self.fallback:
+            keep &= first_farther < n_negatives
+        chosen = order.gather(1, first_farther.minimum(n_negatives - 1).clamp_min(0))
+        anchor, column = keep.nonzero(as_tuple=True)
+        return Triplets(anchor, column, chosen[anchor, column])

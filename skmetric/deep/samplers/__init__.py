@@ -1,0 +1,6 @@
+"""Samplers: torch batch samplers over integer labels, seeded, for ``DataLoader(batch_sampler=...)``."""
+
+from ._balanced import BalancedBatchSampler
+from ._hierarchical import HierarchicalBatchSampler
+
+__all__ = ["BalancedBatchSampler", "HierarchicalBatchSampler"]

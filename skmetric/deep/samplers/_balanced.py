@@ -1,0 +1,93 @@
+"""Balanced batches: P classes x K samples."""
+
+import math
+import warnings
+
+import numpy as np
+
+from ._deck import Classes
+from ._stream import StreamSampler
+
+
+class BalancedBatchSampler(StreamSampler):
+    """Batches of P classes x K samples, as pair and triplet losses need them [1]_.
+
+    Every class is served before any class is served again, and so is every sample of a class. A class with
+    fewer than K samples repeats them within the batch, and one warning says how many classes do.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_samples,)
+        Label of each sample of the data set, of any type that sorts.
+    classes_per_batch : int, default=8
+        P.
+    samples_per_class : int, default=4
+        K.
+    steps_per_epoch : int, default=None
+        Batches in an epoch; None is as many as hold every sample once, were classes of equal size.
+    seed : int, default=0
+        Seed of the order. The same seed and epoch give the same batches.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer classes than `classes_per_batch`, or a count is below 1.
+
+    References
+    ----------
+    .. [1] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",
+       2017, arXiv:1703.07737.
+
+    Examples
+    --------
+    >>> sampler = BalancedBatchSampler([0, 0, 1, 1, 2, 2], classes_per_batch=2, samples_per_class=2)
+    >>> len(sampler), [len(batch) for batch in sampler]
+    (2, [4, 4])
+    """
+
+    def __init__(self, labels, classes_per_batch=8, samples_per_class=4, steps_per_epoch=None, seed=0):
+        self.labels = check_labels(labels)
+        self.classes_per_batch = check_count("classes_per_batch", classes_per_batch)
+        self.samples_per_class = check_count("samples_per_class", samples_per_class)
+        sizes = np.unique(self.labels, return_counts=True)[1]
+        if len(sizes) < classes_per_batch:
+            raise ValueError(
+                f"classes_per_batch={classes_per_batch}, but the labels name {len(sizes)} classes: lower it"
+            )
+        warn_of_small_classes(sizes, samples_per_class)
+        size = classes_per_batch * samples_per_class
+        steps = math.ceil(len(self.labels) / size) if steps_per_epoch is None else steps_per_epoch
+        self.steps_per_epoch = check_count("steps_per_epoch", steps)
+        self.seed = seed
+        super().__init__()
+
+    def _stream(self, rng):
+        classes = Classes(np.arange(len(self.labels)), self.labels, rng)
+        while True:
+            yield classes.deal(self.classes_per_batch, self.samples_per_class)
+
+
+def check_labels(labels):
+    """Labels as an array (n_samples,)."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or len(labels) == 0:
+        raise ValueError(f"labels must be one for each sample, at least one; got the shape {labels.shape}")
+    return labels
+
+
+def check_count(name, value):
+    """A count from 1, as an int."""
+    if int(value) != value or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+    return int(value)
+
+
+def warn_of_small_classes(sizes, samples_per_class):
+    """One warning for all classes that repeat samples within a batch."""
+    n_small = int((sizes < samples_per_class).sum())
+    if n_small:
+        warnings.warn(
+            f"{n_small} of {len(sizes)} classes have fewer than samples_per_class={samples_per_class} "
+            " samples: they repeat some in a batch",
+            stacklevel=3,
+        )

@@ -1,0 +1,39 @@
+"""Dealing from a shuffled deck: everything is served before anything is served again."""
+
+import numpy as np
+
+
+class Deck:
+    """Items in random order, shuffled anew when all are dealt."""
+
+    def __init__(self, items, rng):
+        self.items, self.rng = np.asarray(items), rng
+        self.rest = rng.permutation(self.items)
+
+    def deal(self, n):
+        """The next `n` items, distinct if there are so many; else as even as can be."""
+        hand = self.rest[:n]
+        self.rest = self.rest[n:]
+        while len(hand) < n:
+            fresh = self.rng.permutation(self.items)
+            if n <= len(self.items):  # what lies in the hand already waits for a later one
+                waits = np.isin(fresh, hand)
+                fresh = np.concatenate([fresh[~waits], fresh[waits]])
+            missing = n - len(hand)
+            hand, self.rest = np.concatenate([hand, fresh[:missing]]), fresh[missing:]
+        return hand
+
+
+class Classes:
+    """A deck for each class of some samples, and a deck of the classes."""
+
+    def __init__(self, indices, labels, rng):
+        classes, members = np.unique(labels, return_inverse=True)
+        order = np.argsort(members, kind="stable")
+        bounds = np.cumsum(np.bincount(members, minlength=len(classes)))[:-1]
+        self.decks = [Deck(part, rng) for part in np.split(np.asarray(indices)[order], bounds)]
+        self.order = Deck(np.arange(len(classes)), rng)
+
+    def deal(self, n_classes, n_samples):
+        """Samples of the next classes, class by class."""
+        return np.concatenate([self.decks[c].deal(n_samples) for c in self.order.deal(n_classes)])

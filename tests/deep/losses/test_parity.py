@@ -1,0 +1,137 @@
+"""Value and gradient against pytorch-metric-learning, to 1e-5, where it has the loss and defines it alike.
+
+Its Euclidean losses normalise unless told otherwise, and its angles are in degrees.
+"""
+
+import math
+
+import pytest
+import torch
+from pytorch_metric_learning import distances as peer_distances
+from pytorch_metric_learning import losses as peers
+from pytorch_metric_learning import miners as peer_miners
+
+from skmetric.deep import losses, miners
+
+EUCLID = peer_distances.LpDistance(normalize_embeddings=False)
+
+
+def value_and_gradient(loss, embeddings, labels, *args):
+    embeddings = embeddings.clone().requires_grad_()
+    value = loss(embeddings, labels, *args)
+    value.backward()
+    return value.detach(), embeddings.grad
+
+
+def assert_same(ours, theirs, embeddings, labels, *args):
+    value, gradient = value_and_gradient(ours, embeddings, labels)
+    expected, expected_gradient = value_and_gradient(theirs, embeddings, labels, *args)
+    assert value > 0
+    torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-5)
+
+
+def contrastive(margin):
+    return peers.ContrastiveLoss(neg_margin=margin, distance=EUCLID)
+
+
+def triplet(**options):
+    return peers.TripletMarginLoss(distance=EUCLID, **options)
+
+
+PAIRS = {
+    "contrastive": (losses.ContrastiveLoss(margin=2.5, squared=False), contrastive(2.5)),
+    "triplet": (losses.TripletMarginLoss(margin=0.3), triplet(margin=0.3)),
+    "triplet, no margin": (losses.TripletMarginLoss(margin=0.0), triplet(margin=0.0)),
+    "triplet, wide margin": (losses.TripletMarginLoss(margin=5.0), triplet(margin=5.0)),
+    "triplet, soft": (
+        losses.TripletMarginLoss(margin=0.0, soft_margin=True),
+        triplet(margin=0.0, smooth_loss=True),
+    ),
+    "triplet, swap": (losses.TripletMarginLoss(margin=0.3, swap=True), triplet(margin=0.3, swap=True)),
+    "triplet, soft swap": (
+        losses.TripletMarginLoss(margin=0.1, soft_margin=True, swap=True),
+        triplet(margin=0.1, smooth_loss=True, swap=True),
+    ),
+    "multi-similarity": (
+        losses.MultiSimilarityLoss(alpha=2.0, beta=50.0, base=0.5, epsilon=None),
+        peers.MultiSimilarityLoss(alpha=2, beta=50, base=0.5),
+    ),
+    "NT-Xent": (losses.NTXentLoss(temperature=0.2), peers.NTXentLoss(temperature=0.2)),
+    "SupCon": (losses.SupConLoss(temperature=0.2), peers.SupConLoss(temperature=0.2)),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pair_losses(name, batches):
+    assert_same(*PAIRS[name], *batches)
+
+
+def test_multi_similarity_with_its_mining(batches):
+    mined = peer_miners.MultiSimilarityMiner(epsilon=0.1)(*batches)
+    theirs = peers.MultiSimilarityLoss(alpha=2, beta=40, base=0.5)
+    assert_same(losses.MultiSimilarityLoss(), theirs, *batches, mined)
+
+
+def test_batch_hard(batches):
+    mined = peer_miners.BatchHardMiner(distance=EUCLID)(*batches)
+    ours = losses.TripletMarginLoss(margin=0.3, miner=miners.BatchHardMiner())
+    assert_same(ours, triplet(margin=0.3), *batches, mined)
+
+
+def test_semi_hard(batches):
+    embeddings, labels = batches
+    mined = miners.SemiHardMiner()(torch.cdist(embeddings, embeddings), labels)
+    ours = losses.TripletMarginLoss(margin=0.3, miner=miners.SemiHardMiner())
+    assert_same(ours, triplet(margin=0.3), *batches, mined)
+
+
+PROXIES = {
+    "normalised softmax": (
+        losses.NormalizedSoftmaxLoss(temperature=0.1),
+        lambda **sizes: peers.NormalizedSoftmaxLoss(
+            temperature=0.1, distance=peer_distances.DotProductSimilarity(), **sizes
+        ),
+        "W",
+    ),
+    "CosFace": (
+        losses.CosFaceLoss(margin=0.3, scale=8.0),
+        lambda **sizes: peers.CosFaceLoss(margin=0.3, scale=8, **sizes),
+        "W",
+    ),
+    "ArcFace": (
+        losses.ArcFaceLoss(margin=math.radians(28.6), scale=8.0),
+        lambda **sizes: peers.ArcFaceLoss(margin=28.6, scale=8, **sizes),
+        "W",
+    ),
+    "ProxyAnchor": (
+        losses.ProxyAnchorLoss(margin=0.1, alpha=8.0),
+        lambda **sizes: peers.ProxyAnchorLoss(margin=0.1, alpha=8, **sizes),
+        "proxies",
+    ),
+    "ProxyNCA++": (
+        losses.ProxyNCALoss(temperature=1 / 3),
+        lambda **sizes: peers.ProxyNCALoss(softmax_scale=3, **sizes),
+        "proxies",
+    ),
+    "sub-centre ArcFace": (
+        losses.SubCenterArcFaceLoss(margin=math.radians(20), scale=8.0, n_centers=2),
+        lambda **sizes: peers.SubCenterArcFaceLoss(margin=20, scale=8, sub_centers=2, **sizes),
+        "W",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_proxy_losses(name, batches):
+    loss, make_theirs, weight = PROXIES[name]
+    embeddings, labels = batches
+    theirs = make_theirs(num_classes=6, embedding_size=5)  # two classes are not in the batch
+    ours = loss.bind(n_components=5, n_classes=6, generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        rows = ours.proxies.reshape(-1, 5)
+        getattr(theirs, weight).copy_(rows.T if weight in ("W", "fc") else rows)
+    assert_same(ours, theirs, embeddings, labels)
+    expected = getattr(theirs, weight).grad
+    expected = expected.T if weight in ("W", "fc") else expected
+    torch.testing.assert_close(ours.proxies.grad.reshape(-1, 5), expected, rtol=1e-5, atol=1e-5)
