@@ -9,13 +9,14 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DeepMetricLearner": "skmetric.deep",
     "FrozenFeatures": "skmetric.features",
     "MetricLearner": "skmetric.linear",
     "SimilaritySearch": "skmetric.search",
 }
-_SUBPACKAGES = ["datasets", "features", "linear", "metrics", "model_selection", "retrieval", "search"]
+_SUBPACKAGES = ["datasets", "deep", "features", "linear", "metrics", "model_selection", "retrieval", "search"]
 
-__all__ = ["FrozenFeatures", "MetricLearner", "SimilaritySearch", *_SUBPACKAGES]
+__all__ = ["DeepMetricLearner", "FrozenFeatures", "MetricLearner", "SimilaritySearch", *_SUBPACKAGES]
 
 
 def __getattr__(name):
