@@ -8,17 +8,23 @@ from importlib import import_module
 
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import skmetric
-from skmetric import FrozenFeatures, MetricLearner
+from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
 
 # Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
 ARGUMENTS = {
+    # not normalised, for checks with n_components=1: the unit sphere on a line is two points
+    DeepMetricLearner: [
+        {"module": "linear", "n_components": 2, "normalize": False, "max_epochs": 1, "random_state": 0}
+    ],
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
     MetricLearner: [{}, {"shrinkage": (0.3, 0.5)}, {"margin": 0.1}, {"weighting": "wccn", "n_components": 1}],
+    SimilaritySearch: [{}, {"embedder": StandardScaler()}, {"matcher": "center"}],
 }
 
 # Estimator -> check -> why it may fail. Empty: none does.

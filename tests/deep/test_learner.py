@@ -10,23 +10,11 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from skmetric.deep import DeepMetricLearner
 from skmetric.deep.losses import TripletMarginLoss
 from skmetric.metrics import RetrievalScorer, map_at_r
 from skmetric.model_selection import ClassDisjointKFold
-
-# not normalised, for scikit-learn checks with n_components=1: the unit sphere on a line is two points
-CHECKED = DeepMetricLearner("linear", n_components=2, normalize=False, max_epochs=1, random_state=0)
-
-
-@parametrize_with_checks([CHECKED])
-def test_is_an_estimator(estimator, check):
-    if check.func.__name__ == "check_array_api_input":
-        pytest.skip("asks for SCIPY_ARRAY_API: embeddings are numpy arrays")
-    check(estimator)
 
 
 def test_learns_what_separates_classes(tiny):

@@ -15,7 +15,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skmetric
 from skmetric.exceptions import NoEmbeddingError
@@ -24,13 +23,6 @@ from skmetric.search import ClassCenters, ExactIndex, Index, LookupTable, Simila
 X, y = load_digits(return_X_y=True)
 names = np.array(["nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[y]
 TRAIN, TEST = slice(0, 600), slice(600, 900)
-
-
-@parametrize_with_checks(
-    [SimilaritySearch(), SimilaritySearch(StandardScaler()), SimilaritySearch(matcher="center")]
-)
-def test_scikit_learn_conventions(estimator, check):
-    check(estimator)
 
 
 def fitted(**options):
