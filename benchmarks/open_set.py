@@ -34,7 +34,7 @@ N_COMPONENTS = 128  # of a PCA that comes first: on pixels it denoises, on featu
 
 
 def read(folder, name):
-    """Rows as vectors, reduced, and their labels; a quarter of Omniglot's characters, Caltech-101 without doubles."""
+    """Reduced rows and labels; a quarter of Omniglot's characters, Caltech-101 without doubles."""
     spec = importlib.util.spec_from_file_location("load", folder / "load.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
