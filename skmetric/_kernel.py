@@ -6,6 +6,7 @@ from ._threads import n_threads
 
 _BLOCK_BYTES = 2**25  # of float32 distances that one thread holds at a time
 _BLOCK_ROWS = 256
+_WIDE = 2.0**50  # coordinates of queries, in the gallery's scale, whose squares might overflow
 _SIGMAS = 6.0  # of rounding error: see `Search.slack`
 
 
@@ -27,10 +28,35 @@ class Gallery:
         self.rows = rows
         self.centre = rows.mean(axis=0, dtype=np.float64)
         self._scale = _power_of_two(max(largest, self.reach(rows)))
-        self.augmented = self.augment(rows)  # (n_rows, n_features + 2)
+        self._buffer = self.augment(rows)  # (n_rows, n_features + 2), with room behind once it has grown
+        self._n_prepared = len(rows)
+        self.norm = _largest_norm(self._buffer)
 
     def __len__(self):
         return len(self.rows)
+
+    @property
+    def augmented(self):
+        """The prepared rows, (n_rows, n_features + 2)."""
+        return self._buffer[: len(self.rows)]
+
+    def grown(self, rows):
+        """Gallery of `rows`, which begin with those of this one, at the price of the new rows.
+
+        Every now and then all are prepared anew, since the centre moves.
+        """
+        old, new = len(self), rows[len(self) :]
+        is_wide = len(new) and self.reach(new) * self._scale >= _WIDE
+        if is_wide or len(rows) > 1.5 * self._n_prepared:
+            return Gallery(rows)
+        if len(rows) > len(self._buffer):
+            buffer = np.empty((int(1.5 * self._n_prepared) + 1, self._buffer.shape[1]), dtype=np.float32)
+            buffer[:old] = self._buffer[:old]
+            self._buffer = buffer
+        self.rows = rows
+        self._buffer[old : len(rows)] = self.augment(new)
+        self.norm = max(self.norm, _largest_norm(self._buffer[old : len(rows)]))
+        return self
 
     def reach(self, X):
         """Largest coordinate of rows, about the centre."""
@@ -46,7 +72,7 @@ class Gallery:
 
     def fits(self, queries):
         """Whether squares of queries are sure to stay finite."""
-        return self.reach(queries) * self._scale < 2.0**50
+        return self.reach(queries) * self._scale < _WIDE
 
 
 class Search:
@@ -64,7 +90,6 @@ class Search:
         self.queries, self._gallery = queries, gallery
         self.n_queries, self.n_gallery = len(queries), len(gallery)
         self.n_items = self.n_gallery - self.leaves_self_out
-        self._largest = np.sqrt(gallery.augmented[:, -1].max())
 
     def blocks(self):
         """Arrays of consecutive query rows, each small enough for one thread, and enough for all threads."""
@@ -98,7 +123,7 @@ class Search:
         behave like independent ones (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), so they grow with the
         root of the number of terms; an item that near has |g| <= |q| + d.
         """
-        g = np.minimum(norms + np.sqrt(squares), self._largest)
+        g = np.minimum(norms + np.sqrt(squares), self._gallery.norm)
         product = np.sqrt(self.queries.shape[1] / 12) * norms * g
         return _SIGMAS * 2.0**-24 * (product + (norms**2 + g**2) / 2 + squares)
 
@@ -110,6 +135,10 @@ class Search:
 
 def _parts(n_rows):
     return [slice(start, start + 4096) for start in range(0, n_rows, 4096)]
+
+
+def _largest_norm(augmented):
+    return np.sqrt(augmented[:, -1].max()) if len(augmented) else 0.0
 
 
 def _power_of_two(largest):

@@ -7,6 +7,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import skmetric._relevance
+from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, Ranking, iter_rankings, nearest, rank
 
 
@@ -214,3 +215,17 @@ def test_queries_may_be_far_larger_than_the_gallery():
     X = np.random.default_rng(0).standard_normal((30, 3))
     found = nearest([[1e30, 0.0, 0.0]], X, k=30).distances
     np.testing.assert_allclose(found, 1e30)
+
+
+@pytest.mark.parametrize("make", [gaussian, far_from_origin, tiny_beside_an_outlier])
+def test_a_gallery_that_grows_is_searched_as_a_new_one(make):
+    rng = np.random.default_rng(0)
+    X, queries = make(rng, 300), make(rng, 20)
+    gallery = Gallery(X[:100])
+    for end in (101, 120, 140, 149, 260, 300):
+        gallery = gallery.grown(X[:end])
+        np.testing.assert_array_equal(
+            nearest(queries, gallery, 5).indices, nearest(queries, X[:end], 5).indices
+        )
+    wide = np.concatenate([X, np.full((1, 6), 1e40)])
+    assert nearest([[1e40] * 6], gallery.grown(wide)).indices == 300

@@ -88,11 +88,15 @@ def scales(whitening, shrinkage, weighting):
     return root[0], root[1:]
 
 
-def stretch(whitening, whitened, shrinkage, weighting):
-    """Scale whitened rows along each direction by the root of its weight."""
+def stretch(whitening, whitened, shrinkage, weighting, along_directions=None):
+    """Scale whitened rows along each direction by the root of its weight.
+
+    `along_directions`, their coordinates ``whitened @ directions``, is for who has them already.
+    """
     rest, along = scales(whitening, shrinkage, weighting)
-    U = whitening.directions
-    return rest * whitened + ((whitened @ U) * (along - rest)) @ U.T
+    if along_directions is None:
+        along_directions = whitened @ whitening.directions
+    return rest * whitened + (along_directions * (along - rest)) @ whitening.directions.T
 
 
 def components(whitening, shrinkage, weighting):

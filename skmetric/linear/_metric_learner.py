@@ -93,7 +93,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     Notes
     -----
     Fitting takes one pass over the data and O(n_features^2) memory; "cv" adds one solution per fold and
-    within-shrinkage and the scoring of 2400 rows for each candidate.
+    within-shrinkage and the scoring of 2000 rows for each candidate.
 
     References
     ----------

@@ -5,6 +5,7 @@ from typing import final
 import numpy as np
 
 from skmetric._checks import check_matrix
+from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
 from ._folder import read_folder, write_folder
@@ -93,6 +94,7 @@ class ExactIndex(Index):
         if not kept.all():
             self._vectors.keep(kept)
             self._ids.keep(kept)
+            self._prepared = None
         return self
 
     def query(self, embeddings, k):
@@ -119,8 +121,17 @@ class ExactIndex(Index):
         if not len(self):
             raise ValueError("the index is empty: add embeddings before a search")
         self._check_dimension(embeddings)
-        distances, rows = nearest(embeddings, self._vectors.values, k)
+        distances, rows = nearest(embeddings, self._prepared_gallery(), k)
         return Neighbors(distances, self._ids.values[rows])
+
+    def _prepared_gallery(self):
+        """The vectors as the kernel wants them, a second copy, kept from search to search."""
+        vectors, prepared = self._vectors.values, getattr(self, "_prepared", None)
+        self._prepared = Gallery(vectors) if prepared is None else prepared.grown(vectors)
+        return self._prepared
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_prepared"}
 
     def vectors(self, ids=None):
         """Embeddings of items.

@@ -51,7 +51,7 @@ def test_no_splits_of_few_classes():
 def test_rows_that_are_scored_are_bounded():
     X, codes = gaussian_classes(20, 300, 3)
     splits = class_splits(X, codes, 20, None, np.random.RandomState(0))
-    assert sum(len(split.held_out) for split in splits) == 2400
+    assert sum(len(split.held_out) for split in splits) == 2000
 
 
 def test_distinct_rows_by_hand():
