@@ -3,7 +3,6 @@ import functools
 import pickle
 import subprocess
 import sys
-import warnings
 
 import joblib
 import numpy as np
@@ -15,7 +14,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils import estimator_checks
 from torch import nn
 
 from skmetric.features import FrozenFeatures
@@ -38,33 +36,6 @@ class Counting(nn.Module):
 @pytest.fixture
 def frozen(network):
     return FrozenFeatures(network)
-
-
-# scikit-learn's checks
-
-
-def _sklearn_checks():
-    """Those for estimators that take no tables, then those without data, which scikit-learn skips as well."""
-    estimator = FrozenFeatures(small_network())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SkipTestWarning: the other checks feed tables
-        yield from estimator_checks.estimator_checks_generator(estimator, legacy=True)
-    for name in (
-        "check_estimator_tags_renamed",
-        "check_valid_tag_types",
-        "check_estimator_repr",
-        "check_no_attributes_set_in_init",
-        "check_do_not_raise_errors_in_init_or_set_params",
-        "check_mixin_order",
-        "check_get_params_invariance",
-        "check_set_params",
-    ):
-        yield estimator, functools.partial(getattr(estimator_checks, name), type(estimator).__name__)
-
-
-@pytest.mark.parametrize(("estimator", "check"), list(_sklearn_checks()))
-def test_sklearn(estimator, check):
-    check(estimator)
 
 
 # Features
