@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from skmetric._torch import resolve_device, seeded, to_tensor
@@ -53,6 +54,8 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
     if estimator.distance == "cosine" and not estimator.normalize:
         raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
     device, score = resolve_device(estimator.device), make_scorer(estimator.scoring)
+    if device.type == "cuda":
+        torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
     seed = estimator._seed if goes_on else draw_seed(estimator.random_state)
     loss = resolve_loss(estimator.loss, estimator.margin, estimator.distance)
     samples, y = read_labelled(estimator, X, y, reset=not goes_on)
