@@ -11,27 +11,67 @@ without positives does, precision and memory are told in ``skmetric/deep/losses/
 with :class:`skmetric.exceptions.NothingToLearnWarning`.
 """
 
+from ._angular import AngularLoss
 from ._arc_face import ArcFaceLoss, SubCenterArcFaceLoss
+from ._barlow_twins import BarlowTwinsLoss
+from ._circle import CircleLoss
+from ._clip import CLIPLoss, SigLIPLoss
 from ._contrastive import ContrastiveLoss
 from ._cos_face import CosFaceLoss
+from ._cross_batch_memory import CrossBatchMemory
+from ._fast_ap import FastAPLoss
+from ._hyperbolic import HyperbolicInfoNCELoss
+from ._lifted_structure import GeneralizedLiftedStructureLoss, LiftedStructureLoss
+from ._margin import MarginLoss
+from ._matryoshka import MatryoshkaLoss
 from ._multi_similarity import MultiSimilarityLoss
+from ._n_pairs import NPairsLoss
 from ._normalized_softmax import NormalizedSoftmaxLoss
 from ._nt_xent import NTXentLoss
 from ._proxy_anchor import ProxyAnchorLoss
 from ._proxy_nca import ProxyNCALoss
+from ._recall_at_k import RecallAtKLoss
+from ._sim_clr import SimCLRLoss
+from ._smooth_ap import SmoothAPLoss
+from ._snr_contrastive import SNRContrastiveLoss
+from ._soft_nearest_neighbor import SoftNearestNeighborLoss
+from ._soft_triple import SoftTripleLoss
 from ._sup_con import SupConLoss
 from ._triplet_margin import TripletMarginLoss
+from ._tuplet_margin import TupletMarginLoss
+from ._vicreg import VICRegLoss
 
 __all__ = [
+    "AngularLoss",
     "ArcFaceLoss",
+    "BarlowTwinsLoss",
+    "CLIPLoss",
+    "CircleLoss",
     "ContrastiveLoss",
     "CosFaceLoss",
+    "CrossBatchMemory",
+    "FastAPLoss",
+    "GeneralizedLiftedStructureLoss",
+    "HyperbolicInfoNCELoss",
+    "LiftedStructureLoss",
+    "MarginLoss",
+    "MatryoshkaLoss",
     "MultiSimilarityLoss",
+    "NPairsLoss",
     "NTXentLoss",
     "NormalizedSoftmaxLoss",
     "ProxyAnchorLoss",
     "ProxyNCALoss",
+    "RecallAtKLoss",
+    "SNRContrastiveLoss",
+    "SigLIPLoss",
+    "SimCLRLoss",
+    "SmoothAPLoss",
+    "SoftNearestNeighborLoss",
+    "SoftTripleLoss",
     "SubCenterArcFaceLoss",
     "SupConLoss",
     "TripletMarginLoss",
+    "TupletMarginLoss",
+    "VICRegLoss",
 ]

@@ -74,7 +74,7 @@ def test_value_and_gradient_are_finite(loss, kind, labels):
 
 def test_parameters_get_a_finite_gradient_too(loss):
     bound = bind(loss)
-    if not isinstance(bound, nn.Module):
+    if not isinstance(bound, nn.Module) or not list(bound.parameters()):
         pytest.skip("it learns nothing itself")
     bound(torch.ones(4, 8), torch.tensor([0, 0, 1, 1])).backward()
     for parameter in bound.parameters():
@@ -122,6 +122,8 @@ def test_reported_zero_keeps_the_graph(loss):
 
 
 def test_gradient_is_that_of_the_value(loss):
+    if isinstance(loss, losses.CircleLoss):
+        pytest.skip("by definition no gradient flows through its weights")
     embeddings = embeddings_of("ordinary", 8, 4).double().requires_grad_()
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
     bound = bind(loss, width=4, n_classes=4)

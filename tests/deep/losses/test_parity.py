@@ -10,6 +10,7 @@ import torch
 from pytorch_metric_learning import distances as peer_distances
 from pytorch_metric_learning import losses as peers
 from pytorch_metric_learning import miners as peer_miners
+from torch.nn.functional import normalize
 
 from skmetric.deep import losses, miners
 
@@ -59,6 +60,35 @@ PAIRS = {
     ),
     "NT-Xent": (losses.NTXentLoss(temperature=0.2), peers.NTXentLoss(temperature=0.2)),
     "SupCon": (losses.SupConLoss(temperature=0.2), peers.SupConLoss(temperature=0.2)),
+    "circle": (losses.CircleLoss(margin=0.4, scale=8.0), peers.CircleLoss(m=0.4, gamma=8)),
+    "lifted": (losses.LiftedStructureLoss(), peers.LiftedStructureLoss(distance=EUCLID)),
+    "generalised lifted": (
+        losses.GeneralizedLiftedStructureLoss(),
+        peers.GeneralizedLiftedStructureLoss(distance=EUCLID),
+    ),
+    "soft nearest neighbour": (
+        losses.SoftNearestNeighborLoss(temperature=0.5),
+        peers.NCALoss(
+            softmax_scale=2, distance=peer_distances.LpDistance(normalize_embeddings=False, power=2)
+        ),
+    ),
+    "angular": (  # theirs leaves the negatives as they are
+        losses.AngularLoss(alpha=math.radians(40)),
+        lambda embeddings, labels: peers.AngularLoss(alpha=40)(normalize(embeddings), labels),
+    ),
+    "tuplet margin": (
+        losses.TupletMarginLoss(margin=math.radians(5.73), scale=8.0),
+        peers.TupletMarginLoss(margin=5.73, scale=8),
+    ),
+    "SNR": (
+        losses.SNRContrastiveLoss(margin=3.0, positive_margin=0.1),
+        peers.SignalToNoiseRatioContrastiveLoss(
+            neg_margin=3.0,
+            pos_margin=0.1,
+            distance=peer_distances.SNRDistance(normalize_embeddings=False),
+        ),
+    ),
+    "FastAP": (losses.FastAPLoss(n_bins=10), peers.FastAPLoss(num_bins=10)),
 }
 
 
@@ -119,6 +149,11 @@ PROXIES = {
         lambda **sizes: peers.SubCenterArcFaceLoss(margin=20, scale=8, sub_centers=2, **sizes),
         "W",
     ),
+    "SoftTriple": (
+        losses.SoftTripleLoss(margin=0.01, scale=5.0, temperature=0.5, n_centers=3),
+        lambda **sizes: peers.SoftTripleLoss(centers_per_class=3, la=5, gamma=0.5, margin=0.01, **sizes),
+        "fc",
+    ),
 }
 
 
@@ -135,3 +170,59 @@ def test_proxy_losses(name, batches):
     expected = getattr(theirs, weight).grad
     expected = expected.T if weight in ("W", "fc") else expected
     torch.testing.assert_close(ours.proxies.grad.reshape(-1, 5), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_margin_loss(batches):
+    embeddings, labels = batches
+    embeddings = normalize(embeddings)
+    # triplets in which every pair occurs once, for theirs counts a pair as often as triplets have it
+    triplets = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7], [1, 2, 3, 0]]).unbind()
+    ours = losses.MarginLoss(margin=0.4, beta=1.1, nu=0.1, miner=lambda *_: miners.Triplets(*triplets))
+    theirs = peers.MarginLoss(margin=0.4, beta=1.1, nu=0.1, learn_beta=True)
+    bound = ours.bind(n_components=5, n_classes=4)
+    assert_same(bound, theirs, embeddings, labels, triplets)
+    torch.testing.assert_close(bound.beta.grad, theirs.beta.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_n_pairs_where_the_draw_does_not_matter():
+    # both samples of a class coincide: whichever is drawn, value and gradient of a class are the same
+    theirs = peers.NPairsLoss(distance=peer_distances.DotProductSimilarity(normalize_embeddings=False))
+    centers = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    embeddings, labels = centers.repeat(2, 1), torch.arange(4).repeat(2)
+    value, gradient = value_and_gradient(losses.NPairsLoss(), embeddings, labels)
+    expected, expected_gradient = value_and_gradient(theirs, embeddings, labels)
+    torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        gradient.reshape(2, 4, 5).sum(0), expected_gradient.reshape(2, 4, 5).sum(0), rtol=1e-5, atol=1e-5
+    )
+
+
+def two_views(n=10, width=5):
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(n, width, generator=generator)
+    return first, first + 0.5 * torch.randn(n, width, generator=generator)
+
+
+def test_sim_clr():
+    views, labels = torch.cat(two_views()), torch.arange(10).repeat(2)
+    assert_same(losses.SimCLRLoss(temperature=0.5), peers.NTXentLoss(temperature=0.5), views, labels)
+
+
+def test_vicreg():
+    first, second = two_views()
+
+    def theirs(views, labels):
+        # its means of rows and of components add up to the published sum
+        return peers.VICRegLoss()(views[:10], ref_emb=views[10:])
+
+    assert_same(losses.VICRegLoss(), theirs, torch.cat([first, second]), torch.arange(10).repeat(2))
+
+
+def test_cross_batch_memory_without_gradient_into_the_batch(batches):
+    # theirs stores the batch first and takes it from the memory, without gradient: the values agree
+    embeddings, labels = batches
+    ours = losses.CrossBatchMemory(losses.NTXentLoss(temperature=0.2), size=64).bind(5, 4)
+    theirs = peers.CrossBatchMemory(peers.NTXentLoss(temperature=0.2), embedding_size=5, memory_size=64)
+    for shift in range(3):
+        batch = embeddings + 0.1 * shift
+        torch.testing.assert_close(ours(batch, labels), theirs(batch, labels), rtol=1e-5, atol=1e-5)

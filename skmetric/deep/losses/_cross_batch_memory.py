@@ -1,0 +1,95 @@
+"""Cross-batch memory: more negatives and positives than the batch holds."""
+
+from numbers import Integral
+
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from skmetric._params import Interval
+
+from ._base import StatefulLoss, check_batch
+from ._pair import PairLoss
+
+
+class CrossBatchMemory(StatefulLoss):
+    """Compare each anchor with the last batches too, whose embeddings are remembered without gradient [1]_.
+
+    Embeddings drift slowly once the network has settled, so that those of past batches still serve as
+    positives and negatives. Anchors are the rows of the batch; they meet the batch, as without memory, and
+    what is remembered. In training mode a batch is stored after it was used; in evaluation mode none is.
+
+    Parameters
+    ----------
+    loss : PairLoss
+        A loss of pairs, such as ContrastiveLoss, TripletMarginLoss, MultiSimilarityLoss, NTXentLoss,
+        SupConLoss or CircleLoss.
+    size : int, default=1024
+        Embeddings to remember, the latest.
+
+    References
+    ----------
+    .. [1] X. Wang et al., "Cross-batch memory for embedding learning", CVPR 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmetric.deep.losses import NTXentLoss
+    >>> loss = CrossBatchMemory(NTXentLoss(), size=8).bind(n_components=2, n_classes=2)
+    >>> for step in range(3):
+    ...     value = loss(torch.randn(6, 2, requires_grad=True), torch.tensor([0, 0, 0, 1, 1, 1]))
+    >>> int(loss.n_stored)
+    8
+    """
+
+    _parameter_constraints = {
+        "loss": [PairLoss],
+        "size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, loss, size=1024):
+        self.loss = loss
+        self.size = size
+
+    def _bind(self, n_components, n_classes, generator):
+        inner = clone(self.loss).bind(n_components, n_classes, generator=generator)
+        return Memory(inner, self.size, n_components)
+
+
+class Memory(nn.Module):
+    """A pair loss and the embeddings of the last batches, in a ring."""
+
+    embeddings: torch.Tensor
+    labels: torch.Tensor
+    n_seen: torch.Tensor
+
+    def __init__(self, loss, size, n_components):
+        super().__init__()
+        self.loss = loss
+        self.register_buffer("embeddings", torch.zeros(size, n_components))
+        self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
+        self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def n_stored(self):
+        """Number of embeddings remembered."""
+        return self.n_seen.clamp_max(len(self.labels))
+
+    def forward(self, embeddings, labels):
+        """Value of the loss; then the batch is stored."""
+        embeddings, labels = check_batch(embeddings, labels)
+        n_stored = int(self.n_stored)
+        # copies: what is stored next must not change what the backward pass will read
+        memory, memory_labels = self.embeddings[:n_stored].clone(), self.labels[:n_stored].clone()
+        value = self.loss(embeddings, labels, memory=memory, memory_labels=memory_labels)
+        if self.training:
+            self._store(embeddings.detach(), labels)
+        return value
+
+    @torch.no_grad()
+    def _store(self, embeddings, labels):
+        size = len(self.labels)
+        at = (self.n_seen + torch.arange(len(labels), device=labels.device))[-size:] % size
+        self.embeddings[at] = embeddings[-size:].to(self.embeddings.dtype)
+        self.labels[at] = labels[-size:]
+        self.n_seen += len(labels)

@@ -1,0 +1,93 @@
+"""Lifted structured loss, as published and generalised."""
+
+from numbers import Real
+
+import torch
+
+from skmetric._params import Interval
+
+from ._base import BatchLoss, report_missing
+from ._distance import euclidean, masked_logsumexp, masked_mean, relations
+from ._pair import EuclideanPairLoss
+
+_MARGIN = [Interval(Real, 0, None, closed="neither")]
+
+
+class LiftedStructureLoss(BatchLoss):
+    r"""Lifted structured loss: a positive pair against the negatives of both its ends [1]_.
+
+    .. math:: \frac{1}{2} \operatorname{mean}_{(i, j)} \Bigl[\log\Bigl(\sum_{k \in N_i} e^{m - d_{ik}}
+              + \sum_{l \in N_j} e^{m - d_{jl}}\Bigr) + d_{ij}\Bigr]_+^2
+
+    over all positive pairs. Distances are Euclidean and the embeddings are not normalised.
+
+    Parameters
+    ----------
+    margin : float, default=1.0
+        Margin m.
+
+    References
+    ----------
+    .. [1] H. Oh Song et al., "Deep metric learning via lifted structured feature embedding", CVPR 2016,
+       equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
+    >>> LiftedStructureLoss()(embeddings, torch.tensor([0, 0, 1]))  # (log(e^-.5 + e^.5) + 1)² / 2
+    tensor(1.6440)
+    """
+
+    _parameter_constraints = {"margin": _MARGIN}
+
+    def __init__(self, margin=1.0):
+        self.margin = margin
+
+    def _value(self, embeddings, labels):
+        positive, negative = relations(labels, len(labels))
+        report_missing(positive, negative)
+        distances = euclidean(embeddings, embeddings)
+        others = masked_logsumexp(self.margin - distances, negative)  # (batch,)
+        excess = torch.relu(torch.logaddexp(others[:, None], others) + distances)
+        return masked_mean(excess.square() / 2, positive)
+
+
+class GeneralizedLiftedStructureLoss(EuclideanPairLoss):
+    r"""Lifted structured loss generalised to all positives of an anchor [1]_.
+
+    .. math:: \operatorname{mean}_a \Bigl[\log \sum_{p \in P_a} e^{d_{ap}}
+              + \log \sum_{n \in N_a} e^{m - d_{an}}\Bigr]_+
+
+    over the anchors that have a positive and a negative. Distances are Euclidean and the embeddings are not
+    normalised.
+
+    Parameters
+    ----------
+    margin : float, default=1.0
+        Margin m.
+
+    References
+    ----------
+    .. [1] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",
+       2017, arXiv:1703.07737, equation 7.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
+    >>> loss = GeneralizedLiftedStructureLoss()
+    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # (1 + 1 - 1.5 + 1 + 1 - .5) / 2
+    tensor(1.)
+    """
+
+    _parameter_constraints = {"margin": _MARGIN}
+
+    def __init__(self, margin=1.0):
+        self.margin = margin
+
+    def _value(self, matrix, tuples):
+        positive, negative = tuples
+        pull = masked_logsumexp(matrix, positive)
+        push = masked_logsumexp(self.margin - matrix, negative)
+        return masked_mean(torch.relu(pull + push), positive.any(1) & negative.any(1))

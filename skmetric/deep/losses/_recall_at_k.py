@@ -1,0 +1,69 @@
+"""Recall@k surrogate loss."""
+
+from numbers import Real
+
+import torch
+
+from skmetric._params import Interval
+
+from ._pair import CosinePairLoss
+from ._ranking import mean_over_queries, most_positives, smooth_ranks
+
+
+class RecallAtKLoss(CosinePairLoss):
+    r"""Recall@k surrogate: one less the share of positives among the first k, counted with sigmoids [1]_.
+
+    .. math:: 1 - \operatorname{mean}_k \operatorname{mean}_q \frac{1}{\min(k, |P_q|)}
+              \sum_{p \in P_q} \sigma\bigl((k - r_{qp}) / \tau_1\bigr), \quad
+              r_{qp} = 1 + \sum_{j \neq q, p} \sigma\bigl((S_{qj} - S_{qp}) / \tau_2\bigr)
+
+    over the queries that have a positive; the share of a query is at most 1. With min(k, number of
+    positives) in the denominator a perfect ranking has recall 1 at every k. S is the cosine: the embeddings
+    are normalised inside. Queries are worked off in chunks: time is O(batch² · positives), memory
+    O(batch²).
+
+    Parameters
+    ----------
+    k : tuple of int, default=(1, 2, 4, 8, 16)
+        Cut-offs; the loss is the mean over them.
+    rank_temperature : float, default=1.0
+        Temperature of the cut-off, in ranks.
+    temperature : float, default=0.01
+        Temperature of the comparisons, in cosines.
+
+    References
+    ----------
+    .. [1] Y. Patel, G. Tolias and J. Matas, "Recall@k surrogate loss with large batches and similarity
+       mixup", CVPR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> loss = RecallAtKLoss(k=(1,))
+    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # 1 - sigmoid(1 - 1)
+    tensor(0.5000)
+    """
+
+    _parameter_constraints = {
+        "k": [tuple, list],
+        "rank_temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, k=(1, 2, 4, 8, 16), rank_temperature=1.0, temperature=0.01):
+        self.k = k
+        self.rank_temperature = rank_temperature
+        self.temperature = temperature
+
+    def _value(self, matrix, tuples):
+        return mean_over_queries(self._costs, matrix, *tuples, width=most_positives(tuples.positive))
+
+    def _costs(self, rows, positive, negative):
+        ranks, filled = smooth_ranks(rows, positive | negative, self.temperature, positive)
+        n_positives, recalls = filled.sum(1), []
+        for k in self.k:
+            found = torch.where(filled, torch.sigmoid((k - ranks) / self.rank_temperature), 0).sum(1)
+            possible = n_positives.clamp_max(k)  # (n_rows,)
+            recalls.append(found.minimum(possible) / possible)
+        return 1 - torch.stack(recalls).mean(0)

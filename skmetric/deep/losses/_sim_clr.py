@@ -1,0 +1,45 @@
+"""SimCLR's loss of two views."""
+
+from numbers import Real
+
+from skmetric._params import Interval
+
+from ._nt_xent import nt_xent
+from ._pair import CosinePairLoss
+
+
+class SimCLRLoss(CosinePairLoss):
+    r"""SimCLR's loss: each view picks the other view of its sample out of the batch [1]_.
+
+    .. math:: -\frac{1}{2n} \sum_i \log \frac{e^{S_{i i'} / \tau}}{\sum_{k \neq i} e^{S_{ik} / \tau}}
+
+    with i' the other view of i. No classes are needed: labels number the samples, as in
+    ``torch.cat([first_views, second_views])`` with labels ``torch.arange(n).repeat(2)``. S is the cosine: the
+    embeddings are normalised inside. It is :class:`NTXentLoss` at the temperature of [1]_.
+
+    Parameters
+    ----------
+    temperature : float, default=0.5
+        Temperature τ; [1]_ take 0.5 for small images and 0.1 for large batches of large ones.
+
+    References
+    ----------
+    .. [1] T. Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020,
+       equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> views = torch.eye(2)
+    >>> loss = SimCLRLoss(temperature=1.0)
+    >>> loss(torch.cat([views, views]), torch.tensor([0, 1, 0, 1]))  # -log(e / (e + 1 + 1))
+    tensor(0.5514)
+    """
+
+    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, temperature=0.5):
+        self.temperature = temperature
+
+    def _value(self, matrix, tuples):
+        return nt_xent(matrix / self.temperature, *tuples)

@@ -1,0 +1,54 @@
+"""Smooth-AP loss."""
+
+from numbers import Real
+
+import torch
+
+from skmetric._params import Interval
+
+from ._pair import CosinePairLoss
+from ._ranking import mean_over_queries, most_positives, smooth_ranks
+
+
+class SmoothAPLoss(CosinePairLoss):
+    r"""Smooth-AP: one less the average precision, ranks counted with sigmoids [1]_.
+
+    .. math:: 1 - \operatorname{mean}_q \frac{1}{|P_q|} \sum_{p \in P_q}
+              \frac{1 + \sum_{j \in P_q, j \neq p} \sigma((S_{qj} - S_{qp}) / \tau)}
+              {1 + \sum_{j \neq q, p} \sigma((S_{qj} - S_{qp}) / \tau)}
+
+    over the queries that have a positive; a query is not its own positive. S is the cosine: the embeddings
+    are normalised inside. Queries are worked off in chunks: time is O(batch² · positives), memory
+    O(batch²).
+
+    Parameters
+    ----------
+    temperature : float, default=0.01
+        Temperature τ of the sigmoid.
+
+    References
+    ----------
+    .. [1] A. Brown et al., "Smooth-AP: smoothing the path towards large-scale image retrieval", ECCV 2020,
+       equation 6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> SmoothAPLoss()(embeddings, torch.tensor([0, 0, 1]))  # the positive comes first
+    tensor(0.)
+    """
+
+    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, temperature=0.01):
+        self.temperature = temperature
+
+    def _value(self, matrix, tuples):
+        return mean_over_queries(self._costs, matrix, *tuples, width=2 * most_positives(tuples.positive))
+
+    def _costs(self, rows, positive, negative):
+        among_all, filled = smooth_ranks(rows, positive | negative, self.temperature, positive)
+        among_positives, _ = smooth_ranks(rows, positive, self.temperature, positive)
+        precisions = torch.where(filled, among_positives / among_all, 0)  # (n_rows, n_slots)
+        return 1 - precisions.sum(1) / filled.sum(1)

@@ -1,0 +1,57 @@
+"""Contrastive loss of the signal-to-noise ratio."""
+
+from numbers import Real
+
+from skmetric._params import Interval
+
+from ._contrastive import contrastive
+from ._distance import euclidean
+from ._pair import PairLoss
+
+
+class SNRContrastiveLoss(PairLoss):
+    r"""Contrastive loss of a noise-to-signal ratio: variance of the difference over that of the anchor [1]_.
+
+    .. math:: \operatorname{mean}_P\, [d - m_+]_+ + \operatorname{mean}_N\, [m - d]_+, \quad
+              d_{ij} = \frac{\operatorname{var}(x_i - x_j)}{\operatorname{var}(x_i)}
+
+    with variances over the components of a vector, and each mean over the pairs that violate their margin.
+    The embeddings are not normalised. [1]_ add a penalty on the mean of the components, which is left out.
+
+    Parameters
+    ----------
+    margin : float, default=0.2
+        Ratio from which a negative pair costs nothing.
+    positive_margin : float, default=0.01
+        Ratio up to which a positive pair costs nothing.
+
+    References
+    ----------
+    .. [1] T. Yuan et al., "Signal-to-noise ratio: a robust distance metric for deep metric learning",
+       CVPR 2019, equations 7 and 9.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[1.0, -1.0], [2.0, -2.0], [1.0, -1.0]])  # ratios 1, 1/4 and 0
+    >>> loss = SNRContrastiveLoss(margin=0.5, positive_margin=0.0)
+    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # (1 + .25) / 2 + (.5 + .25 + .5) / 3
+    tensor(1.0417)
+    """
+
+    _parameter_constraints = {
+        "margin": [Interval(Real, 0, None, closed="neither")],
+        "positive_margin": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, margin=0.2, positive_margin=0.01):
+        self.margin = margin
+        self.positive_margin = positive_margin
+
+    def _matrix(self, embeddings, others):
+        signal = embeddings - embeddings.mean(1, keepdim=True)  # variances are squared lengths of these
+        noise = euclidean(signal, others - others.mean(1, keepdim=True)).square()  # (batch, n_others)
+        return noise / signal.square().sum(1, keepdim=True).clamp_min(1e-6)
+
+    def _value(self, matrix, tuples):
+        return contrastive(matrix, tuples, self.margin, self.positive_margin, squared=False)

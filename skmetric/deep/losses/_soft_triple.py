@@ -1,0 +1,72 @@
+"""SoftTriple loss."""
+
+from numbers import Integral, Real
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from skmetric._params import Interval
+
+from ._distance import cosine
+from ._proxy import SAMPLED_CLASSES, ProxyLoss, proxies_of, random_directions
+
+
+class SoftTripleLoss(ProxyLoss):
+    r"""SoftTriple loss: cross-entropy with several centres a class, which share in each sample softly [1]_.
+
+    .. math:: -\operatorname{mean}_i \log \frac{e^{\lambda (S_{i y_i} - \delta)}}
+              {e^{\lambda (S_{i y_i} - \delta)} + \sum_{c \neq y_i} e^{\lambda S_{ic}}}, \quad
+              S_{ic} = \sum_k \frac{e^{x_i^\top w_{ck} / \gamma}}{\sum_l e^{x_i^\top w_{cl} / \gamma}}
+              x_i^\top w_{ck}
+
+    Embeddings and centres are normalised inside. The penalty with which [1]_ merge centres is left out.
+
+    Parameters
+    ----------
+    margin : float, default=0.01
+        Margin δ, a cosine.
+    scale : float, default=20.0
+        Scale λ of the logits.
+    temperature : float, default=0.1
+        Temperature among the centres of a class.
+    n_centers : int, default=10
+        Centres of a class.
+    sampled_classes : int or None, default=None
+        Compare a training batch with its own classes and random others, this many in all; None takes all.
+
+    References
+    ----------
+    .. [1] Q. Qian et al., "SoftTriple loss: deep metric learning without triplet sampling", ICCV 2019,
+       equation 7.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = SoftTripleLoss().bind(n_components=2, n_classes=3)
+    >>> loss.proxies.shape
+    torch.Size([3, 10, 2])
+    """
+
+    _parameter_constraints = {
+        "margin": [Interval(Real, 0, 2, closed="both")],
+        "scale": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "sampled_classes": SAMPLED_CLASSES,
+    }
+
+    def __init__(self, margin=0.01, scale=20.0, temperature=0.1, n_centers=10, sampled_classes=None):
+        self.margin = margin
+        self.scale = scale
+        self.temperature = temperature
+        self.n_centers = n_centers
+        self.sampled_classes = sampled_classes
+
+    def _proxies(self, n_components, n_classes, generator):
+        return random_directions(n_classes, self.n_centers, n_components, generator=generator)
+
+    def _value(self, embeddings, labels, proxies):
+        cosines = cosine(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
+        shares = torch.softmax(cosines / self.temperature, dim=2)  # (batch, n_classes, n_centers)
+        similarities = (shares * cosines).sum(2) - self.margin * proxies_of(labels, proxies)
+        return cross_entropy(self.scale * similarities, labels)

@@ -1,0 +1,56 @@
+"""Tuplet margin loss."""
+
+import math
+from numbers import Real
+
+from torch.nn.functional import softplus
+
+from skmetric._params import Interval
+
+from ._distance import masked_logsumexp, masked_mean, sine
+from ._pair import CosinePairLoss
+
+
+class TupletMarginLoss(CosinePairLoss):
+    r"""Tuplet margin loss: a positive, its angle narrowed by a margin, against all negatives [1]_.
+
+    .. math:: \operatorname{mean}_{(a, p)} \log\Bigl(1 + \sum_{n \in N_a}
+              e^{s (\cos\theta_{an} - \cos(\theta_{ap} - \beta))}\Bigr)
+
+    over all positive pairs. The embeddings are normalised inside. The margin makes the loss easier for
+    positives that are apart, and harder for those that coincide, against overfitting.
+
+    Parameters
+    ----------
+    margin : float, default=0.1
+        Slack margin β in radians.
+    scale : float, default=64.0
+        Scale s.
+
+    References
+    ----------
+    .. [1] B. Yu and D. Tao, "Deep metric learning with tuplet margin loss", ICCV 2019, equation 5.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> loss = TupletMarginLoss(margin=0.0, scale=1.0)
+    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # log(1 + exp(0 - 1))
+    tensor(0.3133)
+    """
+
+    _parameter_constraints = {
+        "margin": [Interval(Real, 0, math.pi / 2, closed="both")],
+        "scale": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, margin=0.1, scale=64.0):
+        self.margin = margin
+        self.scale = scale
+
+    def _value(self, matrix, tuples):
+        positive, negative = tuples
+        narrowed = matrix * math.cos(self.margin) + sine(matrix) * math.sin(self.margin)  # cos(θ - β)
+        others = masked_logsumexp(self.scale * matrix, negative)[:, None]  # (n_anchors, 1)
+        return masked_mean(softplus(others - self.scale * narrowed), positive)

@@ -1,0 +1,62 @@
+"""Losses of two views of each sample: two crops of an image, an image and its caption.
+
+The contract stays ``loss(embeddings, labels)``: labels say what belongs together. **The first row with a
+label is the first view of it and the second row the second view**, so ``torch.cat([first, second])`` with
+labels ``torch.arange(n).repeat(2)`` is the usual batch. A label that occurs more often gives further pairs,
+the third row with the fourth; a row without partner is left out.
+"""
+
+from abc import abstractmethod
+
+import torch
+
+from ._base import BatchLoss, ParametricLoss, report
+
+
+def two_views(embeddings, labels):
+    """First views, second views, both (n_pairs, n_components), and the label of each pair."""
+    order = labels.argsort(stable=True)
+    ordered = labels[order]
+    starts = torch.searchsorted(ordered, ordered)  # where the label of each row begins
+    turn = torch.arange(len(labels), device=labels.device) - starts
+    first = (turn[:-1] % 2 == 0) & (ordered[:-1] == ordered[1:])
+    at = first.nonzero().flatten()
+    return embeddings[order[at]], embeddings[order[at + 1]], ordered[at]
+
+
+class TwoViewsLoss(BatchLoss):
+    """A loss of two views: a subclass writes ``_between(first, second)`` and ``_fewest``."""
+
+    _fewest = 2  # pairs, below which the loss has nothing to say
+
+    def _value(self, embeddings, labels):
+        first, second, _ = two_views(embeddings, labels)
+        if len(first) < self._fewest:
+            report_too_few(len(first), self._fewest)
+            return (embeddings * 0).sum()
+        return self._between(first, second)
+
+    @abstractmethod
+    def _between(self, first, second):
+        """Scalar of both views (n_pairs, n_components)."""
+
+
+class TwoViewsParametricLoss(ParametricLoss):
+    """A loss of two views that learns a scale: a subclass writes ``_parameters`` and ``_between``."""
+
+    def _value(self, embeddings, labels, **parameters):
+        first, second, pair_labels = two_views(embeddings, labels)
+        if len(first) < 2:
+            report_too_few(len(first), 2)
+            return (embeddings * 0).sum()
+        same = pair_labels[:, None] == pair_labels
+        return self._between(first, second, same, **parameters)
+
+    @abstractmethod
+    def _between(self, first, second, same, **parameters):
+        """Scalar of both views (n_pairs, n_components); `same` (n_pairs, n_pairs) marks equal labels."""
+
+
+def report_too_few(n_pairs, fewest):
+    """Warn of a batch with too few pairs of views."""
+    report(f"the batch has {n_pairs} pairs of views, the loss needs {fewest}: a label is to occur twice")
