@@ -14,8 +14,8 @@ _SHORT = {"triplet": "TripletMarginLoss"}
 
 
 def loss_names():
-    """Names that `loss` may be: ``"multi_similarity"`` for ``MultiSimilarityLoss``."""
-    by_class = {_snake(name): name for name in losses.__all__}
+    """Names that `loss` may be: ``"multi_similarity"`` for ``MultiSimilarityLoss``; wrappers have none."""
+    by_class = {_snake(name): name for name in losses.__all__ if _stands_alone(getattr(losses, name))}
     return by_class | {short: name for short, name in _SHORT.items() if name in losses.__all__}
 
 
@@ -59,6 +59,11 @@ def margin_of(loss):
     loss = getattr(loss, "loss", loss) if is_module(loss) else loss
     margin = getattr(loss, "margin", None)
     return margin if isinstance(margin, int | float) else None
+
+
+def _stands_alone(kind):
+    """Whether a loss can be made without arguments: one that wraps another cannot."""
+    return all(p.default is not p.empty for p in inspect.signature(kind).parameters.values())
 
 
 def _by_name(name):

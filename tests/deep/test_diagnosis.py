@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import pytest
 import torch
@@ -58,7 +59,20 @@ def test_names_of_losses():
         "sup_con",
         "arc_face",
     ]
-    assert len(loss_names()) == len(losses.__all__) + 1  # "triplet" is short for "triplet_margin"
+    wrappers = {"CrossBatchMemory", "MatryoshkaLoss"}
+    assert set(loss_names().values()) == set(losses.__all__) - wrappers
+
+
+def test_wrappers_train_and_go_on(tiny, blobs):
+    X, y = blobs
+    for loss in (
+        losses.CrossBatchMemory(losses.TripletMarginLoss()),
+        losses.MatryoshkaLoss(losses.ProxyAnchorLoss(), [2, 3]),
+    ):
+        once = tiny("mlp", loss=loss, max_epochs=4, warm_start=True).fit(X, y)
+        twice = tiny("mlp", loss=loss, warm_start=True).fit(X, y)
+        embeddings = pickle.loads(pickle.dumps(twice)).fit(X, y).transform(X)
+        torch.testing.assert_close(embeddings, once.transform(X), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", sorted(loss_names()))
