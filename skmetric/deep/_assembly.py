@@ -41,8 +41,6 @@ def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, sche
     training : Training
         No epoch done.
     """
-    if device.type == "cuda":
-        torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
     with seeded(seed):
         module, n_components = build_network(
             settings.module, input_shape, settings.n_components, normalize=settings.normalize

@@ -1,4 +1,4 @@
-"""From the parameters `loss`, `margin` and `distance` to what the training loop calls."""
+"""From the parameters `loss` and `margin` to what the training loop calls."""
 
 import copy
 import inspect
@@ -14,13 +14,13 @@ _SHORT = {"triplet": "TripletMarginLoss"}
 
 
 def loss_names():
-    """Names that `loss` may be: ``"multi_similarity"`` for ``MultiSimilarityLoss``."""
-    by_class = {_snake(name): name for name in losses.__all__}
+    """Names that `loss` may be: ``"multi_similarity"`` for ``MultiSimilarityLoss``; wrappers have none."""
+    by_class = {_snake(name): name for name in losses.__all__ if _stands_alone(getattr(losses, name))}
     return by_class | {short: name for short, name in _SHORT.items() if name in losses.__all__}
 
 
-def resolve_loss(loss, margin=None, distance=None):
-    """Get a loss of one's own, with the margin and the distance that were asked for.
+def resolve_loss(loss, margin=None):
+    """Get a loss of one's own, with the margin that was asked for.
 
     Parameters
     ----------
@@ -28,8 +28,6 @@ def resolve_loss(loss, margin=None, distance=None):
         What the user gave; it is not changed.
     margin : float, default=None
         None leaves the loss its own.
-    distance : str, default=None
-        Given to a loss that has such a parameter.
 
     Returns
     -------
@@ -48,8 +46,6 @@ def resolve_loss(loss, margin=None, distance=None):
         loss = clone(loss)
     elif is_module(loss):
         loss = copy.deepcopy(loss)
-    if distance is not None and hasattr(loss, "get_params") and "distance" in loss.get_params(deep=False):
-        loss.set_params(distance=distance)
     return loss if margin is None else _with_margin(loss, margin, named)
 
 
@@ -63,6 +59,11 @@ def margin_of(loss):
     loss = getattr(loss, "loss", loss) if is_module(loss) else loss
     margin = getattr(loss, "margin", None)
     return margin if isinstance(margin, int | float) else None
+
+
+def _stands_alone(kind):
+    """Whether a loss can be made without arguments: one that wraps another cannot."""
+    return all(p.default is not p.empty for p in inspect.signature(kind).parameters.values())
 
 
 def _by_name(name):

@@ -28,12 +28,9 @@ class Data(NamedTuple):
 
 def read_samples(estimator, X):
     """Samples for `transform`: checked against what `estimator` was fitted on."""
-    shape = estimator.input_shape_
-    if has_images(X) != (len(shape) == 3):
-        seen = "images" if len(shape) == 3 else "rows of features"
-        raise ValueError(f"X has shape {np.shape(X)}; fit saw {seen}, of shape {shape} each")
+    _check_kind(X, estimator.input_shape_)
     if has_images(X):
-        return read_images(X, estimator.channel_axis, shape)
+        return read_images(X, estimator.channel_axis, estimator.input_shape_)
     return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
 
 
@@ -41,18 +38,30 @@ def read_labelled(estimator, X, y, *, reset):
     """Checked samples and labels for `fit`."""
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    if isinstance(y, list | tuple):
+        y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
+    shape = None if reset else estimator.input_shape_
     if not reset:
-        samples = read_samples(estimator, X)
-    elif has_images(X):
-        samples = read_images(X, estimator.channel_axis)
+        _check_kind(X, shape)
+    if has_images(X):
+        samples = read_images(X, estimator.channel_axis, shape)
         for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, on features
             vars(estimator).pop(name, None)
     else:
-        X, y = validate_data(estimator, X, y, dtype=_FLOATS, ensure_all_finite=False, ensure_min_samples=2)
+        X, y = validate_data(
+            estimator, X, y, reset=reset, dtype=_FLOATS, ensure_all_finite=False, ensure_min_samples=2
+        )
         samples = as_float32(X)
     y = check_labels(y, len(samples))
     check_classification_targets(y)
     return samples, y
+
+
+def _check_kind(X, shape):
+    """Refuse rows where `fit` saw images, and the other way round."""
+    if has_images(X) != (len(shape) == 3):
+        seen = "images" if len(shape) == 3 else "rows of features"
+        raise ValueError(f"X has shape {np.shape(X)}; fit saw {seen}, of shape {shape} each")
 
 
 def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True):

@@ -53,7 +53,7 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
     distance : {"euclidean", "cosine"}, default="euclidean"
         "cosine" asks for the unit sphere, where Euclidean and cosine distance order alike, and refuses
-        ``normalize=False``. Passed on to a loss that has such a parameter.
+        ``normalize=False``. What the loss compares by is the loss's own affair.
     classes_per_batch : int, default=None
         Classes in a batch. None is 16, or all if there are fewer.
     samples_per_class : int, default=None

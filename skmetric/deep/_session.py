@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from skmetric._torch import resolve_device, seeded, to_tensor
@@ -15,6 +16,8 @@ from ._criterion import bind, is_pairwise, resolve_loss
 from ._data import Data, prepare, read_labelled
 from ._training import Plan, Training
 from ._validation import Embedder, make_scorer
+
+_PROBE_WIDTH = 512  # of embeddings, for a look at what a loss owns before the network's width is known
 
 
 class Session(NamedTuple):
@@ -53,20 +56,11 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
     if estimator.distance == "cosine" and not estimator.normalize:
         raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
     device, score = resolve_device(estimator.device), make_scorer(estimator.scoring)
+    if device.type == "cuda":
+        torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
     seed = estimator._seed if goes_on else draw_seed(estimator.random_state)
-    loss = resolve_loss(estimator.loss, estimator.margin, estimator.distance)
-    samples, y = read_labelled(estimator, X, y, reset=not goes_on)
-    with seeded(seed):
-        pairwise = is_pairwise(bind(loss, n_components=2, n_classes=2))
-    data = prepare(
-        samples,
-        y,
-        classes=None if pairwise else _labels_of_proxies(estimator, y, classes, goes_on),
-        fraction=0.0 if single else estimator.validation_fraction,
-        early_stopping=estimator.early_stopping and not single,
-        seed=seed,
-        pairwise=pairwise,
-    )
+    loss = resolve_loss(estimator.loss, estimator.margin)
+    data = _read(estimator, X, y, loss, seed, goes_on, single, classes)
     batches, n_steps = make_batches(
         data.codes,
         estimator.classes_per_batch,
@@ -78,7 +72,7 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
     if goes_on:
         training = go_on(estimator, device, n_all, schedule=schedule, validated=len(data.held_out) > 0)
     else:
-        shape, n_classes = samples.shape[1:], len(data.trained)
+        shape, n_classes = tuple(data.samples.shape[1:]), len(data.trained)
         training = start(estimator, loss, shape, n_classes, seed, device, n_all, schedule=schedule)
     plan = Plan(
         samples=to_tensor(data.samples),
@@ -118,6 +112,22 @@ def fitted_state(session):
         "_trained": data.trained,
         "_checkpoint": None,
     }
+
+
+def _read(estimator, X, y, loss, seed, goes_on, single, classes):
+    """Check samples and labels, and divide them."""
+    samples, y = read_labelled(estimator, X, y, reset=not goes_on)
+    with seeded(seed):
+        pairwise = is_pairwise(bind(loss, estimator.n_components or _PROBE_WIDTH, n_classes=2))
+    return prepare(
+        samples,
+        y,
+        classes=None if pairwise else _labels_of_proxies(estimator, y, classes, goes_on),
+        fraction=0.0 if single else estimator.validation_fraction,
+        early_stopping=estimator.early_stopping and not single,
+        seed=seed,
+        pairwise=pairwise,
+    )
 
 
 def _labels_of_proxies(estimator, y, classes, goes_on):

@@ -36,6 +36,8 @@ def test_too_large_for_float32(tiny, blobs):
 def test_labels_of_mixed_types(tiny, blobs):
     with pytest.raises(ValueError, match=r"several types"):
         tiny().fit(blobs[0], np.array([1, "a"] * 30, dtype=object))
+    with pytest.raises(ValueError, match=r"several types"):
+        tiny().fit(blobs[0], [1, "a"] * 30)
     with pytest.raises(ValueError, match=r"requires y to be passed"):
         tiny().fit(blobs[0], None)
     with pytest.raises(ValueError, match=r"60 rows"):

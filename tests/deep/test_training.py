@@ -182,6 +182,23 @@ def test_interrupt_leaves_a_fitted_estimator(tiny, blobs):
     np.testing.assert_array_equal(learner.transform(blobs[0]), tiny().fit(*blobs).transform(blobs[0]))
 
 
+def test_interrupt_inside_an_epoch_keeps_the_weights_of_now(tiny, blobs):
+    calls = []
+
+    def loss(embeddings, labels):
+        calls.append(len(calls))
+        if len(calls) == 4:  # the second step of the second epoch
+            raise KeyboardInterrupt
+        return torch.cdist(embeddings, embeddings).mean()
+
+    state = torch.get_rng_state()
+    with pytest.warns(UserWarning, match=r"interrupted in epoch 2"):
+        learner = tiny(loss=loss, steps_per_epoch=2, normalize=False).fit(*blobs)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(learner.history_) == 1
+    assert np.isfinite(learner.transform(blobs[0])).all()
+
+
 def test_collapse_is_reported(tiny, blobs):
     def pull_together(embeddings, labels):
         return torch.cdist(embeddings, embeddings).mean()
