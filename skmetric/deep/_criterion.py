@@ -44,8 +44,8 @@ def resolve_loss(loss, margin=None):
         loss = _by_name(loss)
     elif hasattr(loss, "bind") and hasattr(loss, "get_params"):
         loss = clone(loss)
-    elif is_module(loss):
-        loss = copy.deepcopy(loss)
+    else:
+        loss = copy.deepcopy(loss)  # a function is its own copy
     return loss if margin is None else _with_margin(loss, margin, named)
 
 

@@ -48,7 +48,8 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
     loss : str, Loss, nn.Module or callable, default="multi_similarity"
         Name of a loss of :mod:`skmetric.deep.losses` ("multi_similarity" for ``MultiSimilarityLoss``) or one
         of them, copied at `fit`; or any function or module of ``(embeddings, labels)`` that returns one
-        number, a loss of pytorch-metric-learning among them.
+        number, a loss of pytorch-metric-learning among them. What it sets as ``active_share_`` when it is
+        called is noted in `history_`.
     margin : float, default=None
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
     distance : {"euclidean", "cosine"}, default="euclidean"

@@ -136,6 +136,19 @@ def test_without_warm_start_fit_begins_anew(tiny, blobs):
     assert len(learner.history_) == 2
 
 
+class Telling:
+    """A loss that tells what share of its tuples is active."""
+
+    def __call__(self, embeddings, labels):
+        self.active_share_ = 0.25
+        return torch.cdist(embeddings, embeddings).mean()
+
+
+def test_active_share_is_noted_where_a_loss_tells(tiny, blobs):
+    assert tiny(loss=Telling()).fit(*blobs).history_[0]["active_share"] == 0.25
+    assert np.isnan(tiny().fit(*blobs).history_[0]["active_share"])
+
+
 # What goes wrong
 
 
