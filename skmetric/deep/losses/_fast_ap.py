@@ -6,9 +6,8 @@ import torch
 
 from skmetric._params import Interval
 
-from ._distance import euclidean, unit
+from ._distance import euclidean, masked_mean, unit
 from ._pair import PairLoss
-from ._ranking import mean_over_queries
 
 
 class FastAPLoss(PairLoss):
@@ -46,13 +45,19 @@ class FastAPLoss(PairLoss):
         return euclidean(unit(embeddings), unit(others)).square()
 
     def _value(self, matrix, tuples):
-        return mean_over_queries(self._costs, matrix, *tuples, width=2 * self.n_bins)
-
-    def _costs(self, rows, positive, negative):
-        middles = torch.linspace(0, 4, self.n_bins + 1, device=rows.device, dtype=rows.dtype)
-        pulses = torch.relu(1 - (rows[:, None] - middles[:, None]).abs() * (self.n_bins / 4))
-        near = torch.where(positive[:, None], pulses, 0).sum(2)  # (n_rows, n_bins + 1)
-        every = near + torch.where(negative[:, None], pulses, 0).sum(2)
-        up_to = every.cumsum(1)
+        positive, negative = tuples
+        near = soft_histogram(matrix, positive, self.n_bins)  # (n_anchors, n_bins + 1)
+        up_to = (near + soft_histogram(matrix, negative, self.n_bins)).cumsum(1)
         shares = near * near.cumsum(1) / torch.where(up_to > 0, up_to, 1)
-        return 1 - shares.sum(1) / positive.sum(1)
+        n_positives = positive.sum(1)
+        return masked_mean(1 - shares.sum(1) / n_positives.clamp_min(1), n_positives > 0)
+
+
+def soft_histogram(squared, mask, n_bins):
+    """Counts of the marked squared distances in [0, 4], each shared linearly by its two nearest bins."""
+    position = squared * (n_bins / 4)
+    lower = position.detach().floor().clamp(0, n_bins - 1)
+    share = torch.where(mask, position - lower, 0)
+    counts = squared.new_zeros(len(squared), n_bins + 1)
+    counts = counts.scatter_add(1, lower.long(), mask.to(share.dtype) - share)
+    return counts.scatter_add(1, lower.long() + 1, share)

@@ -4,26 +4,18 @@ import torch
 
 from ._distance import with_gradient
 
+_BLOCK = 1 << 20  # comparisons that a chunk may hold even where the batch is small
 
-def mean_over_queries(function, matrix, positive, negative, width):
+
+def mean_over_queries(function, matrix, positive, negative):
     """Mean of `function` over the rows that have a positive, its gradient worked out chunk by chunk.
 
-    Parameters
-    ----------
-    function : callable
-        Maps rows of the matrix and of both masks to the cost of each row.
-    matrix : Tensor of shape (n_queries, n_others)
-        Similarities or distances.
-    positive, negative : bool Tensor of shape (n_queries, n_others)
-        The pairs.
-    width : int
-        How many matrices of its own shape a row block needs: blocks are that much smaller.
+    `function` maps rows of the matrix and of both masks to the cost of each row, at the price of one
+    comparison for each item and each positive of a row.
     """
-    answerable = positive.any(1)
     total, gradient = matrix.new_zeros(()), torch.zeros_like(matrix)
-    rows = answerable.nonzero().flatten()
-    chunks = rows.split(max(1, len(matrix) // max(1, width))) if len(rows) else ()
-    for chunk in chunks:
+    rows = positive.any(1).nonzero().flatten()
+    for chunk in _chunks(rows, matrix, positive):
         if matrix.requires_grad:
             with torch.enable_grad():
                 leaf = matrix.detach()[chunk].requires_grad_()
@@ -36,24 +28,22 @@ def mean_over_queries(function, matrix, positive, negative, width):
     return with_gradient(matrix, total / n_answerable, gradient / n_answerable)
 
 
-def gather_positives(rows, positive):
-    """The positives of each row, left-aligned (n_rows, n_slots), and which slots are filled."""
-    n_slots = int(positive.sum(1).max())
-    filled, order = positive.to(torch.uint8).topk(n_slots, dim=1)  # (n_rows, n_slots)
-    return rows.gather(1, order), filled.bool(), order
+def _chunks(rows, matrix, positive):
+    """Rows in chunks of no more comparisons than the matrix has entries, or than `_BLOCK`."""
+    if not len(rows):
+        return ()
+    comparisons_per_row = matrix.shape[1] * int(positive.sum(1).max())
+    return rows.split(max(1, max(matrix.numel(), _BLOCK) // comparisons_per_row))
 
 
-def smooth_ranks(rows, among, temperature, positive):
-    """Smooth rank of every positive among the marked items of its row: 1 + Σ_j sigmoid((s_j - s_p) / T).
+def smooth_ranks(rows, positive, masks, temperature):
+    """Smooth rank of every positive of a row among the items of each mask, which hold the positives too.
 
-    Returns ranks (n_rows, n_slots) and which slots are filled.
+    The rank is 1 + Σ_j sigmoid((s_j - s_p) / T) over the items j other than p. Returns the ranks
+    (n_rows, n_slots) for each mask, and which slots are filled: a row may have fewer positives than slots.
     """
-    values, filled, order = gather_positives(rows, positive)
+    filled, order = positive.to(torch.uint8).topk(int(positive.sum(1).max()), dim=1)  # (n_rows, n_slots)
+    values = rows.gather(1, order)
     above = torch.sigmoid((rows[:, None] - values[:, :, None]) / temperature)  # (n_rows, n_slots, n_others)
-    counted = among[:, None] & (torch.arange(rows.shape[1], device=rows.device) != order[:, :, None])
-    return 1 + torch.where(counted, above, 0).sum(2), filled
-
-
-def most_positives(positive):
-    """Largest number of positives of a row."""
-    return int(positive.sum(1).max())
+    # p itself counts sigmoid(0) = 1/2 in the sum
+    return [0.5 + (above @ mask[:, :, None].to(above.dtype)).squeeze(2) for mask in masks], filled.bool()

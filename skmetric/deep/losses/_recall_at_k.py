@@ -7,7 +7,7 @@ import torch
 from skmetric._params import Interval
 
 from ._pair import CosinePairLoss
-from ._ranking import mean_over_queries, most_positives, smooth_ranks
+from ._ranking import mean_over_queries, smooth_ranks
 
 
 class RecallAtKLoss(CosinePairLoss):
@@ -57,10 +57,12 @@ class RecallAtKLoss(CosinePairLoss):
         self.temperature = temperature
 
     def _value(self, matrix, tuples):
-        return mean_over_queries(self._costs, matrix, *tuples, width=most_positives(tuples.positive))
+        if not len(self.k) or min(self.k) < 1:
+            raise ValueError(f"k must hold cut-offs from 1, got {self.k!r}")
+        return mean_over_queries(self._costs, matrix, *tuples)
 
     def _costs(self, rows, positive, negative):
-        ranks, filled = smooth_ranks(rows, positive | negative, self.temperature, positive)
+        (ranks,), filled = smooth_ranks(rows, positive, [positive | negative], self.temperature)
         n_positives, recalls = filled.sum(1), []
         for k in self.k:
             found = torch.where(filled, torch.sigmoid((k - ranks) / self.rank_temperature), 0).sum(1)

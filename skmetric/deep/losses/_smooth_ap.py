@@ -7,7 +7,7 @@ import torch
 from skmetric._params import Interval
 
 from ._pair import CosinePairLoss
-from ._ranking import mean_over_queries, most_positives, smooth_ranks
+from ._ranking import mean_over_queries, smooth_ranks
 
 
 class SmoothAPLoss(CosinePairLoss):
@@ -45,10 +45,10 @@ class SmoothAPLoss(CosinePairLoss):
         self.temperature = temperature
 
     def _value(self, matrix, tuples):
-        return mean_over_queries(self._costs, matrix, *tuples, width=2 * most_positives(tuples.positive))
+        return mean_over_queries(self._costs, matrix, *tuples)
 
     def _costs(self, rows, positive, negative):
-        among_all, filled = smooth_ranks(rows, positive | negative, self.temperature, positive)
-        among_positives, _ = smooth_ranks(rows, positive, self.temperature, positive)
+        masks = [positive, positive | negative]
+        (among_positives, among_all), filled = smooth_ranks(rows, positive, masks, self.temperature)
         precisions = torch.where(filled, among_positives / among_all, 0)  # (n_rows, n_slots)
         return 1 - precisions.sum(1) / filled.sum(1)

@@ -9,8 +9,11 @@ import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from skmetric.deep import losses
+from skmetric.deep import losses, miners
+from skmetric.deep.losses import _ranking
 from skmetric.deep.losses._base import Loss
 from skmetric.exceptions import NothingToLearnWarning
 
@@ -219,3 +222,45 @@ def test_losses_are_abstract_or_final():
         assert issubclass(final, Loss)
         assert not inspect.isabstract(final)
         assert final.__subclasses__() == []
+
+
+class Largest(TorchDispatchMode):
+    """Watches the number of elements of the largest tensor made."""
+
+    n_elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.n_elements = max(self.n_elements, *sizes, 0)
+        return result
+
+
+def largest_tensor(bound, labels):
+    embeddings = embeddings_of("ordinary", len(labels)).requires_grad_()
+    with Largest() as largest:
+        bound(embeddings, labels).backward()
+    return largest.n_elements
+
+
+@pytest.mark.filterwarnings("ignore::skmetric.exceptions.NothingToLearnWarning")
+@pytest.mark.parametrize("n_classes", [1, 6, 32])
+def test_memory_is_quadratic_in_the_batch(loss, n_classes, monkeypatch):
+    monkeypatch.setattr(_ranking, "_BLOCK", 1)
+    labels = torch.arange(64) % n_classes
+    width = getattr(loss, "n_centers", 1)
+    assert largest_tensor(bind(loss, n_classes=32), labels) <= max(2 * 64**2, 64 * 32 * width)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("miner", [None, miners.SemiHardMiner(), miners.BatchHardMiner()])
+def test_memory_of_triplets_is_quadratic_in_the_batch(swap, miner):
+    for soft_margin in [False, True]:
+        loss = losses.TripletMarginLoss(soft_margin=soft_margin, swap=swap, miner=miner)
+        assert largest_tensor(loss, torch.arange(64) % 4) <= 2 * 64**2
+
+
+def test_the_watch_can_see():
+    with Largest() as largest:
+        torch.ones(4, 1, 1) * torch.ones(1, 4, 4)
+    assert largest.n_elements == 64

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skmetric.deep import losses, miners
-from skmetric.deep.losses import _fast_ap, _ranking, _recall_at_k, _smooth_ap
+from skmetric.deep.losses import _ranking
 
 LINE = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])
 # cosine 1 between the two of class 0, 0 between the classes
@@ -284,22 +284,24 @@ def test_fast_ap():
     assert_value(losses.FastAPLoss(n_bins=4), batch, 0.5)
 
 
-@pytest.mark.parametrize(
-    "loss", [losses.SmoothAPLoss(), losses.RecallAtKLoss(), losses.FastAPLoss()], ids=repr
-)
+@pytest.mark.parametrize("loss", [losses.SmoothAPLoss(), losses.RecallAtKLoss()], ids=repr)
 def test_chunks_do_not_change_rank_losses(loss, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(30, 4, generator=generator, requires_grad=True)
     labels = torch.randint(0, 3, (30,), generator=generator)
-    by_chunks = loss(embeddings, labels)
-    slow = _ranking.mean_over_queries
-    for module in [_smooth_ap, _recall_at_k, _fast_ap]:
-        monkeypatch.setattr(module, "mean_over_queries", lambda *args, width: slow(*args, width=1))
     at_once = loss(embeddings, labels)
+    monkeypatch.setattr(_ranking, "_BLOCK", 1)
+    by_chunks = loss(embeddings, labels)
     torch.testing.assert_close(by_chunks, at_once)
     torch.testing.assert_close(
         torch.autograd.grad(by_chunks, embeddings), torch.autograd.grad(at_once, embeddings)
     )
+
+
+def test_recall_needs_a_cut_off():
+    for k in [(), (0, 1)]:
+        with pytest.raises(ValueError, match="cut-offs"):
+            losses.RecallAtKLoss(k=k)(*MIXED)
 
 
 VIEWS = torch.eye(2).repeat(2, 1), torch.tensor([0, 1, 0, 1])
