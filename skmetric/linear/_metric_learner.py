@@ -41,7 +41,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     shrinkage : "cv" or tuple of two floats, default="cv"
         How far Sw goes towards a multiple of the identity, and psi towards its mean; each from 0 to 1. (1, 1)
         learns no direction, (0, 0) shrinks nothing. "cv" chooses on class-disjoint folds, Euclidean and
-        cosine distance among the candidates; with fewer than 4 classes it takes (0.5, 1).
+        cosine distance among the candidates; fewer than 16 classes must show that learning pays, and with
+        fewer than 4 it takes (0.5, 1).
     weighting : {"plda", "wccn", "lda"}, default="plda"
         w(psi): ``psi / (psi + 1/2)`` as in probabilistic LDA, 1 (within-class covariance normalisation, as
         RCA does), or psi (discriminant analysis).

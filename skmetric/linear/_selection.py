@@ -15,6 +15,7 @@ WITHIN = (0.03, 0.1, 0.3, 0.5, 0.7, 0.9)
 BETWEEN = (0.3, 0.5, 0.7, 0.85, 1.0)
 MIN_CLASSES = 4  # below, none can be held out
 _N_SPLITS = 4
+_ENOUGH_CLASSES = 16  # for folds, and to take for granted that something can be learned
 _MAX_HELD_OUT = 2000  # rows scored in all splits together
 
 
@@ -82,7 +83,7 @@ def class_splits(X, codes, n_classes, sample_weight, rng):
     """Class-disjoint splits: four folds, or eight random ones of few classes; none below four classes."""
     if n_classes < MIN_CLASSES:
         return []
-    if n_classes >= 4 * _N_SPLITS:
+    if n_classes >= _ENOUGH_CLASSES:
         groups = np.array_split(rng.permutation(n_classes), _N_SPLITS)
     else:
         groups = [rng.permutation(n_classes)[: max(2, n_classes // 4)] for _ in range(2 * _N_SPLITS)]
@@ -143,10 +144,15 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
         scores |= _score_all(X, splits, sample_weight, weighting, family, few)
     if not any(len(part) for part in scores[reference]):  # no class that was held out has a pair
         return default(_better_unlearned(X, codes, sample_weight, families, rng), n_classes), None
-    best = _surest(scores, reference)
+    classes = np.concatenate([_tested(split) for split in splits])
+    if n_classes < _ENOUGH_CLASSES:
+        reference = max(
+            (c for c in scores if c[2:] == (1.0, 1.0)), key=lambda c: np.concatenate(scores[c]).mean()
+        )
+    best = _surest(scores, reference, classes)
     grid = [(a, b) for a in WITHIN for b in between_choices(n_classes) if (a, b) not in few]
     scores |= _score_all(X, splits, sample_weight, weighting, best.normalize, grid)
-    return _surest(scores, reference), _results(scores)
+    return _surest(scores, reference, classes), _results(scores)
 
 
 def _score_all(X, splits, sample_weight, weighting, normalize, shrinkages):
@@ -195,17 +201,26 @@ def _class_means(embeddings, codes, weights):
     return sums[total > 0] / total[total > 0]
 
 
-def _surest(scores, reference):
+def _tested(split):
+    """Classes that `class_scores` has a value for."""
+    classes, counts = np.unique(split.held_out_codes, return_counts=True)
+    return classes[counts > 1]
+
+
+def _surest(scores, reference, classes):
     """The candidate that gains most over `reference`, one standard error of the gain over classes taken off.
 
-    Held-out classes are few: the best mean alone is often best by luck.
+    Held-out classes are few: the best mean alone is often best by luck. `classes` are those that the scores
+    are of: one that several splits hold out is one observation.
     """
+    _, place, count = np.unique(classes, return_inverse=True, return_counts=True)
 
     def sure_gain(candidate):
+        if candidate == reference:
+            return 0.0
         gain = np.concatenate(scores[candidate]) - np.concatenate(scores[reference])
-        if not len(gain):
-            return 0.0 if candidate == reference else -np.inf
-        return gain.mean() - standard_error(gain) if candidate != reference else 0.0
+        gain = np.bincount(place, gain) / count
+        return gain.mean() - standard_error(gain)
 
     return max(scores, key=sure_gain)
 

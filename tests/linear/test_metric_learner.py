@@ -369,7 +369,7 @@ def test_partial_fit_is_not_there_with_a_margin():
 
 @pytest.mark.slow
 def test_digits_lose_nothing():
-    """No metric helps unseen digits, and five classes say little of five others: no harm on average."""
+    """No metric helps unseen digits, and five classes say little of five others: no harm on any half."""
     X, y = load_digits(return_X_y=True)
     gains, widths = [], []
     for seed in range(6):
@@ -379,9 +379,9 @@ def test_digits_lose_nothing():
             MetricLearner(random_state=0).fit(X_known, y_known).score(X_new, y_new) - report["map_at_r"]
         )
         widths.append(np.ptp(report.intervals["map_at_r"]))
-    # measured: .003 -.031 .010 .020 .009 .014, where half a bootstrap interval of Euclid's score is .013
-    assert np.mean(gains) > -np.mean(widths) / 2
-    assert min(gains) > -0.05
+    # half a bootstrap interval of Euclid's score is .013
+    assert np.mean(gains) > -0.005
+    assert (np.array(gains) > -np.array(widths) / 2).all()
 
 
 @pytest.mark.slow

@@ -83,9 +83,17 @@ def test_the_surest_is_not_always_the_best_mean():
         lucky: [np.add(base, [0.4, -0.1, -0.1, 0.0])],  # mean 0.05, standard error 0.118
         sure: [np.add(base, [0.03, 0.02, 0.03, 0.02])],  # mean 0.025, standard error 0.003
     }
-    assert _surest(scores, reference) == sure
+    assert _surest(scores, reference, np.arange(4)) == sure
     del scores[sure]
-    assert _surest(scores, reference) == reference
+    assert _surest(scores, reference, np.arange(4)) == reference
+
+
+def test_a_class_that_is_held_out_twice_is_one_observation():
+    reference, candidate = (Candidate(True, True, a, 1.0) for a in (1.0, 0.5))
+    scores = {reference: [np.zeros(4)], candidate: [np.array([0.06, -0.001, 0.06, -0.001])]}
+    # mean 0.0295; standard error 0.018 of four classes, and 0.0305 of two that gain 0.06 and -0.001
+    assert _surest(scores, reference, np.array([0, 1, 2, 3])) == candidate
+    assert _surest(scores, reference, np.array([0, 1, 0, 1])) == reference
 
 
 def test_standard_error_by_hand():
