@@ -19,6 +19,9 @@ class RetrievalScorer:
     The last step of a :class:`~sklearn.pipeline.Pipeline` is left out if it has no ``transform``, as k-NN; a
     fitted search stands for its ``best_estimator_``.
 
+    ``ScoringMonitor`` takes several names as they are, and one name in a dict:
+    ``scoring={"map_at_r": RetrievalScorer("map_at_r")}``.
+
     Parameters
     ----------
     *names : str
