@@ -159,6 +159,9 @@ def iter_rankings(
 ) -> Iterator[tuple[np.ndarray, Ranking]]:
     """Rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
 
+    The next blocks are computed while one is in use, and BLAS stays on one thread a block until the iterator ends
+    or is closed.
+
     Parameters
     ----------
     embeddings : array-like of shape (n_queries, n_features)

@@ -29,6 +29,7 @@ class Candidate(NamedTuple):
 
 
 EUCLIDEAN, COSINE = Candidate(False, True, 1.0, 1.0), Candidate(True, False, 1.0, 1.0)
+_UNLEARNED = (COSINE, Candidate(True, True, 1.0, 1.0), EUCLIDEAN)
 
 
 def between_choices(n_classes):
@@ -146,9 +147,8 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
         return default(_better_unlearned(X, codes, sample_weight, families, rng), n_classes), None
     classes = np.concatenate([_tested(split) for split in splits])
     if n_classes < _ENOUGH_CLASSES:
-        reference = max(
-            (c for c in scores if c[2:] == (1.0, 1.0)), key=lambda c: np.concatenate(scores[c]).mean()
-        )
+        unlearned = [candidate for candidate in _UNLEARNED if candidate in scores]
+        reference = max(unlearned, key=lambda candidate: np.concatenate(scores[candidate]).mean())
     best = _surest(scores, reference, classes)
     grid = [(a, b) for a in WITHIN for b in between_choices(n_classes) if (a, b) not in few]
     scores |= _score_all(X, splits, sample_weight, weighting, best.normalize, grid)

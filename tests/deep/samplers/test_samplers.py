@@ -80,6 +80,7 @@ def test_a_pass_broken_off_does_not_shift_the_next():
 
 
 def test_global_seed_is_left_alone():
+    # NPY002 bans numpy's global generator, which is just what must be left as found
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     list(BalancedBatchSampler(uneven_labels(), 2, 3))
     assert (np.random.get_state()[1] == before[0]).all()  # noqa: NPY002
