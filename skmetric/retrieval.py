@@ -159,8 +159,8 @@ def iter_rankings(
 ) -> Iterator[tuple[np.ndarray, Ranking]]:
     """Rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
 
-    The next blocks are computed while one is in use, and BLAS stays on one thread a block until the iterator ends
-    or is closed.
+    The next blocks are computed while one is in use, and BLAS stays on one thread until the iterator ends or
+    is closed.
 
     Parameters
     ----------
