@@ -1,6 +1,8 @@
-"""Deep metric learning: a learner for scikit-learn, and what it is made of, for a loop of your own."""
+"""Deep metric learning: learners for scikit-learn, and what they are made of, for a loop of your own."""
 
 from . import losses, miners, modules, samplers
 from ._learner import DeepMetricLearner
+from ._siamese import SiameseLearner
+from ._triplet import TripletLearner
 
-__all__ = ["DeepMetricLearner", "losses", "miners", "modules", "samplers"]
+__all__ = ["DeepMetricLearner", "SiameseLearner", "TripletLearner", "losses", "miners", "modules", "samplers"]

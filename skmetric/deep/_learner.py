@@ -10,24 +10,18 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skmetric._params import Interval, StrOptions, fit_context
-from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 from skmetric.base import MetricLearnerMixin
 
-from ._assembly import embed
-from ._callbacks import EpochTasks
-from ._checkpoint import pack
-from ._criterion import margin_of
 from ._data import read_samples
-from ._diagnosis import warn_of_failure
+from ._estimator import NetworkMixin
 from ._optim import OPTIMIZERS, SCHEDULES
 from ._session import fitted_state, open_session
-from ._training import train
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
-class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
+class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
     """Metric learned by a network, from class labels, on rows of features or on images.
 
     Batches hold some samples of some classes; a loss pulls samples of a class together and pushes classes
@@ -306,22 +300,9 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         check_is_fitted(self)
         return self._embed(read_samples(self, X))
 
-    def _embed(self, X):
-        return embed(self.module_, X, resolve_device(self.device), self.precision)
-
     def _fit(self, X, y, *, n_epochs, keep, **how):
-        """Open a session, train, store what it ends with."""
-        context = self._init_callback_context(max_subtasks=n_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        session = open_session(self, X, y, n_epochs=n_epochs, **how)
-        n_before = len(session.training.history)
-        tasks = EpochTasks(self, context, X, y, fitted=partial(fitted_state, session))
-        last = train(session.training, session.plan, session.validate, tasks)
-        warn_of_failure(session.training.history[n_before:], margin_of(session.training.loss))
-        vars(self).update(fitted_state(session))
-        if keep:
-            self._checkpoint = pack(session.training, last)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        session = partial(open_session, self, X, y, n_epochs=n_epochs, **how)
+        self._train(session, fitted_state, X, y, n_epochs=n_epochs, keep=keep)
         return self
 
     def __sklearn_tags__(self):
@@ -329,14 +310,3 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-    def __getstate__(self):
-        """Pack each module once: equal estimators then have equal pickles, which load without a GPU."""
-        state = dict(super().__getstate__())
-        packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
-        return {name: packed.get(id(value), value) for name, value in state.items()}
-
-    def __setstate__(self, state):
-        """Put the modules together again, on the CPU."""
-        modules = {id(v): unpack_module(v) for v in state.values() if isinstance(v, PackedModule)}
-        super().__setstate__({name: modules.get(id(value), value) for name, value in state.items()})

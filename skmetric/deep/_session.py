@@ -97,19 +97,25 @@ def draw_seed(random_state):
 
 def fitted_state(session):
     """Attributes that make an estimator usable, from a session at any time."""
-    training, data = session.training, session.data
+    data = session.data
+    return network_state(session.training, tuple(data.samples.shape[1:])) | {
+        "classes_": session.classes,
+        "validation_classes_": np.unique(data.held_out_labels),
+        "_trained": data.trained,
+    }
+
+
+def network_state(training, input_shape):
+    """The part of the fitted attributes that comes of training alone."""
     best = training.best or {"epoch": training.epoch}
     return {
         "module_": training.module,
         "loss_": training.loss,
         "history_": training.history,
         "best_epoch_": best["epoch"],
-        "classes_": session.classes,
-        "validation_classes_": np.unique(data.held_out_labels),
-        "input_shape_": tuple(data.samples.shape[1:]),
+        "input_shape_": input_shape,
         "n_components_": training.n_components,
         "_seed": training.seed,
-        "_trained": data.trained,
         "_checkpoint": None,
     }
 

@@ -42,6 +42,7 @@ class Plan(NamedTuple):
     augment: Callable | None = None
     clip_norm: float | None = None
     patience: int | None = None  # epochs without a better score before training stops; None: it does not
+    statistics: Callable = batch_statistics  # of [(embeddings, labels)], for the history
 
 
 @dataclass
@@ -148,7 +149,7 @@ def run_epoch(training, plan):
             if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
                 break
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
-    return row | batch_statistics(recent) | {"seconds": time.perf_counter() - start}
+    return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
 
 
 def check_scalar(value, loss):

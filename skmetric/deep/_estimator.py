@@ -1,0 +1,66 @@
+"""What the estimators around a network share: training in sessions, embedding, pickles without a GPU."""
+
+from functools import partial
+
+from torch import nn
+
+from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
+
+from ._assembly import embed
+from ._callbacks import EpochTasks
+from ._checkpoint import pack
+from ._criterion import margin_of
+from ._diagnosis import warn_of_failure
+from ._training import train
+
+
+class NetworkMixin:
+    """An estimator whose fitted ``module_`` embeds samples, with the parameters `device` and `precision`."""
+
+    def _embed(self, X):
+        return embed(self.module_, X, resolve_device(self.device), self.precision)
+
+    def _train(self, open_session, state_of, X, y, *, n_epochs, keep):
+        """Open a session, train, store what it ends with.
+
+        Parameters
+        ----------
+        open_session : callable
+            Without arguments; checks and reads everything before any work starts.
+        state_of : callable
+            From a session to the attributes that make the estimator usable, at any time.
+        X, y : array-like
+            As given to `fit`, for callbacks.
+        n_epochs : int
+            To train.
+        keep : bool
+            Whether to keep what training goes on from.
+
+        Returns
+        -------
+        session : Session
+            Its training is done, and the estimator has its state.
+        """
+        context = self._init_callback_context(max_subtasks=n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        session = open_session()
+        n_before = len(session.training.history)
+        tasks = EpochTasks(self, context, X, y, fitted=partial(state_of, session))
+        last = train(session.training, session.plan, session.validate, tasks)
+        warn_of_failure(session.training.history[n_before:], margin_of(session.training.loss))
+        vars(self).update(state_of(session))
+        if keep:
+            self._checkpoint = pack(session.training, last)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        return session
+
+    def __getstate__(self):
+        """Pack each module once: equal estimators then have equal pickles, which load without a GPU."""
+        state = dict(super().__getstate__())
+        packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
+        return {name: packed.get(id(value), value) for name, value in state.items()}
+
+    def __setstate__(self, state):
+        """Put the modules together again, on the CPU."""
+        modules = {id(v): unpack_module(v) for v in state.values() if isinstance(v, PackedModule)}
+        super().__setstate__({name: modules.get(id(value), value) for name, value in state.items()})

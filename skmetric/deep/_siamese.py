@@ -1,0 +1,352 @@
+"""SiameseLearner: a network trained on pairs that are similar or not."""
+
+from typing import final
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric._params import fit_context
+
+from ._tuple_learner import TupleLearner
+from ._tuple_session import similarity_score
+from ._tuples import read_similarity
+
+
+@final
+class SiameseLearner(TupleLearner):
+    """The siamese network: one network for both members of a pair, trained to tell what belongs together.
+
+    Distances of similar pairs shrink, those of others grow to the margin (contrastive loss [1]_). A threshold
+    on the learned distance, chosen on pairs held out, makes it a classifier of pairs.
+
+    Parameters
+    ----------
+    module : str, nn.Module or callable, default="auto"
+        The network that all members of a pair share, as of :class:`DeepMetricLearner`.
+    n_components : int, default=None
+        Dimension of the embedding. None takes what the network gives.
+    normalize : bool, default=True
+        Scale embeddings to unit length: distances are then from 0 to 2.
+    loss : str or Loss, default="contrastive"
+        A loss of :mod:`skmetric.deep.losses` that compares pairs one by one, by Euclidean distance or
+        cosine; copied at `fit`.
+    margin : float, default=None
+        Margin of the loss; None leaves the loss its own. Refused if the loss has none.
+    batch_size : int, default=64
+        Pairs in a batch.
+    max_epochs : int, default=20
+        Epochs to train; with `warm_start`, epochs to add.
+    optimizer : {"adam", "adamw", "sgd"} or callable, default="adam"
+        As of :class:`DeepMetricLearner`.
+    learning_rate : float, default=1e-3
+        Of the network.
+    weight_decay : float, default=0.0
+        Of the network.
+    schedule : {"one_cycle", "cosine", "warmup"}, default=None
+        Course of the learning rate over all epochs of a call of `fit`. None keeps it.
+    clip_norm : float, default=None
+        Longest gradient.
+    augment : callable, default=None
+        ``augment(batch) -> batch`` on float tensors of samples, while training.
+    validation_fraction : float, default=None
+        Share of the pairs held out; the epoch that does best on them is kept. None is 0.2. With 0
+        the threshold comes from the pairs trained on.
+    early_stopping : bool, default=False
+        Stop after `patience` epochs without a better score.
+    patience : int, default=5
+        Epochs to wait.
+    warm_start : bool, default=False
+        Go on from the last `fit`. Set it before the first.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        What the network computes in. "auto" is bf16 on a CUDA device that has it, else fp32.
+    device : "auto", str or torch.device, default="auto"
+        "auto" is a CUDA device where there is one, else the CPU.
+    channel_axis : {"auto", "first", "last"}, default="auto"
+        Where images have their channels.
+    random_state : int, RandomState instance or None, default=None
+        Of initial weights, pairs held out and batches. An int gives the same network every time.
+
+    Attributes
+    ----------
+    threshold_ : float
+        Pairs at most that far apart are taken for similar.
+    classes_ : ndarray of shape (2,)
+        The values of `y`: not similar, similar.
+    module_ : nn.Module
+        The network, of the best epoch if pairs were held out, else of the last.
+    loss_ : Loss
+        What was minimised.
+    history_ : list of dict
+        A row an epoch, as of :class:`DeepMetricLearner`, with the mean distances of the pairs given.
+    best_epoch_ : int
+        Number of the epoch whose weights were kept.
+    validation_disjoint_ : bool
+        Whether no sample of a pair held out was trained on. Where common samples link all pairs they are
+        drawn one by one, and scores and threshold are of samples seen.
+    input_shape_ : tuple of int
+        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``.
+    n_components_ : int
+        Dimension of the embedding.
+    n_features_in_ : int
+        Number of features, for rows of features.
+
+    See Also
+    --------
+    DeepMetricLearner : Learns from class labels, which say more than pairs drawn from them.
+    TripletLearner : Learns from triplets.
+    skmetric.metrics.verification_report : Scores of pairs, with intervals.
+
+    References
+    ----------
+    .. [1] R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an invariant mapping",
+       CVPR 2006.
+    .. [2] G. Koch, R. Zemel and R. Salakhutdinov, "Siamese neural networks for one-shot image recognition",
+       ICML deep learning workshop 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric.deep import SiameseLearner
+    >>> digits = load_digits()
+    >>> rng = np.random.default_rng(0)
+    >>> members = rng.integers(0, 1000, size=(400, 2))
+    >>> pairs = digits.images[members]  # (400, 2, 8, 8)
+    >>> same = np.equal(*digits.target[members].T).astype(int)
+    >>> learner = SiameseLearner(max_epochs=2, random_state=0).fit(pairs, same)
+    >>> learner.predict(pairs[:3]).shape, learner.transform(digits.images[:5]).shape[0]
+    ((3,), 5)
+    """
+
+    _n_members = 2
+
+    def __init__(
+        self,
+        module="auto",
+        *,
+        n_components=None,
+        normalize=True,
+        loss="contrastive",
+        margin=None,
+        batch_size=64,
+        max_epochs=20,
+        optimizer="adam",
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        schedule=None,
+        clip_norm=None,
+        augment=None,
+        validation_fraction=None,
+        early_stopping=False,
+        patience=5,
+        warm_start=False,
+        precision="auto",
+        device="auto",
+        channel_axis="auto",
+        random_state=None,
+    ):
+        self.module = module
+        self.n_components = n_components
+        self.normalize = normalize
+        self.loss = loss
+        self.margin = margin
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.clip_norm = clip_norm
+        self.augment = augment
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.warm_start = warm_start
+        self.precision = precision
+        self.device = device
+        self.channel_axis = channel_axis
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
+    def fit(self, X, y):
+        """Train the network, and choose the threshold.
+
+        Parameters
+        ----------
+        X : array of shape (n_pairs, 2, n_features), (n, 2, H, W), (n, 2, H, W, C) or (n, 2, C, H, W)
+            Pairs of rows of features, or of images.
+        y : array-like of shape (n_pairs,)
+            1 for similar pairs; 0, or -1, for others. Both must occur.
+
+        Returns
+        -------
+        self : SiameseLearner
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            On pairs that cannot be trained on; the message says which and why.
+        """
+        return self._fit(X, y)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y):
+        """Train one epoch on these pairs, from where the last call ended, and choose the threshold on them.
+
+        Parameters
+        ----------
+        X : array of shape (n_pairs, 2, ...)
+            More pairs.
+        y : array-like of shape (n_pairs,)
+            Which are similar.
+
+        Returns
+        -------
+        self : SiameseLearner
+            Fitted.
+        """
+        return self._fit(X, y, single=True)
+
+    def decision_function(self, X):
+        """How much nearer than the threshold the members of each pair are.
+
+        Parameters
+        ----------
+        X : array of shape (n_pairs, 2, ...)
+            Pairs.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_pairs,)
+            ``threshold_`` minus the distance: larger is more similar; from 0 on a pair is taken for similar.
+        """
+        distances = self._tuple_distances(X)[:, 0]
+        return self.threshold_ - distances
+
+    def predict(self, X):
+        """Whether the members of each pair are similar.
+
+        Parameters
+        ----------
+        X : array of shape (n_pairs, 2, ...)
+            Pairs.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_pairs,)
+            Of ``classes_``.
+        """
+        return self.classes_[(self.decision_function(X) >= 0).astype(int)]
+
+    def score(self, X, y):
+        """Area under the ROC curve of pairs by distance: the threshold plays no part.
+
+        Parameters
+        ----------
+        X : array of shape (n_pairs, 2, ...)
+            Pairs, best of classes that were never trained on.
+        y : array-like of shape (n_pairs,)
+            Which are similar.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; 0.5 is chance.
+        """
+        distances = self._tuple_distances(X)
+        return similarity_score(distances, read_similarity(y, len(distances))[0])
+
+    def calibrate_threshold(self, X, y, *, max_false_accept_rate=None):
+        """Choose the threshold on pairs, best on pairs of classes that were never trained on.
+
+        Parameters
+        ----------
+        X : array of shape (n_pairs, 2, ...)
+            Pairs.
+        y : array-like of shape (n_pairs,)
+            Which are similar.
+        max_false_accept_rate : float, default=None
+            Largest share of pairs that are not similar to take for similar, from 0 to 1. None balances:
+            the threshold has the largest balanced accuracy.
+
+        Returns
+        -------
+        self : SiameseLearner
+            With that threshold.
+
+        Raises
+        ------
+        ValueError
+            If the rate is out of range.
+        """
+        distances = self._tuple_distances(X)[:, 0]
+        similar = read_similarity(y, len(distances))[0]
+        return self.set_threshold(choose_threshold(distances, similar, max_false_accept_rate))
+
+    def set_threshold(self, threshold):
+        """Take a threshold of your own.
+
+        Parameters
+        ----------
+        threshold : float
+            Pairs at most that far apart are taken for similar.
+
+        Returns
+        -------
+        self : SiameseLearner
+            With that threshold.
+        """
+        check_is_fitted(self)
+        self.threshold_ = float(threshold)
+        return self
+
+    def _fit(self, X, y, *, single=False):
+        found = {}
+
+        def similar_of(n_pairs):
+            similar, found["classes"] = read_similarity(y, n_pairs)
+            return similar
+
+        session = self._fit_tuples(X, y, similar_of, single=single)
+        data = session.data
+        on_held_out = len(data.held_out) > 0
+        samples, codes = (
+            (data.held_out, data.held_out_codes) if on_held_out else (data.samples, data.codes[::2])
+        )
+        distances = session.distances(self.module_, samples)[:, 0]
+        self.classes_ = found["classes"]
+        self.threshold_ = choose_threshold(distances, codes == 1)
+        return self
+
+
+def choose_threshold(distances, similar, max_false_accept_rate=None):
+    """Largest distance to take for similar: of the best balanced accuracy, or within a rate of false accepts.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_pairs,)
+        Of pairs.
+    similar : ndarray of shape (n_pairs,), bool
+        Which are similar; both kinds occur.
+    max_false_accept_rate : float, default=None
+        In [0, 1]; None balances.
+
+    Returns
+    -------
+    threshold : float
+        Half-way to the next distance, where counts are the same.
+    """
+    if max_false_accept_rate is not None and not 0 <= max_false_accept_rate <= 1:
+        raise ValueError(f"max_false_accept_rate must be from 0 to 1; got {max_false_accept_rate!r}")
+    order = np.argsort(distances, kind="stable")
+    accepted = np.concatenate([[0], np.cumsum(similar[order])]) / similar.sum()  # after each pair in order
+    wrongly = np.concatenate([[0], np.cumsum(~similar[order])]) / (~similar).sum()
+    ends = np.concatenate([[np.nextafter(distances.min(), -np.inf)], distances[order]])
+    last = np.append(ends[1:] > ends[:-1], True)  # of equal distances all are accepted or none
+    value = accepted - wrongly
+    if max_false_accept_rate is not None:
+        value = np.where(wrongly <= max_false_accept_rate, accepted, -1)
+    best = int(np.argmax(np.where(last, value, -2)))
+    after = ends[best + 1] if best + 1 < len(ends) else ends[best]
+    return float((ends[best] + after) / 2) if best else float(ends[0])

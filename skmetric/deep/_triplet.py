@@ -1,0 +1,257 @@
+"""TripletLearner: a network trained on triplets of anchor, positive and negative."""
+
+from typing import final
+
+import numpy as np
+
+from skmetric._params import fit_context
+
+from ._tuple_learner import TupleLearner
+from ._tuple_session import similarity_score
+
+
+@final
+class TripletLearner(TupleLearner):
+    """The triplet network: one network for anchor, positive and negative, trained to keep them in order.
+
+    The anchor is to be nearer to the positive than to the negative, by the margin (triplet loss [1]_).
+
+    Parameters
+    ----------
+    module : str, nn.Module or callable, default="auto"
+        The network that all members of a triplet share, as of :class:`DeepMetricLearner`.
+    n_components : int, default=None
+        Dimension of the embedding. None takes what the network gives.
+    normalize : bool, default=True
+        Scale embeddings to unit length: distances are then from 0 to 2.
+    loss : str or Loss, default="triplet"
+        A loss of :mod:`skmetric.deep.losses` that compares pairs one by one, by Euclidean distance or
+        cosine; copied at `fit`.
+    margin : float, default=None
+        Margin of the loss; None leaves the loss its own. Refused if the loss has none.
+    batch_size : int, default=64
+        Triplets in a batch.
+    max_epochs : int, default=20
+        Epochs to train; with `warm_start`, epochs to add.
+    optimizer : {"adam", "adamw", "sgd"} or callable, default="adam"
+        As of :class:`DeepMetricLearner`.
+    learning_rate : float, default=1e-3
+        Of the network.
+    weight_decay : float, default=0.0
+        Of the network.
+    schedule : {"one_cycle", "cosine", "warmup"}, default=None
+        Course of the learning rate over all epochs of a call of `fit`. None keeps it.
+    clip_norm : float, default=None
+        Longest gradient.
+    augment : callable, default=None
+        ``augment(batch) -> batch`` on float tensors of samples, while training.
+    validation_fraction : float, default=None
+        Share of the triplets held out; the epoch that does best on them is kept. None is 0.2
+        with `early_stopping`, else 0.
+    early_stopping : bool, default=False
+        Stop after `patience` epochs without a better score.
+    patience : int, default=5
+        Epochs to wait.
+    warm_start : bool, default=False
+        Go on from the last `fit`. Set it before the first.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        What the network computes in. "auto" is bf16 on a CUDA device that has it, else fp32.
+    device : "auto", str or torch.device, default="auto"
+        "auto" is a CUDA device where there is one, else the CPU.
+    channel_axis : {"auto", "first", "last"}, default="auto"
+        Where images have their channels.
+    random_state : int, RandomState instance or None, default=None
+        Of initial weights, triplets held out and batches. An int gives the same network every time.
+
+    Attributes
+    ----------
+    module_ : nn.Module
+        The network, of the best epoch if triplets were held out, else of the last.
+    loss_ : Loss
+        What was minimised.
+    history_ : list of dict
+        A row an epoch, as of :class:`DeepMetricLearner`, with the mean distances of the triplets given.
+    best_epoch_ : int
+        Number of the epoch whose weights were kept.
+    validation_disjoint_ : bool
+        Whether no sample of a triplet held out was trained on. Where common samples link all triplets they
+        are drawn one by one, and scores are of samples seen.
+    input_shape_ : tuple of int
+        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``.
+    n_components_ : int
+        Dimension of the embedding.
+    n_features_in_ : int
+        Number of features, for rows of features.
+
+    See Also
+    --------
+    DeepMetricLearner : Learns from class labels, and takes all triplets of a batch.
+    SiameseLearner : Learns from pairs.
+
+    References
+    ----------
+    .. [1] F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: a unified embedding for face recognition and
+       clustering", CVPR 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skmetric.deep import TripletLearner
+    >>> X, y = load_iris(return_X_y=True)
+    >>> rng = np.random.default_rng(0)
+    >>> anchor, positive = rng.integers(0, 50, size=(2, 200))
+    >>> triplets = np.stack([X[anchor], X[positive], X[rng.integers(50, 150, 200)]], axis=1)  # (200, 3, 4)
+    >>> learner = TripletLearner(max_epochs=5, random_state=0).fit(triplets)
+    >>> learner.score(triplets)
+    1.0
+    """
+
+    _n_members = 3
+
+    def __init__(
+        self,
+        module="auto",
+        *,
+        n_components=None,
+        normalize=True,
+        loss="triplet",
+        margin=None,
+        batch_size=64,
+        max_epochs=20,
+        optimizer="adam",
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        schedule=None,
+        clip_norm=None,
+        augment=None,
+        validation_fraction=None,
+        early_stopping=False,
+        patience=5,
+        warm_start=False,
+        precision="auto",
+        device="auto",
+        channel_axis="auto",
+        random_state=None,
+    ):
+        self.module = module
+        self.n_components = n_components
+        self.normalize = normalize
+        self.loss = loss
+        self.margin = margin
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.clip_norm = clip_norm
+        self.augment = augment
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.warm_start = warm_start
+        self.precision = precision
+        self.device = device
+        self.channel_axis = channel_axis
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
+    def fit(self, X, y=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array of shape (n_triplets, 3, n_features), (n, 3, H, W), (n, 3, H, W, C) or (n, 3, C, H, W)
+            Anchor, positive and negative, each a row of features or an image.
+        y : None
+            Not used: the order of the members says all.
+
+        Returns
+        -------
+        self : TripletLearner
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            On triplets that cannot be trained on; the message says which and why.
+        """
+        self._fit_tuples(X, y, _all_of_one_kind)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Train one epoch on these triplets, from where the last call ended.
+
+        Parameters
+        ----------
+        X : array of shape (n_triplets, 3, ...)
+            More triplets.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        self : TripletLearner
+            Fitted.
+        """
+        self._fit_tuples(X, y, _all_of_one_kind, single=True)
+        return self
+
+    def decision_function(self, X):
+        """How much farther than the positive the negative is.
+
+        Parameters
+        ----------
+        X : array of shape (n_triplets, 3, ...)
+            Triplets.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_triplets,)
+            Distance of anchor and negative minus that of anchor and positive: above 0 a triplet is in order.
+        """
+        positive, negative = self._tuple_distances(X).T
+        return negative - positive
+
+    def predict(self, X):
+        """Whether each triplet is in order.
+
+        Parameters
+        ----------
+        X : array of shape (n_triplets, 3, ...)
+            Triplets.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_triplets,)
+            1 where the anchor is nearer to the positive, else -1.
+        """
+        return np.where(self.decision_function(X) > 0, 1, -1)
+
+    def score(self, X, y=None):
+        """Share of the triplets that are in order.
+
+        Parameters
+        ----------
+        X : array of shape (n_triplets, 3, ...)
+            Triplets, best of classes that were never trained on.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; 0.5 is chance.
+        """
+        return similarity_score(self._tuple_distances(X), None)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+
+def _all_of_one_kind(n_triplets):
+    return np.zeros(n_triplets, dtype=bool)

@@ -1,0 +1,111 @@
+"""What the two textbook networks share: parameters, training, and single samples in `transform`."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skmetric._params import Interval, StrOptions
+from skmetric.base import MetricLearnerMixin
+
+from ._data import read_samples
+from ._estimator import NetworkMixin
+from ._optim import OPTIMIZERS, SCHEDULES
+from ._tuple_session import open_tuple_session, tuple_state
+from ._tuples import read_tuples
+
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+
+class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
+    """A network trained on tuples; a subclass names its parameters and writes `fit` and `predict`."""
+
+    _n_members: int  # samples of a tuple
+
+    _parameter_constraints = {
+        "module": [str, nn.Module, callable],
+        "n_components": [_COUNT, None],
+        "normalize": ["boolean"],
+        "loss": [str, callable],
+        "margin": [Real, None],
+        "batch_size": [_COUNT],
+        "max_epochs": [_COUNT],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate": [_POSITIVE],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "schedule": [StrOptions({name for name in SCHEDULES if name}), None],
+        "clip_norm": [_POSITIVE, None],
+        "augment": [callable, None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "patience": [_COUNT],
+        "warm_start": ["boolean"],
+        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
+        "device": [str, torch.device],
+        "channel_axis": [StrOptions({"auto", "first", "last"})],
+        "random_state": ["random_state"],
+    }
+
+    def transform(self, X):
+        """Map single samples into the learned space, where the Euclidean distance is the learned one.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features), (n, H, W), (n, H, W, C) or (n, C, H, W)
+            Samples of the shape of the members fitted on.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_components), float32
+            Of length 1 with ``normalize=True``.
+
+        Raises
+        ------
+        ValueError
+            On samples of another kind, size or number of channels than fitted.
+        """
+        check_is_fitted(self)
+        return self._embed(read_samples(self, X))
+
+    def _tuple_distances(self, X):
+        """Learned distances (n_tuples, n_members - 1) from the first member to the others."""
+        check_is_fitted(self)
+        samples = read_tuples(self, X, self._n_members, reset=False)
+        members = self._embed(samples).astype(float).reshape(-1, self._n_members, self.n_components_)
+        return np.linalg.norm(members[:, :1] - members[:, 1:], axis=2)
+
+    def _fit_tuples(self, X, y, similar_of, *, single=False):
+        """Read tuples and train; `similar_of` gives the kind of each, by their number."""
+        goes_on = hasattr(self, "module_") and (single or self.warm_start)
+        n_epochs = 1 if single else self.max_epochs
+
+        def open_session():
+            samples = read_tuples(self, X, self._n_members, reset=not goes_on)
+            similar = similar_of(len(samples) // self._n_members)
+            how = {"n_epochs": n_epochs, "goes_on": goes_on, "single": single}
+            return open_tuple_session(self, samples, similar, fraction=self._fraction(), **how)
+
+        keep = single or self.warm_start
+        return self._train(open_session, tuple_state, X, y, n_epochs=n_epochs, keep=keep)
+
+    def _fraction(self):
+        """Share of the tuples held out."""
+        if self.validation_fraction is not None:
+            if self.validation_fraction == 0 and self.early_stopping:
+                raise ValueError("early_stopping=True needs tuples to score on: validation_fraction is 0")
+            return self.validation_fraction
+        return self._default_fraction if self.early_stopping or self._n_members == 2 else 0.0
+
+    _default_fraction = 0.2
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
