@@ -142,7 +142,7 @@ class EmbeddingDisplay:
             marker, color = marker_and_color(i)
             x, y = self.points[labels == label].T
             ax.scatter(x, y, s=size, color=color, marker=marker, alpha=0.55, linewidths=0)
-        names = self._axis_names()
+        names = axis_names(self.method, self.explained)
         finish(ax, xlabel=names[0], ylabel=names[1])
         if self.method != "pca":
             ax.set(xticks=[], yticks=[])  # their units mean nothing
@@ -152,11 +152,12 @@ class EmbeddingDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _axis_names(self):
-        name = _AXES[self.method]
-        if self.explained is None:
-            return f"{name} 1", f"{name} 2"
-        return tuple(f"{name} {i + 1} ({share:.0%} of variance)" for i, share in enumerate(self.explained))
+
+def axis_names(method, explained):
+    """Names of the two axes, with the shares of variance of a PCA."""
+    if explained is None:
+        return f"{_AXES[method]} 1", f"{_AXES[method]} 2"
+    return tuple(f"{_AXES[method]} {i + 1} ({share:.0%} of variance)" for i, share in enumerate(explained))
 
 
 def project(embeddings, method, random_state):
