@@ -14,7 +14,17 @@ _HOMES = {
     "MetricLearner": "skmetric.linear",
     "SimilaritySearch": "skmetric.search",
 }
-_SUBPACKAGES = ["datasets", "deep", "features", "linear", "metrics", "model_selection", "retrieval", "search"]
+_SUBPACKAGES = [
+    "datasets",
+    "deep",
+    "features",
+    "inspection",
+    "linear",
+    "metrics",
+    "model_selection",
+    "retrieval",
+    "search",
+]
 
 __all__ = ["DeepMetricLearner", "FrozenFeatures", "MetricLearner", "SimilaritySearch", *_SUBPACKAGES]
 

@@ -63,6 +63,8 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
         The embeddings.
     classes_ : ndarray of shape (n_classes,)
         Labels that have an item in the gallery, sorted.
+    labels_ : ndarray of shape (n_items,), or None
+        Label of each item, in the order of enrolment.
     ids_ : ndarray of shape (n_items,)
         Ids, in the order of enrolment, to which the rows that `kneighbors` returns refer.
     calibration_ : Calibration
@@ -261,6 +263,12 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
         if getattr(self, "_gallery", None) is None or self._gallery.labels is None:
             raise AttributeError("the gallery has no labels: fit with y to have classes_")
         return self._gallery.labels.classes
+
+    @property
+    def labels_(self):
+        """Label of each item, in the order of enrolment; None in a gallery without labels."""
+        labels = self._gallery.labels
+        return None if labels is None else labels.decode(labels.codes.values)
 
     @property
     def ids_(self):

@@ -1,0 +1,21 @@
+"""Pictures of a metric: neighbours, thresholds, distances, embeddings, training; a map in the browser."""
+
+from ._contributions import distance_contributions
+from ._embedding import EmbeddingDisplay
+from ._histogram import DistanceHistogramDisplay
+from ._map import embedding_map
+from ._neighbors import NeighborsDisplay
+from ._recall import RecallAtKDisplay
+from ._threshold import ThresholdDisplay
+from ._training import TrainingDisplay
+
+__all__ = [
+    "DistanceHistogramDisplay",
+    "EmbeddingDisplay",
+    "NeighborsDisplay",
+    "RecallAtKDisplay",
+    "ThresholdDisplay",
+    "TrainingDisplay",
+    "distance_contributions",
+    "embedding_map",
+]

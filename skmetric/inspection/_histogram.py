@@ -1,0 +1,215 @@
+"""DistanceHistogramDisplay: how far the same class, other classes and strangers are."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skmetric.metrics._scorer import transformers_of
+from skmetric.retrieval import nearest
+
+from ._style import BLACK, BLUE, GREY, RED, axes_of, finish
+
+_LOOKS = {
+    "same": ("same class", BLUE, "///", "-"),
+    "other": ("other class", RED, "...", "--"),
+    "strangers": ("strangers", GREY, "", ":"),
+}
+
+
+class DistanceHistogramDisplay:
+    """Histograms of distances between samples of one class, of two classes, and of strangers.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    same : ndarray of shape (n_same,)
+        Distances within classes.
+    other : ndarray of shape (n_other,)
+        Distances between classes.
+    strangers : ndarray of shape (n_strangers,), default=None
+        Distances of samples of no known class.
+    cutpoint : float, default=None
+        Largest distance that is accepted.
+    xlabel : str, default="distance"
+        What the distances are of.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        After `plot`.
+    figure_ : matplotlib Figure
+        After `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric import MetricLearner
+    >>> from skmetric.inspection import DistanceHistogramDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> learner = MetricLearner(random_state=0).fit(X[y < 5], y[y < 5])
+    >>> display = DistanceHistogramDisplay.from_estimator(learner, X[y >= 5], y[y >= 5])
+    >>> bool(display.same.mean() < display.other.mean())
+    True
+    """
+
+    def __init__(self, same, other, strangers=None, cutpoint=None, xlabel="distance"):
+        self.same = same
+        self.other = other
+        self.strangers = strangers
+        self.cutpoint = cutpoint
+        self.xlabel = xlabel
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, X_unknown=None, max_pairs=200_000, random_state=0, ax=None):
+        """Draw distances in the space of a learner, or between queries and the gallery of a search.
+
+        Parameters
+        ----------
+        estimator : transformer, pipeline or SimilaritySearch
+            Fitted. Of a learner the distances between rows of `X` are drawn; of a search the distance of each
+            query to the nearest item of its class and to the nearest of another, with the cutpoint in use.
+        X : array-like of shape (n_samples, ...)
+            Samples, best of classes that were never trained on.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        X_unknown : array-like of shape (n_unknown, ...), default=None
+            Samples of no known class.
+        max_pairs : int, default=200_000
+            Pairs of rows of `X` that are looked at, drawn at random; a search looks at all its queries.
+        random_state : int, RandomState instance or None, default=0
+            Of that draw.
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        display : DistanceHistogramDisplay
+            Drawn.
+        """
+        if hasattr(estimator, "kneighbors") and hasattr(estimator, "index_"):
+            distances = _of_search(estimator, X, y, X_unknown)
+            label = "distance to the nearest item of the gallery"
+        else:
+            distances = _of_pairs(estimator, X, y, X_unknown, max_pairs, check_random_state(random_state))
+            label = "distance between two samples"
+        return cls(*distances, xlabel=label).plot(ax=ax)
+
+    @classmethod
+    def from_predictions(cls, same, other, *, strangers=None, cutpoint=None, ax=None):
+        """Draw distances that are known already.
+
+        Parameters
+        ----------
+        same : array-like of shape (n_same,)
+            Distances within classes.
+        other : array-like of shape (n_other,)
+            Distances between classes.
+        strangers : array-like of shape (n_strangers,), default=None
+            Distances of samples of no known class.
+        cutpoint : float, default=None
+            Largest distance that is accepted.
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        display : DistanceHistogramDisplay
+            Drawn.
+        """
+        same, other = np.asarray(same, float), np.asarray(other, float)
+        return cls(same, other, None if strangers is None else np.asarray(strangers, float), cutpoint).plot(
+            ax=ax
+        )
+
+    def plot(self, ax=None, *, n_bins=50):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+        n_bins : int, default=50
+            Bins between the smallest and the largest distance.
+
+        Returns
+        -------
+        display : DistanceHistogramDisplay
+            The same.
+        """
+        ax = axes_of(ax)
+        drawn = {name: getattr(self, name) for name in _LOOKS if getattr(self, name) is not None}
+        every = np.concatenate(list(drawn.values()))
+        bins = np.linspace(every.min(), every.max() or 1.0, n_bins + 1)
+        for name, distances in drawn.items():
+            label, color, hatch, dash = _LOOKS[name]
+            weights = np.full(len(distances), 1 / max(len(distances), 1))
+            look = {"histtype": "stepfilled", "linestyle": dash, "linewidth": 1.5, "hatch": hatch}
+            ax.hist(
+                distances, bins, weights=weights, label=f"{label} ({len(distances):,})",
+                facecolor=(*_rgb(color), 0.25), edgecolor=color, **look,
+            )  # fmt: skip
+        if self.cutpoint is not None:
+            ax.axvline(self.cutpoint, color=BLACK, linewidth=1.2, label=f"cutpoint {self.cutpoint:.3g}")
+        ax.legend(fontsize="small")
+        finish(ax, xlabel=self.xlabel, ylabel="share in the bin")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _rgb(color):
+    return tuple(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
+def _embed(estimator, X):
+    for transformer in transformers_of(estimator) or [estimator]:
+        X = transformer.transform(X)
+    return np.asarray(X)
+
+
+def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
+    """Distances of pairs drawn at random: same class, other class, stranger to a row of `X`."""
+    embeddings, y = _embed(estimator, X), np.asarray(y)
+    first, second = (
+        np.triu_indices(len(y), k=1) if len(y) <= 2000 else rng.randint(len(y), size=(2, max_pairs))
+    )
+    differ = first != second
+    first, second = first[differ], second[differ]
+    same = y[first] == y[second]
+    strangers = None
+    if X_unknown is not None:
+        unknown = _embed(estimator, X_unknown)
+        pairs = rng.randint(len(unknown), size=max_pairs), rng.randint(len(y), size=max_pairs)
+        strangers = _distances(unknown, pairs[0], embeddings, pairs[1])
+    kinds = (_drawn(np.flatnonzero(mask), max_pairs // 2, rng) for mask in (same, ~same))
+    return *(_distances(embeddings, first[at], embeddings, second[at]) for at in kinds), strangers
+
+
+def _drawn(rows, n, rng):
+    return rows if len(rows) <= n else rng.choice(rows, n, replace=False)
+
+
+def _distances(A, a, B, b):
+    return np.concatenate(
+        [
+            np.linalg.norm(A[a[start : start + 4096]].astype(float) - B[b[start : start + 4096]], axis=1)
+            for start in range(0, max(len(a), 1), 4096)
+        ]
+    )
+
+
+def _of_search(search, X, y, X_unknown):
+    """Distances of queries to the nearest item of their class, of another; of strangers to the nearest."""
+    embed = search.embedder_.transform if search.embedder_ is not None else np.asarray
+    queries, y = np.asarray(embed(X)), np.asarray(y)
+    gallery, labels = search.index_.vectors(), search.labels_
+    same, other = np.full(len(y), np.nan), np.full(len(y), np.nan)
+    for label in np.unique(y):
+        asked, own = y == label, labels == label
+        for found, items in ((same, own), (other, ~own)):
+            if items.any():
+                found[asked] = nearest(queries[asked], gallery[items]).distances[:, 0]
+    strangers = None if X_unknown is None else search.kneighbors(X_unknown, 1)[0][:, 0]
+    cutpoint = None
+    if search.cutpoint_ is not None:
+        cutpoint = search.calibration_.cutpoints[search.cutpoint_]["distance"]
+    return same[~np.isnan(same)], other[~np.isnan(other)], strangers, cutpoint

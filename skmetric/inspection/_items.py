@@ -1,0 +1,70 @@
+"""What a sample looks like: pixels of arrays, paths and PIL images, or wrapped text."""
+
+import os
+import textwrap
+
+import numpy as np
+
+from skmetric._optional import import_optional
+
+_SIDE = 128  # pixels that a picture in a grid is shrunk to
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def are_pictures(items):
+    """Whether samples are pictures: arrays of pixels, PIL images or paths of image files; else text."""
+    first = items[0]
+    if isinstance(first, str | os.PathLike):
+        return isinstance(first, os.PathLike) or str(first).lower().endswith(_SUFFIXES)
+    return True
+
+
+def check_items(items, n_items, name):
+    """Samples to show as a sequence with one for each of `n_items`."""
+    if len(items) != n_items:
+        raise ValueError(f"{name} must be one for each of the {n_items} samples; got {len(items)}")
+    return items
+
+
+def pixels(item, side=_SIDE):
+    """Pixels (H, W) or (H, W, 3) of a picture, shrunk to at most `side` if it is a file or PIL image."""
+    if isinstance(item, str | os.PathLike):
+        image_module = import_optional("PIL.Image", extra="vision", purpose="Showing image files")
+        with image_module.open(item) as image:
+            return _shrunk(image, side)
+    if hasattr(item, "convert") and hasattr(item, "size"):
+        return _shrunk(item, side)
+    array = np.asarray(item)
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
+        array = np.moveaxis(array, 0, -1)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3):
+        raise ValueError(
+            f"a picture is (H, W), (H, W, 3) or (3, H, W); got shape {array.shape}. Rows of pixels become "
+            "pictures by X.reshape(-1, H, W)"
+        )
+    return array
+
+
+def to_rgb(item, side=_SIDE):
+    """Pixels (H, W, 3) as uint8; other arrays are stretched from their smallest to their largest value."""
+    array = pixels(item, side)
+    if array.dtype != np.uint8:
+        low, high = float(array.min()), float(array.max())
+        if array.dtype.kind == "f" and low >= 0 and high <= 1:
+            low, high = 0.0, 1.0
+        array = ((array.astype(float) - low) / ((high - low) or 1) * 255).round().astype(np.uint8)
+    return np.repeat(array[..., None], 3, axis=2) if array.ndim == 2 else array
+
+
+def wrapped(text, width=24, lines=4):
+    """Text in a few short lines."""
+    return "\n".join(textwrap.wrap(str(text), width, max_lines=lines, placeholder=" …"))
+
+
+def _shrunk(image, side):
+    operations = import_optional("PIL.ImageOps", extra="vision", purpose="Showing images")
+    image = operations.exif_transpose(image).convert("RGB")
+    image.thumbnail((side, side))
+    return np.asarray(image)

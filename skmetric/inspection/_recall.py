@@ -1,0 +1,173 @@
+"""RecallAtKDisplay: recall@k of one or several models, with intervals and the level of chance."""
+
+import numpy as np
+
+from skmetric.metrics import retrieval_report
+from skmetric.metrics._scorer import transformers_of
+
+from ._style import CYCLE, DASHES, GREY, MARKERS, axes_of, finish
+
+
+class RecallAtKDisplay:
+    """Recall at k over k: the share of queries with a hit among the k nearest.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    k : sequence of int
+        Cut-offs.
+    recall : dict of str to ndarray of shape (n_k,)
+        By model.
+    intervals : dict of str to ndarray of shape (n_k, 2)
+        Bootstrap intervals over queries, by model.
+    chance : ndarray of shape (n_k,)
+        Expected recall of a gallery in random order.
+    confidence_level : float, default=0.95
+        Of the intervals.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        After `plot`.
+    figure_ : matplotlib Figure
+        After `plot`.
+
+    See Also
+    --------
+    skmetric.metrics.retrieval_report : The numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric import MetricLearner
+    >>> from skmetric.inspection import RecallAtKDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> learner = MetricLearner(random_state=0).fit(X[y < 5], y[y < 5])
+    >>> unseen, labels = X[y >= 5], y[y >= 5]
+    >>> models = {"pixels": unseen, "learned": learner.transform(unseen)}
+    >>> display = RecallAtKDisplay.from_predictions(models, labels, k=(1, 2, 4))
+    >>> sorted(display.recall)
+    ['learned', 'pixels']
+    """
+
+    def __init__(self, k, recall, intervals, chance, confidence_level=0.95):
+        self.k = k
+        self.recall = recall
+        self.intervals = intervals
+        self.chance = chance
+        self.confidence_level = confidence_level
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, *, k=(1, 2, 4, 8, 16), gallery=None, y_gallery=None, name=None, ax=None
+    ):
+        """Score one fitted learner, or several.
+
+        Parameters
+        ----------
+        estimator : transformer, pipeline, or dict of str to these
+            Fitted; a dict gives each its name.
+        X : array-like of shape (n_samples, ...)
+            Queries, best of classes that were never trained on.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        k : sequence of int, default=(1, 2, 4, 8, 16)
+            Cut-offs, below the size of the gallery.
+        gallery : array-like of shape (n_gallery, ...), default=None
+            Samples to search; None searches each row of `X` among the others.
+        y_gallery : array-like of shape (n_gallery,), default=None
+            Labels of the gallery.
+        name : str, default=None
+            Of a single estimator; None takes that of its class.
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        display : RecallAtKDisplay
+            Drawn.
+        """
+        models = estimator if isinstance(estimator, dict) else {name or type(estimator).__name__: estimator}
+        embeddings = {label: _embed(model, X) for label, model in models.items()}
+        galleries = None if gallery is None else {label: _embed(m, gallery) for label, m in models.items()}
+        return cls.from_predictions(embeddings, y, k=k, gallery=galleries, y_gallery=y_gallery, ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls, embeddings, y, *, k=(1, 2, 4, 8, 16), gallery=None, y_gallery=None, ax=None, **options
+    ):
+        """Score embeddings of one model, or of several.
+
+        Parameters
+        ----------
+        embeddings : array-like of shape (n_samples, n_features), or dict of str to these
+            Of the queries.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        k : sequence of int, default=(1, 2, 4, 8, 16)
+            Cut-offs, below the size of the gallery.
+        gallery : array-like of shape (n_gallery, n_features), or dict of str to these, default=None
+            Rows to search; None searches each row among the others.
+        y_gallery : array-like of shape (n_gallery,), default=None
+            Labels of the gallery.
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+        **options : dict
+            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`, `random_state`.
+
+        Returns
+        -------
+        display : RecallAtKDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If a cut-off is not below the size of the gallery.
+        """
+        by_model = embeddings if isinstance(embeddings, dict) else {"embeddings": embeddings}
+        recall, intervals, scores = {}, {}, [f"recall_at_{cut}" for cut in k]
+        for name, rows in by_model.items():
+            side = gallery[name] if isinstance(gallery, dict) else gallery
+            report = retrieval_report(rows, y, gallery=side, y_gallery=y_gallery, scores=scores, **options)
+            recall[name] = np.array([report.scores[score] for score in scores])
+            intervals[name] = np.array([report.intervals[score] for score in scores])
+            chance = np.array([report.chance[score] for score in scores])
+        return cls(tuple(k), recall, intervals, chance, report.confidence_level).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        display : RecallAtKDisplay
+            The same.
+        """
+        ax = axes_of(ax)
+        positions = np.arange(len(self.k))
+        spread = np.linspace(-0.5, 0.5, len(self.recall) + 2)[1:-1] * 0.25  # bars stand side by side
+        for i, (name, recall) in enumerate(self.recall.items()):
+            ends = np.abs(self.intervals[name].T - recall)  # (2, n_k)
+            ax.errorbar(
+                positions + spread[i], recall, ends, label=name, color=CYCLE[i % len(CYCLE)], capsize=3,
+                marker=MARKERS[i % len(MARKERS)], linestyle=DASHES[i % len(DASHES)], markersize=5,
+            )  # fmt: skip
+        ax.plot(positions, self.chance, color=GREY, linestyle=":", marker="_", label="chance")
+        ax.set_xticks(positions, [str(cut) for cut in self.k])
+        title = f"bars: {100 * self.confidence_level:g}% over queries"
+        ax.legend(fontsize="small", title=title, title_fontsize="small")
+        finish(ax, xlabel="k", ylabel="recall@k: share of queries with a hit", ylim=(0, 1.02))
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _embed(estimator, X):
+    for transformer in transformers_of(estimator) or [estimator]:
+        X = transformer.transform(X)
+    return X

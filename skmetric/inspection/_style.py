@@ -1,0 +1,57 @@
+"""What the displays share: axes, colours that colour-blind eyes tell apart, marks that need no colour."""
+
+import numpy as np
+
+from skmetric._optional import import_optional
+
+# Okabe and Ito's palette: told apart with each of the common colour-vision deficiencies
+BLUE, ORANGE, GREEN, SKY, RED, PINK, YELLOW = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#56b4e9",
+    "#d55e00",
+    "#cc79a7",
+    "#b9a900",
+)
+BLACK, GREY = "#000000", "#767676"
+CYCLE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, YELLOW, BLACK)
+MARKERS = "os^DvP*X<>"
+DASHES = ("-", "--", "-.", ":")
+HIT, MISS, REFUSED = (
+    (BLUE, "\N{CHECK MARK}"),
+    (RED, "\N{BALLOT X}"),
+    (GREY, "\N{WHITE CIRCLE}"),
+)
+
+
+def axes_of(ax, *, width=6.4, height=4.4):
+    """The axes given, or new ones on a figure of this size in inches."""
+    if ax is not None:
+        return ax
+    pyplot = import_optional("matplotlib.pyplot", extra="plot", purpose="Drawing a display")
+    return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def panels_of(ax, n_panels, *, width=6.4, height=2.4):
+    """Axes one below the other, sharing x: those given, or new ones."""
+    if ax is None:
+        pyplot = import_optional("matplotlib.pyplot", extra="plot", purpose="Drawing a display")
+        size = (width, height * n_panels)
+        ax = pyplot.subplots(n_panels, sharex=True, squeeze=False, figsize=size, layout="constrained")[1]
+    panels = np.asarray(ax, dtype=object).ravel()
+    if len(panels) != n_panels:
+        raise ValueError(f"ax must be {n_panels} axes for the {n_panels} panels; got {len(panels)}")
+    return panels
+
+
+def marker_and_color(i):
+    """Look of class number `i`: pairs of colour and marker repeat after 40 classes."""
+    return MARKERS[(i // len(CYCLE) + i) % len(MARKERS)], CYCLE[i % len(CYCLE)]
+
+
+def finish(ax, **texts):
+    """Set labels, and take away the two spines that carry nothing."""
+    ax.set(**texts)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,232 @@
+"""ThresholdDisplay: what a threshold on distance lets in."""
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.utils.validation import check_is_fitted
+
+from ._style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, axes_of, finish
+
+_LOOKS = {
+    "recall": ("known identified (recall)", BLUE, "-"),
+    "false_accept_rate": ("strangers accepted", RED, "--"),
+    "precision": ("precision", GREEN, "-."),
+    "f1": ("F1", ORANGE, ":"),
+    "binary_accuracy": ("binary accuracy", PINK, (0, (5, 1, 1, 1, 1, 1))),
+}
+_OTHER = (SKY, (0, (1, 2)))
+_KINDS = ("rates", "precision_recall", "det")
+_DET_TICKS = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999])
+
+
+class ThresholdDisplay:
+    """Rates of accepted matches over the threshold, with the calibrated cutpoints.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    thresholds : dict of str to ndarray of shape (n_thresholds,)
+        ``"distance"``, ascending, and rates in [0, 1] at each distance.
+    cutpoints : dict of str to dict of str to float
+        By name: ``"distance"``, and rates there.
+    intervals : dict of str to dict of str to (float, float), default=None
+        Of the rates of each cutpoint.
+    confidence_level : float, default=0.95
+        Of the intervals.
+    kind : {"rates", "precision_recall", "det"}, default="rates"
+        Rates over distance; precision against recall; or the detection error trade-off, strangers accepted
+        against known queries missed, both on normal-deviate axes [1]_.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        After `plot`.
+    figure_ : matplotlib Figure
+        After `plot`.
+
+    References
+    ----------
+    .. [1] A. Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric.inspection import ThresholdDisplay
+    >>> from skmetric.search import SimilaritySearch
+    >>> X, y = load_digits(return_X_y=True)
+    >>> search = SimilaritySearch().fit(X[:400], y[:400])
+    >>> calibration = search.calibrate(targets={"strict": ("false_accept_rate", 0.05)})
+    >>> display = ThresholdDisplay.from_estimator(search)
+    >>> display.ax_.get_xlabel()
+    'distance to the match'
+    """
+
+    def __init__(self, thresholds, cutpoints, intervals=None, confidence_level=0.95, kind="rates"):
+        self.thresholds = thresholds
+        self.cutpoints = cutpoints
+        self.intervals = intervals
+        self.confidence_level = confidence_level
+        self.kind = kind
+
+    @classmethod
+    def from_estimator(cls, estimator, *, kind="rates", ax=None):
+        """Draw the calibration of a search.
+
+        Parameters
+        ----------
+        estimator : SimilaritySearch
+            Calibrated.
+        kind : {"rates", "precision_recall", "det"}, default="rates"
+            What to draw.
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        display : ThresholdDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the search was not calibrated.
+        """
+        check_is_fitted(estimator, "calibration_", msg="%(name)s is not calibrated: call calibrate() first")
+        return cls.from_predictions(estimator.calibration_, kind=kind, ax=ax)
+
+    @classmethod
+    def from_predictions(cls, calibration, *, kind="rates", ax=None):
+        """Draw a calibration.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            From :meth:`skmetric.search.SimilaritySearch.calibrate`.
+        kind : {"rates", "precision_recall", "det"}, default="rates"
+            What to draw.
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        display : ThresholdDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the calibration lacks the rates that `kind` needs.
+        """
+        display = cls(
+            with_f1(calibration.thresholds),
+            {name: with_f1(cutpoint) for name, cutpoint in calibration.cutpoints.items()},
+            calibration.intervals,
+            calibration.confidence_level,
+            kind,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None, *, kind=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; None makes a figure.
+        kind : {"rates", "precision_recall", "det"}, default=None
+            What to draw; None draws the display's own kind.
+
+        Returns
+        -------
+        display : ThresholdDisplay
+            The same.
+        """
+        kind = self.kind if kind is None else kind
+        if kind not in _KINDS:
+            raise ValueError(f"kind must be one of {', '.join(map(repr, _KINDS))}; got {kind!r}")
+        needed = {"rates": (), "precision_recall": ("precision", "recall")}.get(
+            kind, ("recall", "false_accept_rate")
+        )
+        missing = [name for name in needed if name not in self.thresholds]
+        if missing:
+            raise ValueError(
+                f"kind={kind!r} needs {' and '.join(missing)}, which the calibration does not report: name "
+                "them in extra_metrics of calibrate (strangers are counted by protocol='open' only)"
+            )
+        ax = axes_of(ax)
+        {"rates": self._rates, "precision_recall": self._precision_recall, "det": self._det}[kind](ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _rates(self, ax):
+        distance = self.thresholds["distance"]
+        names = [name for name in self.thresholds if name in _LOOKS]
+        for name in names:
+            label, color, dash = _LOOKS[name]
+            ax.plot(distance, self.thresholds[name], color=color, linestyle=dash, label=label)
+        for number, (cut, rates) in enumerate(self.cutpoints.items()):
+            ax.axvline(rates["distance"], color=BLACK, linewidth=1, linestyle=(0, (1, 1 + 2 * number)))
+            ax.annotate(
+                f"{cut}, {rates['distance']:.3g}", (rates["distance"], 1.02 + 0.055 * number),
+                xycoords=("data", "axes fraction"), ha="center", fontsize="small",
+            )  # fmt: skip
+            self._bars(ax, rates, (self.intervals or {}).get(cut, {}))
+        self._legend(ax, "best")
+        finish(ax, xlabel="distance to the match", ylabel="share of queries", ylim=(-0.02, 1.02))
+
+    def _bars(self, ax, rates, intervals):
+        """Intervals at a cutpoint, side by side about its line."""
+        shown = [name for name in intervals if name in _LOOKS and name in rates]
+        step = 0.012 * np.ptp(self.thresholds["distance"])
+        for i, name in enumerate(shown):
+            low, high = intervals[name]
+            ends = [[max(rates[name] - low, 0)], [max(high - rates[name], 0)]]
+            at = rates["distance"] + step * (i - (len(shown) - 1) / 2)
+            look = {"capsize": 2.5, "marker": "o", "markersize": 4, "linewidth": 1.5}
+            ax.errorbar(at, rates[name], ends, color=_LOOKS[name][1], **look)
+
+    def _legend(self, ax, place):
+        title = None
+        if self.intervals:
+            title = f"bars: {100 * self.confidence_level:g}% for as many new classes"
+        ax.legend(loc=place, fontsize="small", title=title, title_fontsize="small", framealpha=0.9)
+
+    def _precision_recall(self, ax):
+        recall, precision = self.thresholds["recall"], self.thresholds["precision"]
+        some = (recall > 0) | (precision > 0)  # where nothing is accepted there is no precision
+        ax.plot(recall[some], precision[some], color=BLUE)
+        self._mark(ax, "recall", "precision")
+        limits = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.04)}
+        finish(
+            ax, xlabel="recall: known queries identified", ylabel="precision of what is accepted", **limits
+        )
+
+    def _det(self, ax):
+        far, miss = self.thresholds["false_accept_rate"], 1 - self.thresholds["recall"]
+        inside = (far > 0) & (far < 1) & (miss > 0) & (miss < 1)  # the axes end in infinity
+        ax.plot(norm.ppf(far[inside]), norm.ppf(miss[inside]), color=BLUE)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_ticks(norm.ppf(_DET_TICKS), [f"{100 * tick:g}%" for tick in _DET_TICKS])
+        cutpoints = {
+            name: {"x": norm.ppf(cut["false_accept_rate"]), "y": norm.ppf(1 - cut["recall"])}
+            for name, cut in self.cutpoints.items()
+            if {"false_accept_rate", "recall"} <= cut.keys()
+        }
+        self._mark(ax, "x", "y", cutpoints)
+        bounds = norm.ppf([0.0007, 0.9993])
+        finish(ax, xlabel="strangers accepted", ylabel="known queries missed", xlim=bounds, ylim=bounds)
+
+    def _mark(self, ax, x, y, cutpoints=None):
+        for number, (name, cut) in enumerate((cutpoints or self.cutpoints).items()):
+            if np.isfinite([cut.get(x, np.nan), cut.get(y, np.nan)]).all():
+                ax.plot(cut[x], cut[y], "osD^v"[number % 5], color=RED, label=name, clip_on=False)
+        ax.legend(loc="best", fontsize="small", title="cutpoints", title_fontsize="small")
+
+
+def with_f1(rates):
+    """The rates and, where precision and recall are among them, their harmonic mean."""
+    if "f1" in rates or not {"precision", "recall"} <= rates.keys():
+        return rates
+    precision, recall = np.asarray(rates["precision"]), np.asarray(rates["recall"])
+    both = precision + recall
+    return {**rates, "f1": np.divide(2 * precision * recall, both, out=np.zeros(both.shape), where=both > 0)}

@@ -1,0 +1,152 @@
+"""TrainingDisplay: how the training of a network went."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._style import BLACK, BLUE, CYCLE, DASHES, GREEN, RED, finish, panels_of
+
+_NO_SCORE = {
+    "epoch",
+    "loss",
+    "active_share",
+    "mean_positive_distance",
+    "mean_negative_distance",
+    "mean_norm",
+    "effective_rank",
+    "seconds",
+}
+
+
+class TrainingDisplay:
+    """Loss, scores of held-out classes, distances and effective rank over the epochs.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    history : list of dict
+        One for each epoch, with ``"epoch"``, ``"loss"`` and what else was noted.
+    best_epoch : int, default=None
+        The epoch whose weights were kept.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        After `plot`, one for each panel that has something to show.
+    figure_ : matplotlib Figure
+        After `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric import DeepMetricLearner
+    >>> from skmetric.inspection import TrainingDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> learner = DeepMetricLearner(max_epochs=2, validation_fraction=0.3, random_state=0)
+    >>> display = TrainingDisplay.from_estimator(learner.fit(X / 16, y))
+    >>> [ax.get_ylabel() for ax in display.axes_]
+    ['loss', 'score of held-out classes', 'mean distance']
+    """
+
+    def __init__(self, history, best_epoch=None):
+        self.history = history
+        self.best_epoch = best_epoch
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Draw the history of a learner.
+
+        Parameters
+        ----------
+        estimator : DeepMetricLearner
+            Fitted; any estimator with a `history_`.
+        ax : array of matplotlib Axes, default=None
+            One for each panel; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingDisplay
+            Drawn.
+        """
+        check_is_fitted(estimator, "history_")
+        return cls(estimator.history_, getattr(estimator, "best_epoch_", None)).plot(ax=ax)
+
+    @classmethod
+    def from_predictions(cls, history, *, best_epoch=None, ax=None):
+        """Draw a history.
+
+        Parameters
+        ----------
+        history : list of dict
+            One for each epoch, with ``"epoch"`` and ``"loss"``.
+        best_epoch : int, default=None
+            The epoch whose weights were kept.
+        ax : array of matplotlib Axes, default=None
+            One for each panel; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingDisplay
+            Drawn.
+        """
+        return cls(history, best_epoch).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : array of matplotlib Axes, default=None
+            One for each panel; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingDisplay
+            The same.
+
+        Raises
+        ------
+        ValueError
+            If the history is empty, or the axes are not as many as the panels.
+        """
+        if not self.history:
+            raise ValueError("history is empty: no epoch ended, so there is nothing to draw")
+        panels = [panel for panel in self._panels() if panel[1]]
+        axes = panels_of(ax, len(panels))
+        epochs = [row["epoch"] for row in self.history]
+        for axis, (ylabel, lines) in zip(axes, panels, strict=True):
+            for number, (label, color, name) in enumerate(lines):
+                dash = DASHES[number % len(DASHES)]
+                values = [row.get(name, np.nan) for row in self.history]
+                axis.plot(epochs, values, color=color, linestyle=dash, marker=".", label=label)
+            if self.best_epoch is not None:
+                axis.axvline(self.best_epoch, color=BLACK, linewidth=1, linestyle=":", label="epoch kept")
+            axis.legend(fontsize="small")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            finish(axis, ylabel=ylabel)
+        axes[-1].set_xlabel("epoch")
+        self.axes_, self.figure_ = axes, axes[0].figure
+        return self
+
+    def _panels(self):
+        """What is drawn in each panel: (label, colour, name in the history)."""
+        known = {name for row in self.history for name, value in row.items() if _is_number(value)}
+        ordered = [name for name in self.history[0] | self.history[-1] if name in known]
+        scores = [name for name in ordered if name not in _NO_SCORE]
+        loss = [("loss", BLUE, "loss"), ("share of tuples active", GREEN, "active_share")]
+        distances = [
+            ("same class", BLUE, "mean_positive_distance"),
+            ("other class", RED, "mean_negative_distance"),
+        ]
+        return [
+            ("loss", [line for line in loss if line[2] in known]),
+            (
+                "score of held-out classes",
+                [(name, CYCLE[i % len(CYCLE)], name) for i, name in enumerate(scores)],
+            ),
+            ("mean distance", [line for line in distances if line[2] in known]),
+        ]
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and bool(np.isfinite(value))

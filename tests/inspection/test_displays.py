@@ -1,0 +1,291 @@
+"""Displays: the arrays they keep are right, and what is drawn says what they hold."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.exceptions import NotFittedError
+
+from skmetric import DeepMetricLearner, MetricLearner, SimilaritySearch
+from skmetric.inspection import (
+    DistanceHistogramDisplay,
+    EmbeddingDisplay,
+    NeighborsDisplay,
+    RecallAtKDisplay,
+    ThresholdDisplay,
+    TrainingDisplay,
+    distance_contributions,
+)
+from skmetric.inspection._embedding import push_apart
+from skmetric.metrics import recall_at_k
+
+COLORS = {"hit": "#0072b2", "miss": "#d55e00", "refused": "#767676"}
+
+
+def texts_of(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def lines_by_label(ax):
+    return {line.get_label(): line for line in ax.lines}
+
+
+def overlaps(ax):
+    """Pairs of texts of an axes whose boxes overlap, as drawn."""
+    ax.figure.canvas.draw()
+    shown = [text for text in ax.texts if text.get_text()]
+    boxes = [text.get_window_extent() for text in shown]
+    return [
+        (shown[i].get_text(), shown[j].get_text())
+        for i in range(len(boxes))
+        for j in range(i)
+        if boxes[i].overlaps(boxes[j])
+    ]
+
+
+# Neighbours
+
+
+@pytest.fixture
+def found(digits, search, rows):
+    asked = np.r_[rows[1][:3], rows[2][:2]]
+    return NeighborsDisplay.from_estimator(
+        search, digits.data[asked], digits.target[asked], queries=digits.images[asked],
+        gallery=digits.images[rows[0]], n_neighbors=3,
+    )  # fmt: skip
+
+
+def test_neighbors_are_those_of_the_search(found, search, digits, rows):
+    asked = np.r_[rows[1][:3], rows[2][:2]]
+    distances, indices = search.kneighbors(digits.data[asked], 3)
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_array_equal(found.distances, distances)
+    assert len(found.ax_.images) == 5 * 4
+
+
+def test_a_neighbor_is_a_hit_a_miss_or_refused_by_mark_and_by_color():
+    display = NeighborsDisplay.from_predictions(
+        ["a text"], ["one", "two", "three"], [[0.1, 0.2, 0.9]], [[0, 1, 2]], y=["x"],
+        y_gallery=["x", "z", "x"], cutpoint=0.5,
+    )  # fmt: skip
+    captions = {text.get_text(): text.get_color() for text in display.ax_.texts}
+    assert captions["\N{CHECK MARK} x  0.1"] == COLORS["hit"]
+    assert captions["\N{BALLOT X} z  0.2"] == COLORS["miss"]
+    assert captions["\N{WHITE CIRCLE} x  0.9"] == COLORS["refused"]
+
+
+def test_a_stranger_is_shown_as_no_match(found):
+    assert [text for text in texts_of(found.ax_) if "no match (-1)" in text]
+
+
+def test_captions_of_pictures_do_not_overlap(found):
+    assert overlaps(found.ax_) == []
+
+
+def test_captions_of_texts_do_not_overlap():
+    long = ["a question that goes on and on about a card that has not arrived " * 3] * 3
+    display = NeighborsDisplay.from_predictions(
+        long, long, np.ones((3, 2)), np.zeros((3, 2), int), y=["waiting"] * 3, y_gallery=["waiting"] * 3
+    )
+    assert overlaps(display.ax_) == []
+
+
+def test_pictures_may_be_files_and_pil_images(tmp_path):
+    image = Image.new("RGB", (300, 200), "red")
+    image.save(tmp_path / "red.png")
+    display = NeighborsDisplay.from_predictions([str(tmp_path / "red.png")], [image], [[0.0]], [[0]])
+    assert display.ax_.images[0].get_array().shape == (85, 128, 3)  # shrunk to 128 pixels
+
+
+def test_neighbors_refuse_what_does_not_go_together():
+    with pytest.raises(ValueError, match="queries must be one for each of the 2"):
+        NeighborsDisplay.from_predictions(["a"], ["b"], np.zeros((2, 1)), np.zeros((2, 1), int))
+    with pytest.raises(ValueError, match="indices has row 5"):
+        NeighborsDisplay.from_predictions(["a"], ["b"], [[0.0]], [[5]])
+    with pytest.raises(ValueError, match="become pictures"):
+        NeighborsDisplay.from_predictions(np.zeros((1, 64)), np.zeros((1, 64)), [[0.0]], [[0]])
+
+
+# Threshold
+
+
+def test_thresholds_are_drawn_as_calibrated(search):
+    display = ThresholdDisplay.from_estimator(search)
+    drawn = lines_by_label(display.ax_)
+    calibration = search.calibration_
+    for label, rate in {
+        "known identified (recall)": "recall",
+        "strangers accepted": "false_accept_rate",
+    }.items():
+        np.testing.assert_array_equal(drawn[label].get_xdata(), calibration.thresholds["distance"])
+        np.testing.assert_array_equal(drawn[label].get_ydata(), calibration.thresholds[rate])
+    named = " ".join(texts_of(display.ax_))
+    assert "optimal" in named
+    assert "strict" in named
+    assert overlaps(display.ax_) == []
+
+
+def test_f1_is_the_harmonic_mean(search):
+    rates = ThresholdDisplay.from_estimator(search).thresholds
+    at = np.argmax(rates["recall"] > 0.5)
+    precision, recall = rates["precision"][at], rates["recall"][at]
+    assert rates["f1"][at] == pytest.approx(2 / (1 / precision + 1 / recall))
+
+
+@pytest.mark.parametrize("kind", ["precision_recall", "det"])
+def test_other_kinds_mark_the_cutpoints(search, kind):
+    display = ThresholdDisplay.from_estimator(search, kind=kind)
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == ["optimal", "strict"]
+
+
+def test_threshold_display_says_what_is_missing(digits, rows):
+    search = SimilaritySearch().fit(digits.data[rows[0]], digits.target[rows[0]])
+    with pytest.raises(NotFittedError, match="call calibrate"):
+        ThresholdDisplay.from_estimator(search)
+    with pytest.warns(UserWarning, match="open"):
+        calibration = search.calibrate(protocol="closed", metric="recall")
+    with pytest.raises(ValueError, match="false_accept_rate"):
+        ThresholdDisplay.from_predictions(calibration, kind="det")
+    with pytest.raises(ValueError, match="kind must be"):
+        ThresholdDisplay.from_predictions(calibration, kind="roc")
+
+
+# Distances
+
+
+def test_distances_of_pairs(digits, learner):
+    X, y = digits.data[:6], np.array([0, 0, 1, 1, 2, 2])
+    display = DistanceHistogramDisplay.from_estimator(learner, X, y)
+    expected = learner.pair_distance(X[::2], X[1::2])
+    np.testing.assert_allclose(np.sort(display.same), np.sort(expected))
+    assert len(display.other) == 12  # 15 pairs, 3 of them within a class
+    assert display.strangers is None
+
+
+def test_distances_of_a_search_are_to_the_nearest(digits, search, rows):
+    asked = rows[1][:40]
+    display = DistanceHistogramDisplay.from_estimator(
+        search, digits.data[asked], digits.target[asked], X_unknown=digits.data[rows[2]]
+    )
+    nearest = search.kneighbors(digits.data[asked], 1)[0][:, 0]
+    np.testing.assert_allclose(np.minimum(display.same, display.other), nearest)
+    np.testing.assert_allclose(display.strangers, search.kneighbors(digits.data[rows[2]], 1)[0][:, 0])
+    assert display.cutpoint == search.calibration_.cutpoints["optimal"]["distance"]
+
+
+def test_distances_that_are_known_already():
+    display = DistanceHistogramDisplay.from_predictions([0.0, 1.0], [2.0, 3.0], cutpoint=1.5)
+    heights = [patch.get_xy()[:, 1].max() for patch in display.ax_.patches]
+    assert heights == [0.5, 0.5]  # two distances in two bins, as shares
+
+
+# Embedding, recall, training
+
+
+def test_embedding_is_the_plane_of_most_variance(digits, learner):
+    embeddings = learner.transform(digits.data[:200])
+    display = EmbeddingDisplay.from_estimator(learner, digits.data[:200], digits.target[:200])
+    values = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False) ** 2
+    np.testing.assert_allclose(display.explained, values[:2] / values.sum())
+    assert {text.get_text() for text in display.ax_.texts} == set("0123456789")
+    assert overlaps(display.ax_) == []
+
+
+def test_embedding_of_two_dimensions_is_drawn_as_it_is():
+    points = np.array([[0.0, 1.0], [2.0, 3.0]])
+    np.testing.assert_array_equal(EmbeddingDisplay.from_predictions(points).points, points)
+
+
+def test_embedding_by_tsne_keeps_neighbors(digits):
+    kept = digits.target < 3
+    display = EmbeddingDisplay.from_predictions(
+        digits.data[kept][:150], digits.target[kept][:150], method="tsne"
+    )
+    assert recall_at_k(display.points, display.labels) > 0.9
+
+
+def test_names_that_would_overlap_are_pushed_apart():
+    centers, sizes = np.zeros((5, 2)), np.tile([40.0, 10.0], (5, 1))
+    moved = push_apart(centers, sizes)
+    gaps = np.abs(moved[:, None] - moved[None])
+    apart = (gaps >= 0.999 * sizes[0]).any(axis=2) | np.eye(5, dtype=bool)
+    assert apart.all()
+
+
+def test_embedding_refuses_bad_input():
+    with pytest.raises(ValueError, match="method must be"):
+        EmbeddingDisplay.from_predictions(np.zeros((3, 4)), method="lda")
+    with pytest.raises(ValueError, match="2 or more"):
+        EmbeddingDisplay.from_predictions(np.zeros((3, 1)))
+    with pytest.raises(ValueError, match="y has shape"):
+        EmbeddingDisplay.from_predictions(np.zeros((3, 2)), [1, 2])
+
+
+def test_recall_of_several_models(digits, learner):
+    X, y = digits.data[-200:], digits.target[-200:]
+    models = {"pixels": MetricLearner(n_components=2).fit(X, y), "learned": learner}
+    display = RecallAtKDisplay.from_estimator(models, X, y, k=(1, 5))
+    for name, model in models.items():
+        embeddings = model.transform(X)
+        expected = [recall_at_k(embeddings, y, k=k) for k in (1, 5)]
+        np.testing.assert_allclose(display.recall[name], expected)
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["chance", "pixels", "learned"]
+
+
+def test_history_is_drawn_with_the_epoch_kept(digits):
+    learner = DeepMetricLearner(max_epochs=3, validation_fraction=0.3, random_state=0)
+    learner.fit(digits.data[:300] / 16, digits.target[:300])
+    display = TrainingDisplay.from_estimator(learner)
+    losses = lines_by_label(display.axes_[0])["loss"].get_ydata()
+    np.testing.assert_array_equal(losses, [row["loss"] for row in learner.history_])
+    assert list(lines_by_label(display.axes_[0])["epoch kept"].get_xdata()) == [learner.best_epoch_] * 2
+    assert display.axes_[-1].get_xlabel() == "epoch"
+
+
+def test_training_display_refuses_bad_input():
+    with pytest.raises(ValueError, match="history is empty"):
+        TrainingDisplay.from_predictions([])
+    with pytest.raises(ValueError, match="ax must be 1 axes"):
+        TrainingDisplay.from_predictions([{"epoch": 1, "loss": 2.0}], ax=[None, None])
+
+
+@pytest.mark.parametrize("name", ["threshold", "histogram", "embedding", "neighbors", "recall"])
+def test_a_display_draws_on_the_axes_it_is_given(name, digits, search, learner, rows):
+    ax = Figure().subplots()
+    X, y = digits.data[rows[1]], digits.target[rows[1]]
+    display = {
+        "threshold": lambda: ThresholdDisplay.from_estimator(search, ax=ax),
+        "histogram": lambda: DistanceHistogramDisplay.from_estimator(search, X, y, ax=ax),
+        "embedding": lambda: EmbeddingDisplay.from_estimator(learner, X, y, ax=ax),
+        "neighbors": lambda: NeighborsDisplay.from_estimator(
+            search, X[:1], queries=digits.images[rows[1]][:1], gallery=digits.images[rows[0]], ax=ax
+        ),
+        "recall": lambda: RecallAtKDisplay.from_estimator(learner, X, y, k=(1,), ax=ax),
+    }[name]()
+    assert display.ax_ is ax
+    assert display.figure_ is ax.figure
+
+
+# Contributions
+
+
+def test_contributions_add_up_to_the_squared_distance(digits, learner):
+    A, B = digits.data[:20], digits.data[20:40]
+    parts = distance_contributions(learner, A, B)
+    np.testing.assert_allclose(parts.sum(axis=1), learner.pair_distance(A, B) ** 2, atol=1e-9)
+
+
+def test_contributions_by_hand():
+    learner = MetricLearner().fit(np.random.RandomState(0).rand(20, 2), np.arange(20) % 2)
+    learner.components_, learner.mean_, learner.normalize_ = np.diag([1.0, 3.0]), np.zeros(2), False
+    # (2, 1) - (0, 0): (1 * 2)**2 = 4 from the first feature, (3 * 1)**2 = 9 from the second
+    np.testing.assert_allclose(distance_contributions(learner, [[2.0, 1.0]], [[0.0, 0.0]]), [[4.0, 9.0]])
+
+
+def test_contributions_are_of_linear_learners(learner):
+    with pytest.raises(TypeError, match="linear"):
+        distance_contributions(DeepMetricLearner(), [[0.0]], [[0.0]])
+    with pytest.raises(ValueError, match="A and B"):
+        distance_contributions(learner, np.zeros((2, 64)), np.zeros((3, 64)))
