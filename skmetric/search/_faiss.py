@@ -1,5 +1,6 @@
 """FaissIndex: approximate search by FAISS, of a kind that a factory string names."""
 
+import re
 from numbers import Integral
 from typing import final
 
@@ -15,6 +16,7 @@ from ._index import Index, check_dimension, check_ids, check_k, refuse_columns
 from ._rows import rows_of
 
 _COUNT = Interval(Integral, 1, None, closed="left")
+_COMPARES_EMBEDDINGS = re.compile(r"(IVF\d+(_HNSW\d+)?,)?Flat|HNSW\d*(,Flat)?")
 _FEW = 0.1  # share of the items below which a search among some of them is made exactly
 
 
@@ -23,8 +25,8 @@ class FaissIndex(Index):
     """Approximate search by FAISS [1]_: graphs, inverted lists and quantisation, for millions of items.
 
     The embeddings are kept beside FAISS's own structures, and distances of what it finds are computed from
-    them: they are exact, and quantisation costs candidates, not digits. Items are searchable at once; an index
-    that must be trained is trained on the embeddings of the first `add`.
+    them: they are exact, and quantisation costs candidates, not digits. Items are searchable at once. What
+    must be trained is trained on the embeddings of the first `add`.
 
     Parameters
     ----------
@@ -211,8 +213,18 @@ class FaissIndex(Index):
         n_candidates = min(
             k * (self.rescore if self._is_quantised() else 1), len(self if rows is None else rows)
         )
-        selected = None if rows is None else self._ids.values[rows]
-        squares, found = self._search(embeddings, n_candidates, selected)
+        try:
+            squares, found = self._search(
+                embeddings, n_candidates, None if rows is None else self._ids.values[rows]
+            )
+        except RuntimeError as error:
+            if rows is None:
+                raise
+            if self._vectors is not None:  # kinds of index that take no selection
+                return self._exactly(embeddings, k, np.sort(rows))
+            raise NotImplementedError(
+                f"FaissIndex(factory={self.factory!r}) cannot search among some items: use keep_vectors=True"
+            ) from error
         if self._vectors is None:
             return Neighbors(np.sqrt(np.maximum(squares[:, :k], 0), dtype=np.float64), found[:, :k])
         return self._rescored(embeddings, found, k)
@@ -279,8 +291,8 @@ class FaissIndex(Index):
         return rows_of(np.asarray(ids).ravel(), stored)
 
     def _is_quantised(self):
-        """Whether FAISS compares codes, and not the embeddings themselves."""
-        return not self.factory.endswith("Flat") and not self.factory.split(",")[-1].startswith("HNSW")
+        """Whether FAISS compares codes or projections, and not the embeddings themselves."""
+        return _COMPARES_EMBEDDINGS.fullmatch(self.factory) is None
 
     def _search(self, embeddings, k, selected):
         """Squared distances and ids by FAISS; queries that found too few look everywhere."""
@@ -330,8 +342,11 @@ def _build(settings, embeddings):
         hnsw.efConstruction = settings.ef_construction
     lists = _lists(faiss, inner)
     if lists is not None:
-        lists.cp.min_points_per_centroid = 1  # FAISS's own warning goes past Python
         lists.set_direct_map_type(faiss.DirectMap.Hashtable)
+    for part in _nested(faiss, inner):
+        for trained in (part, getattr(part, "pq", None)):
+            if hasattr(trained, "cp"):
+                trained.cp.min_points_per_centroid = 1  # FAISS's own warning goes past Python
     if not inner.is_trained:
         _train(inner, settings.factory, lists, embeddings)
     return inner if lists is not None else faiss.IndexIDMap2(inner)
@@ -351,6 +366,14 @@ def _train(inner, factory, lists, embeddings):
             f"factory={factory!r} cannot be trained on the {len(embeddings)} embeddings that came first: "
             f"{str(error).splitlines()[-1]}"
         ) from None
+
+
+def _nested(faiss, index):
+    """An index and those inside it."""
+    while index is not None:
+        index = faiss.downcast_index(index)
+        yield index
+        index = getattr(index, "index", None)
 
 
 def _lists(faiss, index):

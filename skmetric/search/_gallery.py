@@ -6,8 +6,8 @@ import numpy as np
 
 from skmetric._checks import check_labels
 
-from ._filter import passing
 from ._growing import GrowingArray
+from ._where import conditions
 
 
 @final
@@ -108,7 +108,12 @@ class Gallery:
 
     def passing(self, where):
         """Rows that pass a filter: a dict of columns and what they must hold, or one of what."""
-        return np.flatnonzero(passing(where, self.values(), self.labels))
+        columns = self.values()
+        if self.labels is not None:
+            columns.setdefault("label", self.labels.decode(self.labels.codes.values))
+        asked = conditions(where, {name: values.dtype for name, values in columns.items()})
+        masks = [condition.passes(columns[condition.column]) for condition in asked]
+        return np.flatnonzero(np.logical_and.reduce(masks))
 
     def describe(self):
         """What is not in `arrays`, as JSON."""

@@ -79,11 +79,9 @@ class NeighborsMixin:
         while len(open_):
             found = self._search(embeddings[open_], k, where)
             done = (found.distances[:, -1] > radius) | (k == n_items)
-            for query, near, where in zip(
-                open_[done], found.distances[done], found.indices[done], strict=True
-            ):
+            for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
                 end = np.searchsorted(near, radius, side="right")
-                distances[query], rows[query] = near[:end].copy(), where[:end].copy()
+                distances[query], rows[query] = near[:end].copy(), at[:end].copy()
             open_, k = open_[~done], min(4 * k, n_items)
         return (distances, rows) if return_distance else rows
 
