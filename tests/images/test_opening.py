@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skmetric.features._images import check_one_size, open_images
+from skmetric._images._images import check_one_size
+from skmetric._images._opening import open_images
 
 pandas = pytest.importorskip("pandas")
 Image = pytest.importorskip("PIL.Image")
@@ -42,7 +43,7 @@ def test_containers_of_paths_give_the_same_pixels(colour, paths, container):
 def test_object_array_of_sizes(colour):
     X = np.empty(2, dtype=object)
     X[:] = [colour[0], colour[1, :9]]
-    assert open_images(X).shapes == [(20, 16), (9, 16)]
+    assert open_images(X).shapes == [(20, 16, 3), (9, 16, 3)]
 
 
 def test_grey_images_get_an_axis(grey, save):
@@ -91,7 +92,7 @@ def test_photographs_are_turned_upright(tmp_path, ending):
     exif[0x0112] = 6  # the camera was turned: a quarter turn clockwise shows the picture upright
     image.save(tmp_path / f"a.{ending}", exif=exif)
     images = open_images([tmp_path / f"a.{ending}"])
-    assert images.shapes == [(16, 20)]
+    assert images.shapes == [(16, 20, 3)]
     upright = images.block(0, 1)[0]
     assert upright.shape == (16, 20, 3)
     assert upright[:, 12:].min() > 200  # bright on the right

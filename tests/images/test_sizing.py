@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from skmetric.features import _sizing
-from skmetric.features._images import Images, open_images
-from skmetric.features._sizing import InputConfig, normalised, sized, sized_batches
+from skmetric._images import _sizing
+from skmetric._images._images import Images
+from skmetric._images._opening import open_images
+from skmetric._images._sizing import InputConfig, normalised, sized, sized_batches
 
 CONFIG = InputConfig(
     n_channels=3,
