@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Images", "as_pixels", "check_one_size"]
+__all__ = ["Images", "as_pixels", "check_one_size", "check_size"]
 
 
 class Images(NamedTuple):
@@ -39,8 +39,13 @@ def as_pixels(array):
 def check_one_size(images, size):
     """Refuse images that are not of the one size (H, W) that the network is given."""
     for i, shape in enumerate(images.shapes):
-        if tuple(shape[:2]) != tuple(size):
-            raise ValueError(
-                f"row {i} is {shape[0]}x{shape[1]}, the images in `fit` began with {size[0]}x{size[1]}: "
-                "pass image_size= to bring all to one size"
-            )
+        check_size(i, shape, size)
+
+
+def check_size(i, shape, size):
+    """Refuse row number `i`, of `shape` (H, W, C), if it is not of the one size (H, W)."""
+    if tuple(shape[:2]) != tuple(size):
+        raise ValueError(
+            f"row {i} is {shape[0]}x{shape[1]}, the images in `fit` began with {size[0]}x{size[1]}: "
+            "pass image_size= to bring all to one size"
+        )

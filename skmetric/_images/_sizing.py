@@ -154,6 +154,8 @@ def _resized(batch, config):
     if not config.squash:  # the side that falls short decides
         too_flat = tall * width >= wide * height
         target = (tall, tall * width // height) if too_flat else (wide * height // width, wide)
+    if target == (height, width):
+        return batch
     resized = interpolate(batch, size=target, mode=config.interpolation, antialias=True)
     return resized.clamp_(*config.limits) if resized.is_floating_point() and config.limits else resized
 
