@@ -72,7 +72,11 @@ def read_images(X, *, channel_axis="auto", image_size=None, num_workers=0, shape
 
 
 def to_float(batch):
-    """A batch as the network takes it: float32, uint8 images from 0 to 1."""
+    """A batch as the network takes it: float32, uint8 images from 0 to 1, in one layout.
+
+    Layers compute channels-last batches to other bits, and one channel has strides that read as either.
+    """
+    batch = batch.contiguous().flatten(1).view(batch.shape)
     return batch.float() / _WHITE if batch.dtype == torch.uint8 else batch
 
 

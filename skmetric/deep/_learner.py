@@ -157,8 +157,8 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
 
     **What is in memory.** Arrays are. Images of a list are read, decoded and resized once, and kept while
     `fit` runs, if they take no more than 2 GiB; else they are read again in each epoch, as the items of a
-    Dataset always are. Nothing of it stays in the fitted learner. Chance in a Dataset must come from torch: it is
-    drawn anew in each epoch of `fit`, and is the same in each `transform`.
+    Dataset always are. Nothing of it stays in the fitted learner. Chance in a Dataset must come from
+    torch: it is drawn anew in each epoch of `fit`, and is the same in each `transform`.
 
     ``Ctrl-C`` ends training with a warning and leaves the network as it stands. A loss that becomes NaN ends
     it with a :class:`~skmetric.exceptions.DivergenceWarning` and the state before that epoch.

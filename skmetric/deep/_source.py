@@ -36,8 +36,7 @@ class Resident:
 
     def rows(self, rows):
         """Samples with these numbers, a Tensor (n_rows, ...)."""
-        rows = torch.as_tensor(rows, device=self._samples.device)
-        return self._samples[rows].contiguous()  # whatever the layout of X: layers round apart in each
+        return self._samples[torch.as_tensor(rows, device=self._samples.device)]
 
     def served(self, batches, seed):
         """Yield row numbers and samples of each batch; `seed` is for sources that draw."""
@@ -169,7 +168,7 @@ def in_blocks(samples, size):
     """All samples in order, Tensors (size, ...)."""
     if isinstance(samples, Streamed):
         return samples.blocks(size)
-    return (block.contiguous() for block in to_tensor(samples).split(size))
+    return to_tensor(samples).split(size)
 
 
 def read_if_small(samples):
