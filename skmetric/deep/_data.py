@@ -46,7 +46,8 @@ def read_labelled(estimator, X, y, *, reset):
     if not reset:
         _check_kind(X, shape)
     if not _is_table(X):
-        samples = read_if_small(_read_others(estimator, X, shape))
+        samples = _read_others(estimator, X, shape)
+        samples = samples if is_dataset(X) else read_if_small(samples)  # a dataset may draw its items
         _set_n_features(estimator, samples.shape[1:])
     else:
         if estimator.image_size is not None:

@@ -22,6 +22,7 @@ from ._diagnosis import warn_of_failure
 from ._input import labels_of
 from ._optim import OPTIMIZERS, SCHEDULES
 from ._session import fitted_state, open_session
+from ._source import close
 from ._training import train
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -359,7 +360,10 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         return super().score(X, labels_of(X) if y is None else y)
 
     def _embed(self, X):
-        return embed(self.module_, X, resolve_device(self.device), self.precision)
+        try:
+            return embed(self.module_, X, resolve_device(self.device), self.precision)
+        finally:
+            close(X)
 
     def _fit(self, X, y, *, n_epochs, keep, **how):
         """Open a session, train, store what it ends with."""

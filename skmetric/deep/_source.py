@@ -99,6 +99,16 @@ class Streamed:
         parts = [self._index[start : start + size] for start in range(0, len(self), size)]
         yield from self._reader.batches(parts, seed=0)
 
+    def read(self):
+        """Read all samples into one array, without workers."""
+        items, start = self._reader.items, 0
+        array = np.empty(self.shape, items.dtype)
+        parts = [self._index[i : i + _BLOCK] for i in range(0, len(self), _BLOCK)]
+        for block in items.batches([(0, rows) for rows in parts]):
+            array[start : start + len(block)] = block.numpy()
+            start += len(block)
+        return array
+
     def close(self):
         """End worker processes; another read would start them again."""
         self._reader.close()
@@ -122,7 +132,7 @@ class Reader:
     def batches(self, batches, seed):
         """Yield the items of each batch of row numbers, a Tensor (n_batch, ...); chance comes from `seed`."""
         keys = [(seed_of(seed, number), rows) for number, rows in enumerate(batches)]
-        if not self._n_workers:
+        if not self._n_workers or len(keys) == 1:
             yield from self.items.batches(keys)
             return
         self._keys[:] = keys
@@ -139,7 +149,9 @@ class Reader:
         yield from self._loader
 
     def close(self):
-        """End the workers."""
+        """End the workers now: the next ones would inherit what is left of them, and wait for it in vain."""
+        if self._loader is not None and self._loader._iterator is not None:
+            self._loader._iterator._shutdown_workers()  # torch has no public name for it
         self._loader = None
 
 
@@ -173,15 +185,14 @@ def in_blocks(samples, size):
 
 def read_if_small(samples):
     """Read streamed samples into one array, if it takes no more than 2 GiB; else leave them as they are."""
-    if not isinstance(samples, Streamed) or samples.nbytes > _IN_MEMORY:
-        return samples
-    array, start = None, 0
-    for block in samples.blocks(_BLOCK):
-        if array is None:
-            array = np.empty(samples.shape, block.numpy().dtype)
-        array[start : start + len(block)] = block.numpy()
-        start += len(block)
-    return array
+    small = isinstance(samples, Streamed) and samples.nbytes <= _IN_MEMORY
+    return samples.read() if small else samples
+
+
+def close(samples):
+    """End the worker processes of streamed samples."""
+    if isinstance(samples, Streamed):
+        samples.close()
 
 
 def seed_of(*entropy):
