@@ -1,10 +1,13 @@
 """A torch Dataset as X."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, get_worker_info
 
+from skmetric.deep import _assembly
 from skmetric.deep._input import labels_of
 
 
@@ -35,9 +38,15 @@ class Flicker:
 @pytest.fixture
 def conv(tiny):
     def make(**settings):
-        return tiny("conv4", **({"max_epochs": 2, "n_components": 4} | settings))
+        return tiny("conv4", **({"max_epochs": 2, "n_components": 4, "steps_per_epoch": 3} | settings))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def several_blocks(monkeypatch):
+    """Samples are transformed 20 at a time: then workers have something to do in `transform` too."""
+    monkeypatch.setattr(_assembly, "_INFER_BATCH", 20)
 
 
 @pytest.mark.parametrize("y_given", [True, False])
@@ -146,6 +155,52 @@ def test_items_are_drawn_anew_in_each_epoch(conv, pictures):
     assert first == pytest.approx(second, abs=1e-2)
     first, second = sums(Pictures(X, y, transform=Flicker()))
     assert first != pytest.approx(second, abs=0.1)
+
+
+# Workers
+
+
+class Whoami(Dataset):
+    """Items hold the number of workers that read for them, of 5 at most."""
+
+    def __len__(self):
+        return 48
+
+    def __getitem__(self, i):
+        info = get_worker_info()
+        return torch.full((1, 8, 8), 0.2 * (info.num_workers if info else 0)), i % 4
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_workers_read_what_is_streamed(conv, num_workers):
+    seen = set()
+
+    def look(batch):
+        seen.add(round(5 * batch.mean().item()))
+        return batch + torch.rand_like(batch)  # something to learn from
+
+    learner = conv(num_workers=num_workers, augment=look, validation_fraction=0.5).fit(Whoami())
+    assert seen == {num_workers}
+    assert learner.transform(Whoami()).shape == (48, 4)
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_end_when_training_breaks_off(conv, pictures):
+    X, y = pictures
+    calls = []
+
+    def loss(embeddings, labels):
+        calls.append(None)
+        if len(calls) == 5:  # in the midst of the second epoch
+            raise KeyboardInterrupt
+        return torch.cdist(embeddings, embeddings).mean()
+
+    with pytest.warns(UserWarning, match="interrupted in epoch 2"):
+        learner = conv(loss=loss, num_workers=2, max_epochs=4).fit(Pictures(X, y))
+    assert multiprocessing.active_children() == []
+    with pytest.raises(ValueError, match="NaN or infinity in row 47"):
+        learner.set_params(num_workers=2).transform(Pictures([*(X[:-1] / 255), X[-1] * np.nan]))
+    assert multiprocessing.active_children() == []
 
 
 # What is refused

@@ -37,7 +37,7 @@ def files(digits, save):
 @pytest.fixture
 def conv(tiny):
     def make(**settings):
-        return tiny("conv4", **({"max_epochs": 2, "n_components": 4} | settings))
+        return tiny("conv4", **({"max_epochs": 2, "n_components": 4, "steps_per_epoch": 3} | settings))
 
     return make
 
