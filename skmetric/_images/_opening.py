@@ -57,13 +57,11 @@ def holds_images(X):
     """Whether `X` is for :func:`open_images`, and so no table of features."""
     if isinstance(X, str | os.PathLike):
         return True  # of one image: open_images says what to pass instead
-    ndim = getattr(X, "ndim", None)
-    if ndim is None:
-        ndim = 1 if isinstance(X, list | tuple) else 2
-    if ndim != 1 or len(X) == 0:
-        return ndim > 2
+    n_axes = 1 if isinstance(X, list | tuple) else len(getattr(X, "shape", (0, 0)))  # unknown: as a table
+    if n_axes != 1 or len(X) == 0:
+        return n_axes > 2
     first = next(iter(X))
-    return _kind(first) in ("path", "PIL image") or getattr(first, "ndim", 0) >= 2
+    return _kind(first) in ("path", "PIL image") or len(getattr(first, "shape", ())) >= 2
 
 
 def _rows(X):

@@ -384,8 +384,6 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.input_tags.one_d_array = True  # of paths
-        tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
