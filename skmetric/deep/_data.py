@@ -11,7 +11,7 @@ from skmetric._checks import check_labels
 from skmetric._images._opening import holds_images
 
 from ._input import as_float32, is_dataset, read_dataset, read_images
-from ._source import Streamed, read_if_small
+from ._source import Streamed
 from ._validation import split_classes
 
 _FLOATS = [np.float64, np.float32]
@@ -47,7 +47,6 @@ def read_labelled(estimator, X, y, *, reset):
         _check_kind(X, shape)
     if not _is_table(X):
         samples = _read_others(estimator, X, shape)
-        samples = samples if is_dataset(X) else read_if_small(samples)  # a dataset may draw its items
         _set_n_features(estimator, samples.shape[1:])
     else:
         if estimator.image_size is not None:
@@ -66,6 +65,11 @@ def read_labelled(estimator, X, y, *, reset):
 
 def _is_table(X):
     """Whether `X` is for scikit-learn's validation: rows of features."""
+    if isinstance(X, list) and X and isinstance(X[0], tuple) and holds_images(list(X[0][:1])):
+        raise ValueError(
+            "X is a list of (sample, label) pairs, as scikit-learn's splits make of a Dataset: to "
+            "cross-validate, pass paths, an array or a Dataset of samples alone"
+        )
     return not is_dataset(X) and not holds_images(X)
 
 

@@ -29,6 +29,8 @@ class ImageItems:
         If an image has another size, or channels that do not go with the others.
     """
 
+    is_fixed = True
+
     def __init__(self, images, image_size=None, shape=None):
         counts = [shape[2] for shape in images.shapes]
         decoded = images.kind != "array"
@@ -74,6 +76,8 @@ class DatasetItems:
     ValueError
         If the first item is no sample; a later one raises when it is read.
     """
+
+    is_fixed = False  # it may augment
 
     def __init__(self, dataset, channel_axis, image_size=None, shape=None):
         self._dataset, self._channel_axis = dataset, channel_axis

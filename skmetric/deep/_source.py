@@ -78,6 +78,11 @@ class Streamed:
         """Of the same."""
         return int(np.prod(self.shape)) * self._reader.items.dtype.itemsize
 
+    @property
+    def is_fixed(self):
+        """Whether each sample is the same in each reading."""
+        return self._reader.items.is_fixed
+
     def to(self, device):
         """Stay: batches go there one by one."""
         return self
@@ -120,7 +125,8 @@ class Reader:
     Parameters
     ----------
     items : ImageItems or DatasetItems
-        With ``len``, ``shape`` and ``dtype`` of one, ``read(rows) -> Tensor`` and ``batches(keys)``.
+        With ``len``, ``shape`` and ``dtype`` of one, ``is_fixed``, ``read(rows) -> Tensor`` and
+        ``batches(keys)``.
     n_workers : int
         Worker processes; 0 reads here.
     """
@@ -183,10 +189,11 @@ def in_blocks(samples, size):
     return to_tensor(samples).split(size)
 
 
-def read_if_small(samples):
-    """Read streamed samples into one array, if it takes no more than 2 GiB; else leave them as they are."""
-    small = isinstance(samples, Streamed) and samples.nbytes <= _IN_MEMORY
-    return samples.read() if small else samples
+def read_if_small(*parts):
+    """Read streamed samples into arrays, if all parts together take no more than 2 GiB; else leave them."""
+    small = all(isinstance(part, Streamed) and part.is_fixed for part in parts)
+    small = small and sum(part.nbytes for part in parts) <= _IN_MEMORY
+    return [part.read() for part in parts] if small else list(parts)
 
 
 def close(samples):

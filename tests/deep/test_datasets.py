@@ -5,10 +5,12 @@ import multiprocessing
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, get_worker_info
 
 from skmetric.deep import _assembly
 from skmetric.deep._input import labels_of
+from skmetric.model_selection import ClassDisjointKFold
 
 
 class Pictures(Dataset):
@@ -119,6 +121,17 @@ def test_pil_images_of_any_size(conv, pictures):
     by_dataset, by_list = (conv(image_size=10).fit(given, y) for given in (Pictures(samples), samples))
     assert by_dataset.input_shape_ == (3, 10, 10)
     np.testing.assert_array_equal(by_dataset.transform(Pictures(samples)), by_list.transform(samples))
+
+
+def test_model_selection_takes_samples_alone(conv, pictures):
+    X, y = pictures
+    grid = GridSearchCV(conv(max_epochs=1), {"margin": [0.1]}, cv=ClassDisjointKFold(2), error_score="raise")
+    scores = [grid.fit(given, y).cv_results_["mean_test_score"] for given in (Pictures(X), X)]
+    assert scores[0] == scores[1]
+    with pytest.raises(
+        ValueError, match=r"list of \(sample, label\) pairs.*pass paths, an array or a Dataset"
+    ):
+        grid.fit(Pictures(X, y), y)
 
 
 # Chance

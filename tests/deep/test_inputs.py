@@ -36,8 +36,8 @@ def files(digits, save):
 
 @pytest.fixture
 def conv(tiny):
-    def make(**settings):
-        return tiny("conv4", **({"max_epochs": 2, "n_components": 4, "steps_per_epoch": 3} | settings))
+    def make(module="conv4", **settings):
+        return tiny(module, **({"max_epochs": 2, "n_components": 4, "steps_per_epoch": 3} | settings))
 
     return make
 
@@ -128,12 +128,12 @@ def test_image_size_brings_all_to_one(conv, digits):
 def test_sizing_by_hand():
     image = np.zeros((4, 8), np.uint8)
     image[:, 2:6] = 200  # the middle square: its side is the short side, so only the crop is left
-    assert (read_if_small(read_images([image], image_size=4)) == np.full((1, 1, 4, 4), 200)).all()
+    assert (read_images([image], image_size=4).read() == np.full((1, 1, 4, 4), 200)).all()
     squares = np.kron([[[0.0, 49.0], [49.0, 0.0]]], np.ones((2, 2)))  # (1, 4, 4)
     # A new pixel's centre is 0.5, 0.5, 1.5 and 2.5 pixels from the old ones; the triangle of half width 2
     # weights them 3, 3, 1, 0, so the squares 6 : 1 along an axis; of the 49 parts of both, 6 + 6 are others
     expected = [[[12, 37], [37, 12]]]
-    np.testing.assert_allclose(read_if_small(read_images(squares, image_size=2))[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(read_images(squares, image_size=2).read()[0], expected, rtol=1e-6)
 
 
 def test_the_size_it_has_is_kept_to_the_bit(conv, digits, files):
@@ -145,7 +145,7 @@ def test_the_size_it_has_is_kept_to_the_bit(conv, digits, files):
 
 def test_floats_of_any_range_are_resized(digits):
     standardised = (digits[0] - 80.0) / 60
-    resized = read_if_small(read_images(standardised, image_size=16))
+    resized = read_images(standardised, image_size=16).read()
     assert resized.dtype == np.float32
     assert resized.min() >= np.float32(standardised.min())  # bilinear: no overshoot, and nothing is cut off
     assert resized.min() < -1
@@ -172,6 +172,15 @@ def test_small_lists_are_read_once(conv, digits, files, monkeypatch):
     assert sorted(read) == sorted(files)
 
 
+def test_nothing_is_read_before_all_is_checked(conv, digits, files, monkeypatch):
+    read = count_reads(monkeypatch)
+    with pytest.raises(ValueError, match="one class only"):
+        conv().fit(files, [0] * 60)
+    with pytest.raises(ValueError, match="module='resnet' is unknown"):
+        conv(module="resnet").fit(files, digits[1])
+    assert read == []
+
+
 def test_large_lists_are_read_in_each_epoch(conv, digits, files, monkeypatch, streamed):
     read = count_reads(monkeypatch)
     conv(max_epochs=3, steps_per_epoch=1).fit(files, digits[1])
@@ -184,11 +193,13 @@ def count_reads(monkeypatch):
     return counted
 
 
-def test_the_budget_is_of_decoded_bytes(files):
+def test_the_budget_is_of_decoded_bytes(files, monkeypatch):
     images = read_images(files)
     assert isinstance(images, Streamed)
     assert images.nbytes == 60 * 8 * 8
-    assert isinstance(read_if_small(images), np.ndarray)
+    assert [type(part) for part in read_if_small(images[:10], images[10:])] == [np.ndarray] * 2
+    monkeypatch.setattr(_source, "_IN_MEMORY", images.nbytes - 1)
+    assert [type(part) for part in read_if_small(images[:10], images[10:])] == [Streamed] * 2
     assert read_images([np.zeros((8, 8))] * 2).nbytes == 2 * 8 * 8 * 4  # float32
 
 
