@@ -357,7 +357,10 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         score : float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
-        return super().score(X, labels_of(X) if y is None else y)
+        y = labels_of(X) if y is None else y
+        if y is None:
+            raise ValueError("score needs y: X carries no labels")
+        return super().score(X, y)
 
     def _embed(self, X):
         try:

@@ -76,6 +76,10 @@ def test_samples_without_labels_need_y(conv, pictures):
         conv().fit(dataset)
     with pytest.raises(ValueError, match=r"y has 3 labels for 48 rows"):
         conv().fit(dataset, [0, 1, 0])
+    with pytest.raises(ValueError, match=r"y is None, and item 0 of X has no label"):
+        conv().fit(dataset, y).score(dataset)
+    with pytest.raises(ValueError, match=r"score needs y: X carries no labels"):
+        conv().fit(dataset, y).score(X)
 
 
 def test_y_goes_before_the_labels_of_the_dataset(conv, pictures):
