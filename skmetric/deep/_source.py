@@ -3,6 +3,8 @@
 The training loop asks for ``len``, ``to``, ``rows``, ``served`` and ``close``; it does not know which it has.
 """
 
+import multiprocessing
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -150,6 +152,7 @@ class Reader:
                 num_workers=self._n_workers,
                 collate_fn=_as_is,
                 persistent_workers=True,
+                multiprocessing_context=_start_method(),
                 generator=torch.Generator(),  # or it would draw from the global one
             )
         yield from self._loader
@@ -171,6 +174,16 @@ class _Batches:
         seed, rows = key
         with seeded(seed):
             return self._items.read(rows)
+
+
+def _start_method():
+    """How processes start: as the user said, or the platform does, where joblib has its own way.
+
+    Inside the processes of a search with ``n_jobs`` that is "loky", in which torch's workers do not start.
+    """
+    known = multiprocessing.get_all_start_methods()  # the platform's own first
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    return chosen if chosen is None or chosen in known else known[0]
 
 
 def _as_is(batch):

@@ -5,10 +5,11 @@ import multiprocessing
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed
 from sklearn.model_selection import GridSearchCV
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, get_worker_info
 
-from skmetric.deep import _assembly
+from skmetric.deep import DeepMetricLearner, _assembly
 from skmetric.deep._input import labels_of
 from skmetric.model_selection import ClassDisjointKFold
 
@@ -200,6 +201,18 @@ def test_workers_read_what_is_streamed(conv, num_workers):
     assert seen == {num_workers}
     assert learner.transform(Whoami()).shape == (48, 4)
     assert multiprocessing.active_children() == []
+
+
+def test_workers_start_in_processes_of_joblib(pictures):
+    X, y = pictures
+    dataset = TensorDataset(torch.as_tensor(X), torch.as_tensor(y))
+
+    def score(num_workers):  # defined here, to travel by value
+        settings = {"max_epochs": 1, "steps_per_epoch": 3, "random_state": 0, "device": "cpu"}
+        return DeepMetricLearner("conv4", num_workers=num_workers, **settings).fit(dataset).score(dataset)
+
+    scores = Parallel(n_jobs=2)(delayed(score)(num_workers) for num_workers in (0, 2))
+    assert scores[0] == scores[1]
 
 
 def test_workers_end_when_training_breaks_off(conv, pictures):
