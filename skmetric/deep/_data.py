@@ -77,10 +77,10 @@ def _read_others(estimator, X, shape):
     """Images or a dataset, checked; of `shape` each where something was fitted on."""
     return (read_dataset if is_dataset(X) else read_images)(
         X,
-        channel_axis=estimator.channel_axis,
-        image_size=estimator.image_size,
-        num_workers=estimator.num_workers,
-        shape=shape,
+        estimator.channel_axis,
+        shape,
+        image_size=getattr(estimator, "image_size", None),  # learners of pairs and triplets have neither
+        num_workers=getattr(estimator, "num_workers", 0),
     )
 
 

@@ -31,7 +31,7 @@ def as_float32(X):
     return cast
 
 
-def read_images(X, *, channel_axis="auto", image_size=None, num_workers=0, shape=None):
+def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
     """Check images, and make of them an array, or what reads them when they are needed.
 
     Parameters
@@ -40,12 +40,12 @@ def read_images(X, *, channel_axis="auto", image_size=None, num_workers=0, shape
         See :func:`skmetric._images._opening.open_images`; floats of any range.
     channel_axis : {"auto", "first", "last"}, default="auto"
         Where arrays have their channels.
+    shape : tuple of (int, int, int), default=None
+        Channels, height and width fitted on; None in `fit`.
     image_size : int or (int, int), default=None
         Size to bring them to; None: all must have one.
     num_workers : int, default=0
         Processes that read.
-    shape : tuple of (int, int, int), default=None
-        Channels, height and width fitted on; None in `fit`.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def is_dataset(X):
     return isinstance(X, Dataset)
 
 
-def read_dataset(X, *, channel_axis="auto", image_size=None, num_workers=0, shape=None):
+def read_dataset(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
     """Check a dataset and its first item; parameters as of :func:`read_images`. Always streamed."""
     _check_map_style(X)
     return Streamed(Reader(DatasetItems(X, channel_axis, image_size, shape), num_workers))

@@ -22,7 +22,6 @@ from ._diagnosis import warn_of_failure
 from ._input import labels_of
 from ._optim import OPTIMIZERS, SCHEDULES
 from ._session import fitted_state, open_session
-from ._source import close
 from ._training import train
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -290,6 +289,7 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         FileNotFoundError
             If there are no files at some paths.
         """
+        y = labels_of(X) if y is None else y
         goes_on = self.warm_start and hasattr(self, "module_")
         return self._fit(X, y, n_epochs=self.max_epochs, keep=self.warm_start, goes_on=goes_on)
 
@@ -317,8 +317,29 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         ValueError
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
+        y = labels_of(X) if y is None else y
         goes_on = hasattr(self, "module_")
         return self._fit(X, y, n_epochs=1, keep=True, goes_on=goes_on, single=True, classes=classes)
+
+    def score(self, X, y=None):
+        """MAP@R of searching each sample among the others, after ``transform``.
+
+        Parameters
+        ----------
+        X : array, sequence of n images or torch Dataset
+            Samples, best of classes that `fit` never saw.
+        y : array-like of shape (n_samples,)
+            Their labels. None: those of a Dataset.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
+        """
+        y = labels_of(X) if y is None else y
+        if y is None:
+            raise ValueError("score needs y: X carries no labels")
+        return super().score(X, y)
 
     def transform(self, X):
         """Map samples into the learned space, where the Euclidean distance is the learned one.
@@ -342,35 +363,11 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         check_is_fitted(self)
         return self._embed(read_samples(self, X))
 
-    def score(self, X, y=None):
-        """MAP@R of searching each sample among the others, after ``transform``.
-
-        Parameters
-        ----------
-        X : array, sequence of n images or torch Dataset
-            Samples, best of classes that `fit` never saw.
-        y : array-like of shape (n_samples,)
-            Their labels. None: those of a Dataset.
-
-        Returns
-        -------
-        score : float
-            In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
-        """
-        y = labels_of(X) if y is None else y
-        if y is None:
-            raise ValueError("score needs y: X carries no labels")
-        return super().score(X, y)
-
     def _embed(self, X):
-        try:
-            return embed(self.module_, X, resolve_device(self.device), self.precision)
-        finally:
-            close(X)
+        return embed(self.module_, X, resolve_device(self.device), self.precision)
 
     def _fit(self, X, y, *, n_epochs, keep, **how):
         """Open a session, train, store what it ends with."""
-        y = labels_of(X) if y is None else y
         context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         session = open_session(self, X, y, n_epochs=n_epochs, **how)

@@ -102,9 +102,17 @@ class Streamed:
             yield torch.as_tensor(rows), batch
 
     def blocks(self, size):
-        """Yield all samples in order, Tensors (size, ...); the same in each call."""
+        """Yield all samples in order, Tensors (size, ...); the same in each call.
+
+        Workers that run already, for training, go on running; others end with the last block.
+        """
         parts = [self._index[start : start + size] for start in range(0, len(self), size)]
-        yield from self._reader.batches(parts, seed=0)
+        training = self._reader.is_running
+        try:
+            yield from self._reader.batches(parts, seed=0)
+        finally:
+            if not training:
+                self.close()
 
     def read(self):
         """Read all samples into one array, without workers."""
@@ -157,6 +165,11 @@ class Reader:
             )
         yield from self._loader
 
+    @property
+    def is_running(self):
+        """Whether there are workers."""
+        return self._loader is not None
+
     def close(self):
         """End the workers now: the next ones would inherit what is left of them, and wait for it in vain."""
         if self._loader is not None and self._loader._iterator is not None:
@@ -207,12 +220,6 @@ def read_if_small(*parts):
     small = all(isinstance(part, Streamed) and part.is_fixed for part in parts)
     small = small and sum(part.nbytes for part in parts) <= _IN_MEMORY
     return [part.read() for part in parts] if small else list(parts)
-
-
-def close(samples):
-    """End the worker processes of streamed samples."""
-    if isinstance(samples, Streamed):
-        samples.close()
 
 
 def seed_of(*entropy):
