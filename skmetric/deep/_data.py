@@ -39,7 +39,10 @@ def read_samples(estimator, X):
 def read_labelled(estimator, X, y, *, reset):
     """Checked samples and labels for `fit`."""
     if y is None:
-        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
+            + (": its items are no pairs (sample, label) either" if is_dataset(X) else "")
+        )
     if isinstance(y, list | tuple):
         y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
     shape = None if reset else estimator.input_shape_

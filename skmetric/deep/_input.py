@@ -105,7 +105,7 @@ def labels_of(X):
     Returns
     -------
     y : array-like of shape (n,) or None
-        None where `X` is no dataset, or its items have no labels.
+        None where `X` is no dataset, or an item has no label.
     """
     if not is_dataset(X):
         return None
@@ -118,10 +118,7 @@ def labels_of(X):
         for i in range(len(X)):
             label = split_item(X[i], i)[1]
             if label is None:
-                raise ValueError(
-                    f"y is None, and item {i} of X has no label: pass y, or a Dataset of pairs "
-                    "(sample, label)"
-                )
+                return None
             labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
     return labels
 
