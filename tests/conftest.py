@@ -1,8 +1,9 @@
-"""Real data, where the checkout has it: tests that need it are skipped elsewhere, and say so."""
+"""Made-up images; real data where the checkout has it: tests that need it are skipped elsewhere, and say."""
 
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
@@ -48,3 +49,33 @@ def timm(torchvision_cpu):
         pytest.skip(f"timm cannot be imported: {error}")
     yield timm
     del declarations  # they lived as long as this object
+
+
+@pytest.fixture
+def colour():
+    """Six colour images (6, 20, 16, 3), uint8."""
+    return np.random.default_rng(0).integers(0, 256, (6, 20, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def grey(colour):
+    """Six grey images (6, 20, 16), uint8."""
+    return colour[..., 0]
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write pixels to a file without loss: ``save("a.png", pixels) -> path``."""
+    image = pytest.importorskip("PIL.Image")
+
+    def write(name, pixels):
+        path = tmp_path / name
+        image.fromarray(pixels).save(path)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def paths(save, colour):
+    return [save(f"{i}.png", pixels) for i, pixels in enumerate(colour)]

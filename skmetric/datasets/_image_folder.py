@@ -25,7 +25,8 @@ def load_image_folder(path):
     -------
     data : Bunch
         ``data`` : ndarray of shape (n_samples,), str
-            Paths, by class and then by path: what :class:`skmetric.features.FrozenFeatures` takes.
+            Paths, by class and then by path: what :class:`skmetric.features.FrozenFeatures` and
+            :class:`skmetric.deep.DeepMetricLearner` take.
         ``target`` : ndarray of shape (n_samples,), int
             Class of each image, a place in ``target_names``.
         ``target_names`` : ndarray of shape (n_classes,), str

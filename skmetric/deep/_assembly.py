@@ -2,13 +2,14 @@
 
 import torch
 
-from skmetric._torch import evaluating, infer, seeded, to_tensor
+from skmetric._torch import evaluating, infer, seeded
 
 from ._checkpoint import resume
 from ._criterion import bind
 from ._input import to_float
 from ._network import build_network
 from ._optim import Schedule, is_module, make_optimizer
+from ._source import in_blocks
 from ._training import Training
 
 _INFER_BATCH = 256
@@ -103,7 +104,7 @@ def embed(module, samples, device, precision):
     ----------
     module : nn.Module
         Moved to `device`.
-    samples : ndarray of n rows
+    samples : ndarray of n rows, or Streamed
         As :func:`skmetric.deep._input.read_images` gives them, or float32 features.
     device : torch.device
         Where to compute.
@@ -117,5 +118,5 @@ def embed(module, samples, device, precision):
     """
     module = module.to(device)
     with evaluating(module):
-        batches = to_tensor(samples).split(_INFER_BATCH)
+        batches = in_blocks(samples, _INFER_BATCH)
         return infer(lambda batch: module(to_float(batch)), batches, device=device, precision=precision)

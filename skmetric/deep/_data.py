@@ -8,8 +8,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skmetric._checks import check_labels
+from skmetric._images._opening import holds_images
 
-from ._input import as_float32, has_images, read_images
+from ._input import as_float32, is_dataset, read_dataset, read_images
+from ._source import Streamed
 from ._validation import split_classes
 
 _FLOATS = [np.float64, np.float32]
@@ -18,36 +20,43 @@ _FLOATS = [np.float64, np.float32]
 class Data(NamedTuple):
     """Samples to train on and samples of other classes to score."""
 
-    samples: np.ndarray  # (n, n_features) or (n, C, H, W)
+    samples: np.ndarray | Streamed  # (n, n_features) or (n, C, H, W)
     codes: np.ndarray  # (n,) positions in `trained`
     trained: np.ndarray  # labels by code: those of the proxies, if the loss has some
     classes: np.ndarray  # all labels, sorted
-    held_out: np.ndarray  # samples, of shape (0, ...) if none
+    held_out: np.ndarray | Streamed  # samples, of shape (0, ...) if none
     held_out_labels: np.ndarray
 
 
 def read_samples(estimator, X):
     """Samples for `transform`: checked against what `estimator` was fitted on."""
     _check_kind(X, estimator.input_shape_)
-    if has_images(X):
-        return read_images(X, estimator.channel_axis, estimator.input_shape_)
+    if not _is_table(X):
+        return _read_others(estimator, X, estimator.input_shape_)
     return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
 
 
 def read_labelled(estimator, X, y, *, reset):
     """Checked samples and labels for `fit`."""
     if y is None:
-        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
+            + (": its items are no pairs (sample, label) either" if is_dataset(X) else "")
+        )
     if isinstance(y, list | tuple):
         y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)
-    if has_images(X):
-        samples = read_images(X, estimator.channel_axis, shape)
-        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, on features
-            vars(estimator).pop(name, None)
+    if not _is_table(X):
+        samples = _read_others(estimator, X, shape)
+        _set_n_features(estimator, samples.shape[1:])
     else:
+        if estimator.image_size is not None:
+            raise ValueError(
+                f"image_size={estimator.image_size!r} is for images, and X holds rows of features: leave it "
+                "None"
+            )
         X, y = validate_data(
             estimator, X, y, reset=reset, dtype=_FLOATS, ensure_all_finite=False, ensure_min_samples=2
         )
@@ -57,11 +66,40 @@ def read_labelled(estimator, X, y, *, reset):
     return samples, y
 
 
+def _is_table(X):
+    """Whether `X` is for scikit-learn's validation: rows of features."""
+    if isinstance(X, list) and X and isinstance(X[0], tuple) and holds_images(list(X[0][:1])):
+        raise ValueError(
+            "X is a list of (sample, label) pairs, as scikit-learn's splits make of a Dataset: to "
+            "cross-validate, pass paths, an array or a Dataset of samples alone"
+        )
+    return not is_dataset(X) and not holds_images(X)
+
+
+def _read_others(estimator, X, shape):
+    """Images or a dataset, checked; of `shape` each where something was fitted on."""
+    return (read_dataset if is_dataset(X) else read_images)(
+        X,
+        estimator.channel_axis,
+        shape,
+        image_size=getattr(estimator, "image_size", None),  # learners of pairs and triplets have neither
+        num_workers=getattr(estimator, "num_workers", 0),
+    )
+
+
+def _set_n_features(estimator, shape):
+    """What scikit-learn's validation sets for tables: the number of features, none for images."""
+    for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+        vars(estimator).pop(name, None)
+    if len(shape) == 1:
+        estimator.n_features_in_ = shape[0]
+
+
 def _check_kind(X, shape):
-    """Refuse rows where `fit` saw images, and the other way round."""
-    if has_images(X) != (len(shape) == 3):
-        seen = "images" if len(shape) == 3 else "rows of features"
-        raise ValueError(f"X has shape {np.shape(X)}; fit saw {seen}, of shape {shape} each")
+    """Refuse rows where `fit` saw images, and the other way round; items of a dataset are looked at later."""
+    if not is_dataset(X) and _is_table(X) != (len(shape) == 1):
+        given, seen = ("rows of features", "images")[:: 1 if _is_table(X) else -1]
+        raise ValueError(f"X holds {given}; fit saw {seen}, of shape {shape} each")
 
 
 def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True):

@@ -1,19 +1,19 @@
-"""What a network may be fed: rows of features, or images in one array; checked, then cast batch by batch."""
+"""What a network may be fed: rows of features, images in all their forms, or a torch Dataset."""
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
+from torch.utils.data import Dataset, IterableDataset, Subset
 
 from skmetric._checks import check_finite_rows
+from skmetric._images._images import as_pixels
+from skmetric._images._opening import open_images
+from skmetric._torch import seeded
+
+from ._items import DatasetItems, ImageItems, split_item
+from ._source import Reader, Streamed
 
 _WHITE = 255  # of uint8; such images stay uint8 in memory and become floats from 0 to 1 in the batch
-
-
-def has_images(X):
-    """Whether `X` is one array of images, and so no matter for scikit-learn's validation."""
-    ndim = getattr(X, "ndim", None)
-    if ndim is None and isinstance(X, list | tuple) and len(X) and getattr(X[0], "ndim", 0) >= 2:
-        ndim = 1 + X[0].ndim
-    return ndim is not None and ndim >= 3
 
 
 def as_float32(X):
@@ -31,94 +31,114 @@ def as_float32(X):
     return cast
 
 
-def read_images(X, channel_axis="auto", shape=None):
-    """Find the channels of images and check their values.
+def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
+    """Check images, and make of them an array, or what reads them when they are needed.
 
     Parameters
     ----------
-    X : array of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or sequence of n equal images
-        uint8, bool or float.
+    X : array of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or sequence of n images
+        See :func:`skmetric._images._opening.open_images`; floats of any range.
     channel_axis : {"auto", "first", "last"}, default="auto"
-        Where the channels are; "auto" looks for an axis of 1 or 3, or of the channels of `shape`.
+        Where arrays have their channels.
     shape : tuple of (int, int, int), default=None
-        Channels, height and width of the images fitted on; None in `fit`.
+        Channels, height and width fitted on; None in `fit`.
+    image_size : int or (int, int), default=None
+        Size to bring them to; None: all must have one.
+    num_workers : int, default=0
+        Processes that read.
 
     Returns
     -------
-    images : ndarray of shape (n, C, H, W)
-        A view where that is possible: uint8, or float32.
+    images : ndarray or Streamed, of shape (n, C, H, W)
+        uint8, or float32. A view of one array whose images have the right size.
 
     Raises
     ------
-    ValueError
-        On an ambiguous axis, a shape other than fitted, values that are no brightness, NaN or infinity.
+    FileNotFoundError, ValueError
+        If images cannot be read, or do not go together or with those fitted on.
     """
-    X = _one_array(X)
-    if X.ndim not in (3, 4) or 0 in X.shape:
-        raise ValueError(
-            f"X has shape {X.shape}: samples are rows of features (n, n_features), or images (n, H, W), "
-            "(n, H, W, C) or (n, C, H, W)"
-        )
-    if X.dtype.kind not in "f" and X.dtype not in (np.uint8, np.bool_):
-        raise ValueError(
-            f"X has dtype {X.dtype}: images are uint8 (0 to 255), bool or float. Whole numbers from 0 to 255 "
-            "become images by X.astype(np.uint8)"
-        )
-    images = _channels_first(X, channel_axis, shape)  # (n, C, H, W)
-    if shape is not None and images.shape[1:] != tuple(shape):
-        raise ValueError(f"X has images of {_described(images.shape[1:])}; fit saw {_described(shape)}")
-    return images if images.dtype == np.uint8 else as_float32(images.astype(_float_dtype(images), copy=False))
+    n_channels = None if shape is None else shape[0]
+    images = open_images(
+        X,
+        channel_axis=channel_axis,
+        n_channels=n_channels,
+        n_threads=effective_n_jobs(-1),
+        any_range=True,
+    )
+    items = ImageItems(images, image_size, shape)
+    if images.read is None and images.shapes[0] == (*items.shape[1:], items.shape[0]):
+        return np.moveaxis(as_pixels(images.rows), -1, 1)
+    return Streamed(Reader(items, num_workers))
 
 
 def to_float(batch):
-    """A batch as the network takes it: float32, uint8 images from 0 to 1."""
+    """A batch as the network takes it: float32, uint8 images from 0 to 1, in one layout.
+
+    Layers compute channels-last batches to other bits, and one channel has strides that read as either.
+    """
+    batch = batch.contiguous().flatten(1).view(batch.shape)
     return batch.float() / _WHITE if batch.dtype == torch.uint8 else batch
 
 
-def _one_array(X):
-    try:
-        return np.asarray(X)
-    except ValueError:
-        shapes = sorted({np.shape(image) for image in X})
+# Datasets of torch
+
+
+def is_dataset(X):
+    """Whether `X` is a Dataset of torch, and so neither an array nor a list."""
+    return isinstance(X, Dataset)
+
+
+def read_dataset(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
+    """Check a dataset and its first item; parameters as of :func:`read_images`. Always streamed."""
+    _check_map_style(X)
+    return Streamed(Reader(DatasetItems(X, channel_axis, image_size, shape), num_workers))
+
+
+def labels_of(X):
+    """Labels that a dataset carries, read once: its ``targets``, or the second parts of its items.
+
+    Parameters
+    ----------
+    X : object
+        As given to `fit`.
+
+    Returns
+    -------
+    y : array-like of shape (n,) or None
+        None where `X` is no dataset, or an item has no label.
+    """
+    if not is_dataset(X):
+        return None
+    _check_map_style(X)
+    targets = _targets(X)
+    if targets is not None:
+        return np.asarray(targets)
+    labels = []
+    with seeded(0):
+        for i in range(len(X)):
+            label = split_item(X[i], i)[1]
+            if label is None:
+                return None
+            labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
+    return labels
+
+
+def _check_map_style(X):
+    name = type(X).__name__
+    if isinstance(X, IterableDataset):
         raise ValueError(
-            f"X holds images of several shapes, {shapes[0]} and {shapes[1]}: bring them to one size"
-        ) from None
-
-
-def _float_dtype(images):
-    return np.float64 if images.dtype == np.float64 else np.float32
-
-
-def _channels_first(X, channel_axis, shape):
-    if X.ndim == 3:
-        return X[:, None]
-    if channel_axis == "auto":
-        channel_axis = _guess_channel_axis(X.shape[1:], shape)
-    return np.moveaxis(X, -1, 1) if channel_axis == "last" else X
-
-
-def _guess_channel_axis(image, shape):
-    """Where an image of three axes has its channels: where `fit` found them, else an axis of 1 or 3."""
-    if shape is not None:
-        first, last = image == tuple(shape), (image[2], *image[:2]) == tuple(shape)
-        if first != last:
-            return "first" if first else "last"
-    counts = (1, 3) if shape is None else (1, 3, shape[0])
-    first, last = image[0] in counts, image[2] in counts
-    if first and last:
-        raise ValueError(
-            f"X has images of shape {image}, which reads as (C, H, W) with {image[0]} channels and as "
-            f"(H, W, C) with {image[2]}: pass channel_axis='first' or channel_axis='last'"
+            f"X is {name}, an IterableDataset, which has no rows to draw batches from: pass a map-style "
+            "Dataset, with __len__ and __getitem__"
         )
-    if not first and not last:
-        raise ValueError(
-            f"X has images of shape {image}: neither the first axis nor the last holds 1 or 3 channels. "
-            "Pass channel_axis='first' or channel_axis='last'"
-        )
-    return "first" if first else "last"
+    if not hasattr(X, "__len__"):
+        raise ValueError(f"X is {name}, a Dataset without __len__: how many samples it has must be known")
+    if len(X) == 0:
+        raise ValueError(f"X is {name}, an empty Dataset: at least one sample is needed")
 
 
-def _described(shape):
-    """Say the shape (C, H, W) in words."""
-    channels, height, width = shape
-    return f"{channels} channel{'s' if channels > 1 else ''}, {height}x{width}"
+def _targets(X):
+    """`targets` as torchvision's datasets have, unless a transform makes other labels of them."""
+    if isinstance(X, Subset):
+        targets = _targets(X.dataset)
+        return None if targets is None else np.asarray(targets)[list(X.indices)]
+    return None if getattr(X, "target_transform", None) else getattr(X, "targets", None)

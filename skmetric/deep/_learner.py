@@ -14,6 +14,7 @@ from skmetric.base import MetricLearnerMixin
 
 from ._data import read_samples
 from ._estimator import NetworkMixin
+from ._input import labels_of
 from ._optim import OPTIMIZERS, SCHEDULES
 from ._session import fitted_state, open_session
 
@@ -93,6 +94,13 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "auto" is a CUDA device where there is one, else the CPU.
     channel_axis : {"auto", "first", "last"}, default="auto"
         Where images have their channels. "auto" refuses what could be read both ways.
+    image_size : int or (int, int), default=None
+        Height and width to bring images to: short side first, bilinear and antialiased, then a centre crop.
+        None: all images must have one size.
+    num_workers : int, default=0
+        Processes that read batches of what is not in memory (see the notes), in a torch ``DataLoader``. For
+        what is in memory none are started. 0 reads in this process: files in threads, ahead of the network,
+        a Dataset batch by batch. The bits are the same.
     random_state : int, RandomState instance or None, default=None
         All chance: weights, classes held out, batches, dropout, augmentation. On one CPU thread the same int
         gives the same bits.
@@ -129,6 +137,23 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
     Notes
     -----
+    `X` is one of
+
+    - rows of features: an array or a table of shape (n_samples, n_features);
+    - images in one array of shape (n, H, W), (n, H, W, C) or (n, C, H, W);
+    - a list of images: of paths, of PIL images, or of arrays;
+    - a map-style :class:`torch.utils.data.Dataset`, whose items are samples or pairs (sample, label): a
+      sample is an image (tensor, array or PIL image) or a row of features.
+
+    Images are uint8, bool or float; the network gets uint8 as floats from 0 to 1. Files are turned upright by
+    their Exif tag, and grey files among colour ones, or given to a network fitted on colour, are repeated for
+    its three channels; an array must have the channels fitted on.
+
+    **What is in memory.** Arrays are. Images of a list are read, decoded and resized once, and kept while
+    `fit` runs, if they take no more than 2 GiB; else they are read again in each epoch, as the items of a
+    Dataset always are. Nothing of it stays in the fitted learner. Chance in a Dataset must come from
+    torch: it is drawn anew in each epoch of `fit`, and is the same in each `transform`.
+
     ``Ctrl-C`` ends training with a warning and leaves the network as it stands. A loss that becomes NaN ends
     it with a :class:`~skmetric.exceptions.DivergenceWarning` and the state before that epoch.
 
@@ -168,6 +193,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
         "device": [str, torch.device],
         "channel_axis": [StrOptions({"auto", "first", "last"})],
+        "image_size": [_COUNT, "array-like", None],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -199,6 +226,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         precision="auto",
         device="auto",
         channel_axis="auto",
+        image_size=None,
+        num_workers=0,
         random_state=None,
     ):
         self.module = module
@@ -226,18 +255,21 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         self.precision = precision
         self.device = device
         self.channel_axis = channel_axis
+        self.image_size = image_size
+        self.num_workers = num_workers
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X, y):
+    def fit(self, X, y=None):
         """Train the network.
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_features), (n, H, W), (n, H, W, C) or (n, C, H, W)
-            Rows of features, or images: uint8 (the network gets floats from 0 to 1), bool or float.
+        X : array, sequence of n images or torch Dataset
+            Rows of features or images, see the notes of the class.
         y : array-like of shape (n_samples,)
-            Their classes: numbers or strings; at least two.
+            Their classes: numbers or strings; at least two. None: those of a Dataset, its ``targets`` or the
+            second part of its items.
 
         Returns
         -------
@@ -248,20 +280,23 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         ------
         ValueError
             On data, or a combination of parameters, that cannot be trained on; the message says which.
+        FileNotFoundError
+            If there are no files at some paths.
         """
+        y = labels_of(X) if y is None else y
         goes_on = self.warm_start and hasattr(self, "module_")
         return self._fit(X, y, n_epochs=self.max_epochs, keep=self.warm_start, goes_on=goes_on)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None):
+    def partial_fit(self, X, y=None, classes=None):
         """Train one epoch on these samples, from where the last call ended; no class is held out.
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_features), (n, H, W), (n, H, W, C) or (n, C, H, W)
+        X : array, sequence of n images or torch Dataset
             More samples.
         y : array-like of shape (n_samples,)
-            Their classes.
+            Their classes. None: those of a Dataset.
         classes : array-like, default=None
             In the first call: all labels to come. A loss with proxies needs them, others take new ones at any
             time.
@@ -276,16 +311,38 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         ValueError
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
+        y = labels_of(X) if y is None else y
         goes_on = hasattr(self, "module_")
         return self._fit(X, y, n_epochs=1, keep=True, goes_on=goes_on, single=True, classes=classes)
+
+    def score(self, X, y=None):
+        """MAP@R of searching each sample among the others, after ``transform``.
+
+        Parameters
+        ----------
+        X : array, sequence of n images or torch Dataset
+            Samples, best of classes that `fit` never saw.
+        y : array-like of shape (n_samples,)
+            Their labels. None: those of a Dataset.
+
+        Returns
+        -------
+        score : float
+            In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
+        """
+        y = labels_of(X) if y is None else y
+        if y is None:
+            raise ValueError("score needs y: X carries no labels")
+        return super().score(X, y)
 
     def transform(self, X):
         """Map samples into the learned space, where the Euclidean distance is the learned one.
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_features), (n, H, W), (n, H, W, C) or (n, C, H, W)
-            Samples of the shape fitted on.
+        X : array, sequence of n images or torch Dataset
+            Samples of the shape fitted on, or images that `image_size` brings to it; labels of a Dataset are
+            left alone.
 
         Returns
         -------

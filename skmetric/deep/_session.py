@@ -14,6 +14,7 @@ from ._assembly import embed, go_on, start
 from ._batches import make_batches
 from ._criterion import bind, is_pairwise, resolve_loss
 from ._data import Data, prepare, read_labelled
+from ._source import as_source, read_if_small
 from ._training import Plan, Training
 from ._validation import Embedder, make_scorer
 
@@ -74,8 +75,10 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
     else:
         shape, n_classes = tuple(data.samples.shape[1:]), len(data.trained)
         training = start(estimator, loss, shape, n_classes, seed, device, n_all, schedule=schedule)
+    samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
+    data = data._replace(samples=samples, held_out=held_out)
     plan = Plan(
-        samples=to_tensor(data.samples),
+        samples=as_source(data.samples),
         codes=to_tensor(data.codes),
         batches=batches,
         n_epochs=n_epochs,

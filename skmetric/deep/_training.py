@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -23,17 +22,17 @@ from skmetric.exceptions import DivergenceWarning
 from ._diagnosis import batch_statistics
 from ._input import to_float
 from ._optim import is_module, trainable
+from ._source import Resident, Streamed, seed_of
 
 _RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics
 _PROBED = 32  # samples that show whether the network still gives numbers
 _LOOK_EVERY = 50  # steps after which the loss is looked at: each look makes a GPU wait
-_RESIDENT = 4 << 30  # bytes of training data that are kept on a GPU as a whole
 
 
 class Plan(NamedTuple):
     """What does not change while training goes on."""
 
-    samples: torch.Tensor  # (n, C, H, W) or (n, n_features), uint8 or float32
+    samples: Resident | Streamed  # n of shape (C, H, W) or (n_features,), uint8 or float32
     codes: torch.Tensor  # (n,) classes from 0
     batches: Any  # iterable over lists of row numbers, with set_epoch
     n_epochs: int
@@ -122,6 +121,8 @@ def train(training, plan, validate, tasks):
             f"Training interrupted in epoch {training.epoch + 1}: the network is usable as it stands",
             stacklevel=2,
         )
+    finally:
+        plan.samples.close()
     last = training.snapshot()
     if training.best is not None:
         training.module.load_state_dict(training.best["module"])
@@ -135,9 +136,10 @@ def run_epoch(training, plan):
     active, recent = [], deque(maxlen=_RECENT)
     training.module.train()
     plan.batches.set_epoch(training.epoch)
-    with seeded(_seed_of(training.seed, number)):
-        for rows in plan.batches:
-            samples, labels = _batch(plan, rows)
+    seed = seed_of(training.seed, number)
+    with seeded(seed):
+        for rows, samples in plan.samples.served(plan.batches, seed):
+            samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
                 embeddings = training.module(samples)
             embeddings = embeddings.float()
@@ -178,10 +180,8 @@ def _step(training, value, clip_norm):
 # Batches
 
 
-def _batch(plan, rows):
-    rows = torch.as_tensor(rows)
-    samples = plan.samples[rows.to(plan.samples.device)].to(plan.device, non_blocking=True)
-    samples = to_float(samples)
+def _batch(plan, rows, samples):
+    samples = to_float(samples.to(plan.device, non_blocking=True))
     if plan.augment is not None:
         samples = plan.augment(samples)
     return samples, plan.codes[rows.to(plan.device)]
@@ -189,13 +189,7 @@ def _batch(plan, rows):
 
 def _on_device(plan):
     """Labels, and samples that fit, go to the device once."""
-    fits = plan.samples.numel() * plan.samples.element_size() <= _RESIDENT
-    samples = plan.samples.to(plan.device) if fits else plan.samples
-    return {"samples": samples, "codes": plan.codes.to(plan.device)}
-
-
-def _seed_of(seed, number):
-    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return {"samples": plan.samples.to(plan.device), "codes": plan.codes.to(plan.device)}
 
 
 # After an epoch
@@ -204,7 +198,8 @@ def _seed_of(seed, number):
 def _is_sound(training, plan):
     """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
     with evaluating(training.module), torch.no_grad():
-        embeddings = training.module(to_float(plan.samples[:_PROBED].to(plan.device)))
+        probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
+        embeddings = training.module(to_float(probed.to(plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
 

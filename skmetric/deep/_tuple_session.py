@@ -12,6 +12,7 @@ from skmetric._torch import resolve_device, to_tensor
 from ._assembly import embed, go_on, start
 from ._diagnosis import effective_rank
 from ._session import draw_seed, network_state
+from ._source import as_source
 from ._training import Plan, Training
 from ._tuple_loss import TupleLoss, make_tuple_loss
 from ._tuples import TupleBatches, Tuples, divide
@@ -67,7 +68,7 @@ def open_tuple_session(estimator, samples, similar, *, n_epochs, goes_on, single
         shape = tuple(samples.shape[1:])
         training = start(estimator, loss, shape, 2, seed, device, n_steps, schedule=schedule)
     plan = Plan(
-        samples=to_tensor(data.samples),
+        samples=as_source(data.samples),
         codes=to_tensor(data.codes),
         batches=batches,
         n_epochs=n_epochs,

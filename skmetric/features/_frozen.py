@@ -14,13 +14,14 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmetric._images._images import check_one_size
+from skmetric._images._opening import open_images
+from skmetric._images._sizing import normalised, sized_batches
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
-from ._images import check_one_size, open_images
 from ._network import build, check_layer, extract, input_config, n_input_channels
 from ._pooling import POOLINGS
-from ._sizing import normalised, sized_batches
 from ._weights import is_file
 
 __all__ = ["FrozenFeatures"]

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from skmetric._images._sizing import InputConfig, height_and_width
 from skmetric._optional import import_optional
 from skmetric._torch import seeded
 
 from ._pooling import pool
-from ._sizing import InputConfig
 from ._weights import is_file, load_weights
 
 __all__ = ["build", "check_layer", "extract", "input_config", "n_input_channels"]
@@ -113,7 +113,7 @@ def input_config(module, n_channels, shape, *, image_size=None, crop_pct=None, m
     resize = image_size is not None
     return InputConfig(
         n_channels=n_channels,
-        image_size=_height_and_width(image_size if resize else shape),
+        image_size=height_and_width(image_size if resize else shape),
         resize=resize,
         crop_pct=crop_pct or (own.get("crop_pct", 0.875) if own else 1.0),
         squash=own.get("crop_mode") == "squash",
@@ -121,13 +121,6 @@ def input_config(module, n_channels, shape, *, image_size=None, crop_pct=None, m
         mean=_per_channel("mean", mean, own.get("mean", _IMAGENET_MEAN), n_channels),
         std=_per_channel("std", std, own.get("std", _IMAGENET_STD), n_channels),
     )
-
-
-def _height_and_width(size):
-    sides = np.atleast_1d(size).tolist()
-    if len(sides) > 2 or any(side != int(side) or side < 1 for side in sides):
-        raise ValueError(f"image_size={size!r} is neither a number of pixels nor (height, width)")
-    return int(sides[0]), int(sides[-1])
 
 
 def _own_config(module):

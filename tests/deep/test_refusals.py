@@ -92,9 +92,9 @@ def test_channel_axis_that_reads_both_ways(tiny, pictures):
 def test_images_other_than_fitted(tiny, pictures, blobs):
     X, y = pictures
     learner = tiny("conv4").fit(X, y)
-    with pytest.raises(ValueError, match=r"X has images of 3 channels, 4x8; fit saw 3 channels, 8x8"):
+    with pytest.raises(ValueError, match=r"row 0 is 4x8, the images in `fit` began with 8x8"):
         learner.transform(X[:, :, :4])
-    with pytest.raises(ValueError, match=r"X has images of 1 channel, 8x8; fit saw 3 channels"):
+    with pytest.raises(ValueError, match=r"row 0 has 1 channel, `fit` saw 3: bring all images"):
         learner.transform(X[:, 0])
     with pytest.raises(ValueError, match=r"fit saw images, of shape"):
         learner.transform(blobs[0])
@@ -107,9 +107,9 @@ def test_images_of_no_brightness(tiny, pictures):
     X, y = pictures
     with pytest.raises(ValueError, match=r"dtype int64.*astype"):
         tiny("conv4").fit(X.astype(int), y)
-    with pytest.raises(ValueError, match=r"several shapes, \(3, 4, 8\) and \(3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"row 1 is 4x8, .* began with 8x8: pass image_size="):
         tiny("conv4").fit([X[0], X[1, :, :4]], [0, 1])
-    with pytest.raises(ValueError, match=r"samples are rows of features"):
+    with pytest.raises(ValueError, match=r"X has shape \(1, 48, 3, 8, 8\): images are \(n, H, W\)"):
         tiny("conv4").fit(X[None], y)
 
 

@@ -1,38 +1,7 @@
-import numpy as np
 import pytest
 from torch import nn
 
 from skmetric._torch import seeded
-
-
-@pytest.fixture
-def colour():
-    """Six colour images (6, 20, 16, 3), uint8."""
-    return np.random.default_rng(0).integers(0, 256, (6, 20, 16, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def grey(colour):
-    """Six grey images (6, 20, 16), uint8."""
-    return colour[..., 0]
-
-
-@pytest.fixture
-def save(tmp_path):
-    """Write pixels to a file without loss: ``save("a.png", pixels) -> path``."""
-    image = pytest.importorskip("PIL.Image")
-
-    def write(name, pixels):
-        path = tmp_path / name
-        image.fromarray(pixels).save(path)
-        return str(path)
-
-    return write
-
-
-@pytest.fixture
-def paths(save, colour):
-    return [save(f"{i}.png", pixels) for i, pixels in enumerate(colour)]
 
 
 def small_network(n_channels=3):

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from skmetric.features import _sizing
-from skmetric.features._images import Images, open_images
-from skmetric.features._sizing import InputConfig, normalised, sized, sized_batches
+from skmetric._images import _sizing
+from skmetric._images._images import Images
+from skmetric._images._opening import open_images
+from skmetric._images._sizing import (
+    InputConfig,
+    height_and_width,
+    normalised,
+    read_batches,
+    sized,
+    sized_batches,
+)
 
 CONFIG = InputConfig(
     n_channels=3,
@@ -68,6 +76,36 @@ def test_own_size_is_kept_to_the_byte():
     picture = photograph(30, 40)[None]
     kept = sized(picture, CONFIG._replace(resize=False, image_size=(30, 40)))
     np.testing.assert_array_equal(kept.permute(0, 2, 3, 1).numpy(), picture)
+
+
+@pytest.mark.parametrize(("size", "read"), [(8, (8, 8)), ((8, 9), (8, 9)), (np.int64(8), (8, 8))])
+def test_a_size_is_one_number_or_two(size, read):
+    assert height_and_width(size) == read
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, (8, 8, 8), (8, 0)])
+def test_sizes_that_are_none(size):
+    with pytest.raises(ValueError, match=r"is neither a number of pixels nor \(height, width\)"):
+        height_and_width(size)
+
+
+def test_floats_are_cut_off_at_the_limits():
+    edge = np.zeros((1, 40, 40, 3), np.float32)
+    edge[:, 20:] = 1
+    cut = sized(edge, CONFIG)
+    assert (cut.min(), cut.max()) == (0, 1)
+    free = sized(edge, CONFIG._replace(limits=None))
+    assert free.min() < 0  # bicubic overshoots at an edge
+    assert free.max() > 1
+
+
+@pytest.mark.parametrize("layout", [np.asarray, list])
+def test_batches_of_any_rows(layout):
+    X = np.arange(10, dtype=np.uint8).reshape(10, 1, 1)
+    config = CONFIG._replace(n_channels=1, resize=False)
+    batches = [[7, 2], np.array([2, 9]), range(3, 6), [0]]
+    read = read_batches(open_images(layout(X)), config, batches, n_threads=2)
+    assert [batch.flatten().tolist() for batch in read] == [list(rows) for rows in batches]
 
 
 def test_input_is_not_written_to():

@@ -4,12 +4,13 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
 from skmetric._torch import to_tensor
 
-__all__ = ["InputConfig", "normalised", "sized", "sized_batches"]
+__all__ = ["InputConfig", "height_and_width", "normalised", "read_batches", "sized", "sized_batches"]
 
 _AHEAD = 2  # batches held ready, beside the one that the network has
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's convert("L")
@@ -26,6 +27,15 @@ class InputConfig(NamedTuple):
     interpolation: str  # "bicubic" or "bilinear"
     mean: tuple  # one for each channel, of brightness in [0, 1]
     std: tuple
+    limits: tuple | None = (0, 1)  # what floats are cut off to: bicubic resizing overshoots
+
+
+def height_and_width(size):
+    """The parameter `image_size`, a number of pixels or a pair, as (H, W)."""
+    sides = np.atleast_1d(size).tolist()
+    if len(sides) > 2 or any(side != int(side) or side < 1 for side in sides):
+        raise ValueError(f"image_size={size!r} is neither a number of pixels nor (height, width)")
+    return int(sides[0]), int(sides[-1])
 
 
 def sized(pixels, config):
@@ -38,7 +48,7 @@ def sized(pixels, config):
     Parameters
     ----------
     pixels : ndarray of shape (n, H, W, C)
-        uint8, or float32 in [0, 1].
+        uint8, or float32 (in [0, 1] where `config` has such limits).
     config : InputConfig
         What the network wants.
 
@@ -63,16 +73,40 @@ def normalised(batch, config):
 
 
 def sized_batches(images, config, *, batch_size, n_threads):
+    """Read and size all images in their order; see :func:`read_batches`.
+
+    Parameters
+    ----------
+    images : Images
+        From :func:`skmetric._images._opening.open_images`.
+    config : InputConfig
+        What the network wants.
+    batch_size : int
+        Images in a batch.
+    n_threads : int
+        Threads.
+
+    Yields
+    ------
+    batch : Tensor of shape (n_batch, n_channels, *image_size)
+        In order.
+    """
+    n = len(images.rows)
+    batches = (range(start, min(start + batch_size, n)) for start in range(0, n, batch_size))
+    yield from read_batches(images, config, batches, n_threads=n_threads)
+
+
+def read_batches(images, config, batches, *, n_threads):
     """Read and size images in threads, ahead of whoever takes the batches.
 
     Parameters
     ----------
     images : Images
-        From :func:`skmetric.features._images.open_images`.
+        From :func:`skmetric._images._opening.open_images`.
     config : InputConfig
         What the network wants.
-    batch_size : int
-        Images in a batch.
+    batches : iterable of range, list or ndarray
+        Row numbers of each batch.
     n_threads : int
         Threads. Images of a list are dealt out one by one, rows of an array by the batch.
 
@@ -81,17 +115,16 @@ def sized_batches(images, config, *, batch_size, n_threads):
     batch : Tensor of shape (n_batch, n_channels, *image_size)
         In order. A few batches are held ready at most, whatever the number of images.
     """
-    n, step = len(images.rows), batch_size if images.read is None else 1
 
-    def load(start):
-        return sized(images.block(start, start + step), config)
+    def load(rows):
+        return sized(images.pixels(rows), config)
 
     pending = deque()
     pool = ThreadPoolExecutor(n_threads)
     try:
-        for start in range(0, n, batch_size):
-            stop = min(start + batch_size, n)
-            pending.append([pool.submit(load, i) for i in range(start, stop, step)])
+        for rows in batches:
+            tasks = [rows] if images.read is None else ([row] for row in rows)
+            pending.append([pool.submit(load, task) for task in tasks])
             if len(pending) > _AHEAD:
                 yield _gathered(pending.popleft())
         while pending:
@@ -121,8 +154,10 @@ def _resized(batch, config):
     if not config.squash:  # the side that falls short decides
         too_flat = tall * width >= wide * height
         target = (tall, tall * width // height) if too_flat else (wide * height // width, wide)
+    if target == (height, width):
+        return batch
     resized = interpolate(batch, size=target, mode=config.interpolation, antialias=True)
-    return resized.clamp_(0, 1) if resized.is_floating_point() else resized
+    return resized.clamp_(*config.limits) if resized.is_floating_point() and config.limits else resized
 
 
 def _centre_crop(batch, size):

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skmetric.features._images import check_one_size, open_images
+from skmetric._images._images import check_one_size
+from skmetric._images._opening import holds_images, open_images
 
+polars = pytest.importorskip("polars")
 pandas = pytest.importorskip("pandas")
 Image = pytest.importorskip("PIL.Image")
 
@@ -42,7 +44,7 @@ def test_containers_of_paths_give_the_same_pixels(colour, paths, container):
 def test_object_array_of_sizes(colour):
     X = np.empty(2, dtype=object)
     X[:] = [colour[0], colour[1, :9]]
-    assert open_images(X).shapes == [(20, 16), (9, 16)]
+    assert open_images(X).shapes == [(20, 16, 3), (9, 16, 3)]
 
 
 def test_grey_images_get_an_axis(grey, save):
@@ -91,11 +93,32 @@ def test_photographs_are_turned_upright(tmp_path, ending):
     exif[0x0112] = 6  # the camera was turned: a quarter turn clockwise shows the picture upright
     image.save(tmp_path / f"a.{ending}", exif=exif)
     images = open_images([tmp_path / f"a.{ending}"])
-    assert images.shapes == [(16, 20)]
+    assert images.shapes == [(16, 20, 3)]
     upright = images.block(0, 1)[0]
     assert upright.shape == (16, 20, 3)
     assert upright[:, 12:].min() > 200  # bright on the right
     assert upright[:, :8].max() < 50
+
+
+# What is for open_images at all
+
+
+@pytest.mark.parametrize("container", [list, tuple, np.array, pandas.Series, polars.Series])
+def test_paths_are_images(container):
+    assert holds_images(container(["a.png", "b.png"]))
+    assert not holds_images(container([1.0, 2.0]))
+
+
+def test_images_and_tables_are_told_apart(colour):
+    assert holds_images(colour)
+    assert holds_images([Image.fromarray(image) for image in colour])
+    assert holds_images(list(colour))
+    assert holds_images("one.png")
+    assert not holds_images(colour.reshape(6, -1))
+    assert not holds_images(list(colour.reshape(6, -1)))
+    assert not holds_images(pandas.DataFrame({"a": ["x", "y"]}))
+    assert not holds_images([])
+    assert not holds_images(None)
 
 
 # What is refused
@@ -127,6 +150,7 @@ def test_photographs_are_turned_upright(tmp_path, ending):
         (np.zeros((2, 4, 4), int), r"dtype int64: images are uint8 \(0 to 255\).*X\.astype\(np\.uint8\)"),
         (np.zeros((2, 4, 4), complex), "dtype complex128"),
         ([np.zeros((4, 4)), np.zeros((4, 4), np.uint16)], "row 1 has dtype uint16"),
+        ([np.zeros((4, 4)), np.zeros((4, 4), np.uint8)], "float64 in row 0, uint8 in row 1"),
     ],
 )
 def test_refused(X, message):
@@ -156,6 +180,13 @@ def test_floats_outside_0_to_1(value):
         ValueError, match=r"row 1 from .*: divide by the largest value possible \(255 for 8 bits\)"
     ):
         open_images(X)
+
+
+def test_floats_of_any_range_where_they_are_asked_for():
+    X = np.array([[[-3.0, 7.0]], [[0.0, 1e39]]])
+    np.testing.assert_array_equal(pixels(X[:1], any_range=True).ravel(), [-3, 7])
+    with pytest.raises(ValueError, match=r"row 1 from 0 to 1e\+39: these are too large for float32"):
+        open_images(X, any_range=True)
 
 
 def test_rounding_of_floats_is_forgiven():
