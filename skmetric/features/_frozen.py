@@ -14,14 +14,15 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmetric._backbone._build import build, n_input_channels
+from skmetric._backbone._pooling import POOLINGS
+from skmetric._backbone._weights import is_file
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
 from ._images import check_one_size, open_images
-from ._network import build, check_layer, extract, input_config, n_input_channels
-from ._pooling import POOLINGS
+from ._network import check_layer, extract, input_config
 from ._sizing import normalised, sized_batches
-from ._weights import is_file
 
 __all__ = ["FrozenFeatures"]
 
