@@ -42,6 +42,7 @@ class Plan(NamedTuple):
     augment: Callable | None = None
     clip_norm: float | None = None
     patience: int | None = None  # epochs without a better score before training stops; None: it does not
+    statistics: Callable = batch_statistics  # of [(embeddings, labels)], for the history
 
 
 @dataclass
@@ -57,11 +58,16 @@ class Training:
     n_components: int = 0
     history: list = field(default_factory=list)
     best: dict | None = None  # epoch, score and weights of the module
+    run: Callable | None = None  # what embeds a batch where that is not the module itself: see `embed`
 
     @property
     def epoch(self):
         """Number of epochs done, over all fits."""
         return self.history[-1]["epoch"] if self.history else 0
+
+    def embed(self, samples):
+        """Embeddings of a batch: by the module, as compiled, or by what follows its frozen trunk."""
+        return (self.module if self.run is None else self.run)(samples)
 
     def parts(self):
         """Everything with a state."""
@@ -138,7 +144,7 @@ def run_epoch(training, plan):
         for rows in plan.batches:
             samples, labels = _batch(plan, rows)
             with autocast(plan.device, plan.precision):
-                embeddings = training.module(samples)
+                embeddings = training.embed(samples)
             embeddings = embeddings.float()
             value = check_scalar(training.loss(embeddings, labels), training.loss)
             _step(training, value, plan.clip_norm)
@@ -148,7 +154,7 @@ def run_epoch(training, plan):
             if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
                 break
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
-    return row | batch_statistics(recent) | {"seconds": time.perf_counter() - start}
+    return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
 
 
 def check_scalar(value, loss):
@@ -203,7 +209,7 @@ def _seed_of(seed, number):
 def _is_sound(training, plan):
     """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
     with evaluating(training.module), torch.no_grad():
-        embeddings = training.module(to_float(plan.samples[:_PROBED].to(plan.device)))
+        embeddings = training.embed(to_float(plan.samples[:_PROBED].to(plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
 
