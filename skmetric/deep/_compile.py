@@ -1,6 +1,11 @@
 """Compiled networks: the module stays what it was, only what runs it changes."""
 
+import warnings
+from importlib import import_module
+
 from torch import nn
+
+_TORCH_OF_ITSELF = r"The \.grad attribute of a Tensor that is not a leaf"  # looked at while it compiles
 
 
 def runner(module, compiled):
@@ -25,17 +30,16 @@ def runner(module, compiled):
     """
     if not compiled:
         return module
-    # imported here, for it takes a second
-    from torch._dynamo.exc import TorchDynamoException
-    from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
-
+    failures = _compiler_failures()
     if module._compiled_call_impl is None:
         module.compile()
 
     def run(batch):
         try:
-            return module(batch)
-        except (TorchDynamoException, InvalidCxxCompiler, CppCompileError) as error:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", _TORCH_OF_ITSELF, UserWarning)
+                return module(batch)
+        except failures as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise RuntimeError(
                 f"compile=True, but torch.compile fails on this network or machine ({reason}): pass "
@@ -43,6 +47,15 @@ def runner(module, compiled):
             ) from error
 
     return run
+
+
+def _compiler_failures():
+    """Load the compiler, which takes a second, and say what it raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch, of what it uses itself
+        import_module("torch._inductor.compile_fx")
+    dynamo, inductor = import_module("torch._dynamo.exc"), import_module("torch._inductor.exc")
+    return dynamo.TorchDynamoException, inductor.InvalidCxxCompiler, inductor.CppCompileError
 
 
 def without_compiled(module):

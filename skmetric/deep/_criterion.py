@@ -9,6 +9,7 @@ from torch import nn
 
 from . import losses
 from ._optim import is_module
+from .losses._base import Loss
 
 _DEFAULTS = {"poincare": "hyperbolic_info_nce"}  # by distance
 _DEFAULT = "multi_similarity"
@@ -103,7 +104,7 @@ def _put_on_ball(loss, named):
 
 def _wrapped(loss):
     """The innermost of losses that wrap one another, as a cross-batch memory does."""
-    while isinstance(getattr(loss, "loss", None), losses.Loss):
+    while isinstance(getattr(loss, "loss", None), Loss):
         loss = loss.loss
     return loss
 
