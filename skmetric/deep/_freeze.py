@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ._trunk import InputNormalize, Pool
 
-WHOLE = "trunk"  # stands for all of it
+WHOLE, BATCH_NORMS = "trunk", "batch_norm"  # stand for all of it, and for all its batch norms
 _LARGEST = 2 << 30  # bytes of features that are kept instead of running the trunk again
 
 # layers without weights that do the same while training: they may be run once together with what is before
@@ -43,7 +44,8 @@ def freeze_by_name(network, prefixes):
         Changed in place.
     prefixes : str, list of str or None
         Names in the trunk, of parts or of weights; what is inside a part goes with it: "blocks.1" freezes
-        "blocks.1.conv.weight", not "blocks.10.conv.weight". "trunk" is all of it.
+        "blocks.1.conv.weight", not "blocks.10.conv.weight". "trunk" is all of it, "batch_norm" all its batch
+        norms.
 
     Raises
     ------
@@ -51,15 +53,14 @@ def freeze_by_name(network, prefixes):
         If no weight has a name that begins so.
     """
     weights = dict(network.trunk.named_parameters())
-    found = [_matching(prefix, weights) for prefix in _listed(prefixes)]
-    parts = {name for name, _ in network.trunk.named_modules()}
+    parts = dict(network.trunk.named_modules())
+    names = [name for prefix in _listed(prefixes) for name in _named(prefix, parts)]
+    found = {weight for name in names for weight in _inside(name, weights)}
     for name in network.frozen_weights:
         weights[name].requires_grad_(True)
     # what came frozen stays so for good, and is none of ours to thaw
-    network.frozen_weights = tuple(
-        sorted({name for names in found for name in names if weights[name].requires_grad})
-    )
-    network.frozen_parts = tuple("" if p == WHOLE else p for p in _listed(prefixes) if p in parts | {WHOLE})
+    network.frozen_weights = tuple(sorted(name for name in found if weights[name].requires_grad))
+    network.frozen_parts = tuple(name for name in names if name in parts)
     for name in network.frozen_weights:
         weights[name].requires_grad_(False)
 
@@ -72,15 +73,28 @@ def _listed(prefixes):
     return [prefix.rstrip(".") for prefix in prefixes]
 
 
-def _matching(prefix, weights):
+def _named(prefix, parts):
+    """Names that a prefix stands for; "" is the whole trunk."""
     if prefix == WHOLE:
+        return [""]
+    if prefix != BATCH_NORMS:
+        return [prefix]
+    norms = [name for name, part in parts.items() if isinstance(part, _BatchNorm)]
+    if not norms:
+        raise ValueError(f"freeze={prefix!r}, but the network has no batch norm")
+    return norms
+
+
+def _inside(prefix, weights):
+    """Weights of the part, or of the name, `prefix`."""
+    if not prefix:
         return list(weights)
     found = [name for name in weights if name == prefix or name.startswith(f"{prefix}.")]
     if not found:
         top = list(dict.fromkeys(name.partition(".")[0] for name in weights))
         raise ValueError(
             f"freeze={prefix!r} is the beginning of no weight's name; the names at the top of the network "
-            f"are {top}, and {WHOLE!r} stands for all"
+            f"are {top}; {WHOLE!r} stands for all, {BATCH_NORMS!r} for all batch norms"
         )
     return found
 

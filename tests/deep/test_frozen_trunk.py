@@ -64,6 +64,16 @@ def test_a_part_by_name(tiny, pictures, trunk):
     assert (learner.module_.trunk.norm.training, learner.module_.trunk.drop.training) == (False, True)
 
 
+def test_all_batch_norms(tiny, pictures, trunk):
+    learner = tiny(nn.Sequential(trunk, nn.BatchNorm2d(6)), pooling="avg", freeze="batch_norm").fit(*pictures)
+    after = weights_of(learner)
+    assert all(torch.equal(after[f"0.norm.{name}"], value) for name, value in trunk.norm.state_dict().items())
+    assert after["1.num_batches_tracked"] == 0
+    assert not torch.equal(after["0.conv.weight"], trunk.conv.weight)
+    with pytest.raises(ValueError, match="freeze='batch_norm', but the network has no batch norm"):
+        tiny(nn.Conv2d(3, 4, 3), pooling="avg", freeze="batch_norm").fit(*pictures)
+
+
 def test_a_weight_by_name(tiny, pictures, trunk):
     learner = tiny(trunk, pooling="avg", freeze="conv.weight").fit(*pictures)
     after = weights_of(learner)
@@ -80,7 +90,7 @@ def test_names_end_at_a_dot(tiny, blobs):
 
 @pytest.mark.parametrize("freeze", ["layer1", ["conv", "con"], "conv.weigh"])
 def test_a_name_that_is_none_lists_those_at_the_top(tiny, pictures, trunk, freeze):
-    message = r"freeze='.*' is the beginning of no weight's name; .* \['conv', 'norm'\], and 'trunk' stands"
+    message = r"freeze='.*' is the beginning of no weight's name; .* \['conv', 'norm'\]; 'trunk' stands"
     with pytest.raises(ValueError, match=message):
         tiny(trunk, pooling="avg", freeze=freeze).fit(*pictures)
 
