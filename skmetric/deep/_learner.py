@@ -67,8 +67,8 @@ class DeepMetricLearner(MetricLearnerMixin, CallbackSupportMixin, BaseEstimator)
         Names of parts of the network, as in ``named_modules()``, or of weights: what is inside goes with it,
         is not trained, and stays in evaluation mode, batch norm included. "trunk" is the whole of a timm
         network, or of one whose maps are pooled; "batch_norm" are all batch norms in it, as is usual in
-        fine-tuning. Layers that are frozen up to some point are run once, not in
-        every epoch, if `augment` is None, `X` is in memory and their features take less than 2 GiB.
+        fine-tuning. Layers that are frozen up to some point are run once, not in every epoch, if `augment` is
+        None, `X` is in memory and their features take less than 2 GiB.
     loss : str, Loss, nn.Module or callable, default="auto"
         Name of a loss of :mod:`skmetric.deep.losses` ("multi_similarity" for ``MultiSimilarityLoss``) or one
         of them, copied at `fit`; or any function or module of ``(embeddings, labels)`` that returns one

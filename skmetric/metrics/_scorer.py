@@ -106,7 +106,14 @@ def _embed(estimator, X):
         )
     for transformer in transformers:
         X = transformer.transform(X)
-    return X, getattr(transformers[-1], "_iter_rankings", iter_rankings)
+    return X, _rankings_of(transformers[-1])
+
+
+def _rankings_of(transformer):
+    """How embeddings of a transformer, or of the last step of a pipeline, are ranked."""
+    while isinstance(transformer, Pipeline):
+        transformer = transformer[-1]
+    return getattr(transformer, "_iter_rankings", iter_rankings)
 
 
 def transformers_of(estimator):

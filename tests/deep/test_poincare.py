@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skmetric.deep._ball import ball_distance, iter_ball_rankings
 from skmetric.deep.losses import CrossBatchMemory, HyperbolicInfoNCELoss, MultiSimilarityLoss
@@ -113,6 +116,15 @@ def test_cross_validation_goes_by_the_ball(tiny, blobs):
     by_score = cross_val_score(learner, X, y, cv=cv)
     by_scorer = cross_val_score(learner, X, y, cv=cv, scoring=RetrievalScorer("map_at_r"))
     np.testing.assert_allclose(by_score, by_scorer)
+
+
+@pytest.mark.parametrize("before_neighbours", [False, True])
+def test_scores_of_pipelines_go_by_the_ball(tiny, blobs, before_neighbours):
+    X, y = blobs
+    steps = [FunctionTransformer(), tiny("mlp", **POINCARE), *[KNeighborsClassifier()] * before_neighbours]
+    pipeline = make_pipeline(*steps).fit(X, y)
+    assert RetrievalScorer("map_at_r")(pipeline, X, y) == pytest.approx(pipeline[1].score(X, y))
+    assert pipeline[1].score(X, y) != pytest.approx(map_at_r(rank(pipeline[1].transform(X), y)).mean())
 
 
 def test_the_ball_is_that_of_the_loss(tiny, blobs):

@@ -173,5 +173,11 @@ class PoincareBall(nn.Module):
             return into_ball(rows.float() if rows.dtype.itemsize < 4 else rows, self.curvature, self.clip)
 
     def extra_repr(self):
-        """Settings, for the printed network."""
+        """Settings, for the printed network.
+
+        Returns
+        -------
+        text : str
+            Curvature and clip.
+        """
         return f"curvature={self.curvature}, clip={self.clip}"
