@@ -58,6 +58,7 @@ def test_without_a_compiler_the_message_names_the_parameter(tiny, blobs, monkeyp
         tiny("mlp", compile=True).fit(*blobs)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")  # torch, of its own code
 @pytest.mark.parametrize("nested", [False, True])
 def test_what_came_compiled_is_unwrapped(tiny, blobs, nested):
     X, y = blobs
