@@ -7,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._checks import check_finite_rows
-from .metrics import map_at_r
+from .metrics import RetrievalScorer
 
 __all__ = ["MahalanobisMixin", "MetricLearnerMixin"]
 
@@ -82,7 +82,7 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
         first, second = self.transform(A), self.transform(B)
         if len(first) != len(second):
             raise ValueError(f"A and B must pair up row by row; A has {len(first)} rows, B has {len(second)}")
-        return np.linalg.norm(np.asarray(first, float) - np.asarray(second, float), axis=1)
+        return self._between(np.asarray(first, float), np.asarray(second, float))
 
     def score(self, X, y):
         """MAP@R of searching each row among the others, after ``transform``.
@@ -99,7 +99,15 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
         score : float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
-        return map_at_r(np.asarray(self.transform(X)), y)
+        return RetrievalScorer("map_at_r")(self, X, y)
+
+    def _between(self, first, second):
+        """Distance between embeddings row by row, which a learner may replace by another than the Euclidean.
+
+        It then also has `_iter_rankings`, which ranks by it as :func:`skmetric.retrieval.iter_rankings` does
+        by the Euclidean one.
+        """
+        return np.linalg.norm(first - second, axis=1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -20,7 +20,8 @@ from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, Similarit
 ARGUMENTS = {
     # not normalised, for checks with n_components=1: the unit sphere on a line is two points
     DeepMetricLearner: [
-        {"module": "linear", "n_components": 2, "normalize": False, "max_epochs": 1, "random_state": 0}
+        {"module": "linear", "n_components": 2, "normalize": False, "max_epochs": 1, "random_state": 0},
+        {"module": "linear", "n_components": 2, "distance": "poincare", "max_epochs": 1, "random_state": 0},
     ],
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
     MetricLearner: [{}, {"shrinkage": (0.3, 0.5)}, {"margin": 0.1}, {"weighting": "wccn", "n_components": 1}],

@@ -36,7 +36,7 @@ def stand_ins():
 def no_download(monkeypatch):
     """Build a small network where timm would be asked for one."""
     monkeypatch.setattr(
-        "skmetric.features._network._build_timm", lambda name, pretrained, model_kwargs: nn.Conv2d(3, 4, 3)
+        "skmetric._backbone._build._build_timm", lambda name, pretrained, model_kwargs: nn.Conv2d(3, 4, 3)
     )
 
 

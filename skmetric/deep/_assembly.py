@@ -5,7 +5,9 @@ import torch
 from skmetric._torch import evaluating, infer, seeded
 
 from ._checkpoint import resume
-from ._criterion import bind
+from ._compile import runner
+from ._criterion import ball_of_loss, bind
+from ._freeze import freeze_by_name
 from ._input import to_float
 from ._network import build_network
 from ._optim import Schedule, is_module, make_optimizer
@@ -13,6 +15,7 @@ from ._source import in_blocks
 from ._training import Training
 
 _INFER_BATCH = 256
+_OF_NETWORK = ("pooling", "freeze", "weights", "model_kwargs")  # parameters that not every learner has
 
 
 def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, schedule=None):
@@ -44,7 +47,12 @@ def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, sche
     """
     with seeded(seed):
         module, n_components = build_network(
-            settings.module, input_shape, settings.n_components, normalize=settings.normalize
+            settings.module,
+            input_shape,
+            settings.n_components,
+            normalize=settings.normalize,
+            ball=ball_of_loss(loss) if getattr(settings, "distance", None) == "poincare" else None,
+            **{name: getattr(settings, name) for name in _OF_NETWORK if hasattr(settings, name)},
         )
         bound = bind(loss, n_components, n_classes)
     training = _equip(settings, module, bound, seed, device, schedule, n_steps)
@@ -71,13 +79,17 @@ def go_on(fitted, device, n_steps, *, schedule=None, validated=False):
     Returns
     -------
     training : Training
-        With the epochs done so far. Moments are fresh if the estimator did not keep them.
+        With the epochs done so far. Moments are fresh if the estimator did not keep them, or if other weights
+        are frozen now.
     """
-    seed = fitted._seed
-    training = _equip(fitted, fitted.module_, fitted.loss_, seed, device, schedule, n_steps)
+    seed, module = fitted._seed, fitted.module_
+    held_before = module.frozen_weights
+    freeze_by_name(module, getattr(fitted, "freeze", None))
+    training = _equip(fitted, module, fitted.loss_, seed, device, schedule, n_steps)
     training.history, training.n_components = list(fitted.history_), fitted.n_components_
     if fitted._checkpoint is not None:
-        resume(training, fitted._checkpoint, validated=validated)
+        moments = module.frozen_weights == held_before  # else they are of other weights
+        resume(training, fitted._checkpoint, validated=validated, moments=moments)
     return training
 
 
@@ -97,7 +109,7 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
     return Training(module, loss, optimizer, Schedule(schedule, optimizer, n_steps), scaler, seed)
 
 
-def embed(module, samples, device, precision):
+def embed(module, samples, device, precision, *, compiled=False):
     """Run the network over samples.
 
     Parameters
@@ -110,6 +122,8 @@ def embed(module, samples, device, precision):
         Where to compute.
     precision : str
         See :func:`skmetric._torch.autocast`.
+    compiled : bool, default=False
+        See :func:`skmetric.deep._compile.runner`.
 
     Returns
     -------
@@ -117,6 +131,7 @@ def embed(module, samples, device, precision):
         A row for each sample.
     """
     module = module.to(device)
+    run = runner(module, compiled)
     with evaluating(module):
         batches = in_blocks(samples, _INFER_BATCH)
-        return infer(lambda batch: module(to_float(batch)), batches, device=device, precision=precision)
+        return infer(lambda batch: run(to_float(batch)), batches, device=device, precision=precision)

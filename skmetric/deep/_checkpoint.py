@@ -24,7 +24,7 @@ def pack(training, last):
     )
 
 
-def resume(training, checkpoint, *, validated):
+def resume(training, checkpoint, *, validated, moments=True):
     """Put `training` where the checkpoint was left: weights, moments and, if `validated`, the best epoch.
 
     Settings of the optimizer, as the learning rate, are those of now, and the schedule starts again.
@@ -33,7 +33,7 @@ def resume(training, checkpoint, *, validated):
     training.module.load_state_dict(last["module"])
     if "loss" in last:
         training.loss.load_state_dict(last["loss"])
-    if checkpoint.optimizer == type(training.optimizer).__name__:
+    if moments and checkpoint.optimizer == type(training.optimizer).__name__:
         settings = training.optimizer.state_dict()["param_groups"]
         state = {"state": last["optimizer"]["state"], "param_groups": settings}
         training.optimizer.load_state_dict(state)

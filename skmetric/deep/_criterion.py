@@ -9,7 +9,10 @@ from torch import nn
 
 from . import losses
 from ._optim import is_module
+from .losses._base import Loss
 
+_DEFAULTS = {"poincare": "hyperbolic_info_nce"}  # by distance
+_DEFAULT = "multi_similarity"
 _SHORT = {"triplet": "TripletMarginLoss"}
 
 
@@ -19,15 +22,17 @@ def loss_names():
     return by_class | {short: name for short, name in _SHORT.items() if name in losses.__all__}
 
 
-def resolve_loss(loss, margin=None):
+def resolve_loss(loss, margin=None, distance="euclidean"):
     """Get a loss of one's own, with the margin that was asked for.
 
     Parameters
     ----------
     loss : str, Loss, nn.Module or callable
-        What the user gave; it is not changed.
+        What the user gave; it is not changed. "auto" is the default of the distance.
     margin : float, default=None
         None leaves the loss its own.
+    distance : {"euclidean", "cosine", "poincare"}, default="euclidean"
+        For "poincare" the loss is told that embeddings are points of the ball.
 
     Returns
     -------
@@ -37,8 +42,10 @@ def resolve_loss(loss, margin=None):
     Raises
     ------
     ValueError
-        If the name is unknown, or the loss has no margin.
+        If the name is unknown, the loss has no margin, or it does not go with the distance.
     """
+    if isinstance(loss, str) and loss == "auto":
+        loss = _DEFAULTS.get(distance, _DEFAULT)
     named = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     if isinstance(loss, str):
         loss = _by_name(loss)
@@ -46,7 +53,15 @@ def resolve_loss(loss, margin=None):
         loss = clone(loss)
     else:
         loss = copy.deepcopy(loss)  # a function is its own copy
+    if distance == "poincare":
+        _put_on_ball(loss, named)
     return loss if margin is None else _with_margin(loss, margin, named)
+
+
+def ball_of_loss(loss):
+    """Settings of the ball that a loss, resolved for it, compares on; those of the head's own else."""
+    loss = _wrapped(loss)
+    return {"curvature": loss.curvature, "clip": loss.clip} if hasattr(loss, "on_ball") else {}
 
 
 def bind(loss, n_components, n_classes):
@@ -73,6 +88,25 @@ def _by_name(name):
     if asked not in squashed:
         raise ValueError(f"loss={name!r} is no loss of skmetric.deep.losses; the names are {sorted(names)}")
     return getattr(losses, squashed[asked])()
+
+
+def _put_on_ball(loss, named):
+    """Tell a loss that embeddings are points of the ball; refuse one that is known to compare otherwise."""
+    inner = _wrapped(loss)
+    if hasattr(inner, "on_ball"):
+        inner.on_ball = True
+    elif type(inner).__module__.partition(".")[0] in ("skmetric", "pytorch_metric_learning"):
+        raise ValueError(
+            f"distance='poincare', but the loss {named} does not compare by distance on the ball: take "
+            "loss='hyperbolic_info_nce', or a function of your own of points of the ball"
+        )
+
+
+def _wrapped(loss):
+    """The innermost of losses that wrap one another, as a cross-batch memory does."""
+    while isinstance(getattr(loss, "loss", None), Loss):
+        loss = loss.loss
+    return loss
 
 
 def _with_margin(loss, margin, named):

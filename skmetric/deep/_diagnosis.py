@@ -13,13 +13,15 @@ _STILL = 1e-4  # relative movement of a loss that does not move
 _EPOCHS = 3  # for which it does not
 
 
-def batch_statistics(batches):
+def batch_statistics(batches, distances=torch.cdist):
     """Mean distances and effective rank of some batches.
 
     Parameters
     ----------
     batches : list of (embeddings, labels)
         Tensors of shape (n_batch, n_components) and (n_batch,).
+    distances : callable, default=torch.cdist
+        Of two such Tensors.
 
     Returns
     -------
@@ -32,7 +34,9 @@ def batch_statistics(batches):
     ----------
     .. [1] O. Roy, M. Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007.
     """
-    means = torch.stack([_pair_means(embeddings.float(), labels) for embeddings, labels in batches])
+    means = torch.stack(
+        [_pair_means(distances, embeddings.float(), labels) for embeddings, labels in batches]
+    )
     positive, negative = means.nanmean(dim=0).tolist()
     embeddings = torch.cat([embeddings.float() for embeddings, _ in batches])  # (n, n_components)
     return {
@@ -54,9 +58,9 @@ def effective_rank(embeddings):
     return torch.special.entr(values / total).sum().exp().item()
 
 
-def _pair_means(embeddings, labels):
+def _pair_means(distances_of, embeddings, labels):
     """Mean distance of positive and of negative pairs in a batch: (2,), NaN where there is none."""
-    distances = torch.cdist(embeddings, embeddings)  # (n_batch, n_batch)
+    distances = distances_of(embeddings, embeddings)  # (n_batch, n_batch)
     same = labels[:, None] == labels
     positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     return torch.stack([(distances * kept).sum() / kept.sum() for kept in (positive, ~same)])

@@ -2,15 +2,14 @@
 
 from functools import partial
 
-from torch import nn
-
-from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
+from skmetric._torch import resolve_device
 
 from ._assembly import embed
 from ._callbacks import EpochTasks
 from ._checkpoint import pack
 from ._criterion import margin_of
 from ._diagnosis import warn_of_failure
+from ._pickling import packed, unpacked
 from ._training import train
 
 
@@ -18,7 +17,8 @@ class NetworkMixin:
     """An estimator whose fitted ``module_`` embeds samples, with the parameters `device` and `precision`."""
 
     def _embed(self, X):
-        return embed(self.module_, X, resolve_device(self.device), self.precision)
+        compiled = getattr(self, "compile", False)
+        return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=compiled)
 
     def _train(self, open_session, state_of, X, y, *, n_epochs, keep):
         """Open a session, train, store what it ends with.
@@ -55,12 +55,9 @@ class NetworkMixin:
         return session
 
     def __getstate__(self):
-        """Pack each module once: equal estimators then have equal pickles, which load without a GPU."""
-        state = dict(super().__getstate__())
-        packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
-        return {name: packed.get(id(value), value) for name, value in state.items()}
+        """Give the state as it is pickled: equal estimators have equal pickles, which load without a GPU."""
+        return packed(super().__getstate__())
 
     def __setstate__(self, state):
         """Put the modules together again, on the CPU."""
-        modules = {id(v): unpack_module(v) for v in state.values() if isinstance(v, PackedModule)}
-        super().__setstate__({name: modules.get(id(value), value) for name, value in state.items()})
+        super().__setstate__(unpacked(state))

@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
+from os import PathLike
 
 import torch
 from sklearn.base import BaseEstimator
@@ -12,11 +13,13 @@ from torch import nn
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric.base import MetricLearnerMixin
 
+from ._ball import ball_distance, ball_of, rankings_on
 from ._data import read_samples
 from ._estimator import NetworkMixin
 from ._input import labels_of
 from ._optim import OPTIMIZERS, SCHEDULES
 from ._session import fitted_state, open_session
+from ._trunk import LAYERS
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -33,23 +36,49 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     Parameters
     ----------
     module : str, nn.Module or callable, default="auto"
-        The network: "mlp", "linear", "conv4" or "tutorial_conv" of :mod:`skmetric.deep.modules` ("auto" is
-        "mlp" for features, "conv4" for images); a network, copied at `fit`; or what makes one:
+        The network: "mlp", "linear", "conv4", "small_resnet" or "tutorial_conv" of
+        :mod:`skmetric.deep.modules` ("auto" is "mlp" for features, "conv4" for images); a name of timm, such
+        as "mobilenetv2_100" (needs the extra ``vision``), whose network comes without its classifier and with
+        the normalisation of its input; a network, copied at `fit`; or what makes one:
         ``module(input_shape) -> nn.Module``, with ``(n_features,)`` or ``(C, H, W)``.
+    weights : str, path-like or None, default="pretrained"
+        "pretrained": those that timm has for the name, downloaded once, or those that a given network came
+        with. A ``.safetensors`` file, or a ``.pth`` with a state dict; it must fit, but for the classifier of
+        a timm name. None: no file; a timm name then has random weights.
+    model_kwargs : dict, default=None
+        For ``timm.create_model``, such as ``{"pad_type": "same"}``, for the class that a name stands for, or
+        for the callable.
     n_components : int, default=None
-        Dimension of the embedding. None takes what the network gives.
+        Dimension of the embedding. None takes what the network gives; a timm network, and one whose maps are
+        pooled, is followed by a linear map to it.
+    pooling : {"avg", "max", "gem", "cls"}, default=None
+        How maps (n, C, H, W) or tokens (n, n_tokens, C) that the network gives become vectors: "gem" is the
+        generalised mean with a learned power, "cls" takes the class token. None: the network pools them.
     normalize : bool, default=True
-        Scale embeddings to unit length, as most margins expect.
-    loss : str, Loss, nn.Module or callable, default="multi_similarity"
+        Scale embeddings to unit length, as most margins expect. With ``distance="poincare"`` the map into the
+        ball stands in its place.
+    freeze : str or list of str, default=None
+        Names of parts of the network, as in ``named_modules()``, or of weights: what is inside goes with it,
+        is not trained, and stays in evaluation mode, batch norm included. "trunk" is the whole of a timm
+        network, or of one whose maps are pooled; "batch_norm" are all batch norms in it, as is usual in
+        fine-tuning. Layers that are frozen up to some point are run once, not in every epoch, if `augment` is
+        None, `X` is in memory and their features take less than 2 GiB.
+    loss : str, Loss, nn.Module or callable, default="auto"
         Name of a loss of :mod:`skmetric.deep.losses` ("multi_similarity" for ``MultiSimilarityLoss``) or one
         of them, copied at `fit`; or any function or module of ``(embeddings, labels)`` that returns one
         number, a loss of pytorch-metric-learning among them. What it sets as ``active_share_`` when it is
-        called is noted in `history_`.
+        called is noted in `history_`. "auto" is "multi_similarity", and "hyperbolic_info_nce" with
+        ``distance="poincare"``.
     margin : float, default=None
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
-    distance : {"euclidean", "cosine"}, default="euclidean"
+    distance : {"euclidean", "cosine", "poincare"}, default="euclidean"
         "cosine" asks for the unit sphere, where Euclidean and cosine distance order alike, and refuses
-        ``normalize=False``. What the loss compares by is the loss's own affair.
+        ``normalize=False``. What the loss compares by is the loss's own affair. "poincare" appends
+        :class:`~skmetric.deep.modules.PoincareBall`, with the curvature and the clip of the loss:
+        `transform` then gives points of that ball, `pair_distance` and retrieval scores go by the distance on
+        it, and whatever goes by Euclidean distance between these points, such as scikit-learn's k-NN or
+        :class:`~skmetric.search.SimilaritySearch`, orders them otherwise. Losses that do not compare on the
+        ball are refused; a function of your own gets points of it.
     classes_per_batch : int, default=None
         Classes in a batch. None is 16, or all if there are fewer.
     samples_per_class : int, default=None
@@ -90,6 +119,9 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
         What the network computes in. "auto" is bf16 on a CUDA device that has it, else fp32. Losses and
         embeddings are float32 in each case.
+    compile : bool, default=False
+        Run the network through ``torch.compile``, in training and in `transform`. The first batches of each
+        take long, and a C++ compiler is needed (on CUDA Triton as well). `module_` stays a plain module.
     device : "auto", str or torch.device, default="auto"
         "auto" is a CUDA device where there is one, else the CPU.
     channel_axis : {"auto", "first", "last"}, default="auto"
@@ -108,7 +140,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     Attributes
     ----------
     module_ : nn.Module
-        The network, of the best epoch if classes were held out, else of the last.
+        The network, of the best epoch if classes were held out, else of the last: a sequence of the trunk and
+        what follows it.
     loss_ : callable
         What was minimised, with what it learned itself.
     history_ : list of dict
@@ -154,6 +187,9 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     Dataset always are. Nothing of it stays in the fitted learner. Chance in a Dataset must come from
     torch: it is drawn anew in each epoch of `fit`, and is the same in each `transform`.
 
+    A function without a name of its own, as a lambda, is pickled by value, by the cloudpickle that comes with
+    joblib: it loads where its Python version is the same.
+
     ``Ctrl-C`` ends training with a warning and leaves the network as it stands. A loss that becomes NaN ends
     it with a :class:`~skmetric.exceptions.DivergenceWarning` and the state before that epoch.
 
@@ -169,11 +205,15 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
     _parameter_constraints = {
         "module": [str, nn.Module, callable],
+        "weights": [str, PathLike, None],
+        "model_kwargs": [dict, None],
         "n_components": [_COUNT, None],
+        "pooling": [StrOptions(set(LAYERS)), None],
         "normalize": ["boolean"],
+        "freeze": [str, list, tuple, None],
         "loss": [str, callable],
         "margin": [Real, None],
-        "distance": [StrOptions({"euclidean", "cosine"})],
+        "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
         "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
         "samples_per_class": [_COUNT, None],
         "steps_per_epoch": [_COUNT, None],
@@ -191,6 +231,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "scoring": [str, list, tuple, callable],
         "warm_start": ["boolean"],
         "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
+        "compile": ["boolean"],
         "device": [str, torch.device],
         "channel_axis": [StrOptions({"auto", "first", "last"})],
         "image_size": [_COUNT, "array-like", None],
@@ -202,9 +243,13 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         self,
         module="auto",
         *,
+        weights="pretrained",
+        model_kwargs=None,
         n_components=None,
+        pooling=None,
         normalize=True,
-        loss="multi_similarity",
+        freeze=None,
+        loss="auto",
         margin=None,
         distance="euclidean",
         classes_per_batch=None,
@@ -224,6 +269,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         scoring="map_at_r",
         warm_start=False,
         precision="auto",
+        compile=False,
         device="auto",
         channel_axis="auto",
         image_size=None,
@@ -231,8 +277,12 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         random_state=None,
     ):
         self.module = module
+        self.weights = weights
+        self.model_kwargs = model_kwargs
         self.n_components = n_components
+        self.pooling = pooling
         self.normalize = normalize
+        self.freeze = freeze
         self.loss = loss
         self.margin = margin
         self.distance = distance
@@ -253,6 +303,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         self.scoring = scoring
         self.warm_start = warm_start
         self.precision = precision
+        self.compile = compile
         self.device = device
         self.channel_axis = channel_axis
         self.image_size = image_size
@@ -336,7 +387,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         return super().score(X, y)
 
     def transform(self, X):
-        """Map samples into the learned space, where the Euclidean distance is the learned one.
+        """Map samples into the learned space, where the Euclidean distance is the learned one by default.
 
         Parameters
         ----------
@@ -347,7 +398,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_components), float32
-            Of length 1 with ``normalize=True``.
+            Of length 1 with ``normalize=True``; points of the ball with ``distance="poincare"``.
 
         Raises
         ------
@@ -356,6 +407,16 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         """
         check_is_fitted(self)
         return self._embed(read_samples(self, X))
+
+    def _between(self, first, second):
+        ball = ball_of(self.module_)
+        if ball is None:
+            return super()._between(first, second)
+        return ball_distance(first, second, ball.curvature)
+
+    def _iter_rankings(self, *sides, **settings):
+        """How scores rank embeddings: by the distance on the ball where they lie in one."""
+        return rankings_on(ball_of(self.module_))(*sides, **settings)
 
     def _fit(self, X, y, *, n_epochs, keep, **how):
         session = partial(open_session, self, X, y, n_epochs=n_epochs, **how)

@@ -11,9 +11,13 @@ from sklearn.utils import check_random_state
 from skmetric._torch import resolve_device, seeded, to_tensor
 
 from ._assembly import embed, go_on, start
+from ._ball import ball_of, distances_on, rankings_on
 from ._batches import make_batches
+from ._compile import runner
 from ._criterion import bind, is_pairwise, resolve_loss
 from ._data import Data, prepare, read_labelled
+from ._diagnosis import batch_statistics
+from ._freeze import without_frozen
 from ._source import as_source, read_if_small
 from ._training import Plan, Training
 from ._validation import Embedder, make_scorer
@@ -60,7 +64,7 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
     if device.type == "cuda":
         torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
     seed = estimator._seed if goes_on else draw_seed(estimator.random_state)
-    loss = resolve_loss(estimator.loss, estimator.margin)
+    loss = resolve_loss(estimator.loss, estimator.margin, estimator.distance)
     data = _read(estimator, X, y, loss, seed, goes_on, single, classes)
     batches, n_steps = make_batches(
         data.codes,
@@ -76,9 +80,14 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
         shape, n_classes = tuple(data.samples.shape[1:]), len(data.trained)
         training = start(estimator, loss, shape, n_classes, seed, device, n_all, schedule=schedule)
     samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
-    data = data._replace(samples=samples, held_out=held_out)
+    data, run = data._replace(samples=samples, held_out=held_out), training.module
+    if estimator.augment is None and getattr(samples, "is_fixed", True):
+        once = partial(embed, device=device, precision=estimator.precision)
+        run, samples = without_frozen(run, samples, once)
+    training.run = runner(run, estimator.compile)
+    ball = ball_of(training.module)
     plan = Plan(
-        samples=as_source(data.samples),
+        samples=as_source(samples),
         codes=to_tensor(data.codes),
         batches=batches,
         n_epochs=n_epochs,
@@ -87,8 +96,10 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
         augment=estimator.augment,
         clip_norm=estimator.clip_norm,
         patience=estimator.patience if estimator.early_stopping else None,
+        statistics=partial(batch_statistics, distances=distances_on(ball)),
     )
-    validate = partial(_validate, score, data, device, estimator.precision)
+    embedding = partial(embed, device=device, precision=estimator.precision, compiled=estimator.compile)
+    validate = partial(_validate, score, data, embedding)
     known = np.union1d(estimator.classes_, data.classes) if goes_on and single else data.classes
     return Session(training, plan, validate, data, known)
 
@@ -146,8 +157,8 @@ def _labels_of_proxies(estimator, y, classes, goes_on):
     return None if classes is None else np.union1d(np.asarray(classes), y)
 
 
-def _validate(score, data, device, precision, module):
+def _validate(score, data, embedding, module):
     if len(data.held_out) == 0:
         return {}
-    embedder = Embedder(partial(embed, module, device=device, precision=precision))
+    embedder = Embedder(partial(embedding, module), rankings_on(ball_of(module)))
     return score(embedder, data.held_out, data.held_out_labels)

@@ -57,11 +57,16 @@ class Training:
     n_components: int = 0
     history: list = field(default_factory=list)
     best: dict | None = None  # epoch, score and weights of the module
+    run: Callable | None = None  # what embeds a batch where that is not the module itself: see `embed`
 
     @property
     def epoch(self):
         """Number of epochs done, over all fits."""
         return self.history[-1]["epoch"] if self.history else 0
+
+    def embed(self, samples):
+        """Embeddings of a batch: by the module, as compiled, or by what follows its frozen trunk."""
+        return (self.module if self.run is None else self.run)(samples)
 
     def parts(self):
         """Everything with a state."""
@@ -141,7 +146,7 @@ def run_epoch(training, plan):
         for rows, samples in plan.samples.served(plan.batches, seed):
             samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
-                embeddings = training.module(samples)
+                embeddings = training.embed(samples)
             embeddings = embeddings.float()
             value = check_scalar(training.loss(embeddings, labels), training.loss)
             _step(training, value, plan.clip_norm)
@@ -199,7 +204,7 @@ def _is_sound(training, plan):
     """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
     with evaluating(training.module), torch.no_grad():
         probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
-        embeddings = training.module(to_float(probed.to(plan.device)))
+        embeddings = training.embed(to_float(probed.to(plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
 

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 
 from skmetric.metrics import RetrievalScorer
 from skmetric.model_selection import ClassDisjointShuffleSplit
+from skmetric.retrieval import iter_rankings
 
 _DEFAULT = 0.2  # share of classes that early stopping holds out where nothing else is said
 
@@ -65,8 +66,13 @@ def _as_dict(scorer, name, estimator, X, y):
 class Embedder(BaseEstimator):
     """What a scorer sees while training goes on: a transformer around the network as it is now."""
 
-    def __init__(self, embed):
+    def __init__(self, embed, rankings=iter_rankings):
         self.embed = embed
+        self.rankings = rankings
+
+    def _iter_rankings(self, *sides, **settings):
+        """How embeddings are ranked."""
+        return self.rankings(*sides, **settings)
 
     def transform(self, X):
         """Embeddings of samples."""

@@ -14,15 +14,16 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmetric._backbone._build import build, n_input_channels
+from skmetric._backbone._pooling import POOLINGS
+from skmetric._backbone._weights import is_file
 from skmetric._images._images import check_one_size
 from skmetric._images._opening import open_images
 from skmetric._images._sizing import normalised, sized_batches
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
-from ._network import build, check_layer, extract, input_config, n_input_channels
-from ._pooling import POOLINGS
-from ._weights import is_file
+from ._network import check_layer, extract, input_config
 
 __all__ = ["FrozenFeatures"]
 

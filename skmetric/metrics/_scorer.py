@@ -5,6 +5,7 @@ from typing import final
 from sklearn.pipeline import Pipeline
 
 from skmetric.exceptions import NoEmbeddingError
+from skmetric.retrieval import iter_rankings
 
 from ._scores import mean_scores, parse_score
 
@@ -18,6 +19,9 @@ class RetrievalScorer:
 
     The last step of a :class:`~sklearn.pipeline.Pipeline` is left out if it has no ``transform``, as k-NN; a
     fitted search stands for its ``best_estimator_``.
+
+    Rankings are by Euclidean distance between embeddings, or by the distance that a metric learner names for
+    them, as :class:`~skmetric.deep.DeepMetricLearner` does with ``distance="poincare"``.
 
     ``ScoringMonitor`` takes several names as they are, and one name in a dict:
     ``scoring={"map_at_r": RetrievalScorer("map_at_r")}``.
@@ -86,11 +90,13 @@ class RetrievalScorer:
         ValueError
             As :func:`skmetric.metrics.map_at_r` does.
         """
-        scores = mean_scores(self.names, _embed(estimator, X), y, sample_weight=sample_weight)
+        embeddings, rankings = _embed(estimator, X)
+        scores = mean_scores(self.names, embeddings, y, sample_weight=sample_weight, rankings=rankings)
         return scores if len(self.names) > 1 else scores[self.names[0]]
 
 
 def _embed(estimator, X):
+    """Embeddings, and how the last transformer wants them ranked."""
     transformers = transformers_of(estimator)
     if not transformers:
         raise NoEmbeddingError(
@@ -100,7 +106,14 @@ def _embed(estimator, X):
         )
     for transformer in transformers:
         X = transformer.transform(X)
-    return X
+    return X, _rankings_of(transformers[-1])
+
+
+def _rankings_of(transformer):
+    """How embeddings of a transformer, or of the last step of a pipeline, are ranked."""
+    while isinstance(transformer, Pipeline):
+        transformer = transformer[-1]
+    return getattr(transformer, "_iter_rankings", iter_rankings)
 
 
 def transformers_of(estimator):

@@ -70,8 +70,10 @@ def parse_score(name):
     return Score(name, partial(per_query, k=k), partial(chance, k=k), lambda n_relevant: k, k)
 
 
-def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None):
+def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankings=iter_rankings):
     """All `scores` of each query, from one pass of the kernel no deeper than they need.
+
+    `rankings` takes the place of the kernel where the distance is not Euclidean.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None):
     """
     parts = []
     depth = _depth(scores, y, y_gallery)
-    with closing(iter_rankings(embeddings, y, gallery=gallery, y_gallery=y_gallery, depth=depth)) as blocks:
+    with closing(rankings(embeddings, y, gallery=gallery, y_gallery=y_gallery, depth=depth)) as blocks:
         for rows, ranking in blocks:
             n_gallery = ranking.n_gallery
             _check_cutoffs(scores, n_gallery)
@@ -97,10 +99,12 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None):
     return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
 
 
-def mean_scores(names, embeddings, y, *, gallery=None, y_gallery=None, sample_weight=None):
+def mean_scores(
+    names, embeddings, y, *, gallery=None, y_gallery=None, sample_weight=None, rankings=iter_rankings
+):
     """Each score by name, averaged over the queries that have something to find."""
     scores = [parse_score(name) for name in names]
-    result = score_queries(scores, embeddings, y, gallery=gallery, y_gallery=y_gallery)
+    result = score_queries(scores, embeddings, y, gallery=gallery, y_gallery=y_gallery, rankings=rankings)
     kept = result.answerable
     weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
     means = np.average(result.values.compress(kept, axis=1), axis=1, weights=weights)

@@ -2,9 +2,8 @@
 
 from numbers import Real
 
-import torch
-
 from skmetric._params import Interval
+from skmetric.deep._poincare import CLIP, CURVATURE, from_chords, inside, into_ball
 
 from ._distance import euclidean
 from ._nt_xent import nt_xent
@@ -55,7 +54,7 @@ class HyperbolicInfoNCELoss(PairLoss):
         "on_ball": ["boolean"],
     }
 
-    def __init__(self, temperature=0.2, curvature=0.1, clip=2.3, on_ball=False):
+    def __init__(self, temperature=0.2, curvature=CURVATURE, clip=CLIP, on_ball=False):
         self.temperature = temperature
         self.curvature = curvature
         self.clip = clip
@@ -70,18 +69,7 @@ class HyperbolicInfoNCELoss(PairLoss):
         return nt_xent(-matrix / self.temperature, *tuples)
 
 
-def into_ball(embeddings, curvature, clip):
-    """Shorten to `clip`, then the exponential map at the origin."""
-    length = torch.linalg.vector_norm(embeddings, dim=1, keepdim=True).clamp_min(1e-6)
-    if clip is not None:
-        embeddings = embeddings * (clip / length).clamp_max(1)
-        length = length.clamp_max(clip)
-    root = curvature**0.5
-    return torch.tanh(root * length) / (root * length) * embeddings
-
-
 def poincare(u, v, curvature):
     """Distances (n_u, n_v) on the ball of this curvature; points at its rim count as just inside."""
-    inside_u, inside_v = ((1 - curvature * x.square().sum(1)).clamp_min(1e-5) for x in (u, v))
-    scaled = (curvature / (inside_u[:, None] * inside_v)).sqrt() * euclidean(u, v)
-    return 2 / curvature**0.5 * torch.asinh(scaled)
+    inside_u, inside_v = (inside(x, curvature) for x in (u, v))
+    return from_chords(euclidean(u, v), inside_u[:, None], inside_v, curvature)

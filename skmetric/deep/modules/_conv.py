@@ -33,7 +33,7 @@ class TutorialConv(nn.Sequential):
     """
 
     def __init__(self, input_shape, n_components=256):
-        _check_side(input_shape, 24, "TutorialConv")
+        check_side(input_shape, 24, "TutorialConv")
         super().__init__(
             *_plain_block(input_shape[0], 64),
             *_plain_block(64, 128),
@@ -75,7 +75,7 @@ class Conv4(nn.Sequential):
     """
 
     def __init__(self, input_shape, n_components=64, width=64):
-        _check_side(input_shape, _MIN_SIDE, "Conv4")
+        check_side(input_shape, _MIN_SIDE, "Conv4")
         channels, side = input_shape[0], min(input_shape[1:])
         blocks = []
         for _ in range(4):
@@ -96,7 +96,8 @@ def _padded_block(n_in, n_out):
     return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)
 
 
-def _check_side(input_shape, smallest, name):
+def check_side(input_shape, smallest, name):
+    """Refuse what is no image, or too small a one, for the network of this name."""
     if len(input_shape) != 3 or min(input_shape[1:]) < smallest:
         raise ValueError(
             f"{name} takes images (channels, height, width) of at least {smallest} pixels a side, "

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skmetric.features._pooling import POOLINGS, pool
+from skmetric._backbone._pooling import POOLINGS, pool
 
 MAP = torch.tensor([[[[1.0, 2.0], [2.0, 3.0]]]])  # (1 image, 1 channel, 2, 2)
 BY_HAND = {

@@ -60,7 +60,7 @@ def _state_dict(path):
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(
             f"weights={str(path)!r} cannot be read as a state dict: {str(error).splitlines()[0]} "
-            "(a whole network that was pickled is loaded with torch.load and passed as `model`)"
+            "(a whole network that was pickled is loaded with torch.load and passed itself)"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from skmetric.features._network import build
-from skmetric.features._weights import load_weights
+from skmetric._backbone._build import build
+from skmetric._backbone._weights import load_weights
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """From a network's output to one vector an image."""
 
-__all__ = ["POOLINGS", "pool"]
+__all__ = ["POOLINGS", "places", "pool"]
 
 POOLINGS = ("auto", "avg", "max", "gem", "cls")
 _GEM_POWER = 3.0
@@ -57,7 +57,7 @@ def pool(output, pooling="auto", *, n_prefix=None, channels_last=False):
             f"pooling={pooling!r} needs feature maps or tokens, and the output has shape "
             f"{tuple(output.shape)}: take pooling='auto', or name a layer before the network's own pooling"
         )
-    return _POOL[pooling](_places(output, n_prefix, channels_last))
+    return _POOL[pooling](places(output, n_prefix, channels_last))
 
 
 def _class_token(output, n_prefix):
@@ -69,8 +69,8 @@ def _class_token(output, n_prefix):
     return output[:, 0]
 
 
-def _places(output, n_prefix, channels_last):
-    """Values at each place: (n, n_places, C)."""
+def places(output, n_prefix, channels_last):
+    """Values at each place of maps or tokens, (n, n_places, C); parameters as of :func:`pool`."""
     if output.ndim == 3:
         return output[:, n_prefix or 0 :]
     return output.flatten(1, 2) if channels_last else output.flatten(2).mT

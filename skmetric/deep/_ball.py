@@ -1,0 +1,86 @@
+"""Distances and rankings of embeddings that lie in the Poincaré ball."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+
+from skmetric._checks import check_labels, check_matrix, encode_labels
+from skmetric.retrieval import Ranking, iter_rankings
+
+from ._poincare import from_chords, inside
+from .losses._hyperbolic import poincare
+from .modules import PoincareBall
+
+_BLOCK_BYTES = 2**26  # of distances held at a time
+
+
+def ball_of(network):
+    """The ball that a network's embeddings lie in; None if they are Euclidean."""
+    last = network[-1]
+    return last if isinstance(last, PoincareBall) else None
+
+
+def ball_distance(first, second, curvature):
+    """Distance on the ball between rows of two arrays, pair by pair: (n_pairs,), float64."""
+    first, second = (torch.from_numpy(np.asarray(points, np.float64)) for points in (first, second))
+    chords = torch.linalg.vector_norm(first - second, dim=1)
+    return from_chords(chords, inside(first, curvature), inside(second, curvature), curvature).numpy()
+
+
+def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=None, curvature):
+    """Rankings by distance on the ball, in blocks; else as :func:`skmetric.retrieval.iter_rankings`.
+
+    For one query the order is that of ``|u - v|² / (1 - c |v|²)``, of which the distance is an increasing
+    function. It is computed from differences in float64; ties go by the gallery's order.
+
+    Parameters
+    ----------
+    embeddings : array-like of shape (n_queries, n_components)
+        Points of the ball.
+    y : array-like of shape (n_queries,)
+        Their labels.
+    gallery, y_gallery : array-like, default=None
+        Points to search and their labels; None searches each query among the others.
+    depth : int, default=None
+        Ranks to keep; None keeps all.
+    curvature : float
+        Of the ball.
+
+    Yields
+    ------
+    rows : ndarray of shape (n_block,)
+        Queries of the block.
+    ranking : Ranking
+        Of these.
+    """
+    queries = check_matrix(embeddings, "embeddings").astype(np.float64, copy=False)
+    alone = gallery is None
+    points = queries if alone else check_matrix(gallery, "gallery").astype(np.float64, copy=False)
+    y = check_labels(y, len(queries))
+    codes, codes_gallery, classes = encode_labels(
+        y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
+    )
+    codes_gallery = codes if alone else codes_gallery
+    n_relevant = np.bincount(codes_gallery, minlength=len(classes)) - alone
+    n_items = len(points) - alone
+    depth = n_items if depth is None else min(depth, n_items)
+    insides = inside(torch.from_numpy(points), curvature).numpy()
+    n_blocks = -(-len(queries) * len(points) * 8 // _BLOCK_BYTES)
+    for rows in np.array_split(np.arange(len(queries)), min(n_blocks, len(queries))):
+        order_by = cdist(queries[rows], points, "sqeuclidean") / insides  # (n_block, n_gallery)
+        if alone:
+            order_by[np.arange(len(rows)), rows] = np.inf  # last, and `depth` leaves it out
+        order = order_by.argsort(axis=1, kind="stable")[:, :depth]
+        yield rows, Ranking(codes_gallery[order] == codes[rows, None], n_relevant[codes[rows]], n_items)
+
+
+def rankings_on(ball):
+    """What ranks embeddings that lie in this ball (None: in Euclidean space)."""
+    return iter_rankings if ball is None else partial(iter_ball_rankings, curvature=ball.curvature)
+
+
+def distances_on(ball):
+    """What gives the matrix of distances between tensors of such embeddings."""
+    return torch.cdist if ball is None else partial(poincare, curvature=ball.curvature)
