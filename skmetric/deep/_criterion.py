@@ -24,8 +24,8 @@ def resolve_loss(loss, margin=None):
 
     Parameters
     ----------
-    loss : str, Loss, nn.Module or callable
-        What the user gave; it is not changed.
+    loss : str, Loss, nn.Module, callable or tuple (loss, miner)
+        What the user gave; it is not changed. A tuple becomes a `ForeignLoss`.
     margin : float, default=None
         None leaves the loss its own.
 
@@ -37,8 +37,10 @@ def resolve_loss(loss, margin=None):
     Raises
     ------
     ValueError
-        If the name is unknown, or the loss has no margin.
+        If the name is unknown, a tuple is no loss with its miner, or the loss has no margin.
     """
+    if isinstance(loss, tuple):
+        loss = _with_miner(loss)
     named = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     if isinstance(loss, str):
         loss = _by_name(loss)
@@ -56,7 +58,8 @@ def bind(loss, n_components, n_classes):
 
 def margin_of(loss):
     """Margin of a loss, or None."""
-    loss = getattr(loss, "loss", loss) if is_module(loss) else loss
+    while is_module(loss) and hasattr(loss, "loss"):
+        loss = loss.loss
     margin = getattr(loss, "margin", None)
     return margin if isinstance(margin, int | float) else None
 
@@ -75,10 +78,18 @@ def _by_name(name):
     return getattr(losses, squashed[asked])()
 
 
+def _with_miner(pair):
+    if len(pair) != 2 or not all(map(callable, pair)):
+        raise ValueError(f"loss as a tuple is (loss, miner), two callables; got {pair!r}")
+    return losses.ForeignLoss(*pair)
+
+
 def _with_margin(loss, margin, named):
     if hasattr(loss, "get_params"):
         if "margin" in loss.get_params(deep=False):
             return loss.set_params(margin=margin)
+        if hasattr(loss, "loss"):
+            return loss.set_params(loss=_with_margin(loss.loss, margin, named))
     elif is_module(loss):
         if isinstance(getattr(loss, "margin", None), int | float):
             loss.margin = margin

@@ -39,10 +39,11 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         Dimension of the embedding. None takes what the network gives.
     normalize : bool, default=True
         Scale embeddings to unit length, as most margins expect.
-    loss : str, Loss, nn.Module or callable, default="multi_similarity"
+    loss : str, Loss, nn.Module, callable or tuple, default="multi_similarity"
         Name of a loss of :mod:`skmetric.deep.losses` ("multi_similarity" for ``MultiSimilarityLoss``) or one
         of them, copied at `fit`; or any function or module of ``(embeddings, labels)`` that returns one
-        number, a loss of pytorch-metric-learning among them. What it sets as ``active_share_`` when it is
+        number, a loss of pytorch-metric-learning among them; or a tuple ``(loss, miner)`` of that library,
+        short for :class:`~skmetric.deep.losses.ForeignLoss`. What it sets as ``active_share_`` when it is
         called is noted in `history_`.
     margin : float, default=None
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
@@ -146,7 +147,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "module": [str, nn.Module, callable],
         "n_components": [_COUNT, None],
         "normalize": ["boolean"],
-        "loss": [str, callable],
+        "loss": [str, callable, tuple],
         "margin": [Real, None],
         "distance": [StrOptions({"euclidean", "cosine"})],
         "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
