@@ -63,9 +63,11 @@ def test_losses_with_other_hinges():
     # no negative is nearer than a positive: mining leaves nothing; without it all pairs count
     assert share(losses.MultiSimilarityLoss(), CORNER) == 0
     assert share(losses.MultiSimilarityLoss(epsilon=None), CORNER) == 1
-    # positives weigh 1 + m - 1 > 0, negatives 0 + m > 0; none but the positives with m = 0 at cosines below 0
+    # positives weigh 1 + m - 1 > 0, negatives 0 + m > 0
     assert share(losses.CircleLoss(), CORNER) == 1
-    assert share(losses.CircleLoss(margin=0.0), (-LINE[0] + 1.2, LINE[1])) == pytest.approx(2 / 6)
+    # m = 0: the positives weigh 1 - 1/2, the negatives at cosines -1 and -1/2 nothing
+    opposite = torch.tensor([[1.0, 0.0], [0.5, 0.75**0.5], [-1.0, 0.0]]), LINE[1]
+    assert share(losses.CircleLoss(margin=0.0), opposite) == pytest.approx(2 / 6)
     assert share(losses.LiftedStructureLoss()) == 1
     far = torch.tensor([[0.0], [0.1], [9.0]]), LINE[1]  # log(e^(1-9) + e^(1-8.9)) + .1 < 0
     assert share(losses.LiftedStructureLoss(), far) == 0
