@@ -27,8 +27,9 @@ def resolve_loss(loss, margin=None, distance="euclidean"):
 
     Parameters
     ----------
-    loss : str, Loss, nn.Module or callable
-        What the user gave; it is not changed. "auto" is the default of the distance.
+    loss : str, Loss, nn.Module, callable or tuple (loss, miner)
+        What the user gave; it is not changed. "auto" is the default of the distance, and a tuple becomes a
+        `ForeignLoss`.
     margin : float, default=None
         None leaves the loss its own.
     distance : {"euclidean", "cosine", "poincare"}, default="euclidean"
@@ -42,8 +43,11 @@ def resolve_loss(loss, margin=None, distance="euclidean"):
     Raises
     ------
     ValueError
-        If the name is unknown, the loss has no margin, or it does not go with the distance.
+        If the name is unknown, a tuple is no loss with its miner, the loss has no margin, or it does not go
+        with the distance.
     """
+    if isinstance(loss, tuple):
+        loss = _with_miner(loss)
     if isinstance(loss, str) and loss == "auto":
         loss = _DEFAULTS.get(distance, _DEFAULT)
     named = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
@@ -71,7 +75,8 @@ def bind(loss, n_components, n_classes):
 
 def margin_of(loss):
     """Margin of a loss, or None."""
-    loss = getattr(loss, "loss", loss) if is_module(loss) else loss
+    while is_module(loss) and hasattr(loss, "loss"):
+        loss = loss.loss
     margin = getattr(loss, "margin", None)
     return margin if isinstance(margin, int | float) else None
 
@@ -109,10 +114,18 @@ def _wrapped(loss):
     return loss
 
 
+def _with_miner(pair):
+    if len(pair) != 2 or not all(map(callable, pair)):
+        raise ValueError(f"loss as a tuple is (loss, miner), two callables; got {pair!r}")
+    return losses.ForeignLoss(*pair)
+
+
 def _with_margin(loss, margin, named):
     if hasattr(loss, "get_params"):
         if "margin" in loss.get_params(deep=False):
             return loss.set_params(margin=margin)
+        if hasattr(loss, "loss"):
+            return loss.set_params(loss=_with_margin(loss.loss, margin, named))
     elif is_module(loss):
         if isinstance(getattr(loss, "margin", None), int | float):
             loss.margin = margin

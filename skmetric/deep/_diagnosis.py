@@ -9,6 +9,7 @@ from skmetric.exceptions import CollapseWarning, StuckLossWarning
 
 _NEAR = 0.01  # mean distance between classes, as a share of the mean length, that counts as one point
 _AT_MARGIN = 0.02  # how near the margin, as a share of it, a loss that learns nothing stays
+_ALL = 0.9  # share of active tuples below which a loss at the margin is there by chance
 _STILL = 1e-4  # relative movement of a loss that does not move
 _EPOCHS = 3  # for which it does not
 
@@ -104,11 +105,17 @@ def is_collapsed(row):
 
 
 def is_stuck(history, margin=None):
-    """Whether the last epochs all stood at the margin, or did not move at all, and not at zero."""
-    losses = [row["loss"] for row in history[-_EPOCHS:]]
+    """Whether the last epochs all stood at the margin, or did not move at all, and not at zero.
+
+    At the margin a loss is stuck if all tuples cost about that much: the mean over the active ones alone lies
+    there often enough while training goes well. A loss that does not tell its share is judged by its value.
+    """
+    last = history[-_EPOCHS:]
+    losses = [row["loss"] for row in last]
     if len(losses) < _EPOCHS or max(map(abs, losses)) == 0:
         return False
-    if margin and all(abs(loss - margin) <= _AT_MARGIN * abs(margin) for loss in losses):
+    few = any(row.get("active_share", math.nan) < _ALL for row in last)  # False for NaN
+    if margin and not few and all(abs(loss - margin) <= _AT_MARGIN * abs(margin) for loss in losses):
         return True
     return max(losses) - min(losses) <= _STILL * max(map(abs, losses))
 

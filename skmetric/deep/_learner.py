@@ -63,10 +63,11 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         network, or of one whose maps are pooled; "batch_norm" are all batch norms in it, as is usual in
         fine-tuning. Layers that are frozen up to some point are run once, not in every epoch, if `augment` is
         None, `X` is in memory and their features take less than 2 GiB.
-    loss : str, Loss, nn.Module or callable, default="auto"
+    loss : str, Loss, nn.Module, callable or tuple, default="auto"
         Name of a loss of :mod:`skmetric.deep.losses` ("multi_similarity" for ``MultiSimilarityLoss``) or one
         of them, copied at `fit`; or any function or module of ``(embeddings, labels)`` that returns one
-        number, a loss of pytorch-metric-learning among them. What it sets as ``active_share_`` when it is
+        number, a loss of pytorch-metric-learning among them; or a tuple ``(loss, miner)`` of that library,
+        short for :class:`~skmetric.deep.losses.ForeignLoss`. What it sets as ``active_share_`` when it is
         called is noted in `history_`. "auto" is "multi_similarity", and "hyperbolic_info_nce" with
         ``distance="poincare"``.
     margin : float, default=None
@@ -211,7 +212,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "pooling": [StrOptions(set(LAYERS)), None],
         "normalize": ["boolean"],
         "freeze": [str, list, tuple, None],
-        "loss": [str, callable],
+        "loss": [str, callable, tuple],
         "margin": [Real, None],
         "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
         "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],

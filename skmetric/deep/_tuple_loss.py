@@ -49,7 +49,10 @@ class TupleLoss:
                 crossed = self._compare(members[:, 1:2], members[:, 2:])  # (n_tuples, 1)
                 matrix = torch.cat([matrix[:, :1], torch.minimum(matrix[:, 1:], crossed)], dim=1)
             near = torch.tensor([[True, False]], device=matrix.device).expand(matrix.shape)
-            return self._plain().from_matrix(matrix, near, ~near)
+            plain = self._plain()
+            value = plain.from_matrix(matrix, near, ~near)
+            self.loss.active_share_ = plain.active_share_
+            return value
 
     @property
     def swap(self):

@@ -20,6 +20,8 @@ from ._contrastive import ContrastiveLoss
 from ._cos_face import CosFaceLoss
 from ._cross_batch_memory import CrossBatchMemory
 from ._fast_ap import FastAPLoss
+from ._foreign import ForeignLoss
+from ._gathered_batches import GatheredBatches
 from ._hyperbolic import HyperbolicInfoNCELoss
 from ._lifted_structure import GeneralizedLiftedStructureLoss, LiftedStructureLoss
 from ._margin import MarginLoss
@@ -51,6 +53,8 @@ __all__ = [
     "CosFaceLoss",
     "CrossBatchMemory",
     "FastAPLoss",
+    "ForeignLoss",
+    "GatheredBatches",
     "GeneralizedLiftedStructureLoss",
     "HyperbolicInfoNCELoss",
     "LiftedStructureLoss",

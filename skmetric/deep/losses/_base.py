@@ -12,10 +12,14 @@
   ``warnings.simplefilter("error", NothingToLearnWarning)``. A 0 without a warning means that every tuple is
   already where the loss wants it.
 - Memory is O(batch²): no loss lists triplets.
+- A loss of tuples that may stop counting (hinges, mining by a slack) sets `active_share_` at each call, which
+  the training loop notes: the share of the valid tuples that have a gradient, a scalar tensor that makes no
+  device wait; 0 where no tuple is valid. A softmax over tuples counts all of them always: it sets nothing.
 """
 
 import warnings
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator, clone
@@ -29,6 +33,11 @@ class Loss(BaseEstimator, ABC):
     """A loss of embeddings and integer labels; a subclass writes ``__call__`` and ``_bind``."""
 
     _parameter_constraints: dict = {}
+    active_share_: torch.Tensor | None = None  # of the last call
+
+    def __getstate__(self):
+        # a number of the last batch, perhaps on a GPU, is no part of the loss
+        return {name: value for name, value in super().__getstate__().items() if name != "active_share_"}
 
     @abstractmethod
     def __call__(self, embeddings, labels):
@@ -100,7 +109,18 @@ class ParametricLoss(StatefulLoss):
         """Scalar of float32 or float64 embeddings, labels and the tensors that ``_parameters`` names."""
 
 
-class BoundLoss(nn.Module):
+class TellsShare:
+    """A module around one `loss`, whose share of active tuples it hands on."""
+
+    loss: Any
+
+    @property
+    def active_share_(self):
+        """Share of active tuples in the last call; None if the loss does not tell."""
+        return getattr(self.loss, "active_share_", None)
+
+
+class BoundLoss(TellsShare, nn.Module):
     """A loss together with the parameters it learns."""
 
     def __init__(self, loss, parameters, n_classes):
@@ -175,6 +195,16 @@ class _Widen(torch.autograd.Function):
 def widen(tensor):
     """The tensor in float32, or as it is in float32 and float64."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else _Widen.apply(tensor)
+
+
+def share_of(active, valid):
+    """Share of the tuples that some masks mark among those that others mark; 0 if none is marked."""
+    return share(sum(mask.sum() for mask in active), sum(mask.sum() for mask in valid))
+
+
+def share(n_active, n_valid):
+    """Share of one count in another, both scalar tensors; 0 of 0 is 0."""
+    return n_active / n_valid.clamp_min(1)
 
 
 def report(message):

@@ -7,6 +7,7 @@ from torch.nn.functional import softplus
 
 from skmetric._params import Interval
 
+from ._base import share_of
 from ._distance import masked_logsumexp, masked_mean
 from ._pair import CosinePairLoss
 
@@ -54,6 +55,7 @@ class CircleLoss(CosinePairLoss):
         positive, negative = tuples
         weight_near = torch.relu(1 + self.margin - matrix.detach())
         weight_far = torch.relu(matrix.detach() + self.margin)
+        self.active_share_ = share_of((positive & (weight_near > 0), negative & (weight_far > 0)), tuples)
         pull = masked_logsumexp(-self.scale * weight_near * (matrix - 1 + self.margin), positive)
         push = masked_logsumexp(self.scale * weight_far * (matrix - self.margin), negative)
         return masked_mean(softplus(pull + push), positive.any(1) & negative.any(1))

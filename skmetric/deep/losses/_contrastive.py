@@ -6,6 +6,7 @@ import torch
 
 from skmetric._params import Interval
 
+from ._base import share_of
 from ._distance import masked_mean
 from ._pair import EuclideanPairLoss
 
@@ -57,13 +58,20 @@ class ContrastiveLoss(EuclideanPairLoss):
         self.miner = miner
 
     def _value(self, matrix, tuples):
-        return contrastive(matrix, tuples, self.margin, self.positive_margin, self.squared)
+        value, self.active_share_ = contrastive(
+            matrix, tuples, self.margin, self.positive_margin, self.squared
+        )
+        return value
 
 
 def contrastive(distances, pairs, margin, positive_margin, squared):
-    """Mean cost of the positive pairs beyond their margin plus that of the negative pairs within theirs."""
+    """Mean cost of the positive pairs beyond their margin plus that of the negative pairs within theirs.
+
+    Returns it, and the share of pairs that cost something.
+    """
     near = torch.relu(distances - positive_margin)
     far = torch.relu(margin - distances)
-    active = [pairs.positive & (near > 0), pairs.negative & (far > 0)]
+    active = (pairs.positive & (near > 0), pairs.negative & (far > 0))
     costs = [0.5 * near.square(), 0.5 * far.square()] if squared else [near, far]
-    return masked_mean(costs[0], active[0]) + masked_mean(costs[1], active[1])
+    value = masked_mean(costs[0], active[0]) + masked_mean(costs[1], active[1])
+    return value, share_of(active, pairs)

@@ -8,7 +8,7 @@ from torch import nn
 
 from skmetric._params import Interval
 
-from ._base import StatefulLoss, check_batch
+from ._base import StatefulLoss, TellsShare, check_batch
 from ._pair import PairLoss
 
 
@@ -56,7 +56,7 @@ class CrossBatchMemory(StatefulLoss):
         return Memory(inner, self.size, n_components)
 
 
-class Memory(nn.Module):
+class Memory(TellsShare, nn.Module):
     """A pair loss and the embeddings of the last batches, in a ring."""
 
     embeddings: torch.Tensor

@@ -6,7 +6,7 @@ import torch
 
 from skmetric._params import Interval
 
-from ._base import BatchLoss, report_missing
+from ._base import BatchLoss, report_missing, share_of
 from ._distance import euclidean, masked_logsumexp, masked_mean, relations
 from ._pair import EuclideanPairLoss
 
@@ -50,6 +50,7 @@ class LiftedStructureLoss(BatchLoss):
         distances = euclidean(embeddings, embeddings)
         others = masked_logsumexp(self.margin - distances, negative)  # (batch,)
         excess = torch.relu(torch.logaddexp(others[:, None], others) + distances)
+        self.active_share_ = share_of((positive & (excess > 0),), (positive,))
         return masked_mean(excess.square() / 2, positive)
 
 
@@ -90,4 +91,6 @@ class GeneralizedLiftedStructureLoss(EuclideanPairLoss):
         positive, negative = tuples
         pull = masked_logsumexp(matrix, positive)
         push = masked_logsumexp(self.margin - matrix, negative)
-        return masked_mean(torch.relu(pull + push), positive.any(1) & negative.any(1))
+        costs, valid = torch.relu(pull + push), positive.any(1) & negative.any(1)
+        self.active_share_ = share_of((valid & (costs > 0),), (valid,))
+        return masked_mean(costs, valid)

@@ -7,7 +7,7 @@ import torch
 from skmetric._params import Interval
 from skmetric.deep.miners._base import Pairs, as_pairs
 
-from ._base import ParametricLoss, check_labels_in_range, report_missing
+from ._base import ParametricLoss, check_labels_in_range, report_missing, share
 from ._distance import euclidean, relations, unit
 
 
@@ -78,4 +78,5 @@ class MarginLoss(ParametricLoss):
         near = torch.relu(self.margin + distances - boundary[:, None]) * pairs.positive
         far = torch.relu(self.margin + boundary[:, None] - distances) * pairs.negative
         n_active = (near > 0).sum() + (far > 0).sum()
+        self.active_share_ = share(n_active, pairs.positive.sum() + pairs.negative.sum())
         return (near + far).sum() / n_active.clamp_min(1) + self.nu * boundary.mean()

@@ -64,7 +64,14 @@ class Prefixes(nn.Module):
     def __init__(self, losses: Sequence, lengths, weights):
         super().__init__()
         self.losses, self.lengths, self.weights = list(losses), lengths, weights
+        # losses that own something are modules too; the list holds them all, in order
         self.modules_ = nn.ModuleList(loss for loss in losses if isinstance(loss, nn.Module))
+
+    @property
+    def active_share_(self):
+        """Mean over the prefixes of their share of active tuples; None if the loss does not tell."""
+        told = [getattr(loss, "active_share_", None) for loss in self.losses]
+        return None if None in told else torch.stack(told).mean()
 
     def forward(self, embeddings, labels):
         """Weighted sum over the prefixes."""

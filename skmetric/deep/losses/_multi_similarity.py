@@ -7,6 +7,7 @@ from torch.nn.functional import softplus
 from skmetric._params import Interval
 from skmetric.deep.miners._multi_similarity import informative_pairs
 
+from ._base import share_of
 from ._distance import masked_logsumexp
 from ._pair import CosinePairLoss
 
@@ -60,8 +61,10 @@ class MultiSimilarityLoss(CosinePairLoss):
         self.epsilon = epsilon
 
     def _value(self, matrix, tuples):
+        valid = tuples
         if self.epsilon is not None:
             tuples = informative_pairs(1 - matrix.detach(), *tuples, self.epsilon)
+        self.active_share_ = share_of(tuples, valid)
         excess = matrix - self.base
         pull = softplus(masked_logsumexp(-self.alpha * excess, tuples.positive)) / self.alpha
         push = softplus(masked_logsumexp(self.beta * excess, tuples.negative)) / self.beta

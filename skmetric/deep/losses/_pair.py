@@ -30,7 +30,8 @@ class PairLoss(Loss):
             positive, negative = relations(labels, len(embeddings))
             report_missing(positive, negative)
             matrix = self._matrix(embeddings, others)
-            return self._value(matrix, self._tuples(matrix, labels, Pairs(positive, negative)))
+            value = self._value(matrix, self._tuples(matrix, labels, Pairs(positive, negative)))
+            return value + self._penalty(embeddings)
 
     def from_matrix(self, matrix, positive, negative):
         """Value of the loss where the pairs are given, not labels: for a siamese or a triplet network.
@@ -61,6 +62,10 @@ class PairLoss(Loss):
             return pairs
         mined = self.miner(matrix.detach(), labels)
         return mined if self._takes_triplets else as_pairs(mined, matrix)
+
+    def _penalty(self, embeddings):
+        """What the embeddings of the batch cost by themselves; most losses ask nothing."""
+        return 0
 
     @abstractmethod
     def _matrix(self, embeddings, others):

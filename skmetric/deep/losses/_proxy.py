@@ -9,7 +9,7 @@ from torch import nn
 
 from skmetric._params import Interval
 
-from ._base import StatefulLoss, check_batch, check_labels_in_range, full_precision, widen
+from ._base import StatefulLoss, TellsShare, check_batch, check_labels_in_range, full_precision, widen
 
 SAMPLED_CLASSES = [Interval(Integral, 2, None, closed="left"), None]
 
@@ -38,7 +38,7 @@ class ProxyLoss(StatefulLoss):
         """Scalar of float embeddings, labels and proxies, the first axis of which the labels index."""
 
 
-class Proxies(nn.Module):
+class Proxies(TellsShare, nn.Module):
     """A proxy loss together with its proxies."""
 
     step: torch.Tensor

@@ -17,10 +17,15 @@ class RecallAtKLoss(CosinePairLoss):
               \sum_{p \in P_q} \sigma\bigl((k - r_{qp}) / \tau_1\bigr), \quad
               r_{qp} = 1 + \sum_{j \neq q, p} \sigma\bigl((S_{qj} - S_{qp}) / \tau_2\bigr)
 
-    over the queries that have a positive; the share of a query is at most 1. With min(k, number of
-    positives) in the denominator a perfect ranking has recall 1 at every k. S is the cosine: the embeddings
+    over the queries that have a positive; the share of a query is at most 1. S is the cosine: the embeddings
     are normalised inside. Queries are worked off in chunks: time is O(batch² · positives), memory
     O(batch²).
+
+    Divided by min(k, number of positives), a sharp and perfect ranking has recall 1 at every k, and the sum
+    is cut off at k: both as in the code that the authors published. Two things in that code differ from this
+    formula and are not followed: it compares each positive with the query itself too, which adds 1 to every
+    rank, so that no positive ever stands first; and its settings widen the cut-off sigmoid with k (τ₁ = k),
+    while here τ₁ is one for all k.
 
     Parameters
     ----------
@@ -67,5 +72,5 @@ class RecallAtKLoss(CosinePairLoss):
         for k in self.k:
             found = torch.where(filled, torch.sigmoid((k - ranks) / self.rank_temperature), 0).sum(1)
             possible = n_positives.clamp_max(k)  # (n_rows,)
-            recalls.append(found.minimum(possible) / possible)
+            recalls.append(found.minimum(possible) / possible)  # found is below the number of positives
         return 1 - torch.stack(recalls).mean(0)

@@ -12,11 +12,13 @@ from ._pair import PairLoss
 class SNRContrastiveLoss(PairLoss):
     r"""Contrastive loss of a noise-to-signal ratio: variance of the difference over that of the anchor [1]_.
 
-    .. math:: \operatorname{mean}_P\, [d - m_+]_+ + \operatorname{mean}_N\, [m - d]_+, \quad
+    .. math:: \operatorname{mean}_P\, [d - m_+]_+ + \operatorname{mean}_N\, [m - d]_+
+              + \lambda \operatorname{mean}_i \Bigl|\sum_k x_{ik}\Bigr|, \quad
               d_{ij} = \frac{\operatorname{var}(x_i - x_j)}{\operatorname{var}(x_i)}
 
     with variances over the components of a vector, and each mean over the pairs that violate their margin.
-    The embeddings are not normalised. [1]_ add a penalty on the mean of the components, which is left out.
+    The embeddings are not normalised. The last term is the zero-mean penalty of [1]_: it makes the variance
+    of an embedding its energy. It is left out where pairs are given without embeddings (`from_matrix`).
 
     Parameters
     ----------
@@ -24,29 +26,35 @@ class SNRContrastiveLoss(PairLoss):
         Ratio from which a negative pair costs nothing.
     positive_margin : float, default=0.01
         Ratio up to which a positive pair costs nothing.
+    mean_weight : float, default=0.005
+        Weight λ of the zero-mean penalty, as [2]_ set it; 0 leaves it out.
 
     References
     ----------
     .. [1] T. Yuan et al., "Signal-to-noise ratio: a robust distance metric for deep metric learning",
        CVPR 2019, equations 7 and 9.
+    .. [2] K. Roth et al., "Revisiting training strategies and generalization performance in deep metric
+       learning", ICML 2020.
 
     Examples
     --------
     >>> import torch
     >>> embeddings = torch.tensor([[1.0, -1.0], [2.0, -2.0], [1.0, -1.0]])  # ratios 1, 1/4 and 0
     >>> loss = SNRContrastiveLoss(margin=0.5, positive_margin=0.0)
-    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # (1 + .25) / 2 + (.5 + .25 + .5) / 3
+    >>> loss(embeddings, torch.tensor([0, 0, 1]))  # (1 + .25) / 2 + (.5 + .25 + .5) / 3, means are 0
     tensor(1.0417)
     """
 
     _parameter_constraints = {
         "margin": [Interval(Real, 0, None, closed="neither")],
         "positive_margin": [Interval(Real, 0, None, closed="left")],
+        "mean_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, margin=0.2, positive_margin=0.01):
+    def __init__(self, margin=0.2, positive_margin=0.01, mean_weight=0.005):
         self.margin = margin
         self.positive_margin = positive_margin
+        self.mean_weight = mean_weight
 
     def _matrix(self, embeddings, others):
         signal = embeddings - embeddings.mean(1, keepdim=True)  # variances are squared lengths of these
@@ -54,4 +62,10 @@ class SNRContrastiveLoss(PairLoss):
         return noise / signal.square().sum(1, keepdim=True).clamp_min(1e-6)
 
     def _value(self, matrix, tuples):
-        return contrastive(matrix, tuples, self.margin, self.positive_margin, squared=False)
+        value, self.active_share_ = contrastive(
+            matrix, tuples, self.margin, self.positive_margin, squared=False
+        )
+        return value
+
+    def _penalty(self, embeddings):
+        return self.mean_weight * embeddings.sum(1).abs().mean()

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
 
-from ._distance import cosine
+from ._distance import cosine, unit
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, proxies_of, random_directions
 
 
@@ -19,7 +19,10 @@ class SoftTripleLoss(ProxyLoss):
               S_{ic} = \sum_k \frac{e^{x_i^\top w_{ck} / \gamma}}{\sum_l e^{x_i^\top w_{cl} / \gamma}}
               x_i^\top w_{ck}
 
-    Embeddings and centres are normalised inside. The penalty with which [1]_ merge centres is left out.
+    Embeddings and centres are normalised inside. To this [1]_ add a penalty that merges the centres of a
+    class until it has as many as it needs, the mean over classes and pairs of centres
+
+    .. math:: \frac{\tau}{C K (K - 1)} \sum_c \sum_{k < l} \|w_{ck} - w_{cl}\|_2
 
     Parameters
     ----------
@@ -30,14 +33,16 @@ class SoftTripleLoss(ProxyLoss):
     temperature : float, default=0.1
         Temperature among the centres of a class.
     n_centers : int, default=10
-        Centres of a class.
+        Centres K of a class.
+    merge_weight : float, default=0.2
+        Weight τ of the penalty; 0 leaves it out.
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
     References
     ----------
     .. [1] Q. Qian et al., "SoftTriple loss: deep metric learning without triplet sampling", ICCV 2019,
-       equation 7.
+       equations 7, 9 and 10.
 
     Examples
     --------
@@ -52,14 +57,24 @@ class SoftTripleLoss(ProxyLoss):
         "scale": [Interval(Real, 0, None, closed="neither")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "merge_weight": [Interval(Real, 0, None, closed="left")],
         "sampled_classes": SAMPLED_CLASSES,
     }
 
-    def __init__(self, margin=0.01, scale=20.0, temperature=0.1, n_centers=10, sampled_classes=None):
+    def __init__(
+        self,
+        margin=0.01,
+        scale=20.0,
+        temperature=0.1,
+        n_centers=10,
+        merge_weight=0.2,
+        sampled_classes=None,
+    ):
         self.margin = margin
         self.scale = scale
         self.temperature = temperature
         self.n_centers = n_centers
+        self.merge_weight = merge_weight
         self.sampled_classes = sampled_classes
 
     def _proxies(self, n_components, n_classes, generator):
@@ -69,4 +84,18 @@ class SoftTripleLoss(ProxyLoss):
         cosines = cosine(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
         shares = torch.softmax(cosines / self.temperature, dim=2)  # (batch, n_classes, n_centers)
         similarities = (shares * cosines).sum(2) - self.margin * proxies_of(labels, proxies)
-        return cross_entropy(self.scale * similarities, labels)
+        value = cross_entropy(self.scale * similarities, labels)
+        return value + self.merge_weight * spread_of_centers(proxies) if self.merge_weight else value
+
+
+def spread_of_centers(centers):
+    """Half the mean distance between two centres of a class, normalised, as [1]_ weigh it."""
+    n_classes, n_centers, _ = centers.shape
+    if n_centers == 1:
+        return 0
+    sphere = unit(centers)
+    cosines = (sphere @ sphere.mT).triu(1)  # (n_classes, n_centers, n_centers)
+    distances = (
+        (2 + 1e-5 - 2 * cosines).clamp_min(1e-5).sqrt().triu(1)
+    )  # centres that coincide: no infinite slope
+    return distances.sum() / (n_classes * n_centers * (n_centers - 1))

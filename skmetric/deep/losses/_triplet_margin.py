@@ -8,6 +8,7 @@ from torch.nn.functional import softplus
 from skmetric._params import Interval, StrOptions
 from skmetric.deep.miners._base import Triplets
 
+from ._base import share
 from ._distance import with_gradient
 from ._pair import EuclideanPairLoss
 
@@ -86,14 +87,14 @@ class TripletMarginLoss(EuclideanPairLoss):
         if self.swap:
             to_negative = torch.minimum(to_negative, matrix[positive, negative])
         costs = self._cost(matrix[anchor, positive] - to_negative)
-        return costs.sum() / self._divisor((costs > 0).sum(), len(costs))
+        return costs.sum() / self._divisor((costs > 0).sum(), torch.as_tensor(len(costs)))
 
     def _by_counting(self, matrix, positive, negative):
         """The hinge is linear in distances that carry, as weights, in how many active triplets they stand."""
         with torch.no_grad():
             weights, n_active = count_active(matrix, positive, negative, self.margin)
-            weights = weights / self._divisor(n_active, _n_triplets(positive, negative))
-            lifted = self.margin * n_active / self._divisor(n_active, _n_triplets(positive, negative))
+            divisor = self._divisor(n_active, _n_triplets(positive, negative))
+            weights, lifted = weights / divisor, self.margin * n_active / divisor
         return (weights * matrix).sum() + lifted
 
     def _by_positive(self, matrix, positive, negative):
@@ -126,8 +127,9 @@ class TripletMarginLoss(EuclideanPairLoss):
         return softplus(self.margin + excess) if self.soft_margin else torch.relu(self.margin + excess)
 
     def _divisor(self, n_active, n_all):
-        count = n_active if self.average == "active" else torch.as_tensor(n_all)
-        return count.clamp_min(1)
+        """What to divide a sum of costs by; the share of active triplets is noted."""
+        self.active_share_ = share(n_active, n_all)
+        return (n_active if self.average == "active" else n_all).clamp_min(1)
 
 
 def _n_triplets(positive, negative):

@@ -17,7 +17,7 @@ from skmetric.deep.losses import _ranking
 from skmetric.deep.losses._base import Loss
 from skmetric.exceptions import NothingToLearnWarning
 
-from .conftest import make_loss
+from .conftest import NAMES, make_loss
 
 
 def embeddings_of(kind, n, width=8):
@@ -58,7 +58,7 @@ def bind(loss, width=8, n_classes=6):
 
 def those_that(wanted):
     """Only the losses for which the law has a meaning."""
-    made = [(name, make_loss(name)) for name in losses.__all__]
+    made = [(name, make_loss(name)) for name in NAMES]
     chosen = [pytest.param(loss, id=name) for name, loss in made if wanted(loss)]
     assert chosen
     return pytest.mark.parametrize("loss", chosen)
@@ -67,6 +67,11 @@ def those_that(wanted):
 def learns(loss):
     bound = bind(loss)
     return isinstance(bound, nn.Module) and any(True for _ in bound.parameters())
+
+
+def owns(bound, name):
+    """Whether what was bound has a parameter of this name, at any depth."""
+    return isinstance(bound, nn.Module) and any(key.endswith(name) for key, _ in bound.named_parameters())
 
 
 def tells_views_apart(loss):
@@ -130,7 +135,7 @@ def test_batch_without_a_positive_is_reported_or_has_a_proxy(loss, labels):
     labels = LABELS[labels]
     bound = bind(loss)
     value, _, messages = value_and_gradient(bound, embeddings_of("ordinary", len(labels)), labels)
-    owns_proxies = hasattr(bound, "proxies")
+    owns_proxies = owns(bound, "proxies")
     assert messages or owns_proxies
     assert value > 0 or messages
 
@@ -193,7 +198,7 @@ def test_generator_spares_the_global_seed(loss):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@those_that(lambda loss: hasattr(bind(loss), "proxies"))
+@those_that(lambda loss: owns(bind(loss), "proxies"))
 @pytest.mark.parametrize("labels", [[0, 0, 1, 6], [0, 0, -1, 1]])
 def test_proxies_refuse_labels_out_of_range(loss, labels):
     bound = bind(loss)
@@ -239,6 +244,23 @@ def test_losses_are_abstract_or_final():
         assert issubclass(final, Loss)
         assert not inspect.isabstract(final)
         assert final.__subclasses__() == []
+
+
+@pytest.mark.filterwarnings("ignore::skmetric.exceptions.NothingToLearnWarning")
+@pytest.mark.parametrize("labels", LABELS)
+def test_share_of_active_tuples_is_told_or_not_and_is_a_share(loss, labels):
+    bound, labels = bind(loss), LABELS[labels]
+    assert getattr(bound, "active_share_", None) is None  # nothing was seen so far
+    embeddings = embeddings_of("ordinary", len(labels)).requires_grad_()
+    bound(embeddings, labels)
+    share = getattr(bound, "active_share_", None)
+    if share is not None:
+        assert share.shape == ()
+        assert not share.requires_grad
+        assert 0 <= share <= 1
+    for again in [pickle.loads(pickle.dumps(bound)), copy.deepcopy(bound)]:
+        assert getattr(again, "active_share_", None) is None
+    assert "active_share_" not in str(loss.get_params())
 
 
 class Largest(TorchDispatchMode):

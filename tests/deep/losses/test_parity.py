@@ -10,6 +10,7 @@ import torch
 from pytorch_metric_learning import distances as peer_distances
 from pytorch_metric_learning import losses as peers
 from pytorch_metric_learning import miners as peer_miners
+from pytorch_metric_learning.regularizers import SparseCentersRegularizer, ZeroMeanRegularizer
 from torch.nn.functional import normalize
 
 from skmetric.deep import losses, miners
@@ -81,11 +82,21 @@ PAIRS = {
         peers.TupletMarginLoss(margin=5.73, scale=8),
     ),
     "SNR": (
-        losses.SNRContrastiveLoss(margin=3.0, positive_margin=0.1),
+        losses.SNRContrastiveLoss(margin=3.0, positive_margin=0.1, mean_weight=0.0),
         peers.SignalToNoiseRatioContrastiveLoss(
             neg_margin=3.0,
             pos_margin=0.1,
             distance=peer_distances.SNRDistance(normalize_embeddings=False),
+        ),
+    ),
+    "SNR, zero mean": (
+        losses.SNRContrastiveLoss(margin=3.0, positive_margin=0.1, mean_weight=0.3),
+        peers.SignalToNoiseRatioContrastiveLoss(
+            neg_margin=3.0,
+            pos_margin=0.1,
+            distance=peer_distances.SNRDistance(normalize_embeddings=False),
+            embedding_regularizer=ZeroMeanRegularizer(),
+            embedding_reg_weight=0.3,
         ),
     ),
     "FastAP": (losses.FastAPLoss(n_bins=10), peers.FastAPLoss(num_bins=10)),
@@ -150,8 +161,21 @@ PROXIES = {
         "W",
     ),
     "SoftTriple": (
-        losses.SoftTripleLoss(margin=0.01, scale=5.0, temperature=0.5, n_centers=3),
+        losses.SoftTripleLoss(margin=0.01, scale=5.0, temperature=0.5, n_centers=3, merge_weight=0.0),
         lambda **sizes: peers.SoftTripleLoss(centers_per_class=3, la=5, gamma=0.5, margin=0.01, **sizes),
+        "fc",
+    ),
+    "SoftTriple, centres merged": (
+        losses.SoftTripleLoss(margin=0.01, scale=5.0, temperature=0.5, n_centers=3, merge_weight=0.4),
+        lambda **sizes: peers.SoftTripleLoss(
+            centers_per_class=3,
+            la=5,
+            gamma=0.5,
+            margin=0.01,
+            weight_regularizer=SparseCentersRegularizer(6, 3),
+            weight_reg_weight=0.4,
+            **sizes,
+        ),
         "fc",
     ),
 }

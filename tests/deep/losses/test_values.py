@@ -239,13 +239,29 @@ def test_snr_contrastive():
     # var(difference) / var(anchor): (0, 1) 1, (1, 0) 1/4; negatives (0, 2), (2, 0) 0, (1, 2) 1/4, (2, 1) 1
     loss = losses.SNRContrastiveLoss(margin=0.5, positive_margin=0.0)
     assert_value(loss, batch, (1 + 0.25) / 2 + (0.5 + 0.5 + 0.25) / 3)
+    # moved by 1, 0 and -3 in both components: variances stay, sums are 2, 0 and -6
+    moved = batch[0] + torch.tensor([[1.0], [0.0], [-3.0]])
+    heavy = losses.SNRContrastiveLoss(margin=0.5, positive_margin=0.0, mean_weight=0.3)
+    assert_value(heavy, (moved, batch[1]), (1 + 0.25) / 2 + 1.25 / 3 + 0.3 * (2 + 0 + 6) / 3)
 
 
 def test_soft_triple():
     # class 0 has cosines 1 and 0: shares .7311 and .2689, similarity .7311; class 1 has 0 and 0
     centers = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, -1.0]]]
-    loss = with_proxies(losses.SoftTripleLoss(margin=0.1, scale=2.0, temperature=1.0, n_centers=2), centers)
-    assert_value(loss, SAMPLE, math.log1p(math.exp(-2 * (E1 - 0.1))))
+    settings = {"margin": 0.1, "scale": 2.0, "temperature": 1.0, "n_centers": 2}
+    softmax = math.log1p(math.exp(-2 * (E1 - 0.1)))
+    assert_value(with_proxies(losses.SoftTripleLoss(**settings, merge_weight=0.0), centers), SAMPLE, softmax)
+    # centres of a class are √2 and 2 apart, over C K (K - 1) = 4
+    merging = losses.SoftTripleLoss(**settings, merge_weight=0.5)
+    assert_value(with_proxies(merging, centers), SAMPLE, softmax + 0.5 * (math.sqrt(2) + 2) / 4)
+
+
+def test_soft_triple_with_one_center_or_equal_ones():
+    single = losses.SoftTripleLoss(n_centers=1).bind(n_components=2, n_classes=2)
+    assert single(*SAMPLE).isfinite()
+    equal = with_proxies(losses.SoftTripleLoss(n_centers=2), [[[1.0, 0.0]] * 2, [[0.0, 1.0]] * 2])
+    equal(*SAMPLE).backward()
+    assert equal.proxies.grad.isfinite().all()
 
 
 def circle_of(*degrees):
@@ -274,6 +290,12 @@ def test_recall_at_k():
     sharp = losses.RecallAtKLoss(k=(2,), rank_temperature=0.01, temperature=1e-4)
     # perfect ranks 1 and 2 of two positives: sigmoid(100) + sigmoid(0), of two
     assert_value(sharp, PERFECT, 1 - 1.5 / 2)
+    # of two positives k = 1 divides by min(1, 2): sigmoid(0) + sigmoid(-100); k = 8 by min(8, 2)
+    assert_value(losses.RecallAtKLoss(k=(1,), rank_temperature=0.01, temperature=1e-4), PERFECT, 0.5)
+    assert_value(losses.RecallAtKLoss(k=(8,), rank_temperature=0.01, temperature=1e-4), PERFECT, 0)
+    # ranks 1 and 2: sigmoid(1 - 1) + sigmoid(1 - 2), of min(1, 2) = 1
+    mild = losses.RecallAtKLoss(k=(1,), rank_temperature=1.0, temperature=1e-4)
+    assert_value(mild, PERFECT, 1 - (0.5 + sigmoid(-1)))
 
 
 def test_fast_ap():
