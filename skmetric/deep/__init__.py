@@ -1,6 +1,6 @@
 """Deep metric learning: a learner for scikit-learn, and what it is made of, for a loop of your own."""
 
-from . import losses, miners, modules, samplers
+from . import augment, losses, miners, modules, samplers
 from ._learner import DeepMetricLearner
 
-__all__ = ["DeepMetricLearner", "losses", "miners", "modules", "samplers"]
+__all__ = ["DeepMetricLearner", "augment", "losses", "miners", "modules", "samplers"]
