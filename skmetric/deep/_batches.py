@@ -43,7 +43,8 @@ def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, s
     if label_free and samples_per_class not in (None, 1):
         raise ValueError(
             f"samples_per_class={samples_per_class}, but with two views each sample is a class "
-            "of its own, drawn once: leave samples_per_class=None, and say in classes_per_batch how many a batch holds"
+            "of its own, drawn once: leave samples_per_class=None, and say in "
+            "classes_per_batch how many a batch holds"
         )
     n_drawn = min(classes_per_batch or (_BATCH if label_free else _CLASSES), n_classes)
     n_each = 1 if label_free else samples_per_class or max(2, min(_BATCH // n_drawn, int(np.median(sizes))))

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 import torch
 from sklearn.base import BaseEstimator
 
-from skmetric._params import fit_context
+from skmetric._params import check_params
 
 
 class Augmentation(BaseEstimator, ABC):
@@ -25,7 +25,6 @@ class Augmentation(BaseEstimator, ABC):
             )
         return self._augment(images)
 
-    @fit_context(prefer_skip_nested_validation=True)
     def check(self, input_shape):
         """Refuse parameters out of range, and samples that it cannot change.
 
@@ -39,6 +38,7 @@ class Augmentation(BaseEstimator, ABC):
         ValueError
             On parameters out of range, or samples that are no images.
         """
+        check_params(self)
         if len(input_shape) != 3:
             raise ValueError(
                 f"augment: {type(self).__name__} is for images, and samples have shape {tuple(input_shape)}: "
