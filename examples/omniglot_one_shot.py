@@ -67,7 +67,7 @@ def main():
 # The recipe
 
 
-def omniglot_learner(n_steps=3000, network=None, **settings):
+def omniglot_learner(n_steps=2500, network=None, **settings):
     """Learner of characters, chosen on background alphabets held out; see the benchmark of this name."""
     defaults = {
         "loss": MultiSimilarityLoss(),
