@@ -17,9 +17,15 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "check_params",
     "check_sample_weight",
     "fit_context",
     "safe_indexing",
     "validate_parameter_constraints",
     "validate_params",
 ]
+
+
+def check_params(estimator):
+    """Check constructor arguments against their constraints, also inside the `fit` of another estimator."""
+    estimator._validate_params()

@@ -1,8 +1,17 @@
 """Deep metric learning: learners for scikit-learn, and what they are made of, for a loop of your own."""
 
-from . import losses, miners, modules, samplers
+from . import augment, losses, miners, modules, samplers
 from ._learner import DeepMetricLearner
 from ._siamese import SiameseLearner
 from ._triplet import TripletLearner
 
-__all__ = ["DeepMetricLearner", "SiameseLearner", "TripletLearner", "losses", "miners", "modules", "samplers"]
+__all__ = [
+    "DeepMetricLearner",
+    "SiameseLearner",
+    "TripletLearner",
+    "augment",
+    "losses",
+    "miners",
+    "modules",
+    "samplers",
+]

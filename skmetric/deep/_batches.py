@@ -10,7 +10,7 @@ from .samplers import BalancedBatchSampler
 _CLASSES, _BATCH = 16, 64  # where nothing else is said
 
 
-def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, seed):
+def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, seed, *, label_free=False):
     """Set up the sampler and the number of steps in an epoch.
 
     Parameters
@@ -21,6 +21,8 @@ def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, s
         What the user asked for.
     seed : int
         Of the sampler.
+    label_free : bool, default=False
+        Whether each sample is a class of its own, which `augment` gives a second view.
 
     Returns
     -------
@@ -38,8 +40,14 @@ def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, s
             f"hold {n_classes}",
             stacklevel=5,
         )
-    n_drawn = min(classes_per_batch or _CLASSES, n_classes)
-    n_each = samples_per_class or max(2, min(_BATCH // n_drawn, int(np.median(sizes))))
+    if label_free and samples_per_class not in (None, 1):
+        raise ValueError(
+            f"samples_per_class={samples_per_class}, but with two views each sample is a class "
+            "of its own, drawn once: leave samples_per_class=None, and say in "
+            "classes_per_batch how many a batch holds"
+        )
+    n_drawn = min(classes_per_batch or (_BATCH if label_free else _CLASSES), n_classes)
+    n_each = 1 if label_free else samples_per_class or max(2, min(_BATCH // n_drawn, int(np.median(sizes))))
     n_steps = steps_per_epoch or math.ceil(len(codes) / (n_drawn * n_each))
     with warnings.catch_warnings():
         if samples_per_class is None:  # nobody asked for so many: that small classes repeat some is no news

@@ -7,6 +7,8 @@ from functools import partial
 from sklearn.base import clone
 from torch import nn
 
+from skmetric._torch import seeded
+
 from . import losses
 from ._optim import is_module
 from .losses._base import Loss
@@ -71,6 +73,15 @@ def ball_of_loss(loss):
 def bind(loss, n_components, n_classes):
     """Make what the loop calls: a loss of ours is bound, any other is that already."""
     return loss.bind(n_components, n_classes) if hasattr(loss, "bind") else loss
+
+
+def knows_classes(loss, n_components):
+    """Whether a loss owns something for each class, as proxies: its weights then grow with the classes."""
+    with seeded(0):
+        few, many = (bind(loss, n_components, n_classes) for n_classes in (2, 3))
+    if not (is_module(few) and is_module(many)):
+        return False
+    return [p.shape for p in few.parameters()] != [p.shape for p in many.parameters()]
 
 
 def margin_of(loss):

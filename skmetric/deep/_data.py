@@ -36,12 +36,13 @@ def read_samples(estimator, X):
     return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
 
 
-def read_labelled(estimator, X, y, *, reset):
-    """Checked samples and labels for `fit`."""
-    if y is None:
+def read_labelled(estimator, X, y, *, reset, label_free=False):
+    """Checked samples and labels for `fit`; labels may be None where training does without."""
+    if y is None and not label_free:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None"
             + (": its items are no pairs (sample, label) either" if is_dataset(X) else "")
+            + ". Training without labels takes augment='two_views' and a loss such as 'sim_clr'"
         )
     if isinstance(y, list | tuple):
         y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
@@ -57,10 +58,14 @@ def read_labelled(estimator, X, y, *, reset):
                 f"image_size={estimator.image_size!r} is for images, and X holds rows of features: leave it "
                 "None"
             )
-        X, y = validate_data(
-            estimator, X, y, reset=reset, dtype=_FLOATS, ensure_all_finite=False, ensure_min_samples=2
-        )
+        how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
+        if y is None:
+            X = validate_data(estimator, X, reset=reset, **how)
+        else:
+            X, y = validate_data(estimator, X, y, reset=reset, **how)
         samples = as_float32(X)
+    if y is None:
+        return samples, None
     y = check_labels(y, len(samples))
     check_classification_targets(y)
     return samples, y
@@ -132,6 +137,40 @@ def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, see
     trained, codes = _numbered(y[rows], classes)
     everything = slice(None) if len(rows) == len(y) else rows  # spares a copy of the samples
     return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out])
+
+
+def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0):
+    """Make each sample a class of its own; hold out classes of `y`, if there is a `y`.
+
+    Parameters
+    ----------
+    samples : ndarray of n rows
+        Checked.
+    y : ndarray of shape (n,), default=None
+        Labels for validation.
+    fraction, early_stopping, seed
+        See :func:`skmetric.deep._validation.split_classes`.
+
+    Returns
+    -------
+    data : Data
+        With at least two samples to train on.
+    """
+    if y is None and (fraction or early_stopping):
+        raise ValueError(
+            "validation_fraction and early_stopping hold classes out, and y is None: pass y, or leave "
+            "both off"
+        )
+    found, codes = np.unique(np.zeros(0, dtype=int) if y is None else y, return_inverse=True)
+    rows, held_out = np.arange(len(samples)), np.zeros(0, dtype=int)
+    if y is not None and (fraction or early_stopping):
+        rows, held_out = split_classes(codes, fraction, early_stopping, seed)
+    if len(rows) < 2:
+        raise ValueError(f"X has {len(rows)} sample to train on: telling samples apart needs two or more")
+    everything = slice(None) if len(rows) == len(samples) else rows  # spares a copy of the samples
+    numbers = np.arange(len(rows))
+    labels = found[codes[held_out]]
+    return Data(samples[everything], numbers, numbers, found, samples[held_out], labels)
 
 
 def _without_singletons(rows, codes):

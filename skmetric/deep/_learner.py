@@ -81,9 +81,9 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         :class:`~skmetric.search.SimilaritySearch`, orders them otherwise. Losses that do not compare on the
         ball are refused; a function of your own gets points of it.
     classes_per_batch : int, default=None
-        Classes in a batch. None is 16, or all if there are fewer.
+        Classes in a batch. None is 16, or all if there are fewer. With two views: samples, and None is 64.
     samples_per_class : int, default=None
-        Samples of each of them. None fills batches of about 64 as far as classes go.
+        Samples of each of them. None fills batches of about 64 as far as classes go. With two views: 1.
     steps_per_epoch : int, default=None
         Batches in an epoch. None is as many as hold `n_samples` samples.
     max_epochs : int, default=20
@@ -101,9 +101,14 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         Course of the learning rates over all epochs of a call of `fit`. None keeps them.
     clip_norm : float, default=None
         Longest gradient.
-    augment : callable, default=None
-        ``augment(batch) -> batch`` on float tensors (n_batch, C, H, W) or (n_batch, n_features), while
-        training. Chance in it must come from torch.
+    augment : str, callable or list of them, default=None
+        What changes batches while training. Names are those of :mod:`skmetric.deep.augment` for images of
+        floats from 0 to 1: "flip", "shift_crop", "color", "erasing", "affine"; a callable is
+        ``augment(batch) -> batch`` on float tensors (n_batch, C, H, W) or (n_batch, n_features), whose chance
+        must come from torch. Those of a list follow one another.
+        "two_views" trains without labels, as "sim_clr", "vicreg" and "barlow_twins" do: each sample is a
+        class of its own, with two independently augmented views in the batch. `y` may then be None in `fit`;
+        given, it serves validation alone. By itself it is ``["two_views", "shift_crop", "color"]``.
     validation_fraction : float, default=None
         Share of the *classes* held out, at least two; scored after each epoch, and the best epoch is kept.
         None is 0.2 with `early_stopping`, else 0.
@@ -152,7 +157,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     best_epoch_ : int
         Number of the epoch whose weights were kept.
     classes_ : ndarray of shape (n_classes,)
-        Labels seen, those held out included.
+        Labels seen, those held out included; none where `y` was None.
     validation_classes_ : ndarray
         Labels held out in the last `fit`.
     input_shape_ : tuple of int
@@ -225,7 +230,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "schedule": [StrOptions({name for name in SCHEDULES if name}), None],
         "clip_norm": [_POSITIVE, None],
-        "augment": [callable, None],
+        "augment": [str, list, tuple, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "early_stopping": ["boolean"],
         "patience": [_COUNT],
@@ -319,9 +324,9 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         ----------
         X : array, sequence of n images or torch Dataset
             Rows of features or images, see the notes of the class.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), default=None
             Their classes: numbers or strings; at least two. None: those of a Dataset, its ``targets`` or the
-            second part of its items.
+            second part of its items; none are needed with two views, see `augment`.
 
         Returns
         -------
@@ -347,8 +352,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         ----------
         X : array, sequence of n images or torch Dataset
             More samples.
-        y : array-like of shape (n_samples,)
-            Their classes. None: those of a Dataset.
+        y : array-like of shape (n_samples,), default=None
+            Their classes. None: those of a Dataset; none are needed with two views.
         classes : array-like, default=None
             In the first call: all labels to come. A loss with proxies needs them, others take new ones at any
             time.

@@ -14,13 +14,14 @@ from ._assembly import embed, go_on, start
 from ._ball import ball_of, distances_on, rankings_on
 from ._batches import make_batches
 from ._compile import runner
-from ._criterion import bind, is_pairwise, resolve_loss
-from ._data import Data, prepare, read_labelled
+from ._criterion import bind, is_pairwise, knows_classes, resolve_loss
+from ._data import Data, prepare, prepare_label_free, read_labelled
 from ._diagnosis import batch_statistics
 from ._freeze import without_frozen
 from ._source import as_source, read_if_small
 from ._training import Plan, Training
 from ._validation import Embedder, make_scorer
+from .augment._two_views import TwoViews, resolve
 
 _PROBE_WIDTH = 512  # of embeddings, for a look at what a loss owns before the network's width is known
 
@@ -65,13 +66,18 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
         torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
     seed = estimator._seed if goes_on else draw_seed(estimator.random_state)
     loss = resolve_loss(estimator.loss, estimator.margin, estimator.distance)
-    data = _read(estimator, X, y, loss, seed, goes_on, single, classes)
+    augment = resolve(estimator.augment)
+    label_free = isinstance(augment, TwoViews)
+    data = _read(estimator, X, y, loss, seed, goes_on, single, classes, label_free)
+    if hasattr(augment, "check"):
+        augment.check(data.samples.shape[1:])
     batches, n_steps = make_batches(
         data.codes,
         estimator.classes_per_batch,
         estimator.samples_per_class,
         estimator.steps_per_epoch,
         seed,
+        label_free=label_free,
     )
     schedule, n_all = None if single else estimator.schedule, n_epochs * n_steps
     if goes_on:
@@ -93,7 +99,7 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
         n_epochs=n_epochs,
         device=device,
         precision=estimator.precision,
-        augment=estimator.augment,
+        augment=augment,
         clip_norm=estimator.clip_norm,
         patience=estimator.patience if estimator.early_stopping else None,
         statistics=partial(batch_statistics, distances=distances_on(ball)),
@@ -134,20 +140,26 @@ def network_state(training, input_shape):
     }
 
 
-def _read(estimator, X, y, loss, seed, goes_on, single, classes):
+def _read(estimator, X, y, loss, seed, goes_on, single, classes, label_free):
     """Check samples and labels, and divide them."""
-    samples, y = read_labelled(estimator, X, y, reset=not goes_on)
+    samples, y = read_labelled(estimator, X, y, reset=not goes_on, label_free=label_free)
+    width = estimator.n_components or _PROBE_WIDTH
+    how = {
+        "fraction": 0.0 if single else estimator.validation_fraction,
+        "early_stopping": estimator.early_stopping and not single,
+        "seed": seed,
+    }
+    if label_free:
+        if knows_classes(loss, width):
+            raise ValueError(
+                f"augment='two_views' trains without classes, and the loss {type(loss).__name__} learns "
+                "something of each class: take 'sim_clr', 'vicreg', 'barlow_twins' or another loss of pairs"
+            )
+        return prepare_label_free(samples, y, **how)
     with seeded(seed):
-        pairwise = is_pairwise(bind(loss, estimator.n_components or _PROBE_WIDTH, n_classes=2))
-    return prepare(
-        samples,
-        y,
-        classes=None if pairwise else _labels_of_proxies(estimator, y, classes, goes_on),
-        fraction=0.0 if single else estimator.validation_fraction,
-        early_stopping=estimator.early_stopping and not single,
-        seed=seed,
-        pairwise=pairwise,
-    )
+        pairwise = is_pairwise(bind(loss, width, n_classes=2))
+    classes = None if pairwise else _labels_of_proxies(estimator, y, classes, goes_on)
+    return prepare(samples, y, classes=classes, pairwise=pairwise, **how)
 
 
 def _labels_of_proxies(estimator, y, classes, goes_on):

@@ -46,8 +46,8 @@ class SiameseLearner(TupleLearner):
         Course of the learning rate over all epochs of a call of `fit`. None keeps it.
     clip_norm : float, default=None
         Longest gradient.
-    augment : callable, default=None
-        ``augment(batch) -> batch`` on float tensors of samples, while training.
+    augment : str, callable or list of them, default=None
+        Changes samples while training, as of :class:`DeepMetricLearner`, but for "two_views".
     validation_fraction : float, default=None
         Share of the pairs held out; the epoch that does best on them is kept. None is 0.2. With 0
         the threshold comes from the pairs trained on.

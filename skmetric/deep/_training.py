@@ -187,9 +187,19 @@ def _step(training, value, clip_norm):
 
 def _batch(plan, rows, samples):
     samples = to_float(samples.to(plan.device, non_blocking=True))
-    if plan.augment is not None:
-        samples = plan.augment(samples)
-    return samples, plan.codes[rows.to(plan.device)]
+    codes = plan.codes[rows.to(plan.device)]
+    return (samples, codes) if plan.augment is None else _augmented(plan.augment, samples, codes)
+
+
+def _augmented(augment, samples, codes):
+    """A batch and its classes after augmentation, which may give several views of it, one after the other."""
+    views = augment(samples)
+    if len(views) == 0 or len(views) % len(samples):
+        raise ValueError(
+            f"augment made {len(views)} samples of a batch of {len(samples)}: it must keep their number, or "
+            "give whole views of the batch one after the other"
+        )
+    return views, codes.repeat(len(views) // len(samples))
 
 
 def _on_device(plan):

@@ -43,8 +43,8 @@ class TripletLearner(TupleLearner):
         Course of the learning rate over all epochs of a call of `fit`. None keeps it.
     clip_norm : float, default=None
         Longest gradient.
-    augment : callable, default=None
-        ``augment(batch) -> batch`` on float tensors of samples, while training.
+    augment : str, callable or list of them, default=None
+        Changes samples while training, as of :class:`DeepMetricLearner`, but for "two_views".
     validation_fraction : float, default=None
         Share of the triplets held out; the epoch that does best on them is kept. None is 0.2
         with `early_stopping`, else 0.

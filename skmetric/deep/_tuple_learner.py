@@ -41,7 +41,7 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "schedule": [StrOptions({name for name in SCHEDULES if name}), None],
         "clip_norm": [_POSITIVE, None],
-        "augment": [callable, None],
+        "augment": [str, list, tuple, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "early_stopping": ["boolean"],
         "patience": [_COUNT],

@@ -16,6 +16,7 @@ from ._source import as_source
 from ._training import Plan, Training
 from ._tuple_loss import TupleLoss, make_tuple_loss
 from ._tuples import TupleBatches, Tuples, divide
+from .augment._two_views import TwoViews, resolve
 
 
 class TupleSession(NamedTuple):
@@ -74,13 +75,25 @@ def open_tuple_session(estimator, samples, similar, *, n_epochs, goes_on, single
         n_epochs=n_epochs,
         device=device,
         precision=estimator.precision,
-        augment=estimator.augment,
+        augment=_augmentation(estimator, samples.shape[1:]),
         clip_norm=estimator.clip_norm,
         patience=estimator.patience if estimator.early_stopping else None,
         statistics=partial(tuple_statistics, n_members),
     )
     distances = partial(_distances, n_members, device, estimator.precision)
     return TupleSession(training, plan, partial(_validate, data, distances), data, distances)
+
+
+def _augmentation(estimator, input_shape):
+    """What changes a batch of samples; each member of a tuple is changed for itself."""
+    augment = resolve(estimator.augment)
+    if isinstance(augment, TwoViews):
+        raise ValueError(
+            "augment='two_views' is for training without labels: tuples say what belongs together"
+        )
+    if hasattr(augment, "check"):
+        augment.check(input_shape)
+    return augment
 
 
 def tuple_state(session):

@@ -352,6 +352,15 @@ def test_pairs_of_images(quick, shape):
     assert len(learner.transform(X[:, 0])) == 20
 
 
+def test_augmentation_by_name(quick):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 255, (20, 2, 8, 8), dtype=np.uint8)
+    learner = quick(SiameseLearner, module="conv4", n_components=None, max_epochs=1, augment=["shift_crop"])
+    assert learner.fit(X, np.arange(20) % 2).predict(X).shape == (20,)
+    with pytest.raises(ValueError, match="two_views"):
+        learner.set_params(augment="two_views").fit(X, np.arange(20) % 2)
+
+
 # Bad input
 
 

@@ -1,0 +1,83 @@
+"""The examples of the deep learner run in their small form, and say what is so."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run an example as a script and return what it prints."""
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def read(name):
+    """Names of an example, which does nothing when it is not run as a script."""
+    return runpy.run_path(str(EXAMPLES / name))
+
+
+def numbers(line):
+    return [float(number) for number in re.findall(r"\d*\.\d+|\d+(?=%)", line)]
+
+
+@pytest.mark.slow
+def test_cifar10_tutorial(run):
+    raw, ours = [line for line in run("cifar10_tutorial.py").splitlines() if "among each other" in line]
+    (recall, map_at_r), (our_recall, our_map) = ((numbers(line)[0], numbers(line)[3]) for line in (raw, ours))
+    assert 0.9 < recall <= our_recall + 0.03
+    assert our_map > map_at_r + 0.2
+
+
+@pytest.mark.slow
+def test_omniglot_one_shot(run):
+    out = run("omniglot_one_shot.py").splitlines()
+    assert any("5 classes never trained on, 100 runs" in line for line in out)
+    shares = {line[:18].strip(): numbers(line)[0] for line in out if "% [" in line}
+    assert list(shares) == ["raw pixels", "network", "network, 9 views"]
+    assert min(shares.values()) > 40  # chance is 20 %
+
+
+@pytest.mark.slow
+def test_faces_never_seen(run):
+    out = run("faces_never_seen.py")
+    rows = {line[:22].strip(): numbers(line)[0] for line in out.splitlines() if "[" in line}
+    assert rows["network"] > rows["raw pixels, cosine"] + 0.2
+    assert "of 30 others" in out
+    assert f"Best by recall@1: {max(rows, key=rows.get)}" in out
+
+
+def test_accuracy_of_runs_by_hand():
+    example = read("omniglot_one_shot.py")
+    units = np.eye(3).reshape(1, 3, 1, 3)
+    order = [2, 0, 1]
+    for answers, share in [(order, 1.0), ([2, 1, 0], 1 / 3)]:
+        runs = example["Runs"](units, units[:, order], np.array([answers]))
+        assert example["accuracy"](lambda images: images.reshape(-1, 3), runs)[0] == pytest.approx(share)
+
+
+def test_a_character_turned_is_another(capsys):
+    images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    turned, y = read("omniglot_one_shot.py")["with_rotations"](images, np.array([0, 5]))
+    assert y.tolist() == [0, 20, 1, 21, 2, 22, 3, 23]
+    assert turned[2].tolist() == [[1, 3], [0, 2]]  # [[0, 1], [2, 3]] a quarter turn against the clock
+
+
+def test_official_runs_are_read_as_their_makers_say(shared_data):
+    example = read("omniglot_one_shot.py")
+    runs = example["official_runs"](shared_data)
+    assert runs.examples.shape == runs.queries.shape == (20, 20, 42, 42)
+    assert (np.sort(runs.answers, axis=1) == np.arange(20)).all()
+    # cosine of raw pixels: .218 at 105x105 and .245 at 28x28, says who published the set
+    assert 0.2 < example["accuracy"](example["pixels"], runs)[0] < 0.26
