@@ -65,9 +65,9 @@ def draw_pairs(labels, n_pairs, seed):
     return rows[kept], same[kept].astype(int)
 
 
-rows, same = draw_pairs(labels[train], 8000 if options.full else 2000, seed=0)
+rows, same = draw_pairs(labels[train], 8000 if options.full else 1200, seed=0)
 pairs = images[train][rows]  # (n_pairs, 2, H, W)
-learner = SiameseLearner("conv4", max_epochs=8 if options.full else 5, random_state=0).fit(pairs, same)
+learner = SiameseLearner("conv4", max_epochs=8 if options.full else 4, random_state=0).fit(pairs, same)
 print(f"trained on {len(pairs)} pairs; the threshold is {learner.threshold_:.3f}")
 
 # %%

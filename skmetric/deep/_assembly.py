@@ -89,7 +89,7 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
         module,
         loss,
         learning_rate=settings.learning_rate,
-        proxy_learning_rate=getattr(settings, "proxy_learning_rate", settings.learning_rate),
+        proxy_learning_rate=settings.proxy_learning_rate,
         weight_decay=settings.weight_decay,
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")

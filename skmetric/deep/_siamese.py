@@ -2,13 +2,13 @@
 
 from typing import final
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._params import fit_context
 
+from ._threshold import choose_threshold
 from ._tuple_learner import TupleLearner
-from ._tuple_session import similarity_score
+from ._tuple_session import similarity_score, tuple_state
 from ._tuples import read_similarity
 
 
@@ -199,7 +199,7 @@ class SiameseLearner(TupleLearner):
         X : array of shape (n_pairs, 2, ...)
             More pairs.
         y : array-like of shape (n_pairs,)
-            Which are similar.
+            Which are similar: both kinds, by the values of the first call.
 
         Returns
         -------
@@ -296,8 +296,15 @@ class SiameseLearner(TupleLearner):
         -------
         self : SiameseLearner
             With that threshold.
+
+        Raises
+        ------
+        ValueError
+            If it is no distance.
         """
         check_is_fitted(self)
+        if not float(threshold) >= 0:
+            raise ValueError(f"threshold must be a distance, from 0; got {threshold!r}")
         self.threshold_ = float(threshold)
         return self
 
@@ -305,48 +312,26 @@ class SiameseLearner(TupleLearner):
         found = {}
 
         def similar_of(n_pairs):
-            similar, found["classes"] = read_similarity(y, n_pairs)
+            similar, found["classes_"] = read_similarity(y, n_pairs)
+            if single and hasattr(self, "classes_") and found["classes_"].tolist() != self.classes_.tolist():
+                raise ValueError(
+                    f"y has the values {found['classes_'].tolist()} and had {self.classes_.tolist()} before: "
+                    "name both kinds of pairs alike in every call"
+                )
             return similar
 
-        session = self._fit_tuples(X, y, similar_of, single=single)
-        data = session.data
-        on_held_out = len(data.held_out) > 0
-        samples, codes = (
-            (data.held_out, data.held_out_codes) if on_held_out else (data.samples, data.codes[::2])
-        )
-        distances = session.distances(self.module_, samples)[:, 0]
-        self.classes_ = found["classes"]
-        self.threshold_ = choose_threshold(distances, codes == 1)
+        def state_of(session):
+            return tuple_state(session) | found | {"threshold_": choose_threshold(*_judged(session))}
+
+        self._fit_tuples(X, y, similar_of, state_of, single=single)
         return self
 
 
-def choose_threshold(distances, similar, max_false_accept_rate=None):
-    """Largest distance to take for similar: of the best balanced accuracy, or within a rate of false accepts.
-
-    Parameters
-    ----------
-    distances : ndarray of shape (n_pairs,)
-        Of pairs.
-    similar : ndarray of shape (n_pairs,), bool
-        Which are similar; both kinds occur.
-    max_false_accept_rate : float, default=None
-        In [0, 1]; None balances.
-
-    Returns
-    -------
-    threshold : float
-        Half-way to the next distance, where counts are the same.
-    """
-    if max_false_accept_rate is not None and not 0 <= max_false_accept_rate <= 1:
-        raise ValueError(f"max_false_accept_rate must be from 0 to 1; got {max_false_accept_rate!r}")
-    order = np.argsort(distances, kind="stable")
-    accepted = np.concatenate([[0], np.cumsum(similar[order])]) / similar.sum()  # after each pair in order
-    wrongly = np.concatenate([[0], np.cumsum(~similar[order])]) / (~similar).sum()
-    ends = np.concatenate([[np.nextafter(distances.min(), -np.inf)], distances[order]])
-    last = np.append(ends[1:] > ends[:-1], True)  # of equal distances all are accepted or none
-    value = accepted - wrongly
-    if max_false_accept_rate is not None:
-        value = np.where(wrongly <= max_false_accept_rate, accepted, -1)
-    best = int(np.argmax(np.where(last, value, -2)))
-    after = ends[best + 1] if best + 1 < len(ends) else ends[best]
-    return float((ends[best] + after) / 2) if best else float(ends[0])
+def _judged(session):
+    """Distances of the pairs that the threshold is chosen on, and which are similar."""
+    data = session.data
+    if len(data.held_out):
+        samples, codes = data.held_out, data.held_out_codes
+    else:
+        samples, codes = data.samples, data.codes[::2]
+    return session.distances(session.training.module, samples)[:, 0], codes == 1

@@ -7,7 +7,7 @@ import numpy as np
 from skmetric._params import fit_context
 
 from ._tuple_learner import TupleLearner
-from ._tuple_session import similarity_score
+from ._tuple_session import similarity_score, tuple_state
 
 
 @final
@@ -177,7 +177,7 @@ class TripletLearner(TupleLearner):
         ValueError
             On triplets that cannot be trained on; the message says which and why.
         """
-        self._fit_tuples(X, y, _all_of_one_kind)
+        self._fit_tuples(X, y, _all_of_one_kind, tuple_state)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -196,7 +196,7 @@ class TripletLearner(TupleLearner):
         self : TripletLearner
             Fitted.
         """
-        self._fit_tuples(X, y, _all_of_one_kind, single=True)
+        self._fit_tuples(X, y, _all_of_one_kind, tuple_state, single=True)
         return self
 
     def decision_function(self, X):

@@ -15,7 +15,7 @@ from skmetric.base import MetricLearnerMixin
 from ._data import read_samples
 from ._estimator import NetworkMixin
 from ._optim import OPTIMIZERS, SCHEDULES
-from ._tuple_session import open_tuple_session, tuple_state
+from ._tuple_session import open_tuple_session
 from ._tuples import read_tuples
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -26,6 +26,7 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
     """A network trained on tuples; a subclass names its parameters and writes `fit` and `predict`."""
 
     _n_members: int  # samples of a tuple
+    proxy_learning_rate = None  # no loss of given tuples owns proxies
 
     _parameter_constraints = {
         "module": [str, nn.Module, callable],
@@ -79,8 +80,8 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
         members = self._embed(samples).astype(float).reshape(-1, self._n_members, self.n_components_)
         return np.linalg.norm(members[:, :1] - members[:, 1:], axis=2)
 
-    def _fit_tuples(self, X, y, similar_of, *, single=False):
-        """Read tuples and train; `similar_of` gives the kind of each, by their number."""
+    def _fit_tuples(self, X, y, similar_of, state_of, *, single=False):
+        """Read tuples and train; `similar_of` gives the kind of each by their number."""
         goes_on = hasattr(self, "module_") and (single or self.warm_start)
         n_epochs = 1 if single else self.max_epochs
 
@@ -91,7 +92,7 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
             return open_tuple_session(self, samples, similar, fraction=self._fraction(), **how)
 
         keep = single or self.warm_start
-        return self._train(open_session, tuple_state, X, y, n_epochs=n_epochs, keep=keep)
+        return self._train(open_session, state_of, X, y, n_epochs=n_epochs, keep=keep)
 
     def _fraction(self):
         """Share of the tuples held out."""

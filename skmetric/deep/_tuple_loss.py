@@ -9,7 +9,7 @@ from .losses._base import full_precision, widen
 from .losses._distance import unit
 from .losses._pair import CosinePairLoss, EuclideanPairLoss
 
-_PROBES = (0.1, 0.5, 0.9, 1.5)  # distances, and cosines, at which a loss shows whether it learns at all
+_PROBES = (0.05, 0.5, 0.95)  # distances and cosines at which a loss shows whether it learns at all
 
 
 class TupleLoss:
@@ -123,7 +123,8 @@ def _learns(loss):
 
 
 def _has_gradient(loss, near, n_columns):
-    for probe in _PROBES:
+    margins = [getattr(loss.loss, name, None) or 0.0 for name in ("margin", "positive_margin")]
+    for probe in (*_PROBES, margins[0] / 2, margins[1] + 1.0):
         matrix = torch.full((1, n_columns), probe, requires_grad=True)
         value = loss._plain().from_matrix(matrix, near, ~near)
         if value.requires_grad and torch.autograd.grad(value, matrix)[0].any():

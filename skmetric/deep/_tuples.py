@@ -7,12 +7,13 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import check_array
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import validate_data
+
+from skmetric._checks import check_labels
 
 from ._input import as_float32, read_images
 
 _NAMES = {2: ("pairs", "(n_pairs, 2, ...)"), 3: ("triplets", "(n_triplets, 3, ...)")}
-_LARGEST = 0.5  # share of the tuples that one group of them, linked by common samples, may hold
 
 
 class Tuples(NamedTuple):
@@ -27,8 +28,11 @@ class Tuples(NamedTuple):
 
 def read_tuples(estimator, X, n_members, *, reset):
     """Checked samples (n * n_members, ...) of tuples (n, n_members, ...): features or images."""
-    X = np.asarray(X)
     name, shape = _NAMES[n_members]
+    try:
+        X = np.asarray(X)
+    except ValueError:
+        raise ValueError(f"X must hold {name}, {shape}, of samples of one size; got several") from None
     if X.ndim < 3 or X.shape[1] != n_members or len(X) == 0:
         raise ValueError(
             f"X must hold {name}, {shape} of features or images; got shape {X.shape}"
@@ -51,9 +55,7 @@ def read_similarity(y, n_pairs):
     """Which pairs are similar, and the two labels in order: (0, 1), (-1, 1) or (False, True)."""
     if y is None:
         raise ValueError("SiameseLearner requires y to be passed, but the target y is None")
-    y = column_or_1d(y)
-    if len(y) != n_pairs:
-        raise ValueError(f"y has {len(y)} labels for {n_pairs} pairs: they must be as many")
+    y = check_labels(y, n_pairs)
     values = np.unique(y)
     if values.tolist() not in ([0, 1], [-1, 1]):
         raise ValueError(
@@ -87,12 +89,7 @@ def divide(samples, similar, n_members, fraction, seed):
     tuples : Tuples
         With at least one of each kind on each side.
     """
-    n_tuples, rng = len(similar), np.random.RandomState(seed)
-    held_out, disjoint = np.zeros(n_tuples, dtype=bool), True
-    if fraction > 0:
-        groups = _groups(samples, n_members)
-        disjoint = np.bincount(groups).max() <= max(1, _LARGEST * n_tuples)
-        held_out = _draw(groups if disjoint else np.arange(n_tuples), similar, fraction, rng)
+    held_out, disjoint = _hold_out(samples, similar, n_members, fraction, np.random.RandomState(seed))
     rows = np.repeat(held_out, n_members)
     train = slice(None) if not held_out.any() else ~rows  # spares a copy of the samples
     return Tuples(
@@ -100,7 +97,7 @@ def divide(samples, similar, n_members, fraction, seed):
         np.repeat(similar[~held_out], n_members).astype(np.int64),
         samples[rows],
         similar[held_out].astype(np.int64),
-        bool(disjoint),
+        disjoint,
     )
 
 
@@ -156,22 +153,38 @@ def _groups(samples, n_members):
     return connected_components(links, directed=False)[1][:n_tuples]
 
 
+def _hold_out(samples, similar, n_members, fraction, rng):
+    """Which tuples are held out, and whether they share no sample with the others."""
+    if fraction == 0:
+        return np.zeros(len(similar), dtype=bool), True
+    in_groups = _draw(_groups(samples, n_members), similar, fraction, rng)
+    if in_groups is not None:
+        return in_groups, True
+    one_by_one = _draw(np.arange(len(similar)), similar, fraction, rng)
+    if one_by_one is None:
+        n_kind = np.bincount(similar)
+        raise ValueError(
+            f"X has {n_kind[n_kind > 0].min()} tuples of one kind: too few to hold some out; use "
+            "validation_fraction=0"
+        )
+    return one_by_one, False
+
+
 def _draw(groups, similar, fraction, rng):
-    """Tuples of groups drawn at random until each kind has its share held out, and one left at least."""
+    """Tuples of groups drawn at random until each kind has its share held out; None if groups do not fit.
+
+    A group that would hold out half as much again as was asked is passed over.
+    """
     held_out = np.zeros(len(similar), dtype=bool)
     n_kind = np.bincount(similar, minlength=2)
     wanted = np.minimum(np.ceil(fraction * n_kind), n_kind - 1)
-    order = rng.permutation(groups.max() + 1)
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
     taken = np.zeros(2)
-    for group in order:
+    for group in rng.permutation(len(members)):
         adds = np.bincount(similar[members[group]], minlength=2)
-        if ((taken + adds < n_kind) | (n_kind == 0)).all() and (taken < wanted)[adds > 0].any():
+        if (taken < wanted)[adds > 0].any() and (taken + adds <= np.minimum(1.5 * wanted, n_kind - 1))[
+            adds > 0
+        ].all():
             held_out[members[group]] = True
             taken += adds
-    for kind in np.flatnonzero((n_kind > 0) & (taken == 0)):
-        raise ValueError(
-            f"X has {n_kind[kind]} tuples of {'one kind' if n_kind.all() else 'all'}: too few to hold some "
-            "out; use validation_fraction=0"
-        )
-    return held_out
+    return held_out if (taken >= wanted / 2).all() and (taken > 0)[n_kind > 0].all() else None

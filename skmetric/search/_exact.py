@@ -11,6 +11,7 @@ from skmetric.retrieval import Neighbors, nearest
 from ._folder import read_folder, write_folder
 from ._growing import GrowingArray
 from ._index import Index
+from ._requests import check_among, check_ids, clip, refuse_columns, refuse_where
 
 _KIND = "skmetric.search.ExactIndex"
 
@@ -38,7 +39,7 @@ class ExactIndex(Index):
     2
     """
 
-    def add(self, ids, embeddings):
+    def add(self, ids, embeddings, columns=None):
         """Add embeddings under ids that are not in use.
 
         Parameters
@@ -47,6 +48,8 @@ class ExactIndex(Index):
             Ids, each once.
         embeddings : array-like of shape (n_items, n_features)
             Their embeddings; searchable when the call returns.
+        columns : None
+            Not kept here.
 
         Returns
         -------
@@ -56,10 +59,12 @@ class ExactIndex(Index):
         Raises
         ------
         ValueError
-            If an id is in use or comes twice, or embeddings are not finite or of another dimension.
+            If an id is in use, negative or comes twice, or embeddings are not finite or of another dimension;
+            if columns are given.
         """
+        refuse_columns(self, columns)
         embeddings = check_matrix(embeddings, "embeddings")
-        ids = _check_ids(ids, len(embeddings))
+        ids = check_ids(ids, len(embeddings))
         if not hasattr(self, "_vectors"):
             self._vectors, self._ids = GrowingArray(embeddings), GrowingArray(ids)
             return self
@@ -97,7 +102,7 @@ class ExactIndex(Index):
             self._prepared = None
         return self
 
-    def query(self, embeddings, k):
+    def query(self, embeddings, k, *, where=None, among=None):
         """Find the nearest items of each embedding.
 
         Parameters
@@ -105,7 +110,11 @@ class ExactIndex(Index):
         embeddings : array-like of shape (n_queries, n_features)
             Queries.
         k : int
-            Neighbours of each, from 1 to the number of items.
+            Neighbours of each, from 1 to the number of items; clipped to the size of `among`.
+        where : None
+            Columns are not kept here: use `among`.
+        among : array-like of int, default=None
+            Search only these ids.
 
         Returns
         -------
@@ -115,14 +124,21 @@ class ExactIndex(Index):
         Raises
         ------
         ValueError
-            If the index is empty, `k` is out of range or embeddings do not fit.
+            If the index is empty, `k` is out of range, `among` is empty or embeddings do not fit.
+        KeyError
+            If an id of `among` is not in the index.
         """
+        refuse_where(self, where)
         embeddings = check_matrix(embeddings, "embeddings")
         if not len(self):
             raise ValueError("the index is empty: add embeddings before a search")
         self._check_dimension(embeddings)
-        distances, rows = nearest(embeddings, self._prepared_gallery(), k)
-        return Neighbors(distances, self._ids.values[rows])
+        if among is None:
+            distances, rows = nearest(embeddings, self._prepared_gallery(), k)
+            return Neighbors(distances, self._ids.values[rows])
+        among = np.sort(self._rows(check_among(among)))  # ties in the order of adding
+        distances, rows = nearest(embeddings, self._vectors.values[among], clip(k, len(among)))
+        return Neighbors(distances, self._ids.values[among[rows]])
 
     def _prepared_gallery(self):
         """The vectors as the kernel wants them, a second copy, kept from search to search."""
@@ -226,15 +242,3 @@ def of_arrays(ids, vectors):
     index = ExactIndex()
     index._ids, index._vectors = GrowingArray.of_file(ids), GrowingArray.of_file(vectors)
     return index
-
-
-def _check_ids(ids, n_items):
-    ids = np.asarray(ids)
-    if ids.ndim != 1 or len(ids) != n_items:
-        raise ValueError(f"ids must be one for each of the {n_items} embeddings; got shape {ids.shape}")
-    if ids.dtype.kind not in "iu":
-        raise ValueError(f"ids of an index must be integers; got {ids.dtype}")
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) < len(ids):
-        raise ValueError(f"id {unique[counts > 1][0]} comes {counts.max()} times: each item needs its own")
-    return ids.astype(np.int64, copy=False)

@@ -9,15 +9,25 @@ class Index(BaseEstimator, ABC):
     """A collection of embeddings under integer ids that can be searched by Euclidean distance.
 
     :class:`BaseEstimator` gives parameters, ``clone`` and ``repr``, no more; ``clone`` gives an empty index.
-    Names of items, labels and metadata are not its business: :class:`SimilaritySearch` keeps those.
+    Names of items are not its business: :class:`SimilaritySearch` keeps those.
+
+    Attributes
+    ----------
+    holds_columns : bool
+        Whether the index keeps labels and metadata of items itself, as a server does, and filters by them
+        (`where`). Others are told the ids to search (`among`).
 
     See Also
     --------
     ExactIndex : Exact, in memory: the default.
+    FaissIndex : Approximate or compressed, in memory.
 
     Notes
     -----
     Parameters are stored by ``__init__`` and checked when the index is first filled.
+
+    An approximate index may find fewer items than asked for. The rest of such a row, at its end, has id -1
+    and distance infinity.
 
     Examples
     --------
@@ -26,8 +36,10 @@ class Index(BaseEstimator, ABC):
     True
     """
 
+    holds_columns = False
+
     @abstractmethod
-    def add(self, ids, embeddings):
+    def add(self, ids, embeddings, columns=None):
         """Add embeddings under ids that are not in use.
 
         Parameters
@@ -36,6 +48,8 @@ class Index(BaseEstimator, ABC):
             Ids, each once.
         embeddings : array-like of shape (n_items, n_features)
             Their embeddings; searchable when the call returns.
+        columns : dict of str to ndarray of shape (n_items,), default=None
+            Labels and metadata, the same columns each time, only where the index ``holds_columns``.
 
         Returns
         -------
@@ -45,7 +59,8 @@ class Index(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If an id is in use or comes twice, or embeddings are not finite or of another dimension.
+            If an id is in use, negative or comes twice, or embeddings are not finite or of another dimension;
+            if columns are given to an index that keeps none. Then nothing is added.
         """
 
     @abstractmethod
@@ -69,7 +84,7 @@ class Index(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def query(self, embeddings, k):
+    def query(self, embeddings, k, *, where=None, among=None):
         """Find the nearest items of each embedding.
 
         Parameters
@@ -77,18 +92,27 @@ class Index(BaseEstimator, ABC):
         embeddings : array-like of shape (n_queries, n_features)
             Queries.
         k : int
-            Neighbours of each, from 1 to the number of items.
+            Neighbours of each, from 1 to the number of items. With a filter that fewer items pass, there are
+            as many as pass.
+        where : dict of str to value, list or slice, default=None
+            Only items whose columns have a value, one of several, or one from ``slice(low, high)``, both
+            ends included; only where the index ``holds_columns``.
+        among : array-like of int, default=None
+            Only these ids, each once; only where it does not hold columns.
 
         Returns
         -------
         neighbors : Neighbors
             Euclidean distances (float64) and **ids** in place of row numbers, both (n_queries, k), nearest
-            first.
+            first; id -1 at distance infinity where nothing more was found.
 
         Raises
         ------
         ValueError
-            If `k` is out of range or embeddings do not fit.
+            If the index is empty, `k` is out of range, embeddings do not fit, no item passes the filter, or
+            the filter is of the kind that the index does not take.
+        KeyError
+            If an id of `among` is not in the index.
         """
 
     @abstractmethod

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.callback import ProgressBar
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skmetric.deep import SiameseLearner, TripletLearner
-from skmetric.deep._siamese import choose_threshold
+from skmetric.deep._threshold import choose_threshold
 from skmetric.deep._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep._tuples import TupleBatches, divide
 from skmetric.deep.losses import ContrastiveLoss, MultiSimilarityLoss, TripletMarginLoss
@@ -214,8 +214,14 @@ def test_losses_that_learn_nothing_from_pairs_are_refused(loss):
 
 def test_margin_reaches_the_loss(quick, pairs):
     assert quick(SiameseLearner, margin=0.4).fit(*pairs).loss_.margin == 0.4
+    assert quick(SiameseLearner, margin=0.01).fit(*pairs).loss_.margin == 0.01
     with pytest.raises(ValueError, match="no margin"):
         quick(SiameseLearner, loss="multi_similarity", margin=0.4).fit(*pairs)
+
+
+def test_margins_beyond_which_pairs_cost_nothing(quick, pairs):
+    loss = ContrastiveLoss(margin=3, positive_margin=1.6)
+    assert quick(SiameseLearner, loss=loss, normalize=False).fit(*pairs).loss_.positive_margin == 1.6
 
 
 # Tuples held out, batches
@@ -233,14 +239,23 @@ def test_pairs_with_common_samples_stay_together():
         assert 0 < data.held_out_codes.sum() < len(data.held_out_codes)
 
 
-def test_linked_pairs_are_divided_one_by_one_and_it_is_said(quick, pairs):
-    learner = quick(SiameseLearner).fit(*pairs)  # 600 pairs of 1797 digits hang together
-    assert learner.validation_disjoint_ in (True, False)
-    X = np.repeat(np.arange(10.0)[:, None, None], 2, axis=1)
+def test_linked_pairs_are_divided_one_by_one_and_it_is_said(quick):
+    X = np.random.default_rng(0).normal(size=(20, 2, 3)).astype(np.float32)
+    similar = np.arange(20) % 2
+    assert quick(SiameseLearner).fit(X, similar).validation_disjoint_
     X[:, 0] = 5.0  # the same first member everywhere
-    data = divide(X.reshape(-1, 1), np.arange(10) % 2 == 0, 2, 0.3, 0)
-    assert not data.disjoint
-    assert len(data.held_out_codes) == 4  # 0.3 of 5 of each kind, rounded up
+    assert not quick(SiameseLearner).fit(X, similar).validation_disjoint_
+    data = divide(X.reshape(40, 3), similar == 1, 2, 0.25, 0)
+    assert len(data.held_out_codes) == 6  # a quarter of 10 of each kind, rounded up
+
+
+def test_a_large_group_is_not_held_out_as_a_whole():
+    samples = np.arange(80.0)[:, None]
+    samples[0:36:2] = -1  # 18 of 40 pairs hang together
+    similar = np.arange(40) % 2 == 0
+    shares = [len(divide(samples, similar, 2, 0.2, seed).held_out_codes) / 40 for seed in range(50)]
+    assert min(shares) >= 0.1
+    assert max(shares) <= 0.3
 
 
 def test_every_tuple_comes_once_an_epoch_and_stays_whole():
@@ -316,6 +331,11 @@ def test_callbacks_and_early_stopping(quick, pairs, capsys):
     assert len(learner.history_) < 30
 
 
+def test_a_monitor_may_predict_while_training(quick, pairs):
+    learner = quick(SiameseLearner).set_callbacks(ScoringMonitor(scoring="accuracy"))
+    assert learner.fit(*pairs).predict(pairs[0]).shape == (600,)
+
+
 def test_divergence_keeps_the_last_good_state(quick, pairs):
     with pytest.warns(DivergenceWarning, match="epoch 1"):
         learner = quick(SiameseLearner, optimizer="sgd", learning_rate=1e38, normalize=False).fit(*pairs)
@@ -338,7 +358,7 @@ def test_pairs_of_images(quick, shape):
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_shapes_are_refused(quick, data_of, kind):
     X, y = data_of(kind)
-    for wrong in (X[:, 0], X[:, :1], X[:0]):
+    for wrong in (X[:, 0], X[:, :1], X[:0], [[[1.0], [2.0, 3.0]]]):
         with pytest.raises(ValueError, match="X must hold"):
             quick(kind).fit(wrong, y)
 
@@ -357,7 +377,14 @@ def test_labels_of_pairs_are_checked(quick, pairs):
     for wrong in (y * 2, np.ones_like(y), y.astype(str)):
         with pytest.raises(ValueError, match="similar"):
             quick(SiameseLearner).fit(X, wrong)
-    with pytest.raises(ValueError, match="5 labels for 600 pairs"):
+    with pytest.raises(ValueError, match="mixes labels of several types"):
+        quick(SiameseLearner).fit(X, [1, "a"] * 300)
+    learner = quick(SiameseLearner).partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"had \[0, 1\] before"):
+        learner.partial_fit(X, 2 * y - 1)
+    with pytest.raises(ValueError, match="threshold must be a distance"):
+        learner.set_threshold(np.nan)
+    with pytest.raises(ValueError, match="5 labels for 600 rows"):
         quick(SiameseLearner).fit(X, y[:5])
     with pytest.raises(ValueError, match="y is None"):
         quick(SiameseLearner).fit(X, None)
