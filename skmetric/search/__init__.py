@@ -6,6 +6,7 @@ from ._exact import ExactIndex
 from ._index import Index
 from ._lookup import LookupTable
 from ._matchers import ClassCenters
+from ._pgvector import PgVectorIndex
 from ._similarity_search import SimilaritySearch
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "ExactIndex",
     "Index",
     "LookupTable",
+    "PgVectorIndex",
     "SimilaritySearch",
 ]

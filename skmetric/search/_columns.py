@@ -1,6 +1,4 @@
-"""Labels and metadata as typed columns of a server: what is stored, what is asked of it."""
-
-from collections.abc import Iterable
+"""Labels and metadata as typed columns of a server: what servers keep beside embeddings."""
 
 import numpy as np
 
@@ -53,23 +51,11 @@ def match_kinds(arrays, kinds, stored):
     return arrays
 
 
-def conditions(where, stored):
-    """Check a filter and return ``[(name, kind, values)]``: each column must equal one of its values."""
-    unknown = sorted(set(where or {}) - set(stored))
-    if unknown:
-        raise ValueError(f"where names {unknown[0]!r}, which is no column: there are {sorted(stored)}")
-    return [(name, stored[name], _values(name, value, stored[name])) for name, value in (where or {}).items()]
+def dtypes_of(kinds):
+    """Columns by dtype, as filters are checked against."""
+    return {name: np.dtype(DTYPES[kind]) for name, kind in kinds.items()}
 
 
-def _values(name, value, kind):
-    """The values that a condition allows, as Python's."""
-    several = isinstance(value, Iterable) and not isinstance(value, str | bytes) and np.ndim(value) > 0
-    values = np.asarray(list(value) if several else [value])
-    if values.dtype.kind in "OT" and len(values) and all(isinstance(one, str) for one in values):
-        values = values.astype(str)
-    given = kind if not len(values) else KINDS.get(values.dtype.kind)
-    if given != kind and (given, kind) not in (("integer", "real"), ("real", "integer")):
-        raise ValueError(f"where[{name!r}] must be {kind}, as the column is; got {value!r}")
-    if given == "real" and kind == "integer":
-        values = values[values == np.floor(values)]  # no integer equals the others
-    return values.astype(DTYPES[kind]).tolist()
+def plain(value):
+    """A value of a filter as the drivers take it."""
+    return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value

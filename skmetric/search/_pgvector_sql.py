@@ -6,7 +6,7 @@ import numpy as np
 
 from skmetric._optional import import_optional
 
-from ._columns import ITEM_ID
+from ._columns import ITEM_ID, plain
 
 OWN = ("id", "position", "embedding")
 TYPES = {
@@ -27,10 +27,15 @@ class Statements:
     def __init__(self, table):
         self._sql = import_optional("psycopg.sql", extra="pgvector", purpose="PgVectorIndex")
         self.table = self._sql.Identifier(table)
+        self.quoted = self.table.as_string()
 
     def compose(self, text, **parts):
         """A statement with its names put in, quoted."""
         return self._sql.SQL(text).format(table=self.table, **parts)
+
+    def raw(self, text):
+        """A statement as it stands."""
+        return self._sql.SQL(text)
 
     def names(self, names):
         """Names of columns, quoted."""
@@ -50,6 +55,18 @@ class Statements:
             "(MINVALUE 0 START 0), embedding vector({n_features}) NOT NULL{columns})",
             n_features=sql.Literal(n_features),
             columns=sql.SQL("").join(sql.SQL(", ") + column for column in columns),
+        )
+
+    def copy(self, names, into=None):
+        """COPY of rows in binary, into the table or another."""
+        into = self.table if into is None else self._sql.Identifier(into)
+        return self._sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(into, self.names(names))
+
+    def staging(self, names):
+        """A table for the rows of one transaction."""
+        return self.compose(
+            "CREATE TEMPORARY TABLE skmetric_staging ON COMMIT DROP AS SELECT {names} FROM {table} LIMIT 0",
+            names=self.names(names),
         )
 
     def upsert(self, names):
@@ -103,20 +120,22 @@ class Statements:
             found=found,
         )
 
-    def found(self, conditions, among):
+    def found(self, conditions, among=None):
         """The WHERE of a filter, and its parameters."""
-        sql = self._sql
-        clauses = [
-            sql.SQL(f"{{}} = ANY(%s::{TYPES[kind]}[])").format(sql.Identifier(name))
-            for name, kind, _ in conditions
-        ]
-        params = [values for _, _, values in conditions]
+        sql, clauses, params = self._sql, [], []
+        for condition in conditions:
+            column = sql.Identifier(condition.column)
+            if condition.values is not None:
+                clauses.append(sql.SQL("{} = ANY(%s)").format(column))
+                params.append([plain(value) for value in condition.values])
+            for end, sign in ((condition.low, ">="), (condition.high, "<=")):
+                if end is not None:
+                    clauses.append(sql.SQL(f"{{}} {sign} %s").format(column))
+                    params.append(plain(end))
         if among is not None:
             clauses.append(sql.SQL("id = ANY(%s::bigint[])"))
             params.append(among.tolist())
-        if not clauses:
-            return sql.SQL(""), []
-        return sql.SQL("WHERE ") + sql.SQL(" AND ").join(clauses), params
+        return sql.SQL("WHERE " * bool(clauses)) + sql.SQL(" AND ").join(clauses), params
 
 
 def vector_dtype(n_features):

@@ -32,16 +32,16 @@ class Server:
             with connection.transaction():
                 yield connection
 
-    def read(self, query, params=(), settings=None):
+    def read(self, query, params=(), settings=None, prepare=None):
         """Rows of a query, in one round trip; asked again where an idle connection has gone in between."""
         with self._explained():
             connection = self._connection()
             try:
-                return self._rows(connection, query, params, settings)
+                return self._rows(connection, query, params, settings, prepare)
             except self._psycopg.OperationalError:
                 if not connection.closed:
                     raise
-                return self._rows(self._connection(), query, params, settings)
+                return self._rows(self._connection(), query, params, settings, prepare)
 
     def close(self):
         """Close the connections of this process."""
@@ -56,7 +56,10 @@ class Server:
     def __getstate__(self):
         raise TypeError("a connection to a server cannot be pickled")
 
-    def _rows(self, connection, query, params, settings):
+    def _rows(self, connection, query, params, settings, prepare):
+        if prepare is not None and prepare not in self._open[_me()][1]:
+            prepare(connection)
+            self._open[_me()][1][prepare] = True
         self._set(connection, settings or {})
         with connection.cursor(binary=True) as cursor:
             return cursor.execute(query, params).fetchall()
