@@ -24,13 +24,32 @@ class Gallery:
         Largest coordinate, about the centre, that queries may have; else that of the rows.
     """
 
+    is_plain = False  # whether the prepared rows are those given, neither centred nor scaled
+
     def __init__(self, rows, largest=0.0):
         self.rows = rows
         self.centre = rows.mean(axis=0, dtype=np.float64)
         self._scale = _power_of_two(max(largest, self.reach(rows)))
         self._buffer = self.augment(rows)  # (n_rows, n_features + 2), with room behind once it has grown
-        self._n_prepared = len(rows)
+        self.n_prepared = len(rows)
         self.norm = _largest_norm(self._buffer)
+
+    @classmethod
+    def plain(cls, augmented):
+        """Gallery of float32 rows that are prepared already, (n_rows, n_features + 2), without a copy.
+
+        For rows about the origin and of moderate size, which need no centring and no scale.
+        """
+        gallery = cls.__new__(cls)
+        gallery.is_plain, gallery.centre, gallery._scale = True, 0.0, 1.0
+        gallery.n_prepared, gallery.norm = len(augmented), 0.0
+        return gallery.grown_plain(augmented, len(augmented))
+
+    def grown_plain(self, augmented, n_new):
+        """The same plain gallery with `n_new` rows more at the end."""
+        self._buffer, self.rows = augmented, augmented[:, :-2]
+        self.norm = max(self.norm, _largest_norm(augmented[len(augmented) - n_new :]))
+        return self
 
     def __len__(self):
         return len(self.rows)
@@ -47,10 +66,10 @@ class Gallery:
         """
         old, new = len(self), rows[len(self) :]
         is_wide = len(new) and self.reach(new) * self._scale >= _WIDE
-        if is_wide or len(rows) > 1.5 * self._n_prepared:
+        if is_wide or len(rows) > 1.5 * self.n_prepared:
             return Gallery(rows)
         if len(rows) > len(self._buffer):
-            buffer = np.empty((int(1.5 * self._n_prepared) + 1, self._buffer.shape[1]), dtype=np.float32)
+            buffer = np.empty((int(1.5 * self.n_prepared) + 1, self._buffer.shape[1]), dtype=np.float32)
             buffer[:old] = self._buffer[:old]
             self._buffer = buffer
         self.rows = rows

@@ -3,6 +3,7 @@
 from ._calibration import Calibration
 from ._evaluation import Evaluation
 from ._exact import ExactIndex
+from ._faiss import FaissIndex
 from ._index import Index
 from ._lookup import LookupTable
 from ._matchers import ClassCenters
@@ -14,6 +15,7 @@ __all__ = [
     "ClassCenters",
     "Evaluation",
     "ExactIndex",
+    "FaissIndex",
     "Index",
     "LookupTable",
     "PgVectorIndex",

@@ -5,26 +5,26 @@ from typing import final
 import numpy as np
 
 from skmetric._checks import check_matrix
-from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
-from ._folder import read_folder, write_folder
 from ._growing import GrowingArray
-from ._index import Index
-from ._requests import check_among, check_ids, clip, refuse_columns, refuse_where
-
-_KIND = "skmetric.search.ExactIndex"
+from ._index import Index, check_dimension, check_ids, check_k, refuse_columns
+from ._rows import rows_of
+from ._vectors import Stored
 
 
 @final
 class ExactIndex(Index):
     """Exact Euclidean search through all embeddings, by :func:`skmetric.retrieval.nearest`.
 
-    Embeddings are kept once, float32 or float64 as they first come. Adding costs amortised time of the
-    items added, removing O(n_items). Ties in distance are in the order in which items were added.
+    Embeddings are kept as they first come, float32 or float64. Those in float32 are kept once, in the form in
+    which they are searched; a second copy is made where float32 cannot search them as they are: in float64,
+    or where they lie in a heap far from the origin, or are very large or very small. Adding costs amortised
+    time of the items added, removing O(n_items). Ties in distance are in the order in which items were added.
 
     See Also
     --------
+    FaissIndex : Approximate, for millions of items on one machine.
     SimilaritySearch : Keeps names, labels and metadata beside an index.
 
     Examples
@@ -33,6 +33,8 @@ class ExactIndex(Index):
     >>> index = ExactIndex().add([7, 8, 9], [[0.0], [1.0], [5.0]])
     >>> index.query([[4.0]], k=2)
     Neighbors(distances=array([[1., 3.]]), indices=array([[9, 8]]))
+    >>> index.query([[4.0]], k=1, among=[7, 8]).indices
+    array([[8]])
     >>> index.remove([9]).query([[4.0]], k=1).indices
     array([[8]])
     >>> len(index)
@@ -49,7 +51,7 @@ class ExactIndex(Index):
         embeddings : array-like of shape (n_items, n_features)
             Their embeddings; searchable when the call returns.
         columns : None
-            Not kept here.
+            Not held here.
 
         Returns
         -------
@@ -59,20 +61,19 @@ class ExactIndex(Index):
         Raises
         ------
         ValueError
-            If an id is in use, negative or comes twice, or embeddings are not finite or of another dimension;
-            if columns are given.
+            If an id is in use or comes twice, or embeddings are not finite or of another dimension.
         """
-        refuse_columns(self, columns)
+        refuse_columns(self, columns=columns)
         embeddings = check_matrix(embeddings, "embeddings")
         ids = check_ids(ids, len(embeddings))
-        if not hasattr(self, "_vectors"):
-            self._vectors, self._ids = GrowingArray(embeddings), GrowingArray(ids)
+        if not hasattr(self, "_stored"):
+            self._stored, self._ids = Stored(embeddings), GrowingArray(ids)
             return self
         used = ids[np.isin(ids, self._ids.values)] if not self._follow(ids) else ids[:0]
         if len(used):
             raise ValueError(f"id {used[0]} is in the index already: remove it first")
-        self._check_dimension(embeddings)
-        self._vectors.append(embeddings.astype(self._vectors.values.dtype, copy=False))
+        check_dimension(embeddings, self._stored.vectors.shape[1])
+        self._stored.append(embeddings)
         self._ids.append(ids)
         return self
 
@@ -97,12 +98,11 @@ class ExactIndex(Index):
         kept = np.ones(len(self), dtype=bool)
         kept[self._rows(ids)] = False
         if not kept.all():
-            self._vectors.keep(kept)
+            self._stored.keep(kept)
             self._ids.keep(kept)
-            self._prepared = None
         return self
 
-    def query(self, embeddings, k, *, where=None, among=None):
+    def query(self, embeddings, k, *, among=None, where=None):
         """Find the nearest items of each embedding.
 
         Parameters
@@ -110,11 +110,11 @@ class ExactIndex(Index):
         embeddings : array-like of shape (n_queries, n_features)
             Queries.
         k : int
-            Neighbours of each, from 1 to the number of items; clipped to the size of `among`.
-        where : None
-            Columns are not kept here: use `among`.
+            Neighbours of each, from 1 to the number of items that are searched.
         among : array-like of int, default=None
-            Search only these ids.
+            Ids that the search is limited to; None searches all.
+        where : None
+            Not held here.
 
         Returns
         -------
@@ -124,30 +124,20 @@ class ExactIndex(Index):
         Raises
         ------
         ValueError
-            If the index is empty, `k` is out of range, `among` is empty or embeddings do not fit.
+            If there is nothing to search, `k` is out of range or embeddings do not fit.
         KeyError
             If an id of `among` is not in the index.
         """
-        refuse_where(self, where)
+        refuse_columns(self, where=where)
         embeddings = check_matrix(embeddings, "embeddings")
-        if not len(self):
-            raise ValueError("the index is empty: add embeddings before a search")
-        self._check_dimension(embeddings)
-        if among is None:
-            distances, rows = nearest(embeddings, self._prepared_gallery(), k)
-            return Neighbors(distances, self._ids.values[rows])
-        among = np.sort(self._rows(check_among(among)))  # ties in the order of adding
-        distances, rows = nearest(embeddings, self._vectors.values[among], clip(k, len(among)))
-        return Neighbors(distances, self._ids.values[among[rows]])
-
-    def _prepared_gallery(self):
-        """The vectors as the kernel wants them, a second copy, kept from search to search."""
-        vectors, prepared = self._vectors.values, getattr(self, "_prepared", None)
-        self._prepared = Gallery(vectors) if prepared is None else prepared.grown(vectors)
-        return self._prepared
-
-    def __getstate__(self):
-        return {name: value for name, value in super().__getstate__().items() if name != "_prepared"}
+        rows = None if among is None else np.sort(self._rows(among))
+        check_k(k, len(self) if rows is None else len(rows))
+        check_dimension(embeddings, self._stored.vectors.shape[1])
+        if rows is None:
+            distances, found = nearest(embeddings, self._stored.gallery(), k)
+            return Neighbors(distances, self._ids.values[found])
+        distances, found = nearest(embeddings, self._stored.vectors[rows], k)
+        return Neighbors(distances, self._ids.values[rows[found]])
 
     def vectors(self, ids=None):
         """Embeddings of items.
@@ -167,9 +157,9 @@ class ExactIndex(Index):
         KeyError
             If an id is not in the index.
         """
-        if not hasattr(self, "_vectors"):
+        if not hasattr(self, "_stored"):
             raise ValueError("the index is empty: add embeddings first")
-        values = self._vectors.values if ids is None else self._vectors.values[self._rows(ids)]
+        values = self._stored.vectors if ids is None else self._stored.vectors[self._rows(ids)]
         values = values.view()
         values.flags.writeable = False
         return values
@@ -177,34 +167,14 @@ class ExactIndex(Index):
     def __len__(self):
         return len(self._ids) if hasattr(self, "_ids") else 0
 
-    def save(self, path):
-        """Write the index to a folder, atomically and without pickle.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Folder, made or replaced.
-        """
-        if not hasattr(self, "_ids"):
-            raise ValueError("the index is empty: add embeddings before saving it")
-        write_folder(path, _KIND, {}, {"ids": self._ids.values, "vectors": self._vectors.values})
+    def _to_arrays(self):
+        return {}, {"ids": self._ids.values, "vectors": self._stored.vectors}
 
     @classmethod
-    def load(cls, path):
-        """Read an index that :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Folder.
-
-        Returns
-        -------
-        index : ExactIndex
-            Arrays are memory-mapped: loading does not read them. The first change copies them.
-        """
-        _, arrays = read_folder(path, _KIND)
-        return of_arrays(arrays["ids"], arrays["vectors"])
+    def _of_arrays(cls, content, arrays):
+        index = cls()
+        index._ids, index._stored = GrowingArray.of_file(arrays["ids"]), Stored.of_file(arrays["vectors"])
+        return index
 
     def _follow(self, ids):
         """Whether `ids` come after all others, as they do where a counter gives them: then none is in use."""
@@ -218,27 +188,4 @@ class ExactIndex(Index):
     def _rows(self, ids):
         """Row of each id."""
         ids = np.asarray(ids).ravel()
-        stored = self._ids.values if len(self) else np.empty(0, dtype=np.int64)
-        order = None if len(self) and self._are_ascending() else np.argsort(stored, kind="stable")
-        place = np.searchsorted(stored, ids, sorter=order)
-        rows = place if order is None else order[np.minimum(place, len(stored) - 1)] if len(stored) else place
-        missing = place >= len(stored)
-        missing[~missing] = stored[rows[~missing]] != ids[~missing]
-        if missing.any():
-            raise KeyError(f"id {ids[missing][0]} is not in the index")
-        return rows
-
-    def _check_dimension(self, embeddings):
-        n_features = self._vectors.values.shape[1]
-        if embeddings.shape[1] != n_features:
-            raise ValueError(
-                f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
-                "both must come from the same embedder"
-            )
-
-
-def of_arrays(ids, vectors):
-    """Return an index around arrays, as of memory-mapped files, without a copy."""
-    index = ExactIndex()
-    index._ids, index._vectors = GrowingArray.of_file(ids), GrowingArray.of_file(vectors)
-    return index
+        return rows_of(ids, self._ids.values if len(self) else np.empty(0, dtype=np.int64))

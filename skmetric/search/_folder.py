@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 _MANIFEST = "manifest.json"
 _DATA = "data-"
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from skmetric._checks import check_labels
 
+from ._filter import passing
 from ._growing import GrowingArray
 
 
@@ -100,6 +101,14 @@ class Gallery:
     def rows(self, keys):
         """Row of each key; keys ascend, so this is a binary search."""
         return np.searchsorted(self.keys.values, keys)
+
+    def values(self):
+        """Columns of metadata as arrays."""
+        return {name: column.values for name, column in self.columns.items()}
+
+    def passing(self, where):
+        """Rows that pass a filter: a dict of columns and what they must hold, or one of what."""
+        return np.flatnonzero(passing(where, self.values(), self.labels))
 
     def describe(self):
         """What is not in `arrays`, as JSON."""

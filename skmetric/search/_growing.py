@@ -34,6 +34,11 @@ class GrowingArray:
         """The rows, as a view that the next change may overwrite."""
         return self._buffer[: self._length]
 
+    @property
+    def writeable(self):
+        """Whether the buffer is its own: that of a file is not."""
+        return self._buffer.flags.writeable
+
     def append(self, values):
         """Add rows at the end."""
         end = self._length + len(values)

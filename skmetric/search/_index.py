@@ -1,8 +1,12 @@
 """What every index offers, and no more."""
 
 from abc import ABC, abstractmethod
+from numbers import Integral
 
+import numpy as np
 from sklearn.base import BaseEstimator
+
+from ._folder import read_folder, write_folder
 
 
 class Index(BaseEstimator, ABC):
@@ -140,6 +144,14 @@ class Index(BaseEstimator, ABC):
         """Items in the index."""
 
     @abstractmethod
+    def _to_arrays(self):
+        """What a folder is to hold: parameters and the like as JSON, and a dict of arrays without objects."""
+
+    @classmethod
+    @abstractmethod
+    def _of_arrays(cls, content, arrays):
+        """The index that `_to_arrays` described; arrays may be memory-mapped."""
+
     def save(self, path):
         """Write the index to a folder, atomically and without pickle.
 
@@ -147,10 +159,18 @@ class Index(BaseEstimator, ABC):
         ----------
         path : str or path-like
             Folder, made or replaced.
+
+        Raises
+        ------
+        ValueError
+            If the index is empty.
         """
+        if not len(self):
+            raise ValueError("the index is empty: add embeddings before saving it")
+        content, arrays = self._to_arrays()
+        write_folder(path, _kind(type(self)), {"index": content}, arrays)
 
     @classmethod
-    @abstractmethod
     def load(cls, path):
         """Read an index that :meth:`save` wrote.
 
@@ -162,5 +182,51 @@ class Index(BaseEstimator, ABC):
         Returns
         -------
         index : Index
-            Arrays are memory-mapped: loading does not read them.
+            Arrays are memory-mapped: loading does not read them. The first change copies them.
         """
+        manifest, arrays = read_folder(path, _kind(cls))
+        return cls._of_arrays(manifest["index"], arrays)
+
+
+def _kind(cls):
+    return f"skmetric.search.{cls.__name__}"
+
+
+def check_ids(ids, n_items):
+    """Ids as int64, one for each item and each once."""
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or len(ids) != n_items:
+        raise ValueError(f"ids must be one for each of the {n_items} embeddings; got shape {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise ValueError(f"ids of an index must be integers; got {ids.dtype}")
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise ValueError(f"id {unique[counts > 1][0]} comes {counts.max()} times: each item needs its own")
+    return ids.astype(np.int64, copy=False)
+
+
+def check_dimension(embeddings, n_features):
+    """Refuse embeddings of another dimension than those in the index."""
+    if embeddings.shape[1] != n_features:
+        raise ValueError(
+            f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
+            "both must come from the same embedder"
+        )
+
+
+def check_k(k, n_items):
+    """Refuse numbers of neighbours that the items searched cannot give."""
+    if not n_items:
+        raise ValueError("the index is empty, or no item passes the filter: there is nothing to search")
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be an integer from 1; got {k!r}")
+    if k > n_items:
+        raise ValueError(f"k={k} is more than the {n_items} items that are searched")
+
+
+def refuse_columns(index, columns=None, where=None):
+    """Refuse labels and metadata where the index does not hold them."""
+    if columns is not None or where is not None:
+        raise ValueError(
+            f"{type(index).__name__} holds embeddings alone: SimilaritySearch keeps labels and metadata"
+        )

@@ -13,7 +13,7 @@ _OUTPUTS = (None, "default", "pandas", "polars")
 class NeighborsMixin:
     """Lookups of :class:`SimilaritySearch`."""
 
-    def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+    def kneighbors(self, X=None, n_neighbors=None, return_distance=True, *, where=None):
         """Nearest items of the gallery, as scikit-learn has it.
 
         Parameters
@@ -24,6 +24,9 @@ class NeighborsMixin:
             Neighbours of each query, at most the size of the gallery; None stands for the parameter.
         return_distance : bool, default=True
             Whether to return distances too.
+        where : dict of str to value or list of values, default=None
+            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
+            label. None searches all.
 
         Returns
         -------
@@ -34,10 +37,12 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
-        found = self._among_the_others(k) if X is None else self._search(self._embed(X), k)
+        if X is None and where is not None:
+            raise ValueError("where= filters what queries find: give X")
+        found = self._among_the_others(k) if X is None else self._search(self._embed(X), k, where)
         return tuple(found) if return_distance else found.indices
 
-    def radius_neighbors(self, X, radius, return_distance=True):
+    def radius_neighbors(self, X, radius, return_distance=True, *, where=None):
         """All items within a distance of each query, nearest first.
 
         Parameters
@@ -48,6 +53,9 @@ class NeighborsMixin:
             Largest distance, from 0.
         return_distance : bool, default=True
             Whether to return distances too.
+        where : dict of str to value or list of values, default=None
+            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
+            label. None searches all.
 
         Returns
         -------
@@ -66,19 +74,20 @@ class NeighborsMixin:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
         distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
-        open_, k = np.arange(len(embeddings)), min(32, len(self.index_))
+        n_items = len(self.index_) if where is None else len(self._gallery.passing(where))
+        open_, k = np.arange(len(embeddings)), max(1, min(32, n_items))
         while len(open_):
-            found = self._search(embeddings[open_], k)
-            done = (found.distances[:, -1] > radius) | (k == len(self.index_))
+            found = self._search(embeddings[open_], k, where)
+            done = (found.distances[:, -1] > radius) | (k == n_items)
             for query, near, where in zip(
                 open_[done], found.distances[done], found.indices[done], strict=True
             ):
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), where[:end].copy()
-            open_, k = open_[~done], min(4 * k, len(self.index_))
+            open_, k = open_[~done], min(4 * k, n_items)
         return (distances, rows) if return_distance else rows
 
-    def lookup(self, X, n_neighbors=None):
+    def lookup(self, X, n_neighbors=None, *, where=None):
         """Nearest items of the gallery with all that is known of them.
 
         Parameters
@@ -87,6 +96,9 @@ class NeighborsMixin:
             What the embedder takes.
         n_neighbors : int, default=None
             Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+        where : dict of str to value or list of values, default=None
+            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
+            label. None searches all.
 
         Returns
         -------
@@ -96,7 +108,7 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        found = self.index_.query(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors)
+        found = self._query(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
         return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):

@@ -18,13 +18,16 @@ _GROWN = 1.5  # times the items or classes at calibration
 class OpenSetMixin:
     """Recognition by :class:`SimilaritySearch`, strangers included."""
 
-    def predict(self, X):
+    def predict(self, X, *, where=None):
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
+        where : dict of str to value or list of values, default=None
+            Only items whose metadata hold this; None matches to all. The threshold is that of the whole
+            gallery: among fewer items fewer strangers are accepted.
 
         Returns
         -------
@@ -37,7 +40,7 @@ class OpenSetMixin:
             If the gallery has no labels or no items.
         """
         check_is_fitted(self)
-        codes, distances = self._match(self._embed(X))
+        codes, distances = self._match(self._embed(X), where)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         return self._name(codes, distances <= self._threshold())

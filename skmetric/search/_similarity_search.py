@@ -150,7 +150,7 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
         labels = _check_targets(y, len(embeddings))
         gallery = Gallery(len(embeddings), ids, labels, metadata)
         index = ExactIndex() if self.index is None else clone(self.index)
-        index.add(gallery.keys.values, embeddings)
+        index.add(gallery.keys.values, embeddings, **_held(index, labels, gallery.values()))
         self.index_, self._gallery, self.n_components_ = index, gallery, embeddings.shape[1]
         self._forget_calibration()
         if labels is not None:
@@ -321,7 +321,8 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
         return embeddings
 
     def _enrol(self, rows, embeddings):
-        self.index_.add(rows[0], embeddings)
+        keys, _, labels, columns = rows
+        self.index_.add(keys, embeddings, **_held(self.index_, labels, columns))
         self._gallery.append(*rows)
         self._warn_if_grown()
 
@@ -343,14 +344,36 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
     def _matcher(self):
         return make_matcher(self.matcher)
 
-    def _search(self, embeddings, k):
+    def _search(self, embeddings, k, where=None):
         """Neighbours with rows of the gallery for indices."""
-        found = self.index_.query(embeddings, k)
+        found = self._query(embeddings, k, where)
         return found._replace(indices=self._gallery.rows(found.indices))
 
-    def _match(self, embeddings):
+    def _query(self, embeddings, k, where=None):
+        """Neighbours with keys for indices, among the items that pass a filter."""
+        if where is None:
+            return self.index_.query(embeddings, k)
+        rows = self._gallery.passing(where)
+        if not len(rows):
+            raise ValueError(f"no item of the gallery passes where={where!r}")
+        if k > len(rows):
+            raise ValueError(f"n_neighbors={k} is more than the {len(rows)} items that pass where={where!r}")
+        if self.index_.holds_columns:
+            return self.index_.query(embeddings, k, where=where)
+        return self.index_.query(embeddings, k, among=self._gallery.keys.values[rows])
+
+    def _match(self, embeddings, where=None):
         """The class, as a code, and the distance that each embedding is matched to."""
         codes, matcher = self._codes("predict"), self._matcher()
+        if where is not None:
+            if hasattr(matcher, "prototypes"):
+                raise ValueError(
+                    "where= filters items, and matcher='center' matches to the centres of whole classes: use "
+                    "another matcher, or a gallery of the items that pass"
+                )
+            n_items = len(self._gallery.passing(where))
+            found = self._search(embeddings, max(1, min(matcher.depth(self.n_neighbors), n_items)), where)
+            return matcher.match(found.distances, codes[found.indices])
         if hasattr(matcher, "prototypes"):
             prototypes = self._prototypes()
             found = nearest(embeddings, prototypes.embeddings)
@@ -364,6 +387,13 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
         if not len(self._gallery):
             raise ValueError(f"{purpose} needs items, and the gallery is empty: enrol some")
         return self._gallery.labels.codes.values
+
+
+def _held(index, labels, columns):
+    """Labels and metadata as the columns of an index that holds them, as an argument of `add`."""
+    if not index.holds_columns:
+        return {}
+    return {"columns": columns if labels is None else columns | {"label": labels}}
 
 
 def _check_targets(y, n_samples):

@@ -3,15 +3,17 @@
 from dataclasses import asdict, fields
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from . import _exact, _faiss
 from ._calibration import Calibration
-from ._exact import ExactIndex, of_arrays
 from ._folder import read_folder, write_folder
 from ._gallery import Gallery
 from ._matchers import MATCHERS, ClassCenters
 
 _KIND = "skmetric.search.SimilaritySearch"
+_INDEXES = {cls.__name__: cls for cls in (_exact.ExactIndex, _faiss.FaissIndex)}  # that a folder may name
 
 
 class StoredMixin:
@@ -31,26 +33,29 @@ class StoredMixin:
         Raises
         ------
         TypeError
-            If the index is not an :class:`ExactIndex`, the matcher is your own class, or labels are neither
-            numbers nor text.
+            If the index or the matcher is of your own class, or labels are neither numbers nor text.
         FileExistsError
             If the folder holds something else.
         """
         check_is_fitted(self)
-        if type(self.index_) is not ExactIndex:
-            raise TypeError(f"save writes an ExactIndex; {type(self.index_).__name__} has a save of its own")
+        kind = type(self.index_).__name__
+        if _INDEXES.get(kind) is not type(self.index_):
+            raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
+        index, vectors = self.index_._to_arrays()
         content = {
+            "index": {"class": kind, "content": index, "arrays": list(vectors)},
             "n_neighbors": int(self.n_neighbors),
             "matcher": _describe(self.matcher),
             "no_match_label": _plain(self.no_match_label),
             "no_match_label_used": _plain(getattr(self, "no_match_label_", None)),
             "embedder": None if self.embedder_ is None else type(self.embedder_).__name__,
+            "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
             "gallery": self._gallery.describe(),
             "calibration": None,
         }
-        arrays = {"vectors": self.index_.vectors(), **self._gallery.arrays()}
+        arrays = {f"index_{name}": array for name, array in vectors.items()} | self._gallery.arrays()
         if hasattr(self, "calibration_"):
             content["calibration"] = asdict(self.calibration_) | {"thresholds": None}
             arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
@@ -85,8 +90,9 @@ class StoredMixin:
         )
         search.embedder_ = None if embedder is None else search._fitted_embedder(None, None)
         search._gallery = Gallery.restore(content["gallery"], arrays)
-        search.index_ = of_arrays(arrays["keys"], arrays["vectors"])
-        search.n_components_ = arrays["vectors"].shape[1]
+        search.index_ = _index(content["index"], arrays)
+        search.index = None if type(search.index_) is _exact.ExactIndex else clone(search.index_)
+        search.n_components_ = content["n_components"]
         if content["n_features_in"] is not None:
             search.n_features_in_ = content["n_features_in"]
         search._forget_calibration()
@@ -97,6 +103,12 @@ class StoredMixin:
             search.calibration_ = _calibration(content["calibration"], thresholds)
             search.cutpoint_ = content["cutpoint"]
         return search
+
+
+def _index(described, arrays):
+    """The index of a manifest; only classes of ours are named there."""
+    own = {name: arrays[f"index_{name}"] for name in described["arrays"]}
+    return _INDEXES[described["class"]]._of_arrays(described["content"], own)
 
 
 def _check_embedder(path, name, embedder):

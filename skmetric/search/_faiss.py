@@ -1,0 +1,379 @@
+"""FaissIndex: approximate search by FAISS, of a kind that a factory string names."""
+
+from numbers import Integral
+from typing import final
+
+import numpy as np
+
+from skmetric._checks import check_matrix
+from skmetric._optional import import_optional
+from skmetric._params import Interval, validate_parameter_constraints
+from skmetric.retrieval import Neighbors, nearest
+
+from ._growing import GrowingArray
+from ._index import Index, check_dimension, check_ids, check_k, refuse_columns
+from ._rows import rows_of
+
+_COUNT = Interval(Integral, 1, None, closed="left")
+_FEW = 0.1  # share of the items below which a search among some of them is made exactly
+
+
+@final
+class FaissIndex(Index):
+    """Approximate search by FAISS [1]_: graphs, inverted lists and quantisation, for millions of items.
+
+    The embeddings are kept beside FAISS's own structures, and distances of what it finds are computed from
+    them: they are exact, and quantisation costs candidates, not digits. Items are searchable at once; an index
+    that must be trained is trained on the embeddings of the first `add`.
+
+    Parameters
+    ----------
+    factory : str, default="HNSW32"
+        FAISS's description of the index [2]_: "Flat" (exact), "HNSW32" (a graph), "IVF1024,Flat" (inverted
+        lists), "SQ8" (8 bits a number), "IVF1024,PQ16" (product quantisation: 16 bytes an item), "OPQ16,..."
+    n_probe : int, default=16
+        Inverted lists that a query looks into, at most all.
+    ef_search : int, default=64
+        Candidates that a graph search holds; at least k are.
+    ef_construction : int, default=40
+        Candidates held while a graph is built.
+    rescore : int, default=4
+        Candidates for each neighbour asked for that a quantised index is asked for; their exact distances
+        decide. 1 takes FAISS's own choice.
+    keep_vectors : bool, default=True
+        Keep the embeddings. Without them distances, and what `vectors` returns, are those of the quantised
+        embeddings.
+
+    See Also
+    --------
+    ExactIndex : Exact, and fast enough for some hundred thousand items.
+
+    Notes
+    -----
+    Graphs cannot remove items, and say so; inverted lists, flat and quantised ones can. Searches use as many
+    threads as OpenMP is allowed. Nothing is random: equal calls give equal indexes.
+
+    References
+    ----------
+    .. [1] M. Douze et al., "The Faiss library", arXiv:2401.08281, 2024.
+    .. [2] https://github.com/facebookresearch/faiss/wiki/The-index-factory
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmetric.search import FaissIndex, SimilaritySearch
+    >>> X, y = load_digits(return_X_y=True)
+    >>> search = SimilaritySearch(index=FaissIndex("HNSW16")).fit(X[:1000], y[:1000])
+    >>> bool(search.score(X[1000:], y[1000:]) > 0.9)
+    True
+    """
+
+    _parameter_constraints = {
+        "factory": [str],
+        "n_probe": [_COUNT],
+        "ef_search": [_COUNT],
+        "ef_construction": [_COUNT],
+        "rescore": [_COUNT],
+        "keep_vectors": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        factory="HNSW32",
+        *,
+        n_probe=16,
+        ef_search=64,
+        ef_construction=40,
+        rescore=4,
+        keep_vectors=True,
+    ):
+        self.factory = factory
+        self.n_probe = n_probe
+        self.ef_search = ef_search
+        self.ef_construction = ef_construction
+        self.rescore = rescore
+        self.keep_vectors = keep_vectors
+
+    def add(self, ids, embeddings, columns=None):
+        """Add embeddings under ids that are not in use.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids, each once.
+        embeddings : array-like of shape (n_items, n_features)
+            Their embeddings; FAISS keeps them in float32.
+        columns : None
+            Not held here.
+
+        Returns
+        -------
+        self : FaissIndex
+            The index.
+
+        Raises
+        ------
+        ImportError
+            Without FAISS: the extra ``faiss`` brings it.
+        ValueError
+            If an id is in use or comes twice, embeddings are not finite or of another dimension, FAISS does
+            not know the factory, or there are too few embeddings to train it.
+        """
+        refuse_columns(self, columns=columns)
+        embeddings = _as_float32(embeddings)
+        ids = check_ids(ids, len(embeddings))
+        if not hasattr(self, "_ids"):
+            validate_parameter_constraints(
+                self._parameter_constraints, self.get_params(deep=False), caller_name="FaissIndex"
+            )
+            built = _build(self, embeddings)
+            self._index, self._ids = built, GrowingArray(ids[:0])
+            self._vectors = GrowingArray(embeddings[:0]) if self.keep_vectors else None
+        used = ids[np.isin(ids, self._ids.values)]
+        if len(used):
+            raise ValueError(f"id {used[0]} is in the index already: remove it first")
+        check_dimension(embeddings, self._index.d)
+        self._index.add_with_ids(embeddings, ids)
+        self._ids.append(ids)
+        if self._vectors is not None:
+            self._vectors.append(embeddings)
+        return self
+
+    def remove(self, ids):
+        """Take items out.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids to remove.
+
+        Returns
+        -------
+        self : FaissIndex
+            The index.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index; then nothing is removed.
+        NotImplementedError
+            If the kind of index cannot remove items.
+        """
+        ids = np.asarray(ids).ravel().astype(np.int64)
+        rows = self._rows(ids)
+        try:
+            self._index.remove_ids(ids)
+        except RuntimeError as error:
+            raise NotImplementedError(
+                f"FaissIndex(factory={self.factory!r}) cannot remove items: use one of inverted lists, as "
+                "'IVF1024,Flat', or fit anew without them"
+            ) from error
+        kept = np.ones(len(self), dtype=bool)
+        kept[rows] = False
+        self._ids.keep(kept)
+        if self._vectors is not None:
+            self._vectors.keep(kept)
+        return self
+
+    def query(self, embeddings, k, *, among=None, where=None):
+        """Find the nearest items of each embedding, as far as the kind of index finds them.
+
+        Parameters
+        ----------
+        embeddings : array-like of shape (n_queries, n_features)
+            Queries.
+        k : int
+            Neighbours of each, from 1 to the number of items that are searched.
+        among : array-like of int, default=None
+            Ids that the search is limited to; None searches all. Few items are searched exactly.
+        where : None
+            Not held here.
+
+        Returns
+        -------
+        neighbors : Neighbors
+            Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to search, `k` is out of range or embeddings do not fit.
+        KeyError
+            If an id of `among` is not in the index.
+        """
+        refuse_columns(self, where=where)
+        embeddings = _as_float32(embeddings)
+        rows = None if among is None else self._rows(among)
+        check_k(k, len(self) if rows is None else len(rows))
+        check_dimension(embeddings, self._index.d)
+        if rows is not None and self._vectors is not None and len(rows) <= max(_FEW * len(self), 10 * k):
+            return self._exactly(embeddings, k, np.sort(rows))
+        n_candidates = min(
+            k * (self.rescore if self._is_quantised() else 1), len(self if rows is None else rows)
+        )
+        selected = None if rows is None else self._ids.values[rows]
+        squares, found = self._search(embeddings, n_candidates, selected)
+        if self._vectors is None:
+            return Neighbors(np.sqrt(np.maximum(squares[:, :k], 0), dtype=np.float64), found[:, :k])
+        return self._rescored(embeddings, found, k)
+
+    def vectors(self, ids=None):
+        """Embeddings of items: those that came, in float32, or the quantised ones if they are not kept.
+
+        Parameters
+        ----------
+        ids : array-like of int, default=None
+            Which; None gives all, in the order in which they came.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_items, n_features)
+            Read only.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index.
+        """
+        if not hasattr(self, "_ids"):
+            raise ValueError("the index is empty: add embeddings first")
+        if self._vectors is None:
+            wanted = self._ids.values if ids is None else self._ids.values[self._rows(ids)]
+            values = self._index.reconstruct_batch(wanted)
+        else:
+            values = self._vectors.values if ids is None else self._vectors.values[self._rows(ids)]
+        values = values.view()
+        values.flags.writeable = False
+        return values
+
+    def __len__(self):
+        return len(self._ids) if hasattr(self, "_ids") else 0
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "_index" in state:
+            state["_index"] = _faiss().serialize_index(state["_index"])
+        return state
+
+    def __setstate__(self, state):
+        if "_index" in state:
+            state = state | {"_index": _faiss().deserialize_index(state["_index"])}
+        super().__setstate__(state)
+
+    def _to_arrays(self):
+        arrays = {"ids": self._ids.values, "faiss": _faiss().serialize_index(self._index)}
+        if self._vectors is not None:
+            arrays["vectors"] = self._vectors.values
+        return self.get_params(), arrays
+
+    @classmethod
+    def _of_arrays(cls, content, arrays):
+        index = cls(**content)
+        index._ids = GrowingArray.of_file(arrays["ids"])
+        index._vectors = GrowingArray.of_file(arrays["vectors"]) if "vectors" in arrays else None
+        index._index = _faiss().deserialize_index(np.array(arrays["faiss"]))
+        return index
+
+    def _rows(self, ids):
+        stored = self._ids.values if len(self) else np.empty(0, dtype=np.int64)
+        return rows_of(np.asarray(ids).ravel(), stored)
+
+    def _is_quantised(self):
+        """Whether FAISS compares codes, and not the embeddings themselves."""
+        return not self.factory.endswith("Flat") and not self.factory.split(",")[-1].startswith("HNSW")
+
+    def _search(self, embeddings, k, selected):
+        """Squared distances and ids by FAISS; queries that found too few look everywhere."""
+        squares, found = self._index.search(embeddings, k, params=_parameters(self, selected))
+        short = np.flatnonzero(found[:, -1] < 0)
+        if len(short):
+            everywhere = _parameters(self, selected, n_probe=2**31 - 1, ef_search=len(self))
+            squares[short], found[short] = self._index.search(embeddings[short], k, params=everywhere)
+        return squares, found
+
+    def _rescored(self, embeddings, found, k):
+        """The k nearest of the candidates by their exact distances, ties by the order in which they came."""
+        rows = rows_of(found.ravel(), self._ids.values).reshape(found.shape)
+        difference = self._vectors.values[rows].astype(np.float64)
+        difference -= embeddings[:, None]
+        squares = np.einsum("qij,qij->qi", difference, difference)
+        order = np.lexsort((rows, squares), axis=1)[:, :k]
+        distances = np.sqrt(np.take_along_axis(squares, order, axis=1))
+        return Neighbors(distances, np.take_along_axis(found, order, axis=1))
+
+    def _exactly(self, embeddings, k, rows):
+        distances, found = nearest(embeddings, self._vectors.values[rows], k)
+        return Neighbors(distances, self._ids.values[rows[found]])
+
+
+def _faiss():
+    return import_optional("faiss", extra="faiss", purpose="FaissIndex")
+
+
+def _as_float32(embeddings):
+    embeddings = check_matrix(embeddings, "embeddings")
+    return np.ascontiguousarray(embeddings, dtype=np.float32)
+
+
+def _build(settings, embeddings):
+    """An empty index, trained on embeddings."""
+    faiss = _faiss()
+    try:
+        inner = faiss.index_factory(embeddings.shape[1], settings.factory, faiss.METRIC_L2)
+    except RuntimeError as error:
+        raise ValueError(
+            f"FAISS cannot make factory={settings.factory!r} for {embeddings.shape[1]} dimensions: "
+            f"{str(error).splitlines()[-1]}"
+        ) from None
+    hnsw = getattr(faiss.downcast_index(inner), "hnsw", None)
+    if hnsw is not None:
+        hnsw.efConstruction = settings.ef_construction
+    lists = _lists(faiss, inner)
+    if lists is not None:
+        lists.cp.min_points_per_centroid = 1  # FAISS's own warning goes past Python
+        lists.set_direct_map_type(faiss.DirectMap.Hashtable)
+    if not inner.is_trained:
+        _train(inner, settings.factory, lists, embeddings)
+    return inner if lists is not None else faiss.IndexIDMap2(inner)
+
+
+def _train(inner, factory, lists, embeddings):
+    if lists is not None and len(embeddings) < lists.nlist:
+        raise ValueError(
+            f"factory={factory!r} has {lists.nlist} inverted lists, and {len(embeddings)} embeddings came "
+            f"first, on which it is trained: start with {lists.nlist} or more, better {39 * lists.nlist}, or "
+            "name fewer lists"
+        )
+    try:
+        inner.train(embeddings)
+    except RuntimeError as error:
+        raise ValueError(
+            f"factory={factory!r} cannot be trained on the {len(embeddings)} embeddings that came first: "
+            f"{str(error).splitlines()[-1]}"
+        ) from None
+
+
+def _lists(faiss, index):
+    """The inverted lists inside an index, or None."""
+    try:
+        return faiss.extract_index_ivf(index)
+    except RuntimeError:
+        return None
+
+
+def _parameters(settings, selected=None, *, n_probe=None, ef_search=None):
+    """Parameters of a search, as its kind of index takes them."""
+    faiss = _faiss()
+    selector = {} if selected is None else {"sel": faiss.IDSelectorBatch(selected)}
+    index = settings._index
+    lists = _lists(faiss, index)
+    if lists is not None:
+        wanted = min(n_probe or settings.n_probe, lists.nlist)
+        parameters = faiss.SearchParametersIVF(nprobe=wanted, **selector)
+        if faiss.downcast_index(index).__class__.__name__ == "IndexPreTransform":
+            return faiss.SearchParametersPreTransform(index_params=parameters)
+        return parameters
+    inner = faiss.downcast_index(index.index)
+    if hasattr(inner, "hnsw"):
+        return faiss.SearchParametersHNSW(efSearch=ef_search or settings.ef_search, **selector)
+    return faiss.SearchParameters(**selector) if selector else None
