@@ -7,7 +7,6 @@ import numpy as np
 from skmetric._checks import check_matrix
 
 from ._columns import dtypes_of, typed_columns
-from ._folder import read_folder, write_folder
 from ._index import Index
 from ._pgvector_sql import MAX_DIMENSIONS, MAX_INDEXED_HALF, OWN
 from ._pgvector_table import Items, Table
@@ -16,7 +15,6 @@ from ._requests import check_among, check_ids
 from ._secrets import Address, hide, without_password
 from ._where import conditions
 
-_KIND = "skmetric.search.PgVectorIndex"
 _METHODS = ("exact", "hnsw", "ivfflat")
 
 
@@ -304,32 +302,14 @@ class PgVectorIndex(Index):
     def __len__(self):
         return self._opened().count()
 
-    def save(self, path):
-        """Write where the gallery is, without the password; the items stay on the server.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Folder, made or replaced.
-        """
-        params = self.get_params() | {"conninfo": without_password(self.conninfo)}
-        write_folder(path, _KIND, {"params": params}, {})
+    def _to_arrays(self):
+        """Where the gallery is, without secrets; the items stay there."""
+        params = {name: getattr(self, name) for name in self.get_params()}
+        return {"params": params | {"conninfo": without_password(self.conninfo)}}, {}
 
     @classmethod
-    def load(cls, path):
-        """Read what :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Folder.
-
-        Returns
-        -------
-        index : PgVectorIndex
-            On the same table, with whatever it holds now.
-        """
-        return cls(**read_folder(path, _KIND)[0]["params"])
+    def _of_arrays(cls, content, arrays):
+        return cls(**content["params"])
 
     def _opened(self):
         table = getattr(self, "_table", None)

@@ -79,7 +79,9 @@ class Table:
                     self._make_index(connection, made, design(len(items.ids)))
                 known = self._read_schema(connection)
         except self._errors.UniqueViolation as error:
-            raise ValueError(f"{_in_use(error)} is in the index already ({self.name}): remove it first") from None
+            raise ValueError(
+                f"{_in_use(error)} is in the index already ({self.name}): remove it first"
+            ) from None
         self._known = known
 
     def remove(self, ids):
@@ -116,7 +118,9 @@ class Table:
             rows = self._server.read(statement, bound, settings if is_indexed else {}, prepare=register)
             query, ids, distances = zip(*rows, strict=True) if rows else ((), (), ())
             query = np.array(query, dtype=np.int64) - 1
-            return gather(query, np.array(distances, dtype=float), np.array(ids, dtype=np.int64), len(embeddings))
+            return gather(
+                query, np.array(distances, dtype=float), np.array(ids, dtype=np.int64), len(embeddings)
+            )
 
         return ask
 
@@ -139,10 +143,15 @@ class Table:
         kinds = self.schema().kinds
         names = ["id", *kinds]
         where = "" if ids is None else "WHERE id = ANY(%s::bigint[]) "
-        statement = self._sql.compose(f"SELECT {{names}} FROM {{table}} {where}ORDER BY id", names=self._sql.names(names))
+        statement = self._sql.compose(
+            f"SELECT {{names}} FROM {{table}} {where}ORDER BY id", names=self._sql.names(names)
+        )
         rows = self._server.read(statement, [] if ids is None else [ids.tolist()])
         values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-        arrays = [np.array(column, dtype=DTYPES[kind]) for column, kind in zip(values[1:], kinds.values(), strict=True)]
+        arrays = [
+            np.array(column, dtype=DTYPES[kind])
+            for column, kind in zip(values[1:], kinds.values(), strict=True)
+        ]
         return np.array(values[0], dtype=np.int64), dict(zip(kinds, arrays, strict=True))
 
     def new_ids(self, n_items):
@@ -204,7 +213,9 @@ class Table:
         schema = self._read_schema(connection)
         if schema is None:
             # one process makes it, others that come at the same time wait and find it
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('skmetric'), hashtext(%s))", [self._name()])
+            connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtext('skmetric'), hashtext(%s))", [self._name()]
+            )
             schema = self._read_schema(connection)
         if schema is None:
             self._make_extension(connection)
@@ -248,7 +259,9 @@ def _in_use(error):
     """What a violated key was, by the server's words: Key (id)=(7) already exists."""
     detail = error.diag.message_detail or ""
     name, _, value = detail.partition("=(")
-    return f"{name.removeprefix('Key (').removesuffix(')') or 'an id'} {value.removesuffix(') already exists.')}"
+    return (
+        f"{name.removeprefix('Key (').removesuffix(')') or 'an id'} {value.removesuffix(') already exists.')}"
+    )
 
 
 def _with_rows(found, rows, others):

@@ -89,4 +89,6 @@ clock = Clock()
 def batches(n_items, size):
     """Slices of at most `size`."""
     starts = itertools.count(0, max(1, size))
-    return [slice(start, start + size) for start in itertools.takewhile(lambda start: start < n_items, starts)]
+    return [
+        slice(start, start + size) for start in itertools.takewhile(lambda start: start < n_items, starts)
+    ]

@@ -42,7 +42,9 @@ def masked(address):
     if re.match(r"\w+://", address):
         address = re.sub(r"(?<=://)([^/@:]*):[^/]*@", rf"\1:{HIDDEN}@", address)
         return re.sub(r"((?:ssl)?password=)[^&]*", rf"\1{HIDDEN}", address)
-    return re.sub(r"((?:ssl)?password\s*=\s*)('(?:\\.|[^'\\])*('|$)|(?:\\.|[^\s\\])*)", rf"\1{HIDDEN}", address)
+    return re.sub(
+        r"((?:ssl)?password\s*=\s*)('(?:\\.|[^'\\])*('|$)|(?:\\.|[^\s\\])*)", rf"\1{HIDDEN}", address
+    )
 
 
 def without_password(conninfo):
