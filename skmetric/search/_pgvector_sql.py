@@ -26,12 +26,16 @@ class Statements:
 
     def __init__(self, table):
         self._sql = import_optional("psycopg.sql", extra="pgvector", purpose="PgVectorIndex")
-        self.table = self._sql.Identifier(table)
-        self.quoted = self.table.as_string()
+        self.table = self._identifier(table)
+        self.quoted = self._sql.Identifier(table).as_string()
 
     def compose(self, text, **parts):
         """A statement with its names put in, quoted."""
         return self._sql.SQL(text).format(table=self.table, **parts)
+
+    def _identifier(self, name):
+        """A name, quoted, in a statement that goes with parameters, in which % stands doubled."""
+        return self._sql.SQL(self._sql.Identifier(name).as_string().replace("%", "%%"))
 
     def raw(self, text):
         """A statement as it stands."""
@@ -39,17 +43,17 @@ class Statements:
 
     def names(self, names):
         """Names of columns, quoted."""
-        return self._sql.SQL(", ").join(map(self._sql.Identifier, names))
+        return self._sql.SQL(", ").join(map(self._identifier, names))
 
     def create(self, n_features, kinds):
         """The table: positions keep the order in which items came."""
         sql = self._sql
         columns = [
-            sql.SQL("{} " + TYPES[kind] + " NOT NULL").format(sql.Identifier(name))
+            sql.SQL("{} " + TYPES[kind] + " NOT NULL").format(self._identifier(name))
             for name, kind in kinds.items()
         ]
         if ITEM_ID in kinds:
-            columns.append(sql.SQL("UNIQUE ({})").format(sql.Identifier(ITEM_ID)))
+            columns.append(sql.SQL("UNIQUE ({})").format(self._identifier(ITEM_ID)))
         return self.compose(
             "CREATE TABLE {table} (id bigint PRIMARY KEY, position bigint GENERATED ALWAYS AS IDENTITY "
             "(MINVALUE 0 START 0), embedding vector({n_features}) NOT NULL{columns})",
@@ -59,7 +63,7 @@ class Statements:
 
     def copy(self, names, into=None):
         """COPY of rows in binary, into the table or another."""
-        into = self.table if into is None else self._sql.Identifier(into)
+        into = self.table if into is None else self._identifier(into)
         return self._sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(into, self.names(names))
 
     def staging(self, names):
@@ -72,7 +76,7 @@ class Statements:
     def upsert(self, names):
         """Move rows from the staging table; rows of known ids are replaced and keep their position."""
         sets = self._sql.SQL(", ").join(
-            self._sql.SQL("{0} = EXCLUDED.{0}").format(self._sql.Identifier(name))
+            self._sql.SQL("{0} = EXCLUDED.{0}").format(self._identifier(name))
             for name in names
             if name != "id"
         )
@@ -124,7 +128,7 @@ class Statements:
         """The WHERE of a filter, and its parameters."""
         sql, clauses, params = self._sql, [], []
         for condition in conditions:
-            column = sql.Identifier(condition.column)
+            column = self._identifier(condition.column)
             if condition.values is not None:
                 clauses.append(sql.SQL("{} = ANY(%s)").format(column))
                 params.append([plain(value) for value in condition.values])

@@ -167,7 +167,7 @@ class Table:
         with self._server.transaction() as connection:
             for *_, index in connection.execute(_INDEX, [self._name()]).fetchall():
                 connection.execute(self._sql.raw(f"DROP INDEX {index}"))  # quoted by the server, as regclass
-            n_items = connection.execute(self._sql.compose("SELECT count(*) FROM {table}")).fetchone()[0]
+            n_items = connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
             self._make_index(connection, schema, design(n_items))
             known = self._read_schema(connection)
         self._known = known
@@ -175,7 +175,7 @@ class Table:
     def drop(self):
         """Drop the table."""
         with self._server.transaction() as connection:
-            connection.execute(self._sql.compose("DROP TABLE IF EXISTS {table}"))
+            connection.execute(self._sql.compose("DROP TABLE IF EXISTS {table}"), ())
         self._known = None
 
     def count(self):
@@ -183,7 +183,7 @@ class Table:
         with self._server.transaction() as connection:
             if self._read_schema(connection) is None:
                 return 0
-            return connection.execute(self._sql.compose("SELECT count(*) FROM {table}")).fetchone()[0]
+            return connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
 
     def _ids(self, ids):
         statement = self._sql.compose("SELECT id FROM {table} WHERE id = ANY(%s::bigint[])")
@@ -219,7 +219,7 @@ class Table:
             schema = self._read_schema(connection)
         if schema is None:
             self._make_extension(connection)
-            connection.execute(self._sql.create(items.embeddings.shape[1], items.kinds))
+            connection.execute(self._sql.create(items.embeddings.shape[1], items.kinds), ())
             schema = Schema(items.embeddings.shape[1], items.kinds, None, 1)
         return schema
 
@@ -232,7 +232,7 @@ class Table:
     def _make_index(self, connection, schema, design):
         method, options = design
         if method is not None:
-            connection.execute(self._sql.index(method, schema.n_features, options))
+            connection.execute(self._sql.index(method, schema.n_features, options), ())
 
     def _copy(self, connection, items, arrays, kinds, into=None):
         """Binary COPY. Its values have no types of their own: a vector goes as the bytes that it is."""
@@ -242,16 +242,16 @@ class Table:
         data, size = records.tobytes(), records.itemsize
         vectors = (data[start + 4 : start + size] for start in range(0, len(data), size))
         columns = [arrays[name].tolist() for name in kinds]
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        with connection.cursor() as cursor, cursor.copy(statement, ()) as copy:
             copy.set_types(["int8", "bytea", *(_COPIED[kind] for kind in kinds.values())])
             for row in zip(items.ids.tolist(), vectors, *columns, strict=True):
                 copy.write_row(row)
 
     def _replace(self, connection, items, arrays, kinds):
         names = ["id", "embedding", *kinds]
-        connection.execute(self._sql.staging(names))
+        connection.execute(self._sql.staging(names), ())
         self._copy(connection, items, arrays, kinds, into="skmetric_staging")
-        connection.execute(self._sql.upsert(names))
+        connection.execute(self._sql.upsert(names), ())
         connection.execute("DROP TABLE skmetric_staging")
 
 

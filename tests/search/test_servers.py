@@ -232,7 +232,7 @@ def test_a_connection_dropped_in_mid_transaction_leaves_nothing_half_written(pos
 
 
 def test_no_password_is_shown_or_pickled():
-    secret = "hush hush"
+    secret = "hush-hush"
     for conninfo in (
         f"host=/nowhere dbname=a password='{secret}'",
         f"postgresql://u:{secret}@/a?host=/nowhere",
