@@ -34,8 +34,10 @@ class Statements:
         return self._sql.SQL(text).format(table=self.table, **parts)
 
     def _identifier(self, name):
-        """A name, quoted, in a statement that goes with parameters, in which % stands doubled."""
-        return self._sql.SQL(self._sql.Identifier(name).as_string().replace("%", "%%"))
+        """A name, quoted."""
+        if "%" in name:
+            raise ValueError(f"{name!r} has a percent sign, which psycopg takes for a parameter: rename it")
+        return self._sql.Identifier(name)
 
     def raw(self, text):
         """A statement as it stands."""

@@ -204,7 +204,8 @@ class Table:
         except (KeyError, ValueError):
             raise ValueError(f"{self.name} was not made by PgVectorIndex: choose another name") from None
         method, lists = None, 1
-        for method, _, options, _ in connection.execute(_INDEX, [self._name()]).fetchall():
+        for name, _, options, _ in connection.execute(_INDEX, [self._name()]).fetchall():
+            method = name
             lists = int(dict(o.split("=") for o in options.split(",")).get("lists", 1)) if options else 1
         return Schema(n_features, kinds, method, lists)
 

@@ -28,7 +28,7 @@ def check_dimension(embeddings, n_features):
 
 
 def gather(queries, distances, ids, n_queries):
-    """Neighbours of rows of (query, distance, id) that come in order; the end of a short row is -1 at infinity."""
+    """Neighbours of rows of (query, distance, id) in order; a short row ends with -1 at infinity."""
     counts = np.bincount(queries, minlength=n_queries)
     rank = np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = n_queries, int(counts.max(initial=0))
