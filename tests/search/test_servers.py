@@ -71,7 +71,7 @@ def index(request):
         yield request.getfixturevalue("milvus")
         return
     conninfo = request.getfixturevalue("postgres")
-    index = PgVectorIndex(conninfo, "odd \"table' %s", method=request.param, ef_search=200, probes=100)
+    index = PgVectorIndex(conninfo, "odd \"table' {}; --", method=request.param, ef_search=200, probes=100)
     yield index.clear()
     index.clear()
 
