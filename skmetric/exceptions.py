@@ -3,11 +3,25 @@
 __all__ = [
     "CollapseWarning",
     "DivergenceWarning",
+    "IndexUnavailableError",
     "NoEmbeddingError",
     "NothingToLearnWarning",
     "StuckLossWarning",
     "TrainingWarning",
 ]
+
+
+class IndexUnavailableError(ConnectionError):
+    """The server of an index is away, refuses, or dropped the connection: the message names host and table.
+
+    A call that raises it has changed nothing, or, if the connection broke while the server confirmed, all of
+    what was asked. The index connects again at its next call.
+
+    Examples
+    --------
+    >>> issubclass(IndexUnavailableError, OSError)
+    True
+    """
 
 
 class NoEmbeddingError(TypeError):

@@ -7,6 +7,8 @@ from ._faiss import FaissIndex
 from ._index import Index
 from ._lookup import LookupTable
 from ._matchers import ClassCenters
+from ._milvus import MilvusIndex
+from ._pgvector import PgVectorIndex
 from ._similarity_search import SimilaritySearch
 
 __all__ = [
@@ -17,5 +19,7 @@ __all__ = [
     "FaissIndex",
     "Index",
     "LookupTable",
+    "MilvusIndex",
+    "PgVectorIndex",
     "SimilaritySearch",
 ]

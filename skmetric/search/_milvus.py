@@ -1,0 +1,320 @@
+"""A gallery in Milvus: an embedded file or a cluster, by the same calls."""
+
+from typing import final
+
+import numpy as np
+
+from skmetric._checks import check_matrix
+
+from ._columns import dtypes_of, typed_columns
+from ._index import Index
+from ._milvus_collection import OWN, Collection
+from ._remote import check_query, in_order
+from ._requests import check_among, check_ids
+from ._secrets import Address, Token, hide, masked
+from ._where import conditions
+
+
+@final
+class MilvusIndex(Index):
+    """Embeddings, labels and metadata in a collection of Milvus, embedded in a file or on a cluster.
+
+    The collection is made when it is first filled, with fields of the types that the columns have. Searches
+    wait for what was written before (consistency "Strong"), so that an item is found as soon as it is added.
+    Embeddings are kept in float32.
+
+    Parameters
+    ----------
+    uri : str
+        A file that ends in ``.db``, opened by one process at a time, or the address of a server,
+        ``"https://host:19530"``.
+    collection : str
+        Collection: letters, digits and underscores; made if it is not there.
+    index_type : str, default="FLAT"
+        Index over embeddings as Milvus names it: "FLAT" compares with all items; "HNSW", "IVF_FLAT" and
+        "AUTOINDEX" find most of the nearest.
+    m : int, default=16
+        Links of an item in the HNSW graph.
+    ef_construction : int, default=200
+        Candidates while the HNSW graph is built.
+    ef_search : int, default=64
+        Candidates of a search through HNSW; `k` where that is more.
+    lists : int, default=128
+        Lists of the IVF kinds.
+    probes : int, default=16
+        Lists that a search reads.
+    token : str, default=None
+        ``"user:password"`` or a key. Shown by no ``repr`` and no error, in no pickle.
+
+    See Also
+    --------
+    PgVectorIndex : Transactions, and uniqueness of ids kept by the server.
+
+    Notes
+    -----
+    Milvus has no transactions over several requests, and does not refuse an id that is in use: this class asks
+    before it adds. Of two processes that add the same id at the same moment, the later one wins. If the server
+    goes away while many items are added, those that went before it are there; adding is of requests of some
+    megabytes each. It has no dates: give those as text or numbers.
+
+    Examples
+    --------
+    Nothing is opened until the first call:
+
+    >>> from skmetric.search import MilvusIndex
+    >>> MilvusIndex("https://milvus.example:19530", "people", token="root:secret")
+    MilvusIndex(collection='people', token='***', uri='https://milvus.example:19530')
+    """
+
+    holds_columns = True
+
+    def __init__(
+        self,
+        uri,
+        collection,
+        index_type="FLAT",
+        m=16,
+        ef_construction=200,
+        ef_search=64,
+        lists=128,
+        probes=16,
+        token=None,
+    ):
+        self.uri = uri
+        self.collection = collection
+        self.index_type = index_type
+        self.m = m
+        self.ef_construction = ef_construction
+        self.ef_search = ef_search
+        self.lists = lists
+        self.probes = probes
+        self.token = token
+
+    def get_params(self, deep=True):
+        """Parameters; secrets are shown by no ``repr``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Ignored: no parameter has parameters of its own.
+
+        Returns
+        -------
+        params : dict of str to object
+            By name.
+        """
+        return hide(super().get_params(deep), uri=Address, token=Token)
+
+    def __getstate__(self):
+        state = {name: value for name, value in super().__getstate__().items() if name != "_opened_as"}
+        return state | {"token": None, "uri": masked(str(self.uri))}
+
+    def add(self, ids, embeddings, columns=None):
+        """Add embeddings under ids that are not in use.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids, each once.
+        embeddings : array-like of shape (n_items, n_features)
+            Their embeddings; searchable when the call returns.
+        columns : dict of str to array-like of shape (n_items,), default=None
+            Numbers, booleans or text; the same columns each time.
+
+        Returns
+        -------
+        self : MilvusIndex
+            The index.
+
+        Raises
+        ------
+        ValueError
+            If an id is in use or comes twice, embeddings are not finite or of another dimension, or columns
+            are others than at first; then nothing is added.
+        IndexUnavailableError
+            If the server is away.
+        """
+        return self._fill(ids, embeddings, columns, replace=False)
+
+    def upsert(self, ids, embeddings, columns=None):
+        """Add items, or replace those whose ids are in use; these move to the end.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids, each once.
+        embeddings : array-like of shape (n_items, n_features)
+            Their embeddings.
+        columns : dict of str to array-like of shape (n_items,), default=None
+            As in `add`.
+
+        Returns
+        -------
+        self : MilvusIndex
+            The index.
+
+        Raises
+        ------
+        ValueError
+            As `add`, but that ids may be in use.
+        """
+        return self._fill(ids, embeddings, columns, replace=True)
+
+    def remove(self, ids):
+        """Take items out.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids to remove.
+
+        Returns
+        -------
+        self : MilvusIndex
+            The index.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index; then nothing is removed.
+        """
+        ids = np.asarray(ids).ravel()
+        self._opened().remove(ids)
+        return self
+
+    def query(self, embeddings, k, *, where=None, among=None):
+        """Find the nearest items of each embedding.
+
+        Parameters
+        ----------
+        embeddings : array-like of shape (n_queries, n_features)
+            Queries.
+        k : int
+            Neighbours of each, from 1 to the number of items; a cluster gives up to 16,384. With a filter
+            that fewer items pass, there are as many as pass.
+        where : dict of str to value, list or slice, default=None
+            Only items whose columns have a value, one of several, or one from ``slice(low, high)``, both
+            ends included.
+        among : array-like of int, default=None
+            Only these ids, each once.
+
+        Returns
+        -------
+        neighbors : Neighbors
+            Euclidean distances (float64 of what Milvus finds in float32) and ids, both (n_queries, k),
+            nearest first; id -1 at distance infinity where an approximate search found no more.
+
+        Raises
+        ------
+        ValueError
+            If the index is empty, `k` is out of range, embeddings do not fit, or no item passes the filter.
+        KeyError
+            If an id of `among` is not in the index.
+        """
+        embeddings = check_matrix(embeddings, "embeddings")
+        opened = self._opened()
+        n_features, kinds = opened.schema()
+        check_query(embeddings, k, n_features)
+        asked = [] if where is None else conditions(where, dtypes_of(kinds))
+        if among is not None:
+            among = check_among(among)
+            in_order(opened.known(among), among)
+        return opened.nearest(embeddings, int(k), asked, among, self._search_params(int(k)))
+
+    def vectors(self, ids=None):
+        """Embeddings of items, fetched from the server.
+
+        Parameters
+        ----------
+        ids : array-like of int, default=None
+            Which; None gives all, in the order in which they came.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_items, n_features)
+            Read only, float32.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index.
+        """
+        return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
+
+    def columns(self, ids=None):
+        """Labels and metadata of items.
+
+        Parameters
+        ----------
+        ids : array-like of int, default=None
+            Which; those that are not there any more are left out. None gives all.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_items,)
+            Ids, ascending.
+        columns : dict of str to ndarray of shape (n_items,)
+            By name.
+        """
+        return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
+
+    def clear(self):
+        """Drop the collection with all items.
+
+        Returns
+        -------
+        self : MilvusIndex
+            Empty.
+        """
+        self._opened().drop()
+        return self
+
+    def close(self):
+        """Close the connection, and with it an embedded file, so that another process can open it.
+
+        Returns
+        -------
+        self : MilvusIndex
+            The next call opens it again.
+        """
+        if hasattr(self, "_opened_as"):
+            self._opened().close()
+            del self._opened_as
+        return self
+
+    def __len__(self):
+        return self._opened().count()
+
+    def _to_arrays(self):
+        """Where the gallery is, without secrets; the items stay there."""
+        params = {name: getattr(self, name) for name in self.get_params()}
+        return {"params": params | {"token": None, "uri": masked(str(self.uri))}}, {}
+
+    @classmethod
+    def _of_arrays(cls, content, arrays):
+        return cls(**content["params"])
+
+    def _fill(self, ids, embeddings, columns, replace):
+        embeddings = check_matrix(embeddings, "embeddings").astype(np.float32)
+        ids = check_ids(ids, len(embeddings))
+        arrays, kinds = typed_columns(columns, len(ids), OWN)
+        index = {"index_type": self.index_type, "params": self._build_params()}
+        self._opened().fill(ids, embeddings, arrays, kinds, index, replace)
+        return self
+
+    def _build_params(self):
+        if self.index_type == "HNSW":
+            return {"M": int(self.m), "efConstruction": int(self.ef_construction)}
+        return {"nlist": int(self.lists)} if self.index_type.startswith("IVF") else {}
+
+    def _search_params(self, k):
+        if self.index_type == "HNSW":
+            return {"ef": max(int(self.ef_search), k)}
+        return {"nprobe": int(self.probes)} if self.index_type.startswith("IVF") else {}
+
+    def _opened(self):
+        address = str(self.uri), self.collection, self.token and str(self.token)
+        opened = getattr(self, "_opened_as", None)
+        if opened is None or opened.address != address:
+            self._opened_as = opened = Collection(*address)
+        return opened
