@@ -88,9 +88,7 @@ def _augmentation(estimator, input_shape):
     """What changes a batch of samples; each member of a tuple is changed for itself."""
     augment = resolve(estimator.augment)
     if isinstance(augment, TwoViews):
-        raise ValueError(
-            "augment='two_views' is for training without labels: tuples say what belongs together"
-        )
+        raise ValueError("augment='two_views' is for training without labels: tuples say what goes together")
     if hasattr(augment, "check"):
         augment.check(input_shape)
     return augment

@@ -9,7 +9,7 @@ ITEM_ID = "item_id"  # the column in which a search keeps the ids of its user
 
 
 def typed_columns(columns, n_items, reserved):
-    """Check columns (dict of name to array) and return them as arrays of the types of `DTYPES`, with kinds."""
+    """Check columns (dict of name to array) and return arrays of the types of `DTYPES`, with kinds."""
     arrays, kinds = {}, {}
     for name, values in (columns or {}).items():
         if name in reserved:

@@ -8,7 +8,8 @@ from skmetric._checks import check_matrix
 from skmetric.retrieval import Neighbors, nearest
 
 from ._growing import GrowingArray
-from ._index import Index, check_dimension, check_ids, check_k, refuse_columns
+from ._index import Index
+from ._requests import check_dimension, check_ids, check_k, refuse_columns
 from ._rows import rows_of
 from ._vectors import Stored
 

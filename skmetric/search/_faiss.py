@@ -12,7 +12,8 @@ from skmetric._params import Interval, validate_parameter_constraints
 from skmetric.retrieval import Neighbors, nearest
 
 from ._growing import GrowingArray
-from ._index import Index, check_dimension, check_ids, check_k, refuse_columns
+from ._index import Index
+from ._requests import check_dimension, check_ids, check_k, refuse_columns
 from ._rows import rows_of
 
 _COUNT = Interval(Integral, 1, None, closed="left")

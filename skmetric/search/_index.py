@@ -1,9 +1,7 @@
 """What every index offers, and no more."""
 
 from abc import ABC, abstractmethod
-from numbers import Integral
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from ._folder import read_folder, write_folder
@@ -190,43 +188,3 @@ class Index(BaseEstimator, ABC):
 
 def _kind(cls):
     return f"skmetric.search.{cls.__name__}"
-
-
-def check_ids(ids, n_items):
-    """Ids as int64, one for each item and each once."""
-    ids = np.asarray(ids)
-    if ids.ndim != 1 or len(ids) != n_items:
-        raise ValueError(f"ids must be one for each of the {n_items} embeddings; got shape {ids.shape}")
-    if ids.dtype.kind not in "iu":
-        raise ValueError(f"ids of an index must be integers; got {ids.dtype}")
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) < len(ids):
-        raise ValueError(f"id {unique[counts > 1][0]} comes {counts.max()} times: each item needs its own")
-    return ids.astype(np.int64, copy=False)
-
-
-def check_dimension(embeddings, n_features):
-    """Refuse embeddings of another dimension than those in the index."""
-    if embeddings.shape[1] != n_features:
-        raise ValueError(
-            f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
-            "both must come from the same embedder"
-        )
-
-
-def check_k(k, n_items):
-    """Refuse numbers of neighbours that the items searched cannot give."""
-    if not n_items:
-        raise ValueError("the index is empty, or no item passes the filter: there is nothing to search")
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
-        raise ValueError(f"k must be an integer from 1; got {k!r}")
-    if k > n_items:
-        raise ValueError(f"k={k} is more than the {n_items} items that are searched")
-
-
-def refuse_columns(index, columns=None, where=None):
-    """Refuse labels and metadata where the index does not hold them."""
-    if columns is not None or where is not None:
-        raise ValueError(
-            f"{type(index).__name__} holds embeddings alone: SimilaritySearch keeps labels and metadata"
-        )

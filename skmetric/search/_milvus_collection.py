@@ -10,7 +10,8 @@ from skmetric._optional import import_optional
 from skmetric.exceptions import IndexUnavailableError
 
 from ._columns import DTYPES, match_kinds
-from ._remote import batches, check_dimension, check_found, clock, gather, in_order
+from ._remote import batches, check_found, clock, gather, in_order
+from ._requests import check_dimension
 from ._secrets import masked
 
 OWN = ("id", "position", "embedding")
@@ -133,7 +134,7 @@ class Collection:
         self._client_of = None
 
     def _rows(self, names, ids):
-        """Rows of items, in no order. Pages of a server end at 16,384 rows, so that all go by ranges of ids."""
+        """Rows of items, in no order. Pages of a server end at 16,384 rows: all go by ranges of ids."""
         with self._client() as client:
             if ids is not None:
                 found = (

@@ -118,7 +118,8 @@ class Statements:
             near = "(embedding <-> query.embedding) + 0.0"
         tie = "" if indexed else ", position"
         return self.compose(
-            "SELECT query.row, near.id, near.distance FROM unnest(%s) WITH ORDINALITY AS query(embedding, row) "
+            "SELECT query.row, near.id, near.distance "
+            "FROM unnest(%s) WITH ORDINALITY AS query(embedding, row) "
             "CROSS JOIN LATERAL (SELECT id, distance, position FROM (SELECT id, position, "
             "embedding <-> query.embedding AS distance FROM {table} {found} "
             f"ORDER BY {near}{tie} LIMIT %s) AS candidate ORDER BY distance, position LIMIT %s) AS near "

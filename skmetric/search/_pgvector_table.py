@@ -10,7 +10,8 @@ from skmetric.retrieval import Neighbors
 from ._columns import DTYPES, match_kinds
 from ._pgvector_sql import OWN, TYPES, Statements, VectorArray, decode, encode, register
 from ._postgres import Server
-from ._remote import check_dimension, check_found, gather, in_order
+from ._remote import check_found, gather, in_order
+from ._requests import check_dimension
 
 _KIND_OF = {name: kind for kind, name in TYPES.items()}
 _COPIED = {"boolean": "bool", "integer": "int8", "real": "float8", "text": "text", "time": "timestamp"}

@@ -102,8 +102,8 @@ class Server:
             yield
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise IndexUnavailableError(
-                f"{self.name} cannot be reached or dropped the connection; of the call under way all was kept "
-                f"or nothing, and further calls connect again. The server said: {_first_line(error)}"
+                f"{self.name} cannot be reached or dropped the connection; of the call under way all was "
+                f"kept or nothing, and further calls connect again. The server said: {_first_line(error)}"
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise PermissionError(f"{self.name}: {_first_line(error)}") from error

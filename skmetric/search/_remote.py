@@ -10,21 +10,14 @@ import numpy as np
 
 from skmetric.retrieval import Neighbors
 
+from ._requests import check_dimension
+
 
 def check_query(embeddings, k, n_features):
     """Refuse queries of another dimension, and `k` that is no number of neighbours."""
     check_dimension(embeddings, n_features)
     if not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer from 1; got {k!r}")
-
-
-def check_dimension(embeddings, n_features):
-    """Refuse embeddings of another dimension than the stored ones."""
-    if embeddings.shape[1] != n_features:
-        raise ValueError(
-            f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
-            "both must come from the same embedder"
-        )
 
 
 def gather(queries, distances, ids, n_queries):

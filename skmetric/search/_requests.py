@@ -28,21 +28,28 @@ def check_among(among):
     return check_ids(among, len(among))
 
 
-def clip(k, n_passing):
-    """Neighbours to return where a filter leaves `n_passing` items."""
-    return min(k, n_passing) if isinstance(k, Integral) else k  # what is no number, the search refuses
-
-
-def refuse_columns(index, columns):
-    """Raise a ValueError if columns are given to an index that keeps none."""
-    if columns:
-        raise ValueError(f"{type(index).__name__} keeps no columns: SimilaritySearch keeps them beside it")
-
-
-def refuse_where(index, where):
-    """Raise a ValueError if an index that keeps no columns is asked to filter by them."""
-    if where is not None:
+def check_dimension(embeddings, n_features):
+    """Refuse embeddings of another dimension than those in the index."""
+    if embeddings.shape[1] != n_features:
         raise ValueError(
-            f"{type(index).__name__} keeps no columns to filter by: give the ids as among, or ask a "
-            "SimilaritySearch, which keeps metadata beside it"
+            f"embeddings have {embeddings.shape[1]} dimensions and the index holds {n_features}: "
+            "both must come from the same embedder"
+        )
+
+
+def check_k(k, n_items):
+    """Refuse numbers of neighbours that the items searched cannot give."""
+    if not n_items:
+        raise ValueError("the index is empty, or no item passes the filter: there is nothing to search")
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be an integer from 1; got {k!r}")
+    if k > n_items:
+        raise ValueError(f"k={k} is more than the {n_items} items that are searched")
+
+
+def refuse_columns(index, columns=None, where=None):
+    """Refuse labels and metadata where the index does not hold them."""
+    if columns is not None or where is not None:
+        raise ValueError(
+            f"{type(index).__name__} holds embeddings alone: SimilaritySearch keeps labels and metadata"
         )
