@@ -1,11 +1,11 @@
 """From balanced batches to a confusion matrix with strangers in it: train, index, calibrate, match.
 
-The steps of TensorFlow Similarity's tutorial, to its last table. A network learns from six classes, 200 images
-of these make an index, 1,000 others calibrate it, and queries come from all ten classes: four are strangers.
+The steps of TensorFlow Similarity's tutorial, to its last table. A network learns from six classes, 200
+images of these make an index, 1,000 others calibrate it, and queries come from all ten classes: four are strangers.
 Both protocols of calibration stand side by side, so that one sees what each lets in.
 
     python examples/search_tutorial.py                     scikit-learn's digits, some seconds
-    python examples/search_tutorial.py --full --data DIR   CIFAR-10, minutes; DIR holds load.py and cifar10.npz
+    python examples/search_tutorial.py --full --data DIR   CIFAR-10, minutes; DIR has load.py and cifar10.npz
 """
 
 import argparse
@@ -64,8 +64,8 @@ def main(arguments=None):
         f"\n{N_TRAINED} of {len(names)} classes are known; confusion matrices: {options.out}/confusion_*.png"
     )
     print(
-        "The network has learned the classes that stand in for strangers in calibration: real ones are let in\n"
-        "more often than the table of the open protocol says. Classes not trained on make it honest."
+        "The network has learned the classes that stand in for strangers in calibration: real ones are let\n"
+        "in more often than the table of the open protocol says. Classes not trained on make it honest."
     )
     return search, evaluations
 
@@ -129,7 +129,7 @@ def split(X, y, X_test, y_test, per_class=None):
 def read_digits():
     """Small images of digits, named; a third is the test set."""
     digits = load_digits()
-    words = np.array("zero one two three four five six seven eight nine".split())
+    words = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     X, X_test, y, y_test = train_test_split(
         digits.images / 16, words[digits.target], test_size=1 / 3, stratify=digits.target, random_state=0
     )
