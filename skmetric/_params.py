@@ -19,5 +19,11 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "safe_indexing",
+    "validate_parameters",
     "validate_params",
 ]
+
+
+def validate_parameters(estimator):
+    """Check the constructor's arguments of what is not fitted, as ``fit`` does for estimators."""
+    estimator._validate_params()

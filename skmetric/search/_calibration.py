@@ -7,7 +7,7 @@ import numpy as np
 
 from skmetric.metrics._report import _html, _text
 
-from ._rates import CLOSED, OPEN, at_most, closed_rates, open_rates, predictive_intervals
+from ._rates import CLOSED, OPEN, at_most, closed_rates, level_for_target, open_rates, predictive_intervals
 
 _NEARLY_ALL = 0.99
 
@@ -93,7 +93,10 @@ def calibrate_open(evidence, sizes, metric, targets, extra_metrics, confidence_l
     distances = np.concatenate([[nothing], distances])
     rates = open_rates(evidence, distances, sizes[1])
     cuts = {"optimal": (np.argmax(rates[metric]), True)}
-    cuts |= {name: (_meet(rates, name, *target), False) for name, target in (targets or {}).items()}
+    for name, (rate, value) in (targets or {}).items():
+        if rate == "false_accept_rate":
+            value = level_for_target(evidence, value, sizes[1])
+        cuts[name] = (_meet(rates, name, rate, value), False)
     cutpoints, intervals = {}, {}
     for name, (at, may_move) in cuts.items():
         # counts are the same up to the next distance: the optimum stands half-way
