@@ -29,14 +29,14 @@ class Calibration:
         closed protocol.
     thresholds : dict of str to ndarray of shape (n_thresholds,)
         ``"distance"``, ascending, and the rates at each distance.
-    protocol : {"open", "closed"}
-        How it was made.
+    protocol : {"open", "closed", "pairs"}
+        How it was made; "pairs" by :meth:`SimilaritySearch.calibrate_pairs`.
     metric : str
         What ``"optimal"`` maximises.
     n_gallery, n_classes : int
         Items and classes in the gallery at calibration.
     n_known, n_strangers : int
-        Matches that were looked at.
+        Matches, or pairs, that were looked at.
     confidence_level : float
         Of the intervals.
 
@@ -79,6 +79,8 @@ class Calibration:
             yield cell + (" [{:.3f}, {:.3f}]".format(*intervals[rate]) if rate in intervals else "")
 
     def _caption(self):
+        if self.protocol == "pairs":
+            return f"{self.n_known} pairs of one class and {self.n_strangers} of two"
         caption = f"{self.protocol} protocol, {self.n_known} known queries"
         caption += f" and {self.n_strangers} strangers" * (self.protocol == "open")
         return f"{caption}; gallery of {self.n_gallery} items in {self.n_classes} classes"

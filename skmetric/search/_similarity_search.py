@@ -26,10 +26,18 @@ from ._neighbors import NeighborsMixin
 from ._open_set import OpenSetMixin
 from ._ranked import RankedMixin
 from ._stored import StoredMixin
+from ._verifying import VerifyingMixin
 
 
 class SimilaritySearch(
-    OpenSetMixin, NeighborsMixin, RankedMixin, CleaningMixin, StoredMixin, ClassifierMixin, BaseEstimator
+    OpenSetMixin,
+    NeighborsMixin,
+    RankedMixin,
+    CleaningMixin,
+    VerifyingMixin,
+    StoredMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
