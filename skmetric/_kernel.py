@@ -151,6 +151,11 @@ class Search:
         difference = self._gallery.rows[indices].astype(np.float64) - self.queries[row]
         return np.einsum("ij,ij->i", difference, difference)
 
+    def exact_pairs(self, rows, indices):
+        """Squared distances of pairs of a query and an item in float64."""
+        difference = self._gallery.rows[indices].astype(np.float64) - self.queries[rows]
+        return np.einsum("ij,ij->i", difference, difference)
+
 
 def _parts(n_rows):
     return [slice(start, start + 4096) for start in range(0, n_rows, 4096)]

@@ -7,7 +7,6 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     StrOptions,
-    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -21,7 +20,6 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "safe_indexing",
-    "validate_parameter_constraints",
     "validate_params",
 ]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from skmetric.metrics._report import _html, _text
 
-from ._rates import CLOSED, OPEN, at_most, closed_rates, open_rates, predictive_intervals
+from ._rates import CLOSED, OPEN, at_most, closed_rates, level_for_target, open_rates, predictive_intervals
 
 _NEARLY_ALL = 0.99
 
@@ -29,14 +29,14 @@ class Calibration:
         closed protocol.
     thresholds : dict of str to ndarray of shape (n_thresholds,)
         ``"distance"``, ascending, and the rates at each distance.
-    protocol : {"open", "closed"}
-        How it was made.
+    protocol : {"open", "closed", "pairs"}
+        How it was made; "pairs" by :meth:`SimilaritySearch.calibrate_pairs`.
     metric : str
         What ``"optimal"`` maximises.
     n_gallery, n_classes : int
         Items and classes in the gallery at calibration.
     n_known, n_strangers : int
-        Matches that were looked at.
+        Matches, or pairs, that were looked at.
     confidence_level : float
         Of the intervals.
 
@@ -79,6 +79,8 @@ class Calibration:
             yield cell + (" [{:.3f}, {:.3f}]".format(*intervals[rate]) if rate in intervals else "")
 
     def _caption(self):
+        if self.protocol == "pairs":
+            return f"{self.n_known} pairs of one class and {self.n_strangers} of two"
         caption = f"{self.protocol} protocol, {self.n_known} known queries"
         caption += f" and {self.n_strangers} strangers" * (self.protocol == "open")
         return f"{caption}; gallery of {self.n_gallery} items in {self.n_classes} classes"
@@ -93,7 +95,10 @@ def calibrate_open(evidence, sizes, metric, targets, extra_metrics, confidence_l
     distances = np.concatenate([[nothing], distances])
     rates = open_rates(evidence, distances, sizes[1])
     cuts = {"optimal": (np.argmax(rates[metric]), True)}
-    cuts |= {name: (_meet(rates, name, *target), False) for name, target in (targets or {}).items()}
+    for name, (rate, value) in (targets or {}).items():
+        if rate == "false_accept_rate":
+            value = level_for_target(evidence, value, sizes[1])
+        cuts[name] = (_meet(rates, name, rate, value), False)
     cutpoints, intervals = {}, {}
     for name, (at, may_move) in cuts.items():
         # counts are the same up to the next distance: the optimum stands half-way

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from skmetric.metrics._report import _html, _text
-from skmetric.metrics._scores import mean_scores
 
 
 @final
@@ -20,7 +19,8 @@ class Evaluation:
     Attributes
     ----------
     scores : dict of str to float
-        ``"recall_at_1"`` and ``"map_at_r"`` of known queries in the gallery; ``"accuracy"``, the share of
+        ``"recall_at_1"``, ``"recall_at_5"``, ``"recall_at_10"`` and ``"map_at_r"`` of known queries in the
+        gallery; ``"accuracy"``, the share of
         them matched to their class, whatever the distance; ``"identified"``, the share also accepted; with
         strangers, ``"unknown_accepted"``, ``"balanced_accuracy"`` (identified against refused), ``"auroc"``
         of known queries against strangers by distance, and ``"oscr"``, the area under the curve.
@@ -75,16 +75,14 @@ class Evaluation:
         return f"{self.n_known} queries of classes in the gallery, {self.n_unknown} strangers"
 
 
-def evaluate_matches(embeddings, true, codes, distances, threshold, gallery, labels, no_match_label):
-    """Evaluate matches (`codes` at `distances`) of queries whose `true` codes are -1 for strangers."""
+def evaluate_matches(retrieval, true, codes, distances, threshold, labels, no_match_label):
+    """Evaluate matches (`codes` at `distances`) of queries whose `true` codes are -1 for strangers.
+
+    `retrieval` are the scores of the known queries by name, which come first in the table.
+    """
     known, accepted = true >= 0, distances <= threshold
-    if not known.any():
-        raise ValueError("no query is of a class in the gallery: evaluate needs some")
     right = codes == true
-    scores = mean_scores(
-        ["recall_at_1", "map_at_r"], embeddings[known], true[known], gallery=gallery.embeddings,
-        y_gallery=gallery.codes,
-    )  # fmt: skip
+    scores = dict(retrieval)
     scores["accuracy"] = float(right[known].mean())
     scores["identified"] = float((right & accepted)[known].mean())
     curve = None

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmetric.retrieval import Neighbors, nearest
+from skmetric.retrieval import nearest
 
-_BLOCK_ITEMS = 2**23  # of neighbours held at a time
+from ._hidden import search_twice
+
 _FOLDS = 5
 
 
@@ -44,71 +45,19 @@ def _by_neighbors(matcher, n_neighbors, gallery, queries, sizes):
     side = gallery if itself else queries
     own = np.where(side.codes >= 0, sizes[side.codes], 0)  # items of the query's class in the gallery
     depth = min(matcher.depth(n_neighbors), len(gallery.codes) - max(int(sizes.max()), int(itself)))
-    parts = []
-    for rows, found in _search(gallery, queries, own, depth):
-        codes = gallery.codes[found.indices]
-        stranger = codes != side.codes[rows, None]
-        known = matcher.match(found.distances[:, :depth], codes[:, :depth])
-        unknown = matcher.match(*_first(found.distances, codes, stranger, depth))
-        parts.append((rows, *known, found.distances[:, :depth], unknown.distances))
-    rows, codes, distances, every, strangers = map(np.concatenate, zip(*parts, strict=True))
-    asked = own[rows] > itself  # there is an item of the class to find
+    found = search_twice(gallery, queries, depth)
+    known = matcher.match(found.distances, found.codes)
+    stranger = matcher.match(found.distances_hidden, found.codes_hidden)
+    asked = own > itself  # there is an item of the class to find
     return Evidence(
-        distances[asked],
-        (codes == side.codes[rows])[asked],
-        side.codes[rows][asked],
-        strangers,
-        side.codes[rows],
+        known.distances[asked],
+        (known.codes == side.codes)[asked],
+        side.codes[asked],
+        stranger.distances,
+        side.codes,
         bool((own > 0).any()),
-        every[asked].ravel(),
+        found.distances[asked].ravel(),
     )
-
-
-def _search(gallery, queries, own, depth):
-    """Yield (rows, Neighbors) with `depth` items of other classes among the neighbours of each row.
-
-    Queries of small classes are searched deep enough in one go. For a large class the search is made twice,
-    in the class and in the rest: together as much work as one search of the whole.
-    """
-    side = gallery if queries is None else queries
-    n_gallery, itself = len(gallery.codes), queries is None
-    limit = _large(n_gallery)
-    small = np.flatnonzero(own <= limit)
-    if len(small):
-        k = min(depth + int(own[small].max()), n_gallery)
-        for rows in np.array_split(small, -(-len(small) * k // _BLOCK_ITEMS)):
-            found = nearest(side.embeddings[rows], gallery.embeddings, k)
-            yield rows, _without(found, rows) if itself else found
-    for code in np.unique(side.codes[own > limit]):
-        rows, members = np.flatnonzero(side.codes == code), np.flatnonzero(gallery.codes == code)
-        yield rows, _in_two_parts(gallery, side.embeddings[rows], members, depth, itself)
-
-
-def _large(n_gallery):
-    """Items of a class beyond which a deep search costs more than a search of the rest alone."""
-    return max(64, n_gallery // 40)
-
-
-def _without(found, rows):
-    """Drop each row from its own neighbours; where duplicates pushed it out, drop the last."""
-    is_self = found.indices == rows[:, None]
-    is_self[~is_self.any(axis=1), -1] = True
-    shape = (len(rows), found.indices.shape[1] - 1)
-    return Neighbors(found.distances[~is_self].reshape(shape), found.indices[~is_self].reshape(shape))
-
-
-def _in_two_parts(gallery, embeddings, members, depth, itself):
-    rest = np.setdiff1d(np.arange(len(gallery.codes)), members, assume_unique=True)
-    inside = nearest(
-        embeddings,
-        None if itself else gallery.embeddings[members],
-        min(depth, len(members) - itself),
-    )
-    outside = nearest(embeddings, gallery.embeddings[rest], depth)
-    distances = np.hstack([inside.distances, outside.distances])
-    indices = np.hstack([members[inside.indices], rest[outside.indices]])
-    order = np.lexsort((indices, distances), axis=1)
-    return Neighbors(*(np.take_along_axis(part, order, axis=1) for part in (distances, indices)))
 
 
 def _first(distances, codes, wanted, k):

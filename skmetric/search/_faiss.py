@@ -8,7 +8,7 @@ import numpy as np
 
 from skmetric._checks import check_matrix
 from skmetric._optional import import_optional
-from skmetric._params import Interval, validate_parameter_constraints
+from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors, nearest
 
 from ._growing import GrowingArray
@@ -126,9 +126,7 @@ class FaissIndex(Index):
         embeddings = _as_float32(embeddings)
         ids = check_ids(ids, len(embeddings))
         if not hasattr(self, "_ids"):
-            validate_parameter_constraints(
-                self._parameter_constraints, self.get_params(deep=False), caller_name="FaissIndex"
-            )
+            check_params(self)
             built = _build(self, embeddings)
             self._index, self._ids = built, GrowingArray(ids[:0])
             self._vectors = GrowingArray(embeddings[:0]) if self.keep_vectors else None

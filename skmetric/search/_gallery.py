@@ -26,6 +26,7 @@ class Gallery:
         self._enter(self.ids.values, self.keys.values)
         self.labels = None if labels is None else LabelColumn(labels)
         self.prototypes = None  # of the matcher, until the gallery changes
+        self.ranked = None  # what ranking options made of it, until it changes
         self.has_said_all_accepted = False
         self.columns = {
             name: GrowingArray(values) for name, values in _check_metadata(metadata, n_items).items()
@@ -33,6 +34,9 @@ class Gallery:
 
     def __len__(self):
         return len(self.keys)
+
+    def __getstate__(self):
+        return self.__dict__ | {"ranked": None}
 
     def prepare(self, n_items, ids, labels, metadata, replaced=frozenset()):
         """Check new rows against those that are here, but for ids to be `replaced`, and change nothing.
@@ -150,7 +154,7 @@ class Gallery:
         gallery.columns = {
             name: GrowingArray.of_file(arrays[f"metadata_{i}"]) for i, name in enumerate(described["columns"])
         }
-        gallery.prototypes, gallery.has_said_all_accepted = None, False
+        gallery.prototypes, gallery.ranked, gallery.has_said_all_accepted = None, None, False
         return gallery
 
     def _enter(self, ids, keys):

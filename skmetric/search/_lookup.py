@@ -42,7 +42,7 @@ class LookupTable:
         return self.columns[name]
 
     def __len__(self):
-        return len(self.columns["query"])
+        return len(next(iter(self.columns.values())))
 
     def __repr__(self):
         return _text(self._rows()) + self._rest()

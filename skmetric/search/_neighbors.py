@@ -1,6 +1,7 @@
 """Neighbours of queries: by number, by radius, as a table."""
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric.retrieval import Neighbors, nearest
@@ -31,7 +32,7 @@ class NeighborsMixin:
         Returns
         -------
         distances : ndarray of shape (n_queries, n_neighbors)
-            Euclidean distances of embeddings, ascending; only if `return_distance`.
+            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`.
         rows : ndarray of shape (n_queries, n_neighbors)
             Rows of the gallery: ``ids_[rows]`` are the ids.
         """
@@ -39,8 +40,42 @@ class NeighborsMixin:
         k = self.n_neighbors if n_neighbors is None else n_neighbors
         if X is None and where is not None:
             raise ValueError("where= filters what queries find: give X")
-        found = self._among_the_others(k) if X is None else self._search(self._embed(X), k, where)
+        if X is None:
+            found = self._among_the_others(k)
+        else:
+            found = self._find(self._embed(X), k, where)
+            found = found._replace(indices=self._gallery.rows(found.indices))
         return tuple(found) if return_distance else found.indices
+
+    def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
+        """Graph of nearest items, as scikit-learn has it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...), default=None
+            What the embedder takes. None is the graph of the gallery, no item linked to itself.
+        n_neighbors : int, default=None
+            Neighbours of each query; None stands for the parameter.
+        mode : {"connectivity", "distance"}, default="connectivity"
+            Entries: 1, or the distances of `kneighbors`.
+
+        Returns
+        -------
+        graph : csr_matrix of shape (n_queries, n_items)
+            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"`` it is
+            what estimators with ``metric="precomputed"`` take.
+
+        Raises
+        ------
+        ValueError
+            If `mode` is neither of these, or `n_neighbors` out of range.
+        """
+        if mode not in ("connectivity", "distance"):
+            raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
+        distances, rows = self.kneighbors(X, n_neighbors)
+        values = distances if mode == "distance" else np.ones_like(distances)
+        starts = np.arange(0, rows.size + 1, rows.shape[1])
+        return csr_matrix((values.ravel(), rows.ravel(), starts), shape=(len(rows), len(self._gallery)))
 
     def radius_neighbors(self, X, radius, return_distance=True, *, where=None):
         """All items within a distance of each query, nearest first.
@@ -106,7 +141,7 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        found = self._query(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
+        found = self._find(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
         return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):
@@ -175,6 +210,8 @@ class NeighborsMixin:
             raise ValueError(
                 f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
             )
+        if self._has_ranking_options():
+            return self._find_among_the_others(k)
         found = self._search(self.index_.vectors(), k + 1)
         is_self = found.indices == np.arange(n_items)[:, None]
         is_self[~is_self.any(axis=1), -1] = True  # duplicates pushed it out

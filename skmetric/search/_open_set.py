@@ -1,17 +1,21 @@
 """Predict with a threshold, choose it, and measure what it does."""
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric.metrics._bootstrap import as_generator
+from skmetric.metrics._ranking import map_at_r, recall_at_k
+from skmetric.retrieval import Ranking
 
 from ._calibration import accepts_nearly_all, calibrate_closed, calibrate_open
 from ._evaluation import evaluate_matches
 from ._evidence import Side, class_prototypes, gather
 from ._gallery import check_y
 
+_BLOCK_NEIGHBORS = 2**23  # held at a time
 _GROWN = 1.5  # times the items or classes at calibration
 
 
@@ -78,7 +82,8 @@ class OpenSetMixin:
         targets : dict of str to (str, float), default=None
             More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}``. The
             value is a largest one for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a least one
-            for other rates. The largest distance that meets it is taken; the smallest for recall.
+            for other rates. The largest distance that meets it is taken; the smallest for recall. A false accept
+            rate is met on classes that the choice has not seen, so the rate on the others comes out lower.
         extra_metrics : sequence of str, default=None
             Further rates to report. None reports recall, false accepts and precision; in the closed protocol
             precision, recall and binary accuracy.
@@ -163,7 +168,7 @@ class OpenSetMixin:
         self.cutpoint_ = name
         return self
 
-    def evaluate(self, X, y, X_unknown=None):
+    def evaluate(self, X, y, X_unknown=None, *, recall_at=(1, 5, 10)):
         """Measure retrieval, recognition and refusal on labelled queries, and on strangers.
 
         Parameters
@@ -174,6 +179,9 @@ class OpenSetMixin:
             Their labels. Those of classes that are not in the gallery count as strangers.
         X_unknown : array-like of shape (n_unknown, ...), default=None
             Strangers.
+        recall_at : sequence of int, default=(1, 5, 10)
+            Cut-offs of recall@k; those beyond the size of the gallery are left out. Recall@k and MAP@R are
+            those of the ranking that `kneighbors` gives, its options included.
 
         Returns
         -------
@@ -183,10 +191,12 @@ class OpenSetMixin:
         Raises
         ------
         ValueError
-            If the gallery has no labels, or no query is of a class in the gallery.
+            If the gallery has no labels, no query is of a class in the gallery, or a cut-off is below 1.
         """
         check_is_fitted(self)
-        side = self._side_of("evaluate")
+        self._codes("evaluate")
+        if not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
+            raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
         embeddings, labels = self._embed(X), self._gallery.labels
         y = check_y(y, len(embeddings))
         true = labels.encode(y)
@@ -195,9 +205,27 @@ class OpenSetMixin:
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
         codes, distances = self._match(embeddings)
+        if not (true >= 0).any():
+            raise ValueError("no query is of a class in the gallery: evaluate needs some")
+        retrieval = self._retrieval_scores(embeddings[true >= 0], true[true >= 0], recall_at)
         return evaluate_matches(
-            embeddings, true, codes, distances, self._threshold(), side, labels, self.no_match_label_
+            retrieval, true, codes, distances, self._threshold(), labels, self.no_match_label_
         )
+
+    def _retrieval_scores(self, embeddings, codes, recall_at):
+        """Recall@k and MAP@R of queries whose classes are in the gallery."""
+        gallery, n_items = self._gallery.labels.codes.values, len(self._gallery)
+        ks = [int(k) for k in recall_at if k <= n_items]
+        sizes = np.bincount(gallery)
+        depth = max([int(sizes[codes].max()), *ks])
+        n_blocks = -(-len(codes) * depth // _BLOCK_NEIGHBORS)
+        parts = []
+        for rows in np.array_split(np.arange(len(codes)), n_blocks):
+            found = self._gallery.rows(self._find(embeddings[rows], depth).indices)
+            ranking = Ranking(gallery[found] == codes[rows, None], sizes[codes[rows]], n_items)
+            parts.append(np.stack([*(recall_at_k(ranking, k) for k in ks), map_at_r(ranking)]))
+        means = np.concatenate(parts, axis=1).mean(axis=1).tolist()
+        return dict(zip([*(f"recall_at_{k}" for k in ks), "map_at_r"], means, strict=True))
 
     def _queries(self, X, y):
         if (X is None) != (y is None):

@@ -16,16 +16,29 @@ from skmetric.exceptions import NoEmbeddingError
 from skmetric.metrics._scorer import transformers_of
 from skmetric.retrieval import nearest
 
+from ._averaging import NeighborAverage
+from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._gallery import Gallery, check_y
 from ._index import Index
 from ._matchers import MATCHERS, make_matcher
 from ._neighbors import NeighborsMixin
 from ._open_set import OpenSetMixin
+from ._ranked import RankedMixin
 from ._stored import StoredMixin
+from ._verifying import VerifyingMixin
 
 
-class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixin, BaseEstimator):
+class SimilaritySearch(
+    OpenSetMixin,
+    NeighborsMixin,
+    RankedMixin,
+    CleaningMixin,
+    VerifyingMixin,
+    StoredMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
     The gallery is filled by `fit` and changed by `partial_fit`, `update` and `remove`, with nothing
@@ -54,6 +67,14 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
     no_match_label : label, default=None
         What `predict` gives to strangers. None stands for -1 where labels are numbers and "unknown" where
         they are text. It must not be a class of the gallery.
+    rerank : KReciprocal, default=None
+        Re-ranking of what `kneighbors`, `lookup` and `kneighbors_graph` return, with distances of its own.
+        The three options of ranking need the gallery in memory, and change no match, threshold or
+        calibration, which go by the Euclidean distance.
+    query_expansion : NeighborAverage, default=None
+        Mean of query and neighbours, with which these methods ask again.
+    augment_gallery : NeighborAverage, default=None
+        Means of items and neighbours, among which these methods search.
 
     Attributes
     ----------
@@ -110,14 +131,31 @@ class SimilaritySearch(OpenSetMixin, NeighborsMixin, StoredMixin, ClassifierMixi
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "matcher": [StrOptions(set(MATCHERS)), HasMethods("match"), HasMethods("prototypes")],
         "no_match_label": "no_validation",
+        "rerank": [HasMethods(["encode", "rerank"]), None],
+        "query_expansion": [NeighborAverage, None],
+        "augment_gallery": [NeighborAverage, None],
     }
 
-    def __init__(self, embedder=None, index=None, n_neighbors=5, matcher="nearest", no_match_label=None):
+    def __init__(
+        self,
+        embedder=None,
+        index=None,
+        n_neighbors=5,
+        matcher="nearest",
+        no_match_label=None,
+        *,
+        rerank=None,
+        query_expansion=None,
+        augment_gallery=None,
+    ):
         self.embedder = embedder
         self.index = index
         self.n_neighbors = n_neighbors
         self.matcher = matcher
         self.no_match_label = no_match_label
+        self.rerank = rerank
+        self.query_expansion = query_expansion
+        self.augment_gallery = augment_gallery
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, *, ids=None, metadata=None):

@@ -7,13 +7,16 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from . import _exact, _faiss
+from ._averaging import NeighborAverage
 from ._calibration import Calibration
 from ._folder import read_folder, write_folder
 from ._gallery import Gallery
 from ._matchers import MATCHERS, ClassCenters
+from ._reranking import KReciprocal
 
 _KIND = "skmetric.search.SimilaritySearch"
 _INDEXES = {cls.__name__: cls for cls in (_exact.ExactIndex, _faiss.FaissIndex)}  # that a folder may name
+_RANKING = ("rerank", "query_expansion", "augment_gallery")
 
 
 class StoredMixin:
@@ -52,6 +55,7 @@ class StoredMixin:
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
+            "ranking": {name: _describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
             "calibration": None,
         }
@@ -88,6 +92,7 @@ class StoredMixin:
         search = cls(
             embedder, None, content["n_neighbors"], _matcher(content["matcher"]), content["no_match_label"]
         )
+        search.set_params(**{name: _option(found) for name, found in content.get("ranking", {}).items()})
         search.embedder_ = None if embedder is None else search._fitted_embedder(None, None)
         search._gallery = Gallery.restore(content["gallery"], arrays)
         search.index_ = _index(content["index"], arrays)
@@ -128,6 +133,20 @@ def _describe(matcher):
         name = next(name for name, kind in MATCHERS.items() if kind is type(matcher))
         return {"name": name, "n_centers": int(getattr(matcher, "n_centers", 1))}
     raise TypeError(f"a folder cannot hold the matcher {type(matcher).__name__}: use joblib")
+
+
+def _describe_option(option):
+    """A ranking option as JSON."""
+    if option is None:
+        return None
+    if type(option) not in (KReciprocal, NeighborAverage):
+        raise TypeError(f"a folder cannot hold the option {type(option).__name__}: use joblib")
+    return [type(option).__name__, {name: _plain(value) for name, value in option.get_params().items()}]
+
+
+def _option(described):
+    kinds = {"KReciprocal": KReciprocal, "NeighborAverage": NeighborAverage}
+    return None if described is None else kinds[described[0]](**described[1])
 
 
 def _matcher(described):

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from skmetric.retrieval import nearest
 from skmetric.search import Calibration, ClassCenters, Evaluation, SimilaritySearch
 from skmetric.search._evidence import Side, gather
+from skmetric.search._hidden import search_twice
 from skmetric.search._matchers import MATCHERS, make_matcher
 
 X, y = load_digits(return_X_y=True)
@@ -63,23 +64,27 @@ def brute_force(search, matcher, k):
 @pytest.mark.parametrize("name", ["nearest", "majority", "distance", "ratio"])
 def test_strangers_are_those_of_a_gallery_without_their_class(name):
     search, matcher = digits(matcher=name), make_matcher(name)
-    evidence = gather(matcher, 5, search._side())  # classes of 90 among 630: searched in two parts
+    evidence = gather(matcher, 5, search._side())
     np.testing.assert_allclose(
         np.sort(evidence.stranger_distances), brute_force(search, matcher, matcher.depth(5))
     )
 
 
-@pytest.mark.parametrize("name", ["nearest", "majority", "ratio"])
+@pytest.mark.parametrize("n_classes", [3, 40])
 @pytest.mark.parametrize("itself", [True, False])
-def test_one_deep_search_and_two_searches_agree(name, itself, monkeypatch):
-    gallery, matcher = digits()._side(), make_matcher(name)
-    queries = None if itself else Side(X[QUERIES], digits()._gallery.labels.encode(y[QUERIES]))
-    in_two = gather(matcher, 5, gallery, queries)
-    monkeypatch.setattr("skmetric.search._evidence._large", lambda n_gallery: n_gallery)
-    deep = gather(matcher, 5, gallery, queries)
-    for field in ("known_distances", "stranger_distances"):
-        np.testing.assert_allclose(np.sort(getattr(deep, field)), np.sort(getattr(in_two, field)))
-    assert deep.known_right.sum() == in_two.known_right.sum()
+def test_one_pass_finds_what_two_searches_find(n_classes, itself):
+    rng = np.random.default_rng(0)
+    gallery = Side(rng.integers(0, 4, size=(400, 3)).astype(float), rng.integers(n_classes, size=400))  # ties
+    queries = Side(gallery.embeddings[:50], rng.integers(-1, n_classes, size=50))
+    found = search_twice(gallery, None if itself else queries, 4)
+    whole = nearest(gallery.embeddings if itself else queries.embeddings, None if itself else gallery[0], 4)
+    np.testing.assert_array_equal(found.distances, whole.distances)
+    np.testing.assert_array_equal(found.codes, gallery.codes[whole.indices])
+    for i, code in enumerate(gallery.codes[:50] if itself else queries.codes):
+        rest = gallery.codes != code
+        hidden = nearest(gallery.embeddings[[i]], gallery.embeddings[rest], 4)
+        np.testing.assert_array_equal(found.distances_hidden[i], hidden.distances[0])
+        np.testing.assert_array_equal(found.codes_hidden[i], gallery.codes[rest][hidden.indices[0]])
 
 
 @pytest.mark.parametrize("matcher", [*MATCHERS, ClassCenters(3)])

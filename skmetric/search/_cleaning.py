@@ -1,0 +1,157 @@
+"""Find what is in a gallery twice, and what stands under a wrong label."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric.retrieval import nearest
+
+from ._hidden import search_twice
+from ._lookup import LookupTable
+
+_ROWS = 1024  # searched at a time
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Duplicates:
+    """What :meth:`SimilaritySearch.duplicates` returns.
+
+    Attributes
+    ----------
+    pairs : ndarray of shape (n_pairs, 2)
+        Ids of two items each, the one enrolled first before the other; nearest pairs first.
+    distances : ndarray of shape (n_pairs,)
+        Euclidean distances of the pairs.
+    groups : list of list
+        Ids of items that pairs link, directly or through others; in order of enrolment.
+
+    Examples
+    --------
+    >>> from skmetric.search import SimilaritySearch
+    >>> search = SimilaritySearch().fit([[0.0], [5.0], [0.1], [0.3]], ids=["a", "b", "c", "d"])
+    >>> found = search.duplicates(0.25)
+    >>> found.pairs.tolist(), found.groups
+    ([['a', 'c'], ['c', 'd']], [['a', 'c', 'd']])
+    """
+
+    pairs: np.ndarray
+    distances: np.ndarray
+    groups: list
+
+
+class CleaningMixin:
+    """Duplicates and label errors in the gallery of :class:`SimilaritySearch`."""
+
+    def duplicates(self, threshold):
+        """Pairs of items no farther apart than a threshold, whatever their labels.
+
+        Parameters
+        ----------
+        threshold : float
+            Largest Euclidean distance, from 0: 0 finds equal embeddings.
+
+        Returns
+        -------
+        duplicates : Duplicates
+            Pairs, distances and groups. The search is exact, with any index; memory grows with the pairs.
+
+        Raises
+        ------
+        ValueError
+            If `threshold` is not a number from 0.
+        """
+        check_is_fitted(self)
+        if not np.isscalar(threshold) or not threshold >= 0:
+            raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
+        vectors = self.index_.vectors()
+        first, second, distances = _pairs_within(vectors, threshold)
+        order = np.lexsort((second, first, distances))
+        first, second, distances = first[order], second[order], distances[order]
+        graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(vectors),) * 2)
+        member_of = connected_components(graph, directed=False)[1]
+        linked = np.unique(np.concatenate([first, second]))
+        by_group = linked[np.argsort(member_of[linked], kind="stable")]
+        starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
+        ids = self._gallery.ids.values
+        groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
+        return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
+
+    def outliers(self, n_neighbors=None):
+        """Items that lie among another class rather than their own: label errors come first.
+
+        Parameters
+        ----------
+        n_neighbors : int, default=None
+            Items of either side to which the mean distance is taken; smaller classes give what they have.
+            None stands for the parameter.
+
+        Returns
+        -------
+        table : LookupTable
+            One row an item, the most suspicious first: id, label, score, own_distance, other_distance and
+            other_label, the class of the nearest item of another class. ``score`` is (own - other) / max(own,
+            other), from -1, deep in its own class, to 1; 0 for the only item of a class.
+
+        Raises
+        ------
+        ValueError
+            If the gallery has no labels or one class only, or `n_neighbors` is below 1.
+
+        Notes
+        -----
+        The score is the silhouette [1]_, turned round, on nearest items in place of whole classes, which may
+        have several clusters.
+
+        References
+        ----------
+        .. [1] P. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+           analysis", Journal of Computational and Applied Mathematics 20, 1987.
+        """
+        check_is_fitted(self)
+        side, labels = self._side_of("outliers"), self._gallery.labels
+        if len(labels.present) < 2:
+            raise ValueError("outliers compares classes, and the gallery has one: enrol another")
+        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        if k < 1:
+            raise ValueError(f"n_neighbors must be from 1; got {k!r}")
+        largest = int(np.bincount(side.codes).max())
+        found = search_twice(side, None, min(k, len(side.codes) - largest))
+        own, other = np.full(len(side.codes), np.nan), found.distances_hidden.mean(axis=1)
+        for code in labels.present:
+            rows = np.flatnonzero(side.codes == code)
+            if len(rows) > 1:
+                inside = nearest(side.embeddings[rows], k=min(k, len(rows) - 1))
+                own[rows] = inside.distances.mean(axis=1)
+        larger = np.fmax(own, other)
+        score = np.divide(own - other, larger, out=np.zeros_like(own), where=larger > 0)
+        score[np.isnan(own)] = 0.0
+        order = np.argsort(-score, kind="stable")
+        columns = {
+            "id": self._gallery.ids.values,
+            "label": labels.decode(side.codes),
+            "score": score,
+            "own_distance": own,
+            "other_distance": other,
+            "other_label": labels.decode(found.codes_hidden[:, 0]),
+        }
+        return LookupTable({name: column[order] for name, column in columns.items()})
+
+
+def _pairs_within(vectors, threshold):
+    """Rows (first < second) and distances of all pairs within the threshold."""
+    parts = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))]
+    for start in range(0, len(vectors), _ROWS):
+        rows, k = np.arange(start, min(start + _ROWS, len(vectors))), min(8, len(vectors))
+        while len(rows):  # deeper for those whose last neighbour is still within
+            found = nearest(vectors[rows], vectors, k)
+            open_ = (found.distances[:, -1] <= threshold) & (k < len(vectors))
+            near = (found.distances <= threshold) & (found.indices > rows[:, None]) & ~open_[:, None]
+            query = np.nonzero(near)[0]
+            parts.append((rows[query], found.indices[near], found.distances[near]))
+            rows, k = rows[open_], min(4 * k, len(vectors))
+    return map(np.concatenate, zip(*parts, strict=True))

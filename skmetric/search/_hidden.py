@@ -1,0 +1,93 @@
+"""Neighbours of queries twice in one pass: in the whole gallery, and with the query's class hidden."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skmetric._kernel import Gallery, Search
+from skmetric._threads import map_blocks
+
+_PAIRS = 2**14  # whose exact distances are computed at a time
+
+
+class TwoSearches(NamedTuple):
+    """Distances and class codes of the nearest items, (n_queries, k), with the own class there and hidden."""
+
+    distances: np.ndarray
+    codes: np.ndarray
+    distances_hidden: np.ndarray
+    codes_hidden: np.ndarray
+
+
+def search_twice(gallery, queries, k):
+    """The `k` nearest items of each query, and the `k` nearest that are of another class.
+
+    Both sides are brought into the order of their classes, so that a class is a rectangle in a block of
+    squared distances: one product serves both searches. With `queries` None each item is left out by
+    identity. Ties are in order of the gallery. `k` items must be left where the largest class is hidden.
+    """
+    order = np.argsort(gallery.codes, kind="stable")
+    codes = gallery.codes[order]
+    rows = gallery.embeddings[order]
+    itself = queries is None
+    asked_order = order if itself else np.argsort(queries.codes, kind="stable")
+    asked_codes = codes if itself else queries.codes[asked_order]
+    search = Search(rows) if itself else Search(queries.embeddings[asked_order], Gallery(rows))
+    starts, ends = (np.searchsorted(codes, asked_codes, side=side) for side in ("left", "right"))
+    squares, places = np.full((2, len(asked_codes), k), np.inf), np.zeros((2, len(asked_codes), k), dtype=int)
+
+    def fill(block):
+        found, norms = search.squares(block)
+        own, own_squares = np.zeros((len(block), k), dtype=int), np.full((len(block), k), np.inf)
+        for part in np.split(np.arange(len(block)), np.flatnonzero(np.diff(asked_codes[block])) + 1):
+            inside = slice(starts[block[part[0]]], ends[block[part[0]]])
+            if inside.start < inside.stop:
+                of_class = found[part[0] : part[-1] + 1, inside]
+                nearest = _nearest(search, block[part], of_class, norms[part], k, inside.start, order)
+                own[part], own_squares[part] = nearest
+                of_class[:] = np.inf
+        others, other_squares = _nearest(search, block, found, norms, k, 0, order)
+        both, both_squares = np.hstack([own, others]), np.hstack([own_squares, other_squares])
+        first = np.lexsort((order[both], both_squares), axis=1)[:, :k]
+        for kind, where, square in [(0, both, both_squares), (1, others, other_squares)]:
+            chosen = first if kind == 0 else np.arange(k)[None]
+            squares[kind, block] = np.take_along_axis(square, chosen, axis=1)
+            places[kind, block] = np.take_along_axis(where, chosen, axis=1)
+
+    for _ in map_blocks(fill, search.blocks()):
+        pass
+    back = np.argsort(asked_order)
+    distances, found = np.sqrt(squares[:, back]), codes[places[:, back]]
+    return TwoSearches(distances[0], found[0], distances[1], found[1])
+
+
+def _nearest(search, rows, squares, norms, k, offset, order):
+    """Places and exact squared distances of the `k` nearest among `squares`, whose columns begin at `offset`.
+
+    Where there are fewer, place 0 at infinity fills up.
+    """
+    bounds = _upper_bounds(squares, min(k, squares.shape[1]))
+    finite = np.where(np.isfinite(bounds), bounds, 0)
+    limits = np.where(np.isfinite(bounds), bounds + search.slack(norms, finite), np.finfo(np.float32).max)
+    query, column = np.divmod(np.flatnonzero(squares <= limits[:, None]), squares.shape[1])
+    place = column + offset
+    exact = np.concatenate([
+        search.exact_pairs(rows[query[part]], place[part])
+        for part in (slice(start, start + _PAIRS) for start in range(0, max(len(query), 1), _PAIRS))
+    ])  # fmt: skip
+    by_distance = np.lexsort((order[place], exact, query))
+    query, place, exact = query[by_distance], place[by_distance], exact[by_distance]
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    kept = rank < k
+    places, nearest = np.zeros((len(rows), k), dtype=int), np.full((len(rows), k), np.inf)
+    places[query[kept], rank[kept]], nearest[query[kept], rank[kept]] = place[kept], exact[kept]
+    return places, nearest
+
+
+def _upper_bounds(squares, k):
+    """For each row a value that at least `k` of its entries do not exceed, close to the k-th smallest."""
+    fold = min(squares.shape[1] // (8 * k), 64)
+    if k > 1 and fold >= 4:  # the k-th smallest of column minima is one, and costs less than a selection
+        width = squares.shape[1] // fold
+        squares = squares[:, : fold * width].reshape(len(squares), fold, width).min(axis=1)
+    return squares.min(axis=1) if k == 1 else np.partition(squares, k - 1, axis=1)[:, k - 1]

@@ -1,0 +1,64 @@
+"""What a lookup returns: neighbours in the index, or what expansion, augmentation and re-ranking make of it."""
+
+import numpy as np
+
+from skmetric.retrieval import Neighbors, nearest
+
+
+class RankedMixin:
+    """Ranking options of :class:`SimilaritySearch`."""
+
+    def _find(self, embeddings, k, where=None):
+        """Neighbours under the keys of the gallery, by all options of ranking."""
+        if not self._has_ranking_options():
+            return self._query(embeddings, k, where)
+        if where is not None:
+            raise ValueError(
+                "where= does not go with rerank, query_expansion or augment_gallery, which look at the "
+                "neighbours of neighbours in the whole gallery: filter what lookup returns"
+            )
+        found = self._find_rows(embeddings, k)
+        return found._replace(indices=self._gallery.keys.values[found.indices])
+
+    def _find_rows(self, embeddings, k):
+        vectors, encoded = self._ranked_gallery()
+        self._check_depth(k, len(vectors))
+        if self.query_expansion is not None:
+            around = nearest(embeddings, vectors, min(self.query_expansion.n_neighbors, len(vectors)))
+            embeddings = self.query_expansion.average(embeddings, vectors[around.indices])
+        if self.rerank is not None:
+            return self.rerank.rerank(encoded, vectors, embeddings, k)
+        return nearest(embeddings, vectors, k)
+
+    def _find_among_the_others(self, k):
+        """Neighbours of each item by all options, itself left out by identity."""
+        vectors, encoded = self._ranked_gallery()
+        if self.query_expansion is None:
+            if self.rerank is not None:
+                return self.rerank.rerank(encoded, vectors, None, k)
+            return nearest(vectors, k=k)
+        found = self._find_rows(self.index_.vectors(), k + 1)
+        is_self = found.indices == np.arange(len(vectors))[:, None]
+        is_self[~is_self.any(axis=1), -1] = True
+        return Neighbors(*(part[~is_self].reshape(len(vectors), k) for part in found))
+
+    def _has_ranking_options(self):
+        return not (self.rerank is None and self.query_expansion is None and self.augment_gallery is None)
+
+    def _ranked_gallery(self):
+        """Embeddings to search and their encoding, made anew when the gallery or an option has changed."""
+        gallery, options = self._gallery, (repr(self.augment_gallery), repr(self.rerank))
+        state = (gallery.next_key, len(gallery), *options)  # a key is never used twice: this names a state
+        if gallery.ranked is None or gallery.ranked[0] != state:
+            vectors = self.index_.vectors()
+            if self.augment_gallery is not None and len(vectors) > 1:
+                around = nearest(vectors, k=min(self.augment_gallery.n_neighbors, len(vectors) - 1))
+                vectors = self.augment_gallery.average(vectors, vectors[around.indices])
+            encoded = None if self.rerank is None else self.rerank.encode(vectors)
+            gallery.ranked = (state, vectors, encoded)
+        return gallery.ranked[1:]
+
+    @staticmethod
+    def _check_depth(k, n_items):
+        if not 1 <= k <= n_items:
+            raise ValueError(f"n_neighbors={k} must be from 1 to the {n_items} items of the gallery")
