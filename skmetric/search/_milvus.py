@@ -54,8 +54,8 @@ class MilvusIndex(Index):
     -----
     Milvus has no transactions over several requests, and does not refuse an id that is in use: this class
     asks before it adds. Of two processes that add the same id at the same moment, the later one wins. If the
-    server goes away while many items are added, those that went before it are there; adding is of requests of some
-    megabytes each. It has no dates: give those as text or numbers.
+    server goes away while many items are added, those that went before it are there; adding is of requests of
+    some megabytes each. It has no dates: give those as text or numbers.
 
     Examples
     --------
