@@ -66,7 +66,7 @@ def test_what_a_query_finds_does_not_depend_on_the_others():
         alone = search.kneighbors([query])
         np.testing.assert_array_equal(alone[1][0], together[1][i])
         np.testing.assert_allclose(alone[0][0], together[0][i], rtol=1e-9)
-    assert (0 <= together[0]).all()
+    assert (together[0] >= 0).all()
     assert (together[0] <= 1).all()
 
 
