@@ -1,8 +1,8 @@
 """From balanced batches to a confusion matrix with strangers in it: train, index, calibrate, match.
 
 The steps of TensorFlow Similarity's tutorial, to its last table. A network learns from six classes, 200
-images of these make an index, 1,000 others calibrate it, and queries come from all ten classes: four are strangers.
-Both protocols of calibration stand side by side, so that one sees what each lets in.
+images of these make an index, 1,000 others calibrate it, and queries come from all ten classes: four are
+strangers. Both protocols of calibration stand side by side, so that one sees what each lets in.
 
     python examples/search_tutorial.py                     scikit-learn's digits, some seconds
     python examples/search_tutorial.py --full --data DIR   CIFAR-10, minutes; DIR has load.py and cifar10.npz

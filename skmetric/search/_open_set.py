@@ -82,8 +82,8 @@ class OpenSetMixin:
         targets : dict of str to (str, float), default=None
             More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}``. The
             value is a largest one for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a least one
-            for other rates. The largest distance that meets it is taken; the smallest for recall. A false accept
-            rate is met on classes that the choice has not seen, so the rate on the others comes out lower.
+            for other rates. The largest distance that meets it is taken; the smallest for recall. A false
+            accept rate is met on classes that the choice has not seen, and so lower on the others.
         extra_metrics : sequence of str, default=None
             Further rates to report. None reports recall, false accepts and precision; in the closed protocol
             precision, recall and binary accuracy.

@@ -1,4 +1,4 @@
-"""What a lookup returns: neighbours in the index, or what expansion, augmentation and re-ranking make of it."""
+"""What a lookup returns: neighbours, or what expansion, augmentation and re-ranking make of them."""
 
 import numpy as np
 

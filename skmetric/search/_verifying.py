@@ -36,7 +36,7 @@ class VerifyingMixin:
         return np.linalg.norm(left.astype(np.float64) - right, axis=1)
 
     def calibrate_pairs(self, A, B, y, *, far=None, confidence_level=0.95, n_resamples=1000, random_state=0):
-        """Choose the largest distance to accept from pairs, for verification: are these two of one class?
+        """Choose the largest distance to accept from pairs, for verification of one class or two.
 
         Parameters
         ----------
@@ -67,9 +67,8 @@ class VerifyingMixin:
 
         Notes
         -----
-        The rates are those of one pair. `predict` holds each query against the whole gallery: with n classes a
-        false accept rate of p becomes up to 1 - (1 - p) ** n. Use `verify` with this, and `calibrate` before
-        `predict`.
+        The rates are those of one pair. `predict` holds each query against the whole gallery: with n items a
+        rate of p may become n * p. Use `verify` with this, and `calibrate` before `predict`.
         """
         distances = self.pair_distance(A, B)
         report = verification_report(

@@ -176,8 +176,8 @@ def test_nothing_is_read_before_all_is_checked(conv, digits, files, monkeypatch)
     read = count_reads(monkeypatch)
     with pytest.raises(ValueError, match="one class only"):
         conv().fit(files, [0] * 60)
-    with pytest.raises(ValueError, match="module='resnet' is unknown"):
-        conv(module="resnet").fit(files, digits[1])
+    with pytest.raises(ValueError, match="loss='nothing' is no loss"):
+        conv(loss="nothing").fit(files, digits[1])
     assert read == []
 
 
