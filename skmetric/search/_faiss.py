@@ -33,7 +33,7 @@ class FaissIndex(Index):
     ----------
     factory : str, default="HNSW32"
         FAISS's description of the index [2]_: "Flat" (exact), "HNSW32" (a graph), "IVF1024,Flat" (inverted
-        lists), "SQ8" (8 bits a number), "IVF1024,PQ16" (product quantisation: 16 bytes an item), "OPQ16,..."
+        lists), "SQ8" (8 bits a number), "IVF1024,PQ16" (product quantisation: 16 bytes an item), "PCA64,SQ8".
     n_probe : int, default=16
         Inverted lists that a query looks into, at most all.
     ef_search : int, default=64
