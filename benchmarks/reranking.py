@@ -2,8 +2,8 @@
 
     python benchmarks/reranking.py [--data DIR] [--quick]
 
-Half of the classes train a `MetricLearner`; of the others half of the rows are the gallery and half ask.
-Printed are MAP@R, recall@1 and seconds for all queries; options stand at their defaults.
+Half of the classes train a `MetricLearner`; of the others half of the rows are the gallery and half ask. MAP@R,
+recall@1 and seconds for all queries; options stand at their defaults.
 """
 
 import argparse
