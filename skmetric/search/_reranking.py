@@ -54,6 +54,8 @@ class KReciprocal(BaseEstimator):
     ``kneighbors()``, this is the published method. The gallery is encoded once, by a search of all in all and
     O(n_items * k1) memory; a query then costs its neighbourhood and one pass through the gallery.
 
+    It lifts MAP@R where a class has many items in the gallery; recall@1 may fall.
+
     References
     ----------
     .. [1] Z. Zhong, L. Zheng, D. Cao, S. Li, "Re-ranking person re-identification with k-reciprocal
