@@ -1,9 +1,10 @@
-"""Seconds for an epoch of DeepMetricLearner.fit on the tutorial network, against a bare torch loop.
+"""Seconds for an epoch of DeepMetricLearner.fit on the tutorial network, against other loops.
 
 The bare loop does forward, loss, backward and step on the same batches of the same uint8 images; `fit` does
-that and everything else: reading, sampling, statistics, snapshots, checks. Both take turns, and the fastest
-of each counts. Images are noise, which changes no speed. On a machine that others use as well, look at the
-seconds that the process itself computed, with one thread.
+that and everything else: reading, sampling, statistics, snapshots, checks. The trainer of
+pytorch-metric-learning has its own loss, miner and sampler. All take turns, and the fastest of each counts.
+Images are noise, which changes no speed. On a machine that others use as well, look at the seconds that the
+process itself computed, with one thread.
 
     python benchmarks/deep_epoch.py [--steps 20] [--epochs 2] [--repeats 3]
 """
@@ -13,7 +14,9 @@ import time
 
 import numpy as np
 import torch
+from pytorch_metric_learning import losses, miners, samplers, trainers
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
 from skmetric.deep import DeepMetricLearner
 from skmetric.deep.losses import MultiSimilarityLoss
@@ -56,6 +59,23 @@ def fit(images, y, n_epochs, n_steps, device):
     model.fit(images, y)
 
 
+def peer(images, y, n_epochs, n_steps, device):
+    """Train by the trainer of pytorch-metric-learning, with its sampler, miner and loss of the same kind."""
+    network = TutorialConv(images.shape[1:]).to(device)
+    trainer = trainers.MetricLossOnly(
+        models={"trunk": network},
+        optimizers={"trunk_optimizer": torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)},
+        batch_size=N_CLASSES * N_EACH,
+        loss_funcs={"metric_loss": losses.MultiSimilarityLoss(2, 40, 0.5)},
+        mining_funcs={"tuple_miner": miners.MultiSimilarityMiner(0.1)},
+        iterations_per_epoch=n_steps,
+        dataset=TensorDataset(torch.from_numpy(images).float() / 255, torch.from_numpy(y)),
+        sampler=samplers.MPerClassSampler(y, N_EACH, N_CLASSES * N_EACH, n_steps * N_CLASSES * N_EACH),
+        dataloader_num_workers=0,
+    )
+    trainer.train(num_epochs=n_epochs)
+
+
 def seconds(run, images, y, n_epochs, n_steps, device):
     """Wall-clock and computing seconds an epoch; what comes before and after is shared out."""
     wall, computing = time.perf_counter(), time.process_time()
@@ -80,7 +100,7 @@ def main():
     y = rng.permutation(2000) % N_CLASSES
     arguments = options.epochs, options.steps, options.device
     seconds(bare_loop, images, y, 1, 2, options.device)  # warm up
-    taken = {run: [] for run in (bare_loop, fit)}
+    taken = {run: [] for run in (bare_loop, fit, peer)}
     for _ in range(options.repeats):
         for run, times in taken.items():
             times.append(seconds(run, images, y, *arguments))

@@ -336,6 +336,11 @@ class SimilaritySearch(
                 f"embedder={type(fitted).__name__} has no transform: use a transformer, a Pipeline in which "
                 "one comes before the last step, or a search over these that was fitted with refit"
             )
+        if getattr(transformers_of(fitted)[-1], "distance", None) == "poincare":
+            raise ValueError(
+                f"embedder={type(fitted).__name__} learned the distance of the Poincaré ball, "
+                "and a search goes by Euclidean distance: train it with distance='euclidean'"
+            )
         return fitted
 
     def _embed(self, X, reset=False):

@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
+from skmetric import SimilaritySearch
 from skmetric.deep.losses import TripletMarginLoss
 from skmetric.metrics import RetrievalScorer, map_at_r
 from skmetric.model_selection import ClassDisjointKFold
@@ -181,3 +182,10 @@ def test_partial_fit_takes_new_classes(tiny, blobs):
     assert proxies.partial_fit(X[~old], y[~old]).loss_.proxies.shape == (6, 3)
     with pytest.raises(ValueError, match=r"no proxies for the labels \['d', 'e', 'f'\]: pass all labels"):
         tiny(loss="proxy_anchor").partial_fit(X[old], y[old]).partial_fit(X[~old], y[~old])
+
+
+def test_a_search_refuses_points_of_the_ball(tiny, blobs):
+    X, y = blobs
+    learner = tiny(loss="auto", distance="poincare").fit(X, y)
+    with pytest.raises(ValueError, match="Euclidean distance: train it with distance='euclidean'"):
+        SimilaritySearch(learner).fit(X, y)
