@@ -78,8 +78,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         :class:`~skmetric.deep.modules.PoincareBall`, with the curvature and the clip of the loss:
         `transform` then gives points of that ball, `pair_distance` and retrieval scores go by the distance on
         it, and whatever goes by Euclidean distance between these points, such as scikit-learn's k-NN, orders
-        them otherwise; :class:`~skmetric.search.SimilaritySearch` refuses them. Losses that do not compare on the
-        ball are refused; a function of your own gets points of it.
+        them otherwise; :class:`~skmetric.search.SimilaritySearch` refuses them. Losses that do not compare on
+        the ball are refused; a function of your own gets points of it.
     classes_per_batch : int, default=None
         Classes in a batch. None is 16, or all if there are fewer. With two views: samples, and None is 64.
     samples_per_class : int, default=None
