@@ -7,10 +7,10 @@ from typing import final
 import numpy as np
 
 from skmetric._checks import check_matrix
-from skmetric._optional import import_optional
 from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors, nearest
 
+from ._faiss_engine import build, load_faiss, search_parameters
 from ._growing import GrowingArray
 from ._index import Index
 from ._requests import check_dimension, check_ids, check_k, refuse_columns
@@ -127,7 +127,7 @@ class FaissIndex(Index):
         ids = check_ids(ids, len(embeddings))
         if not hasattr(self, "_ids"):
             check_params(self)
-            built = _build(self, embeddings)
+            built = build(self, embeddings)
             self._index, self._ids = built, GrowingArray(ids[:0])
             self._vectors = GrowingArray(embeddings[:0]) if self.keep_vectors else None
         used = ids[np.isin(ids, self._ids.values)]
@@ -263,16 +263,16 @@ class FaissIndex(Index):
     def __getstate__(self):
         state = dict(super().__getstate__())
         if "_index" in state:
-            state["_index"] = _faiss().serialize_index(state["_index"])
+            state["_index"] = load_faiss().serialize_index(state["_index"])
         return state
 
     def __setstate__(self, state):
         if "_index" in state:
-            state = state | {"_index": _faiss().deserialize_index(state["_index"])}
+            state = state | {"_index": load_faiss().deserialize_index(state["_index"])}
         super().__setstate__(state)
 
     def _to_arrays(self):
-        arrays = {"ids": self._ids.values, "faiss": _faiss().serialize_index(self._index)}
+        arrays = {"ids": self._ids.values, "faiss": load_faiss().serialize_index(self._index)}
         if self._vectors is not None:
             arrays["vectors"] = self._vectors.values
         return self.get_params(), arrays
@@ -282,7 +282,7 @@ class FaissIndex(Index):
         index = cls(**content)
         index._ids = GrowingArray.of_file(arrays["ids"])
         index._vectors = GrowingArray.of_file(arrays["vectors"]) if "vectors" in arrays else None
-        index._index = _faiss().deserialize_index(np.array(arrays["faiss"]))
+        index._index = load_faiss().deserialize_index(np.array(arrays["faiss"]))
         return index
 
     def _rows(self, ids):
@@ -295,10 +295,14 @@ class FaissIndex(Index):
 
     def _search(self, embeddings, k, selected):
         """Squared distances and ids by FAISS; queries that found too few look everywhere."""
-        squares, found = self._index.search(embeddings, k, params=_parameters(self, selected))
+        squares, found = self._index.search(
+            embeddings, k, params=search_parameters(self, self._index, selected)
+        )
         short = np.flatnonzero(found[:, -1] < 0)
         if len(short):
-            everywhere = _parameters(self, selected, n_probe=2**31 - 1, ef_search=len(self))
+            everywhere = search_parameters(
+                self, self._index, selected, n_probe=2**31 - 1, ef_search=len(self)
+            )
             squares[short], found[short] = self._index.search(embeddings[short], k, params=everywhere)
         return squares, found
 
@@ -317,85 +321,6 @@ class FaissIndex(Index):
         return Neighbors(distances, self._ids.values[rows[found]])
 
 
-def _faiss():
-    return import_optional("faiss", extra="faiss", purpose="FaissIndex")
-
-
 def _as_float32(embeddings):
     embeddings = check_matrix(embeddings, "embeddings")
     return np.ascontiguousarray(embeddings, dtype=np.float32)
-
-
-def _build(settings, embeddings):
-    """An empty index, trained on embeddings."""
-    faiss = _faiss()
-    try:
-        inner = faiss.index_factory(embeddings.shape[1], settings.factory, faiss.METRIC_L2)
-    except RuntimeError as error:
-        raise ValueError(
-            f"FAISS cannot make factory={settings.factory!r} for {embeddings.shape[1]} dimensions: "
-            f"{str(error).splitlines()[-1]}"
-        ) from None
-    hnsw = getattr(faiss.downcast_index(inner), "hnsw", None)
-    if hnsw is not None:
-        hnsw.efConstruction = settings.ef_construction
-    lists = _lists(faiss, inner)
-    if lists is not None:
-        lists.set_direct_map_type(faiss.DirectMap.Hashtable)
-    for part in _nested(faiss, inner):
-        for trained in (part, getattr(part, "pq", None)):
-            if hasattr(trained, "cp"):
-                trained.cp.min_points_per_centroid = 1  # FAISS's own warning goes past Python
-    if not inner.is_trained:
-        _train(inner, settings.factory, lists, embeddings)
-    return inner if lists is not None else faiss.IndexIDMap2(inner)
-
-
-def _train(inner, factory, lists, embeddings):
-    if lists is not None and len(embeddings) < lists.nlist:
-        raise ValueError(
-            f"factory={factory!r} has {lists.nlist} inverted lists, and {len(embeddings)} embeddings came "
-            f"first, on which it is trained: start with {lists.nlist} or more, better {39 * lists.nlist}, or "
-            "name fewer lists"
-        )
-    try:
-        inner.train(embeddings)
-    except RuntimeError as error:
-        raise ValueError(
-            f"factory={factory!r} cannot be trained on the {len(embeddings)} embeddings that came first: "
-            f"{str(error).splitlines()[-1]}"
-        ) from None
-
-
-def _nested(faiss, index):
-    """An index and those inside it."""
-    while index is not None:
-        index = faiss.downcast_index(index)
-        yield index
-        index = getattr(index, "index", None)
-
-
-def _lists(faiss, index):
-    """The inverted lists inside an index, or None."""
-    try:
-        return faiss.extract_index_ivf(index)
-    except RuntimeError:
-        return None
-
-
-def _parameters(settings, selected=None, *, n_probe=None, ef_search=None):
-    """Parameters of a search, as its kind of index takes them."""
-    faiss = _faiss()
-    selector = {} if selected is None else {"sel": faiss.IDSelectorBatch(selected)}
-    index = settings._index
-    lists = _lists(faiss, index)
-    if lists is not None:
-        wanted = min(n_probe or settings.n_probe, lists.nlist)
-        parameters = faiss.SearchParametersIVF(nprobe=wanted, **selector)
-        if faiss.downcast_index(index).__class__.__name__ == "IndexPreTransform":
-            return faiss.SearchParametersPreTransform(index_params=parameters)
-        return parameters
-    inner = faiss.downcast_index(index.index)
-    if hasattr(inner, "hnsw"):
-        return faiss.SearchParametersHNSW(efSearch=ef_search or settings.ef_search, **selector)
-    return faiss.SearchParameters(**selector) if selector else None
