@@ -295,15 +295,14 @@ class FaissIndex(Index):
 
     def _search(self, embeddings, k, selected):
         """Squared distances and ids by FAISS; queries that found too few look everywhere."""
-        squares, found = self._index.search(
-            embeddings, k, params=search_parameters(self, self._index, selected)
-        )
+        # faiss.contrib.torch_utils, which pytorch-metric-learning imports, puts another `search` in place
+        search = getattr(self._index, "search_numpy", self._index.search)
+        squares, found = search(embeddings, k, params=search_parameters(self, self._index, selected))
         short = np.flatnonzero(found[:, -1] < 0)
         if len(short):
-            everywhere = search_parameters(
-                self, self._index, selected, n_probe=2**31 - 1, ef_search=len(self)
-            )
-            squares[short], found[short] = self._index.search(embeddings[short], k, params=everywhere)
+            wide = {"n_probe": 2**31 - 1, "ef_search": len(self)}
+            everywhere = search_parameters(self, self._index, selected, **wide)
+            squares[short], found[short] = search(embeddings[short], k, params=everywhere)
         return squares, found
 
     def _rescored(self, embeddings, found, k):

@@ -1,6 +1,8 @@
 """Laws of every index: one suite for all. A new index joins by a line in `INDEXES`."""
 
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
@@ -284,6 +286,21 @@ def test_quantised_candidates_are_rescored(digits):
         expected = np.linalg.norm(X[found.indices[:, 0]].astype(float) - X[1000:1100], axis=1)
         np.testing.assert_allclose(found.distances[:, 0], expected)
     assert recall[8] > recall[1] + 0.1
+
+
+def test_faiss_as_patched_for_torch():
+    code = """
+import numpy as np, faiss, faiss.contrib.torch_utils
+from skmetric.search import FaissIndex
+X = np.eye(64, dtype=np.float32)
+for factory in ("Flat", "HNSW8", "IVF2,Flat"):
+    index = FaissIndex(factory, n_probe=2).add(np.arange(64), X)
+    assert index.query(X[:3], 1).indices.ravel().tolist() == [0, 1, 2], factory
+    assert index.vectors([5])[0, 5] == 1
+"""
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True
+    )  # another process: it stays patched
 
 
 def test_queries_whose_lists_hold_too_few_look_everywhere(digits):
