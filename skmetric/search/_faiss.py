@@ -18,6 +18,7 @@ from ._rows import rows_of
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _COMPARES_EMBEDDINGS = re.compile(r"(IVF\d+(_HNSW\d+)?,)?Flat|HNSW\d*(,Flat)?")
+_MEASURES = re.compile(r"IVF\d+(_HNSW\d+)?,Flat|HNSW\d*(,Flat)?")  # kinds that subtract before they square
 _FEW = 0.1  # share of the items below which a search among some of them is made exactly
 
 
@@ -26,7 +27,7 @@ class FaissIndex(Index):
     """Approximate search by FAISS [1]_: graphs, inverted lists and quantisation, for millions of items.
 
     The embeddings are kept beside FAISS's own structures, and distances of what it finds are computed from
-    them: they are exact, and quantisation costs candidates, not digits. Items are searchable at once. What
+    them, in float32: quantisation costs candidates, not digits. Items are searchable at once. What
     must be trained is trained on the embeddings of the first `add`.
 
     Parameters
@@ -224,7 +225,7 @@ class FaissIndex(Index):
             raise NotImplementedError(
                 f"FaissIndex(factory={self.factory!r}) cannot search among some items: use keep_vectors=True"
             ) from error
-        if self._vectors is None:
+        if self._vectors is None or _MEASURES.fullmatch(self.factory):
             return Neighbors(np.sqrt(np.maximum(squares[:, :k], 0), dtype=np.float64), found[:, :k])
         return self._rescored(embeddings, found, k)
 
@@ -308,11 +309,11 @@ class FaissIndex(Index):
     def _rescored(self, embeddings, found, k):
         """The k nearest of the candidates by their exact distances, ties by the order in which they came."""
         rows = rows_of(found.ravel(), self._ids.values).reshape(found.shape)
-        difference = self._vectors.values[rows].astype(np.float64)
+        difference = self._vectors.values[rows]  # (n_queries, n_candidates, n_features), a copy
         difference -= embeddings[:, None]
         squares = np.einsum("qij,qij->qi", difference, difference)
         order = np.lexsort((rows, squares), axis=1)[:, :k]
-        distances = np.sqrt(np.take_along_axis(squares, order, axis=1))
+        distances = np.sqrt(np.take_along_axis(squares, order, axis=1), dtype=np.float64)
         return Neighbors(distances, np.take_along_axis(found, order, axis=1))
 
     def _exactly(self, embeddings, k, rows):
