@@ -70,7 +70,9 @@ class SimilaritySearch(
     rerank : KReciprocal, default=None
         Re-ranking of what `kneighbors`, `lookup` and `kneighbors_graph` return, with distances of its own.
         The three options of ranking need the gallery in memory, and change no match, threshold or
-        calibration, which go by the Euclidean distance.
+        calibration, which go by the Euclidean distance. With ``where=`` they act inside the gallery of the
+        items that pass, as if the others were not there, at the cost of a search of these in themselves each
+        time that the filter changes.
     query_expansion : NeighborAverage, default=None
         Mean of query and neighbours, with which these methods ask again.
     augment_gallery : NeighborAverage, default=None
@@ -396,14 +398,19 @@ class SimilaritySearch(
         """Neighbours with keys for indices, among the items that pass a filter."""
         if where is None:
             return self.index_.query(embeddings, k)
+        rows = self._passing(where, k)
+        if self.index_.holds_columns:
+            return self.index_.query(embeddings, k, where=where)
+        return self.index_.query(embeddings, k, among=self._gallery.keys.values[rows])
+
+    def _passing(self, where, k):
+        """Rows that pass a filter, `k` or more."""
         rows = self._gallery.passing(where)
         if not len(rows):
             raise ValueError(f"no item of the gallery passes where={where!r}")
         if k > len(rows):
             raise ValueError(f"n_neighbors={k} is more than the {len(rows)} items that pass where={where!r}")
-        if self.index_.holds_columns:
-            return self.index_.query(embeddings, k, where=where)
-        return self.index_.query(embeddings, k, among=self._gallery.keys.values[rows])
+        return rows
 
     def _match(self, embeddings, where=None):
         """The class, as a code, and the distance that each embedding is matched to."""
