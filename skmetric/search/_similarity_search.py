@@ -176,7 +176,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             Fitted.
 
         Raises
@@ -216,7 +216,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With more items, searchable at once; with none of them if an error is raised.
 
         Raises
@@ -244,7 +244,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             Without them.
 
         Raises
@@ -274,7 +274,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With these items replaced; unchanged if an error is raised.
 
         Raises
