@@ -2,10 +2,10 @@
 
 Each kind of index is filled with the same embeddings; recall@10 is against an exact search. FAISS alone is
 asked for the same candidates with the same parameters, and both take turns: the fastest of each counts, and
-"ratio" is one over the other. Two such minima differ by some per cent from run to run, as FAISS itself does, so
-what our layer adds (checks, exact distances of quantised candidates, their order) is measured within each call
-too: its time less that of FAISS inside it. "layer" is the median of that, and "share" what it adds to FAISS's
-fastest time. "add" is one more item.
+"ratio" is one over the other. Two such minima differ by some per cent from run to run, as FAISS itself does.
+So what our layer adds (checks, exact distances of quantised candidates, their order) is measured within each
+call too: its time less that of FAISS inside it. "layer" is the median of that, and "share" what it adds to
+FAISS's fastest time. "add" is one more item.
 
     python benchmarks/indexes.py [--items 100000] [--repeats 60]
 """
@@ -108,8 +108,8 @@ def main():
             for at in range(20)
         )
         print(
-            f"{factory:14}{recall:10.3f}{filled:10.1f}{1e3 * ours:10.2f}{1e3 * faiss:10.2f}{ours / faiss:10.3f}"
-            f"{1e3 * added:10.3f}{added / faiss:10.3f}{1e3 * more:10.2f}",
+            f"{factory:14}{recall:10.3f}{filled:10.1f}{1e3 * ours:10.2f}{1e3 * faiss:10.2f}"
+            f"{ours / faiss:10.3f}{1e3 * added:10.3f}{added / faiss:10.3f}{1e3 * more:10.2f}",
             flush=True,
         )
 

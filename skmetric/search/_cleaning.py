@@ -74,6 +74,10 @@ class CleaningMixin:
         check_is_fitted(self)
         if not np.isscalar(threshold) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
+        with self._lock.reading():
+            return self._duplicates_within(threshold)
+
+    def _duplicates_within(self, threshold):
         vectors = self.index_.vectors()
         first, second, distances = _pairs_within(vectors, threshold)
         order = np.lexsort((second, first, distances))
@@ -119,6 +123,10 @@ class CleaningMixin:
            analysis", Journal of Computational and Applied Mathematics 20, 1987.
         """
         check_is_fitted(self)
+        with self._lock.reading():
+            return self._suspicions(n_neighbors)
+
+    def _suspicions(self, n_neighbors):
         side, labels = self._side_of("outliers"), self._gallery.labels
         if len(labels.present) < 2:
             raise ValueError("outliers compares classes, and the gallery has one: enrol another")

@@ -85,8 +85,8 @@ class Engine:
 def squared_distances(queries, vectors, rows):
     """Squared distances of each query to its own rows of `vectors`, float32, without a copy of these.
 
-    `queries` (n_queries, n_features) and `vectors` are float32, `rows` (n_queries, n_rows) int64; all of them in C
-    order. Differences are squared, so small distances keep their digits.
+    `queries` (n_queries, n_features) and `vectors` are float32, `rows` (n_queries, n_rows) int64; all of them
+    in C order. Differences are squared, so small distances keep their digits.
     """
     faiss = load_faiss()
     squares = np.empty(rows.shape, dtype=np.float32)

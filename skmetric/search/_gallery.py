@@ -1,5 +1,6 @@
 """What is known of the items of a gallery beside their embeddings: ids, labels, metadata."""
 
+from numbers import Integral
 from typing import final
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from skmetric._checks import check_labels
 
 from ._growing import GrowingArray
+from ._metadata import check_kind, check_metadata
 from ._where import conditions
 
 
@@ -29,7 +31,7 @@ class Gallery:
         self.ranked = None  # what ranking options made of it, until it changes
         self.has_said_all_accepted = False
         self.columns = {
-            name: GrowingArray(values) for name, values in _check_metadata(metadata, n_items).items()
+            name: GrowingArray(values) for name, values in check_metadata(metadata, n_items).items()
         }
 
     def __len__(self):
@@ -59,13 +61,14 @@ class Gallery:
             raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
         if labels is not None:
             self.labels.check(labels)
-        columns = _check_metadata(metadata, n_items)
+        dtypes = {name: column.values.dtype for name, column in self.columns.items()}
+        columns = check_metadata(metadata, n_items, dtypes)
         if columns.keys() != self.columns.keys():
             raise ValueError(
                 f"metadata must have the columns given at fit, {sorted(self.columns)}; got {sorted(columns)}"
             )
         for name, values in columns.items():
-            _check_kind(name, values.dtype, self.columns[name].values.dtype)
+            check_kind(name, values.dtype, dtypes[name])
         return keys, ids, labels, columns
 
     def append(self, keys, ids, labels, columns):
@@ -227,13 +230,18 @@ def check_y(y, n_samples):
 
 
 def _check_ids(ids, n_items):
-    ids = np.asarray(ids)
-    if ids.dtype == object and all(isinstance(i, str) for i in ids.ravel()):
+    ids = np.asarray(ids if hasattr(ids, "dtype") else np.array(list(ids), dtype=object))
+    if ids.dtype.kind in "OT" and all(isinstance(i, str) for i in ids.ravel()):
         ids = ids.astype(str)
+    if ids.dtype == object and all(isinstance(i, Integral) and not isinstance(i, bool) for i in ids.ravel()):
+        ids = np.array(ids.tolist())
     if ids.shape != (n_items,):
         raise ValueError(f"ids must be one for each of the {n_items} items; got shape {ids.shape}")
     if ids.dtype.kind not in "iuU":
-        raise ValueError(f"ids must be integers or text, all of one kind; got {ids.dtype}")
+        kinds = sorted({type(i).__name__ for i in ids.ravel().tolist()})
+        raise ValueError(f"ids must be integers or text, all of one kind; got {', '.join(kinds)}")
+    if ids.dtype == np.uint64 and ids.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"id {ids.max()} is beyond 64-bit integers: give ids as text")
     ids = ids if ids.dtype.kind == "U" else ids.astype(np.int64)
     _refuse_duplicates(ids.tolist())
     return ids
@@ -244,33 +252,6 @@ def _refuse_duplicates(ids):
         seen = set()
         twice = next(i for i in ids if i in seen or seen.add(i))
         raise ValueError(f"id {twice!r} comes more than once: ids name one item each")
-
-
-def _check_metadata(metadata, n_items):
-    """Columns of a dict or a DataFrame as arrays: numbers, booleans, dates or text."""
-    if metadata is None:
-        return {}
-    columns = metadata.keys() if hasattr(metadata, "keys") else metadata.columns
-    checked = {str(name): _check_column(str(name), metadata[name]) for name in columns}
-    for name, values in checked.items():
-        if values.shape != (n_items,):
-            raise ValueError(f"metadata {name!r} must be one value for each of the {n_items} items")
-    return checked
-
-
-def _check_column(name, values):
-    values = np.asarray(values)
-    if values.dtype.kind in "OT":
-        if not all(isinstance(value, str) for value in values.ravel()):
-            raise ValueError(f"metadata {name!r} must be of one type: numbers, booleans, dates or text")
-        values = values.astype(str)
-    return values
-
-
-def _check_kind(name, new, old):
-    numbers = "iuf"
-    if new.kind != old.kind and not (new.kind in numbers and old.kind in numbers):
-        raise ValueError(f"metadata {name!r} is {old} since fit; got {new}")
 
 
 def _is_text(labels):

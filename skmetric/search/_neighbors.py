@@ -40,11 +40,13 @@ class NeighborsMixin:
         k = self.n_neighbors if n_neighbors is None else n_neighbors
         if X is None and where is not None:
             raise ValueError("where= filters what queries find: give X")
-        if X is None:
-            found = self._among_the_others(k)
-        else:
-            found = self._find(self._embed(X), k, where)
-            found = found._replace(indices=self._gallery.rows(found.indices))
+        embeddings = None if X is None else self._embed(X)
+        with self._lock.reading():
+            if X is None:
+                found = self._among_the_others(k)
+            else:
+                found = self._find(embeddings, k, where)
+                found = found._replace(indices=self._gallery.rows(found.indices))
         return tuple(found) if return_distance else found.indices
 
     def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
@@ -108,6 +110,12 @@ class NeighborsMixin:
         if not np.isscalar(radius) or not radius >= 0:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
+        with self._lock.reading():
+            distances, rows = self._within(embeddings, radius, where)
+        return (distances, rows) if return_distance else rows
+
+    def _within(self, embeddings, radius, where):
+        """Distances and rows of all items within a radius, as arrays of arrays."""
         distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
         n_items = len(self.index_) if where is None else len(self._gallery.passing(where))
         open_, k = np.arange(len(embeddings)), max(1, min(32, n_items))
@@ -118,7 +126,7 @@ class NeighborsMixin:
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), at[:end].copy()
             open_, k = open_[~done], min(4 * k, n_items)
-        return (distances, rows) if return_distance else rows
+        return distances, rows
 
     def lookup(self, X, n_neighbors=None, *, where=None):
         """Nearest items of the gallery with all that is known of them.
@@ -141,8 +149,9 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        found = self._find(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
-        return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
+        with self._lock.reading():
+            found = self._find(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
+            return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):
         """Choose what `lookup` returns.
@@ -187,6 +196,10 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
+        with self._lock.reading():
+            return self._decide(embeddings)
+
+    def _decide(self, embeddings):
         codes = self._codes("decision_function")
         matcher, present = self._matcher(), self._gallery.labels.present
         if hasattr(matcher, "votes"):

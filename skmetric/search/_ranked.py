@@ -18,7 +18,7 @@ class RankedMixin:
         return found._replace(indices=keys[found.indices])
 
     def _find_rows(self, embeddings, k, among=None):
-        """Neighbours under the rows of the gallery, or under places in `among`, the rows that are searched."""
+        """Neighbours under the rows of the gallery, or under places in `among`, the rows to search."""
         vectors, encoded = self._ranked_gallery(among)
         self._check_depth(k, len(vectors))
         if self.query_expansion is not None:
@@ -46,8 +46,8 @@ class RankedMixin:
     def _ranked_gallery(self, among=None):
         """Embeddings to search and their encoding, of all rows or of those `among` which a filter searches.
 
-        Made anew when the gallery or an option has changed; those of the whole gallery and of the filter used last
-        are kept.
+        Made anew when the gallery or an option has changed; those of the whole gallery and of the filter used
+        last are kept.
         """
         gallery, options = self._gallery, (repr(self.augment_gallery), repr(self.rerank))
         state = (gallery.next_key, len(gallery), *options)  # a key is never used twice: this names a state

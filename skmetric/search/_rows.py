@@ -11,8 +11,8 @@ from ._growing import GrowingArray
 class Ids:
     """Integers, each once, that grow at the end and shrink anywhere.
 
-    Where they ascend, as those of a counter do, a row is found by binary search, and by a subtraction where none
-    between is missing. Others are sorted when rows are first asked for, and anew after a change.
+    Where they ascend, as those of a counter do, a row is found by binary search, and by a subtraction where
+    none between is missing. Others are sorted when rows are first asked for, and anew after a change.
     """
 
     def __init__(self, ids):

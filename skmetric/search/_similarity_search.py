@@ -21,7 +21,9 @@ from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._gallery import Gallery, check_y
 from ._index import Index
+from ._lock import SharedLock
 from ._matchers import MATCHERS, make_matcher
+from ._metadata import PATH, with_paths
 from ._neighbors import NeighborsMixin
 from ._open_set import OpenSetMixin
 from ._ranked import RankedMixin
@@ -185,6 +187,10 @@ class SimilaritySearch(
             On NaN or infinity (rows named), labels of mixed types, ids that come twice, or lengths that
             differ.
         """
+        metadata = with_paths(metadata, X)
+        if self.embedder is not None:  # what is wrong with these is said before an embedder works
+            n_items = X.shape[0] if hasattr(X, "shape") else len(X)
+            Gallery(n_items, ids, _check_targets(y, n_items), metadata)
         self.embedder_ = self._fitted_embedder(X, y)
         embeddings = self._embed(X, reset=True)
         labels = _check_targets(y, len(embeddings))
@@ -192,6 +198,7 @@ class SimilaritySearch(
         index = ExactIndex() if self.index is None else clone(self.index)
         index.add(gallery.keys.values, embeddings, **_held(index, labels, gallery.values()))
         self.index_, self._gallery, self.n_components_ = index, gallery, embeddings.shape[1]
+        self._lock = SharedLock()
         self._forget_calibration()
         if labels is not None:
             self.no_match_label_ = self._choose_no_match_label(labels)
@@ -226,12 +233,12 @@ class SimilaritySearch(
         """
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
-        embeddings = self._embed(X)
-        labels = _check_targets(y, len(embeddings))
-        rows = self._gallery.prepare(len(embeddings), ids, labels, metadata)
-        if labels is not None:
-            self._check_no_match_label(self.no_match_label_, labels)
-        self._enrol(rows, embeddings)
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        with self._lock.writing():
+            rows = self._gallery.prepare(len(embeddings), ids, labels, metadata)
+            if labels is not None:
+                self._check_no_match_label(self.no_match_label_, labels)
+            self._enrol(rows, embeddings)
         return self
 
     def remove(self, ids):
@@ -253,9 +260,10 @@ class SimilaritySearch(
             If an id is unknown; then nothing is removed.
         """
         check_is_fitted(self)
-        keys = self._gallery.keys_of(ids)
-        self.index_.remove(keys)
-        self._gallery.remove(keys)
+        with self._lock.writing():
+            keys = self._gallery.keys_of(ids)
+            self.index_.remove(keys)
+            self._gallery.remove(keys)
         return self
 
     def update(self, ids, X, y=None, *, metadata=None):
@@ -286,15 +294,16 @@ class SimilaritySearch(
         """
         check_is_fitted(self)
         ids = np.atleast_1d(np.asarray(ids))
-        old = self._gallery.keys_of(ids)
-        embeddings = self._embed(X)
-        labels = _check_targets(y, len(embeddings))
-        if labels is not None and self._gallery.labels is not None:
-            self._check_no_match_label(self.no_match_label_, labels)
-        rows = self._gallery.prepare(len(embeddings), ids, labels, metadata, replaced=set(ids.tolist()))
-        self.index_.remove(old)
-        self._gallery.remove(old)
-        self._enrol(rows, embeddings)
+        self._gallery.keys_of(ids)  # an unknown id is refused before the embedder works
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        with self._lock.writing():
+            old = self._gallery.keys_of(ids)
+            if labels is not None and self._gallery.labels is not None:
+                self._check_no_match_label(self.no_match_label_, labels)
+            rows = self._gallery.prepare(len(embeddings), ids, labels, metadata, replaced=set(ids.tolist()))
+            self.index_.remove(old)
+            self._gallery.remove(old)
+            self._enrol(rows, embeddings)
         return self
 
     @property
@@ -365,6 +374,13 @@ class SimilaritySearch(
             )
         return embeddings
 
+    def _new_items(self, X, y, metadata):
+        """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
+        embeddings = self._embed(X)
+        if PATH in self._gallery.columns:
+            metadata = with_paths(metadata, X)
+        return embeddings, _check_targets(y, len(embeddings)), metadata
+
     def _enrol(self, rows, embeddings):
         keys, _, labels, columns = rows
         self.index_.add(keys, embeddings, **_held(self.index_, labels, columns))
@@ -390,7 +406,7 @@ class SimilaritySearch(
         return make_matcher(self.matcher)
 
     def _search(self, embeddings, k, where=None):
-        """Neighbours with rows of the gallery for indices."""
+        """Neighbours with rows of the gallery for indices, where the caller holds the lock."""
         found = self._query(embeddings, k, where)
         return found._replace(indices=self._gallery.rows(found.indices))
 
@@ -414,6 +430,10 @@ class SimilaritySearch(
 
     def _match(self, embeddings, where=None):
         """The class, as a code, and the distance that each embedding is matched to."""
+        with self._lock.reading():
+            return self._match_now(embeddings, where)
+
+    def _match_now(self, embeddings, where):
         codes, matcher = self._codes("predict"), self._matcher()
         if where is not None:
             if hasattr(matcher, "prototypes"):

@@ -11,6 +11,7 @@ from ._averaging import NeighborAverage
 from ._calibration import Calibration
 from ._folder import read_folder, write_folder
 from ._gallery import Gallery
+from ._lock import SharedLock
 from ._matchers import MATCHERS, ClassCenters
 from ._reranking import KReciprocal
 
@@ -44,6 +45,12 @@ class StoredMixin:
         kind = type(self.index_).__name__
         if _INDEXES.get(kind) is not type(self.index_):
             raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
+        with self._lock.reading():
+            content, arrays = self._to_folder(kind)
+            write_folder(path, _KIND, content, arrays)
+
+    def _to_folder(self, kind):
+        """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_._to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
@@ -64,7 +71,7 @@ class StoredMixin:
             content["calibration"] = asdict(self.calibration_) | {"thresholds": None}
             arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
             content["rates"] = list(self.calibration_.thresholds)
-        write_folder(path, _KIND, content, arrays)
+        return content, arrays
 
     @classmethod
     def load(cls, path, embedder=None):
@@ -94,6 +101,7 @@ class StoredMixin:
         )
         search.set_params(**{name: _option(found) for name, found in content.get("ranking", {}).items()})
         search.embedder_ = None if embedder is None else search._fitted_embedder(None, None)
+        search._lock = SharedLock()
         search._gallery = Gallery.restore(content["gallery"], arrays)
         search.index_ = _index(content["index"], arrays)
         search.index = None if type(search.index_) is _exact.ExactIndex else clone(search.index_)
