@@ -472,5 +472,8 @@ def _check_targets(y, n_samples):
     if not isinstance(y, list | tuple):  # check_labels looks at lists itself
         y = column_or_1d(y, warn=True)
     labels = check_y(y, n_samples)
-    check_classification_targets(labels)
+    if (
+        labels.dtype.kind not in "biuUS"
+    ):  # of these it would say only that classes of one or two items are many
+        check_classification_targets(labels)
     return labels

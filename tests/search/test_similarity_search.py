@@ -264,6 +264,16 @@ def test_what_fails_changes_nothing():
     assert len(search.index_) == 2
 
 
+def test_classes_of_one_item_are_no_regression():
+    words = [f"person {i}" for i in range(50)]
+    assert (
+        len(SimilaritySearch().fit(X[:50], np.arange(50)).classes_) == 50
+    )  # and no warning, as anywhere here
+    assert SimilaritySearch().fit(X[:50], words).predict(X[3:4]).tolist() == ["person 3"]
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        SimilaritySearch().fit(X[:50], np.arange(50) + 0.5)
+
+
 def test_the_no_match_label_must_not_be_a_class():
     with pytest.raises(ValueError, match="no_match_label='a' is a class of y too"):
         SimilaritySearch(no_match_label="a").fit(TWO, ["a", "b"])
