@@ -224,8 +224,15 @@ class FaissIndex(Index):
                 f"FaissIndex(factory={self.factory!r}) cannot search among some items: use keep_vectors=True"
             ) from error
         if self._vectors is None or _MEASURES.fullmatch(self.factory):
-            return _as_neighbors(squares[:, :k], found[:, :k])
-        return self._rescored(embeddings, found, k)
+            neighbors = _as_neighbors(squares[:, :k], found[:, :k])
+        else:
+            neighbors = self._rescored(embeddings, found, k)
+        short = np.flatnonzero(neighbors.indices[:, -1] < 0)  # parts of a graph that no edge leads to
+        if len(short) and self._vectors is not None:
+            rows = np.arange(len(self)) if rows is None else np.sort(rows)
+            for part, exact in zip(neighbors, self._exactly(embeddings[short], k, rows), strict=True):
+                part[short] = exact
+        return neighbors
 
     def vectors(self, ids=None):
         """Return embeddings of items: those that came, or the quantised ones if they are not kept.

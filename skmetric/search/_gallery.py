@@ -106,8 +106,8 @@ class Gallery:
             self.labels.keep(kept)
 
     def rows(self, keys):
-        """Row of each key; keys ascend, so this is a binary search."""
-        return np.searchsorted(self.keys.values, keys)
+        """Row of each key, -1 for -1; keys ascend, so this is a binary search."""
+        return np.where(keys < 0, -1, np.searchsorted(self.keys.values, keys))
 
     def values(self):
         """Columns of metadata as arrays."""

@@ -99,15 +99,18 @@ class LookupTable:
 
 
 def tabulate(neighbors, keys, gallery, output):
-    """Table of neighbours whose `keys` are (n_queries, k), in the form that `output` asks for."""
-    n_queries, k = keys.shape
-    rows = gallery.rows(keys).ravel()
-    columns = {
-        "query": np.repeat(np.arange(n_queries), k),
-        "rank": np.tile(np.arange(1, k + 1), n_queries),
-        "id": gallery.ids.values[rows],
-        "distance": neighbors.distances.ravel(),
-    }
+    """Table of neighbours whose `keys` are (n_queries, k), in the form that `output` asks for.
+
+    Places in which an approximate index found nothing are left out.
+    """
+    rows, distances = gallery.rows(keys), neighbors.distances
+    if (rows < 0).any():
+        query, rank = np.nonzero(rows >= 0)
+        rows, distances = rows[query, rank], distances[query, rank]
+    else:
+        query, rank = (at.ravel() for at in np.indices(rows.shape))
+        rows, distances = rows.ravel(), distances.ravel()
+    columns = {"query": query, "rank": rank + 1, "id": gallery.ids.values[rows], "distance": distances}
     if gallery.labels is not None:
         columns["label"] = gallery.labels.decode(gallery.labels.codes.values[rows])
     columns |= {name: column.values[rows] for name, column in gallery.columns.items()}

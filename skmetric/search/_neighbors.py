@@ -34,7 +34,8 @@ class NeighborsMixin:
         distances : ndarray of shape (n_queries, n_neighbors)
             Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`.
         rows : ndarray of shape (n_queries, n_neighbors)
-            Rows of the gallery: ``ids_[rows]`` are the ids.
+            Rows of the gallery: ``ids_[rows]`` are the ids. An approximate index may find fewer than asked
+            for: the rest is -1, at distance infinity, and is missing in `lookup` and `kneighbors_graph`.
         """
         check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
@@ -75,9 +76,9 @@ class NeighborsMixin:
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
         distances, rows = self.kneighbors(X, n_neighbors)
-        values = distances if mode == "distance" else np.ones_like(distances)
-        starts = np.arange(0, rows.size + 1, rows.shape[1])
-        return csr_matrix((values.ravel(), rows.ravel(), starts), shape=(len(rows), len(self._gallery)))
+        values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
+        starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
+        return csr_matrix((values[found], rows[found], starts), shape=(len(rows), len(self._gallery)))
 
     def radius_neighbors(self, X, radius, return_distance=True, *, where=None):
         """All items within a distance of each query, nearest first.

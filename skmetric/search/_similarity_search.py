@@ -443,13 +443,13 @@ class SimilaritySearch(
                 )
             n_items = len(self._gallery.passing(where))
             found = self._search(embeddings, max(1, min(matcher.depth(self.n_neighbors), n_items)), where)
-            return matcher.match(found.distances, codes[found.indices])
+            return matcher.match(found.distances, _codes_at(codes, found.indices))
         if hasattr(matcher, "prototypes"):
             prototypes = self._prototypes()
             found = nearest(embeddings, prototypes.embeddings)
             return prototypes.codes[found.indices[:, 0]], found.distances[:, 0]
         found = self._search(embeddings, min(matcher.depth(self.n_neighbors), len(codes)))
-        return matcher.match(found.distances, codes[found.indices])
+        return matcher.match(found.distances, _codes_at(codes, found.indices))
 
     def _codes(self, purpose):
         if self._gallery.labels is None:
@@ -457,6 +457,11 @@ class SimilaritySearch(
         if not len(self._gallery):
             raise ValueError(f"{purpose} needs items, and the gallery is empty: enrol some")
         return self._gallery.labels.codes.values
+
+
+def _codes_at(codes, rows):
+    """Codes of rows, -1 where nothing was found."""
+    return np.where(rows < 0, -1, codes[rows])
 
 
 def _held(index, labels, columns):
@@ -472,8 +477,6 @@ def _check_targets(y, n_samples):
     if not isinstance(y, list | tuple):  # check_labels looks at lists itself
         y = column_or_1d(y, warn=True)
     labels = check_y(y, n_samples)
-    if (
-        labels.dtype.kind not in "biuUS"
-    ):  # of these it would say only that classes of one or two items are many
-        check_classification_targets(labels)
+    if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
+        check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels

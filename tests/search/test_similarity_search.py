@@ -269,7 +269,8 @@ def test_classes_of_one_item_are_no_regression():
     assert (
         len(SimilaritySearch().fit(X[:50], np.arange(50)).classes_) == 50
     )  # and no warning, as anywhere here
-    assert SimilaritySearch().fit(X[:50], words).predict(X[3:4]).tolist() == ["person 3"]
+    for labels in (words, np.array(words, dtype=object)):
+        assert SimilaritySearch().fit(X[:50], labels).predict(X[3:4]).tolist() == ["person 3"]
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         SimilaritySearch().fit(X[:50], np.arange(50) + 0.5)
 
