@@ -1,6 +1,7 @@
 """Find what is in a gallery twice, and what stands under a wrong label."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import final
 
 import numpy as np
@@ -72,7 +73,7 @@ class CleaningMixin:
             If `threshold` is not a number from 0.
         """
         check_is_fitted(self)
-        if not np.isscalar(threshold) or not threshold >= 0:
+        if not isinstance(threshold, Real) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
         with self._lock.reading():
             return self._duplicates_within(threshold)
@@ -130,9 +131,7 @@ class CleaningMixin:
         side, labels = self._side_of("outliers"), self._gallery.labels
         if len(labels.present) < 2:
             raise ValueError("outliers compares classes, and the gallery has one: enrol another")
-        k = self.n_neighbors if n_neighbors is None else n_neighbors
-        if k < 1:
-            raise ValueError(f"n_neighbors must be from 1; got {k!r}")
+        k = self._count(n_neighbors)
         largest = int(np.bincount(side.codes).max())
         found = search_twice(side, None, min(k, len(side.codes) - largest))
         own, other = np.full(len(side.codes), np.nan), found.distances_hidden.mean(axis=1)

@@ -49,7 +49,12 @@ def with_paths(metadata, X):
 def _columns(metadata):
     if metadata is None:
         return {}
-    names = metadata.keys() if hasattr(metadata, "keys") else metadata.columns
+    names = metadata.keys() if hasattr(metadata, "keys") else getattr(metadata, "columns", None)
+    if names is None:
+        raise ValueError(
+            f"metadata must be a dict of columns or a DataFrame; got {type(metadata).__name__}: "
+            "pandas.DataFrame makes one of a list of records"
+        )
     return {name: metadata[name] for name in names}
 
 

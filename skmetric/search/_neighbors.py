@@ -1,5 +1,7 @@
 """Neighbours of queries: by number, by radius, as a table."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
@@ -38,7 +40,7 @@ class NeighborsMixin:
             for: the rest is -1, at distance infinity, and is missing in `lookup` and `kneighbors_graph`.
         """
         check_is_fitted(self)
-        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        k = self._count(n_neighbors)
         if X is None and where is not None:
             raise ValueError("where= filters what queries find: give X")
         embeddings = None if X is None else self._embed(X)
@@ -108,12 +110,19 @@ class NeighborsMixin:
             If `radius` is not a number from 0.
         """
         check_is_fitted(self)
-        if not np.isscalar(radius) or not radius >= 0:
+        if not isinstance(radius, Real) or not radius >= 0:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
         with self._lock.reading():
             distances, rows = self._within(embeddings, radius, where)
         return (distances, rows) if return_distance else rows
+
+    def _count(self, n_neighbors):
+        """Neighbours asked for; None stands for the parameter."""
+        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"n_neighbors must be an integer from 1; got {k!r}")
+        return k
 
     def _within(self, embeddings, radius, where):
         """Distances and rows of all items within a radius, as arrays of arrays."""
@@ -151,7 +160,7 @@ class NeighborsMixin:
         check_is_fitted(self)
         embeddings = self._embed(X)
         with self._lock.reading():
-            found = self._find(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
+            found = self._find(embeddings, self._count(n_neighbors), where)
             return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):

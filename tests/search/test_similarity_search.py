@@ -243,7 +243,15 @@ REFUSED = [
     (lambda s: s.update([1], [[0.0]], ["a"]), ValueError, "columns given at fit"),
     (lambda s: s.kneighbors([[0.0]], 3), ValueError, "k=3 is more than the 2 items"),
     (lambda s: s.kneighbors(None, 2), ValueError, "n_neighbors=2 is more than the 1 items"),
+    (lambda s: s.kneighbors(None, 0), ValueError, "n_neighbors must be an integer from 1; got 0"),
+    (lambda s: s.lookup([[0.0]], 1.5), ValueError, "n_neighbors must be an integer from 1; got 1.5"),
     (lambda s: s.radius_neighbors([[0.0]], -1), ValueError, "radius must be a number from 0"),
+    (lambda s: s.radius_neighbors([[0.0]], "far"), ValueError, "radius must be a number from 0; got 'far'"),
+    (
+        lambda s: s.fit(TWO, metadata=[{"m": 1}, {"m": 2}]),
+        ValueError,
+        "must be a dict of columns .*; got list",
+    ),
     (lambda s: s.remove([1, 2]).predict([[0.0]]), ValueError, "the gallery is empty: enrol some"),
 ]
 
