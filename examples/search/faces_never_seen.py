@@ -1,11 +1,15 @@
-"""Recognise people whom nobody was trained on: raw pixels, a linear metric, and a network.
+"""
+Faces never seen
+================
+
+Recognise people whom nobody was trained on: raw pixels, a linear metric, and a network.
 
 Without arguments it runs, in seconds, on portraits that are drawn: each person has eyes, brows and a mouth of
 certain places and sizes, and each picture another light and another place in the frame. With ``--full`` it
 takes photographs of people, trains on some people and is scored on others.
 
-    python examples/faces_never_seen.py
-    python examples/faces_never_seen.py --full --data DIR [--set lfw_faces]
+    python examples/search/faces_never_seen.py
+    python examples/search/faces_never_seen.py --full --data DIR [--set lfw_faces]
 
 Learning from few pictures of few people is no matter of course: the last line says what won.
 """
@@ -26,7 +30,7 @@ from skmetric.deep.augment import ColorJitter, RandomAffine, RandomErasing, Rand
 from skmetric.metrics import retrieval_report
 from skmetric.model_selection import class_disjoint_split
 
-DATA = Path(__file__).parents[1] / "../shared/data"
+DATA = Path("../shared/data")  # from the root of the clone
 PHOTOGRAPHS = [  # what may change in a picture of a person
     RandomFlip(),
     RandomAffine(degrees=5, scale=0.1, shift=0.05),

@@ -1,11 +1,15 @@
-"""From balanced batches to a confusion matrix with strangers in it: train, index, calibrate, match.
+"""
+From balanced batches to a confusion matrix with strangers in it
+================================================================
+
+From balanced batches to a confusion matrix with strangers in it: train, index, calibrate, match.
 
 The steps of TensorFlow Similarity's tutorial, to its last table. A network learns from six classes, 200
 images of these make an index, 1,000 others calibrate it, and queries come from all ten classes: four are
 strangers. Both protocols of calibration stand side by side, so that one sees what each lets in.
 
-    python examples/search_tutorial.py                     scikit-learn's digits, some seconds
-    python examples/search_tutorial.py --full --data DIR   CIFAR-10, minutes; DIR has load.py and cifar10.npz
+    python examples/search/search_tutorial.py                     scikit-learn's digits, some seconds
+    python examples/search/search_tutorial.py --full --data DIR   CIFAR-10, minutes; DIR has load.py and cifar10.npz
 """
 
 import argparse
@@ -22,7 +26,7 @@ from sklearn.model_selection import train_test_split
 
 from skmetric import DeepMetricLearner, SimilaritySearch
 
-DATA = Path(__file__).parents[1] / "../shared/data"
+DATA = Path("../shared/data")  # from the root of the clone
 N_INDEX, N_CALIBRATION, N_TRAINED = 200, 1000, 6
 
 
