@@ -8,7 +8,7 @@ from pathlib import Path
 import skmetric
 
 os.environ["MPLBACKEND"] = "Agg"
-sys.path.insert(0, str(Path(__file__).parent))  # gallery_warnings
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "skmetric"
 author = "The skmetric developers"
@@ -18,12 +18,16 @@ release = skmetric.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx_design",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "mathml",
+    "measured",
+    "contributing",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
+html_math_renderer = "mathml"  # a script would come from another server
 
 # a page for each module lists its __all__: a new public name appears by existing
 autosummary_generate = True
@@ -53,7 +57,16 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skmetric"
-html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
+}
+html_static_path = ["_static"]
+html_css_files = ["skmetric.css"]
+html_sidebars = {page: [] for page in ("index", "install", "tour", "metrics", "benchmarks", "extending")}
+html_show_sourcelink = False
 
 
 def skip_foreign(app, what, name, obj, skip, options):
