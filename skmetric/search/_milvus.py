@@ -96,7 +96,7 @@ class MilvusIndex(SharedIndex):
 
         Returns
         -------
-        params : dict of str to object
+        dict of str to object
             By name.
         """
         return hide(super().get_params(deep), uri=Address, token=Token)
@@ -119,7 +119,7 @@ class MilvusIndex(SharedIndex):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -146,7 +146,7 @@ class MilvusIndex(SharedIndex):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -161,7 +161,7 @@ class MilvusIndex(SharedIndex):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The next call opens it again.
         """
         if hasattr(self, "_opened_as"):

@@ -99,7 +99,7 @@ class PgVectorIndex(SharedIndex):
 
         Returns
         -------
-        params : dict of str to object
+        dict of str to object
             By name.
         """
         return hide(super().get_params(deep), conninfo=Address)
@@ -122,7 +122,7 @@ class PgVectorIndex(SharedIndex):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index.
 
         Raises
@@ -149,7 +149,7 @@ class PgVectorIndex(SharedIndex):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index. Other processes see all of the change or none of it.
 
         Raises
@@ -164,7 +164,7 @@ class PgVectorIndex(SharedIndex):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index. Writers wait meanwhile.
         """
         self._opened().reindex(self._design)

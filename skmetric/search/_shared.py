@@ -49,7 +49,7 @@ class SharedIndex(Index, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -78,7 +78,7 @@ class SharedIndex(Index, ABC):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64 of what the server finds in float32) and ids, both (n_queries, k),
             nearest first; id -1 at distance infinity where an approximate search found no more.
 
@@ -97,7 +97,7 @@ class SharedIndex(Index, ABC):
         return check_found(found, k, self.__len__, where is not None or among is not None)
 
     def vectors(self, ids=None):
-        """Embeddings of items, fetched from the server.
+        """Fetch embeddings of items from the server.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class SharedIndex(Index, ABC):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only, float32.
 
         Raises
@@ -117,7 +117,7 @@ class SharedIndex(Index, ABC):
         return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
 
     def columns(self, ids=None):
-        """Labels and metadata of items.
+        """Fetch labels and metadata of items.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class SharedIndex(Index, ABC):
         return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
 
     def new_ids(self, n_items):
-        """Ids that no other process is given.
+        """Draw ids that no other process is given.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class SharedIndex(Index, ABC):
 
         Returns
         -------
-        ids : ndarray of shape (n_items,)
+        ndarray of shape (n_items,)
             In PostgreSQL ascending, of a counter, above all that it gave before and all that are in the
             table. Milvus has no counter: there they are drawn at random among 63-bit numbers, so that two
             alike are not to be expected before billions of items.
@@ -155,7 +155,7 @@ class SharedIndex(Index, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             Empty.
         """
         self._opened().drop()
