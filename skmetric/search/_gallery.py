@@ -7,7 +7,6 @@ import numpy as np
 
 from ._labels import LabelColumn
 
-
 EMPTY = "the gallery is empty: enrol some items"
 
 
