@@ -75,22 +75,8 @@ class CleaningMixin:
         check_is_fitted(self)
         if not isinstance(threshold, Real) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
-        with self._lock.reading():
-            return self._duplicates_within(threshold)
-
-    def _duplicates_within(self, threshold):
-        vectors = self.index_.vectors()
-        first, second, distances = _pairs_within(vectors, threshold)
-        order = np.lexsort((second, first, distances))
-        first, second, distances = first[order], second[order], distances[order]
-        graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(vectors),) * 2)
-        member_of = connected_components(graph, directed=False)[1]
-        linked = np.unique(np.concatenate([first, second]))
-        by_group = linked[np.argsort(member_of[linked], kind="stable")]
-        starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
-        ids = self._gallery.ids.values
-        groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
-        return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
+        with self._gallery.reading():
+            return _duplicates(self._gallery.in_memory(), threshold)
 
     def outliers(self, n_neighbors=None):
         """Rank items by how far they lie among another class than their own: label errors come first.
@@ -124,11 +110,12 @@ class CleaningMixin:
            analysis", Journal of Computational and Applied Mathematics 20, 1987.
         """
         check_is_fitted(self)
-        with self._lock.reading():
+        with self._gallery.reading():
             return self._suspicions(n_neighbors)
 
     def _suspicions(self, n_neighbors):
-        side, labels = self._side_of("outliers"), self._gallery.labels
+        gallery = self._labelled_gallery("outliers")
+        side, labels = gallery.side(), gallery.labels
         if len(labels.present) < 2:
             raise ValueError("outliers compares classes, and the gallery has one: enrol another")
         k = self._count(n_neighbors)
@@ -145,7 +132,7 @@ class CleaningMixin:
         score[np.isnan(own)] = 0.0
         order = np.argsort(-score, kind="stable")
         columns = {
-            "id": self._gallery.ids.values,
+            "id": gallery.ids.values,
             "label": labels.decode(side.codes),
             "score": score,
             "own_distance": own,
@@ -168,3 +155,18 @@ def _pairs_within(vectors, threshold):
             parts.append((rows[query], found.indices[near], found.distances[near]))
             rows, k = rows[open_], min(4 * k, len(vectors))
     return map(np.concatenate, zip(*parts, strict=True))
+
+
+def _duplicates(gallery, threshold):
+    vectors = gallery.index.vectors()
+    first, second, distances = _pairs_within(vectors, threshold)
+    order = np.lexsort((second, first, distances))
+    first, second, distances = first[order], second[order], distances[order]
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(vectors),) * 2)
+    member_of = connected_components(graph, directed=False)[1]
+    linked = np.unique(np.concatenate([first, second]))
+    by_group = linked[np.argsort(member_of[linked], kind="stable")]
+    starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
+    ids = gallery.ids.values
+    groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
+    return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)

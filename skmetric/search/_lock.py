@@ -1,6 +1,7 @@
 """Many readers or one writer: a gallery that threads look up in while one enrols."""
 
 from contextlib import contextmanager
+from functools import wraps
 from threading import Condition, local
 from typing import final
 
@@ -56,3 +57,25 @@ class SharedLock:
 
     def _depth(self):
         return getattr(self._own, "depth", 0)
+
+
+def reads(method):
+    """Let a method of an object with a `lock` read."""
+
+    @wraps(method)
+    def locked(self, *args, **options):
+        with self.lock.reading():
+            return method(self, *args, **options)
+
+    return locked
+
+
+def writes(method):
+    """Let a method of an object with a `lock` write."""
+
+    @wraps(method)
+    def locked(self, *args, **options):
+        with self.lock.writing():
+            return method(self, *args, **options)
+
+    return locked

@@ -2,7 +2,6 @@
 
 from typing import final
 
-import numpy as np
 from sklearn import get_config
 
 from skmetric._optional import import_optional
@@ -98,22 +97,15 @@ class LookupTable:
         return module.DataFrame(self.columns)
 
 
-def tabulate(neighbors, keys, gallery, output):
-    """Table of neighbours whose `keys` are (n_queries, k), in the form that `output` asks for.
-
-    Places in which an approximate index found nothing are left out.
-    """
-    rows, distances = gallery.rows(keys), neighbors.distances
-    if (rows < 0).any():
-        query, rank = np.nonzero(rows >= 0)
-        rows, distances = rows[query, rank], distances[query, rank]
-    else:
-        query, rank = (at.ravel() for at in np.indices(rows.shape))
-        rows, distances = rows.ravel(), distances.ravel()
-    columns = {"query": query, "rank": rank + 1, "id": gallery.ids.values[rows], "distance": distances}
-    if gallery.labels is not None:
-        columns["label"] = gallery.labels.decode(gallery.labels.codes.values[rows])
-    columns |= {name: column.values[rows] for name, column in gallery.columns.items()}
+def tabulate(hits, n_queries, output):
+    """Table of hits under the ids of the user, in the form that `output` asks for."""
+    columns = {
+        "query": hits.queries,
+        "rank": hits.ranks(n_queries) + 1,
+        "id": hits.ids,
+        "distance": hits.distances,
+        **hits.columns,
+    }
     table = LookupTable(columns)
     output = get_config()["transform_output"] if output is None else output
     return table if output == "default" else table.to_frame(output)

@@ -43,13 +43,13 @@ class NeighborsMixin:
         k = self._count(n_neighbors)
         if X is None and where is not None:
             raise ValueError("where= filters what queries find: give X")
-        embeddings = None if X is None else self._embed(X)
-        with self._lock.reading():
-            if X is None:
+        if X is None:
+            with self._gallery.reading():
                 found = self._among_the_others(k)
-            else:
+        else:
+            embeddings = self._embed(X)
+            with self._gallery.reading():
                 found = self._find(embeddings, k, where)
-                found = found._replace(indices=self._gallery.rows(found.indices))
         return tuple(found) if return_distance else found.indices
 
     def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
@@ -113,9 +113,22 @@ class NeighborsMixin:
         if not isinstance(radius, Real) or not radius >= 0:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
-        with self._lock.reading():
+        with self._gallery.reading():
             distances, rows = self._within(embeddings, radius, where)
         return (distances, rows) if return_distance else rows
+
+    def _within(self, embeddings, radius, where):
+        """Distances and rows of all items within a radius, as arrays of arrays."""
+        distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
+        open_, k = np.arange(len(embeddings)), 32
+        while len(open_):
+            found = self._gallery.up_to(embeddings[open_], k, where)
+            done = (found.distances[:, -1] > radius) | (found.distances.shape[1] < k)
+            for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
+                end = np.searchsorted(near, radius, side="right")
+                distances[query], rows[query] = near[:end].copy(), at[:end].copy()
+            open_, k = open_[~done], 4 * k
+        return distances, rows
 
     def _count(self, n_neighbors):
         """Neighbours asked for; None stands for the parameter."""
@@ -123,20 +136,6 @@ class NeighborsMixin:
         if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_neighbors must be an integer from 1; got {k!r}")
         return k
-
-    def _within(self, embeddings, radius, where):
-        """Distances and rows of all items within a radius, as arrays of arrays."""
-        distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
-        n_items = len(self.index_) if where is None else len(self._gallery.passing(where))
-        open_, k = np.arange(len(embeddings)), max(1, min(32, n_items))
-        while len(open_):
-            found = self._search(embeddings[open_], k, where)
-            done = (found.distances[:, -1] > radius) | (k == n_items)
-            for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
-                end = np.searchsorted(near, radius, side="right")
-                distances[query], rows[query] = near[:end].copy(), at[:end].copy()
-            open_, k = open_[~done], min(4 * k, n_items)
-        return distances, rows
 
     def lookup(self, X, n_neighbors=None, *, where=None):
         """Nearest items of the gallery with all that is known of them.
@@ -159,9 +158,9 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        with self._lock.reading():
-            found = self._find(embeddings, self._count(n_neighbors), where)
-            return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
+        with self._gallery.reading():
+            hits = self._look_up(embeddings, self._count(n_neighbors), where)
+        return tabulate(hits, len(embeddings), getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):
         """Choose what `lookup` returns.
@@ -206,21 +205,22 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        with self._lock.reading():
+        with self._gallery.reading():
             return self._decide(embeddings)
 
     def _decide(self, embeddings):
-        codes = self._codes("decision_function")
-        matcher, present = self._matcher(), self._gallery.labels.present
+        gallery = self._labelled_gallery("decision_function")
+        codes, present = gallery.labels.codes.values, gallery.labels.present
+        matcher = self._matcher()
         if hasattr(matcher, "votes"):
-            found = self._search(embeddings, min(matcher.depth(self.n_neighbors), len(codes)))
+            found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
             votes = matcher.votes(found.distances)
             decision = np.stack(
                 [(votes * (codes[found.indices] == code)).sum(axis=1) for code in present], axis=1
             )
             decision /= votes.sum(axis=1, keepdims=True)
         else:
-            side = self._prototypes() if hasattr(matcher, "prototypes") else self._side()
+            side = self._prototypes(gallery) if hasattr(matcher, "prototypes") else gallery.side()
             decision = np.hstack(
                 [-nearest(embeddings, side.embeddings[side.codes == code]).distances for code in present]
             )
@@ -228,14 +228,16 @@ class NeighborsMixin:
 
     def _among_the_others(self, k):
         """Neighbours of each item, itself left out."""
-        n_items = len(self.index_)
+        is_ranked = self._has_ranking_options()
+        gallery = self._gallery.in_memory()
+        n_items = len(gallery)
         if k >= n_items:
             raise ValueError(
                 f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
             )
-        if self._has_ranking_options():
+        if is_ranked:
             return self._find_among_the_others(k)
-        found = self._search(self.index_.vectors(), k + 1)
+        found = gallery.neighbors(gallery.index.vectors(), k + 1)
         is_self = found.indices == np.arange(n_items)[:, None]
         is_self[~is_self.any(axis=1), -1] = True  # duplicates pushed it out
         return Neighbors(*(part[~is_self].reshape(n_items, k) for part in found))

@@ -4,18 +4,33 @@ import numpy as np
 
 from skmetric.retrieval import Neighbors, nearest
 
+from ._memory_gallery import MemoryGallery
+
 
 class RankedMixin:
     """Ranking options of :class:`SimilaritySearch`."""
 
     def _find(self, embeddings, k, where=None):
-        """Neighbours under the keys of the gallery, by all options of ranking."""
+        """Neighbours with rows of the gallery for indices, by all options of ranking."""
         if not self._has_ranking_options():
-            return self._query(embeddings, k, where)
-        rows = None if where is None else self._passing(where, k)
+            return self._gallery.neighbors(embeddings, k, where)
+        if where is None:
+            return self._find_rows(embeddings, k)
+        rows = self._gallery.passing(where, k)
         found = self._find_rows(embeddings, k, rows)
-        keys = self._gallery.keys.values if rows is None else self._gallery.keys.values[rows]
-        return found._replace(indices=keys[found.indices])
+        return found._replace(indices=rows[found.indices])
+
+    def _find_labelled(self, embeddings, k, labels):
+        """Codes of neighbours by all options, (n_queries, k)."""
+        if not self._has_ranking_options():
+            return self._gallery.labelled(embeddings, k, labels=labels).codes
+        return labels.codes.values[self._find_rows(embeddings, k).indices]
+
+    def _look_up(self, embeddings, k, where):
+        """Hits by all options, with ids and columns."""
+        if not self._has_ranking_options():
+            return self._gallery.look_up(embeddings, k, where)
+        return self._gallery.described(self._find(embeddings, k, where))
 
     def _find_rows(self, embeddings, k, among=None):
         """Neighbours under the rows of the gallery, or under places in `among`, the rows to search."""
@@ -41,7 +56,14 @@ class RankedMixin:
         return Neighbors(*(part[~is_self].reshape(len(vectors), k) for part in found))
 
     def _has_ranking_options(self):
-        return not (self.rerank is None and self.query_expansion is None and self.augment_gallery is None)
+        if self.rerank is None and self.query_expansion is None and self.augment_gallery is None:
+            return False
+        if not isinstance(self._gallery, MemoryGallery):
+            raise ValueError(
+                "rerank, query_expansion and augment_gallery need the gallery in memory, and it is on a "
+                "server: set them to None, or fit a search on what is there"
+            )
+        return True
 
     def _ranked_gallery(self, among=None):
         """Embeddings to search and their encoding, of all rows or of those `among` which a filter searches.
