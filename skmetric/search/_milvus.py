@@ -159,6 +159,8 @@ class MilvusIndex(SharedIndex):
     def close(self):
         """Close the connection, and with it an embedded file, so that another process can open it.
 
+        Other indexes of this process on the same file lose it too: close those first.
+
         Returns
         -------
         MilvusIndex
