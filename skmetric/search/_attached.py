@@ -82,7 +82,7 @@ class AttachedMixin:
         >>> from skmetric.search import ExactIndex, SimilaritySearch
         >>> SimilaritySearch.attach(ExactIndex())
         Traceback (most recent call last):
-        TypeError: attach opens a gallery on a server, and ExactIndex holds its items in memory: use fit, or ...
+        TypeError: attach opens a gallery on a server, and ExactIndex holds its items in memory: ...
         """
         if not isinstance(index, SharedIndex):
             raise TypeError(

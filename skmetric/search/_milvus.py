@@ -52,8 +52,9 @@ class MilvusIndex(SharedIndex):
     Notes
     -----
     Milvus has no transactions over several requests, and does not refuse an id that is in use: this class
-    asks before it adds, for its own ids and for those that a search keeps in the column "item_id". Two processes
-    that add the same id at the same moment may both succeed. `new_ids` are random numbers. If the server goes away while many items are added, those that went before it are there; adding is of requests of
+    asks before it adds, for its own ids and for those that a search keeps in the column "item_id". Two
+    processes that add the same id at the same moment may both succeed. `new_ids` are random numbers. If the
+    server goes away while many items are added, those that went before it are there; adding is of requests of
     some megabytes each. It has no dates: give those as text or numbers.
 
     Examples
