@@ -1,11 +1,13 @@
 """Documentation, built without a network: ``sphinx-build -W -b html doc doc/_build``."""
 
+import os
 import re
 import sys
 from pathlib import Path
 
 import skmetric
 
+os.environ["MPLBACKEND"] = "Agg"
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "skmetric"
@@ -13,7 +15,16 @@ author = "The skmetric developers"
 copyright = "The skmetric developers"
 release = skmetric.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_design", "numpydoc", "mathml", "measured", "contributing"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_design",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
+    "measured",
+    "contributing",
+]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_math_renderer = "mathml"  # a script would come from another server
@@ -24,6 +35,25 @@ autosummary_generate_overwrite = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False  # the class template does it
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "subsection_order": ["../examples/metric", "../examples/search", "../examples/networks"],
+    "within_subsection_order": "FileNameSortKey",
+    # main_job.py starts a process: it is shown, not run
+    "filename_pattern": r"/(?!main_job|search_tutorial)\w+\.py$",
+    "reset_modules": ("matplotlib", "gallery_warnings.reset"),
+    "reset_modules_order": "both",
+    "doc_module": ("skmetric",),
+    "backreferences_dir": "gallery/backreferences",  # which examples use a name: the class template
+    "log_level": {"backreference_missing": "debug"},  # most names are in no example
+    "min_reported_time": 5,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "show_signature": False,
+    "image_srcset": ["2x"],
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skmetric"

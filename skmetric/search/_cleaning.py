@@ -21,7 +21,9 @@ _ROWS = 1024  # searched at a time
 class Duplicates:
     """What :meth:`SimilaritySearch.duplicates` returns.
 
-    Attributes
+    Pairs of items, nearest first, with the groups that they form.
+
+    Parameters
     ----------
     pairs : ndarray of shape (n_pairs, 2)
         Ids of two items each, the one enrolled first before the other; nearest pairs first.
@@ -29,6 +31,10 @@ class Duplicates:
         Euclidean distances of the pairs.
     groups : list of list
         Ids of items that pairs link, directly or through others; in order of enrolment.
+
+    See Also
+    --------
+    SimilaritySearch.duplicates : Makes it.
 
     Examples
     --------
@@ -48,7 +54,7 @@ class CleaningMixin:
     """Duplicates and label errors in the gallery of :class:`SimilaritySearch`."""
 
     def duplicates(self, threshold):
-        """Pairs of items no farther apart than a threshold, whatever their labels.
+        """Find the pairs of items no farther apart than a threshold, whatever their labels.
 
         Parameters
         ----------
@@ -57,7 +63,7 @@ class CleaningMixin:
 
         Returns
         -------
-        duplicates : Duplicates
+        Duplicates
             Pairs, distances and groups. The search is exact, with any index; memory grows with the pairs.
 
         Raises
@@ -82,7 +88,7 @@ class CleaningMixin:
         return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
 
     def outliers(self, n_neighbors=None):
-        """Items that lie among another class rather than their own: label errors come first.
+        """Rank items by how far they lie among another class than their own: label errors come first.
 
         Parameters
         ----------
@@ -92,7 +98,7 @@ class CleaningMixin:
 
         Returns
         -------
-        table : LookupTable
+        LookupTable
             One row an item, the most suspicious first: id, label, score, own_distance, other_distance and
             other_label, the class of the nearest item of another class. ``score`` is (own - other) / max(own,
             other), from -1, deep in its own class, to 1; 0 for the only item of a class.

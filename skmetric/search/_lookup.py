@@ -22,6 +22,11 @@ class LookupTable:
     columns : dict of str to ndarray of shape (n_rows,)
         Columns in order; also an attribute.
 
+    See Also
+    --------
+    SimilaritySearch.lookup : Makes it.
+    skmetric.inspection.NeighborsDisplay : Draws the same.
+
     Examples
     --------
     >>> from skmetric.search import SimilaritySearch
@@ -65,7 +70,7 @@ class LookupTable:
 
         Returns
         -------
-        records : list of dict
+        list of dict
             One for each row.
         """
         values = zip(*(column.tolist() for column in self.columns.values()), strict=True)
@@ -81,7 +86,7 @@ class LookupTable:
 
         Returns
         -------
-        frame : DataFrame
+        DataFrame
             Of that library.
 
         Raises

@@ -100,7 +100,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        params : dict of str to object
+        dict of str to object
             By name.
         """
         return hide(super().get_params(deep), uri=Address, token=Token)
@@ -123,7 +123,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -150,7 +150,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -170,7 +170,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -200,7 +200,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64 of what Milvus finds in float32) and ids, both (n_queries, k),
             nearest first; id -1 at distance infinity where an approximate search found no more.
 
@@ -222,7 +222,7 @@ class MilvusIndex(Index):
         return opened.nearest(embeddings, int(k), asked, among, self._search_params(int(k)))
 
     def vectors(self, ids=None):
-        """Embeddings of items, fetched from the server.
+        """Fetch embeddings of items from the server.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only, float32.
 
         Raises
@@ -242,7 +242,7 @@ class MilvusIndex(Index):
         return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
 
     def columns(self, ids=None):
-        """Labels and metadata of items.
+        """Fetch labels and metadata of items.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             Empty.
         """
         self._opened().drop()
@@ -274,7 +274,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The next call opens it again.
         """
         if hasattr(self, "_opened_as"):

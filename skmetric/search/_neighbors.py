@@ -61,7 +61,7 @@ class NeighborsMixin:
 
         Returns
         -------
-        graph : csr_matrix of shape (n_queries, n_items)
+        csr_matrix of shape (n_queries, n_items)
             Columns are rows of the gallery, each row in order of distance. With ``mode="distance"`` it is
             what estimators with ``metric="precomputed"`` take.
 
@@ -135,7 +135,7 @@ class NeighborsMixin:
 
         Returns
         -------
-        table : LookupTable or DataFrame
+        LookupTable or DataFrame
             One row for each query and rank: query, rank from 1, id, distance, label, metadata. A DataFrame
             after ``set_output(transform="pandas")`` or ``"polars"``.
         """
@@ -155,7 +155,7 @@ class NeighborsMixin:
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             The same.
 
         Raises
@@ -182,7 +182,7 @@ class NeighborsMixin:
 
         Returns
         -------
-        decision : ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
+        ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
             Columns as in ``classes_``; with two, the second minus the first.
         """
         check_is_fitted(self)

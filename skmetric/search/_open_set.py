@@ -35,7 +35,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        labels : ndarray of shape (n_queries,)
+        ndarray of shape (n_queries,)
             Labels of the gallery, or ``no_match_label_``. Before `calibrate` everyone is taken for known.
 
         Raises
@@ -96,7 +96,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        calibration : Calibration
+        Calibration
             Also kept as ``calibration_``.
 
         Raises
@@ -152,7 +152,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With that cutpoint.
 
         Raises
@@ -185,7 +185,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        evaluation : Evaluation
+        Evaluation
             Rates by name, the curve of open-set recognition, and the confusion matrix.
 
         Raises

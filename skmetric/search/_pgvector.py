@@ -105,7 +105,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        params : dict of str to object
+        dict of str to object
             By name.
         """
         return hide(super().get_params(deep), conninfo=Address)
@@ -128,7 +128,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index.
 
         Raises
@@ -156,7 +156,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index. Other processes see all of the change or none of it.
 
         Raises
@@ -177,7 +177,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index.
 
         Raises
@@ -206,7 +206,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
 
         Raises
@@ -226,7 +226,7 @@ class PgVectorIndex(Index):
         return table.nearest(embeddings, int(k), asked, among, is_indexed, self._settings(schema))
 
     def vectors(self, ids=None):
-        """Embeddings of items, fetched from the server.
+        """Fetch embeddings of items from the server.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only, float32.
 
         Raises
@@ -246,7 +246,7 @@ class PgVectorIndex(Index):
         return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
 
     def columns(self, ids=None):
-        """Labels and metadata of items.
+        """Fetch labels and metadata of items.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class PgVectorIndex(Index):
         return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
 
     def new_ids(self, n_items):
-        """Ids that no other process is given.
+        """Draw ids that no other process is given.
 
         Parameters
         ----------
@@ -272,7 +272,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        ids : ndarray of shape (n_items,)
+        ndarray of shape (n_items,)
             Ascending, above all that were given before. They are of the counter that numbers the items.
         """
         return self._opened().new_ids(int(n_items))
@@ -282,7 +282,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index. Writers wait meanwhile.
         """
         self._opened().reindex(self._design)
@@ -293,7 +293,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             Empty.
         """
         self._opened().drop()

@@ -174,7 +174,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             Fitted.
 
         Raises
@@ -214,7 +214,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With more items, searchable at once; with none of them if an error is raised.
 
         Raises
@@ -242,7 +242,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             Without them.
 
         Raises
@@ -272,7 +272,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With these items replaced; unchanged if an error is raised.
 
         Raises

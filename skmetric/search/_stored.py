@@ -79,7 +79,7 @@ class StoredMixin:
 
         Returns
         -------
-        search : SimilaritySearch
+        SimilaritySearch
             Its arrays are memory-mapped: loading does not read the embeddings. The first change copies them.
 
         Raises

@@ -12,7 +12,7 @@ class VerifyingMixin:
     """Verification by :class:`SimilaritySearch`."""
 
     def pair_distance(self, A, B):
-        """Distances of pairs under the learned metric.
+        """Measure the distances of pairs under the learned metric.
 
         Parameters
         ----------
@@ -21,7 +21,7 @@ class VerifyingMixin:
 
         Returns
         -------
-        distances : ndarray of shape (n_pairs,), float64
+        ndarray of shape (n_pairs,), float64
             Euclidean distances of embeddings.
 
         Raises
@@ -56,7 +56,7 @@ class VerifyingMixin:
 
         Returns
         -------
-        calibration : Calibration
+        Calibration
             Also kept as ``calibration_``, with the cutpoints ``"optimal"``, at the equal error rate and in
             use, and ``"far_0.01"`` and its like, for `set_cutpoint`.
 
@@ -108,7 +108,7 @@ class VerifyingMixin:
 
         Returns
         -------
-        same : ndarray of shape (n_pairs,), bool
+        ndarray of shape (n_pairs,), bool
             Whether their distance is at most that of the cutpoint in use.
 
         Raises
