@@ -74,7 +74,8 @@ class CleaningMixin:
         check_is_fitted(self)
         if not np.isscalar(threshold) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
-        vectors = self.index_.vectors()
+        gallery = self._gallery.in_memory()
+        vectors = gallery.index.vectors()
         first, second, distances = _pairs_within(vectors, threshold)
         order = np.lexsort((second, first, distances))
         first, second, distances = first[order], second[order], distances[order]
@@ -83,7 +84,7 @@ class CleaningMixin:
         linked = np.unique(np.concatenate([first, second]))
         by_group = linked[np.argsort(member_of[linked], kind="stable")]
         starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
-        ids = self._gallery.ids.values
+        ids = gallery.ids.values
         groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
         return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
 
@@ -119,7 +120,8 @@ class CleaningMixin:
            analysis", Journal of Computational and Applied Mathematics 20, 1987.
         """
         check_is_fitted(self)
-        side, labels = self._side_of("outliers"), self._gallery.labels
+        gallery = self._labelled_gallery("outliers")
+        side, labels = gallery.side(), gallery.labels
         if len(labels.present) < 2:
             raise ValueError("outliers compares classes, and the gallery has one: enrol another")
         k = self.n_neighbors if n_neighbors is None else n_neighbors
@@ -138,7 +140,7 @@ class CleaningMixin:
         score[np.isnan(own)] = 0.0
         order = np.argsort(-score, kind="stable")
         columns = {
-            "id": self._gallery.ids.values,
+            "id": gallery.ids.values,
             "label": labels.decode(side.codes),
             "score": score,
             "own_distance": own,

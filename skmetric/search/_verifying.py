@@ -89,8 +89,7 @@ class VerifyingMixin:
             cutpoints[name] = {"distance": threshold, **{rate: float(rates[rate][row]) for rate in rates}}
             if score != "eer":
                 intervals[name] = {"true_accept_rate": report.intervals[score]}
-        has_labels = self._gallery.labels is not None
-        sizes = len(self._gallery), len(self.classes_) if has_labels else 0
+        sizes = self._gallery.sizes()
         self.calibration_ = Calibration(
             cutpoints, intervals, {"distance": at, **rates}, "pairs", "equal_error_rate", *sizes,
             report.n_same, report.n_different, confidence_level,
