@@ -6,13 +6,12 @@ A collection holds some pictures more than once, and never the same file: scanne
 metric is told what may change between two scans of one sheet, by sheets that were scanned several times. What it
 learned holds for sheets that it never saw.
 
-Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that shifts, turns, fades and
-smudges. With ``--full`` they are photographs of people that exist in two crops each, Caltech-101's ``Faces`` and
-``Faces_easy``, to be found among 7,507 other photographs::
+Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them and throws
+shadows. With ``--full`` the same scanner is fed with photographs of faces::
 
     python examples/deduplication.py --full --data DIR
 
-where DIR holds ``caltech101_features.npz`` and the ``load.py`` that reads it.
+where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 """
 
 # sphinx_gallery_thumbnail_number = -1
@@ -43,40 +42,32 @@ options = parser.parse_args()
 # together, whatever digit it shows.
 
 
+def read_faces(folder):
+    """Photographs (n, 31, 24) of faces, from 0 to 16 as the digits are."""
+    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
+    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
+    return reader.load("lfw_faces").data[:, ::2, ::2] / 16
+
+
 def scan(image, rng):
-    """One more scan (8, 8) of a sheet: moved by a tenth of a pixel or two, fainter or darker, with a shadow."""
+    """One more scan of a sheet: moved by a tenth of a pixel or two, fainter or darker, with a shadow."""
     moved = shift(image, rng.normal(0, 0.15, 2), order=1, mode="nearest") * rng.uniform(0.6, 1.2)
-    rows, columns = np.mgrid[-1:1:8j, -1:1:8j]
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij")
     light = rng.normal(0, 2, 3)
     return moved + light[0] * rows + light[1] * columns + light[2] + rng.normal(0, 0.5, image.shape)
 
 
-def scanned_digits(seed):
+def draw(images, seed):
     """Scans as rows, and their sheets: to learn from, of which pairs are known, and of the collection to clean."""
-    rng, images = np.random.default_rng(seed), load_digits().images
+    rng = np.random.default_rng(seed)
     learn, known, clean = np.split(rng.permutation(len(images))[:1350], [400, 650])
     copies = rng.choice([1, 2, 3], size=len(clean), p=[0.8, 0.15, 0.05])  # one sheet in five is there again
-    drawn = [np.repeat(learn, 4), np.repeat(known, 2), rng.permutation(np.repeat(clean, copies))]
-    return [(np.stack([scan(images[i], rng).ravel() for i in sheets]), sheets) for sheets in drawn]
+    parts = [np.repeat(learn, 4), np.repeat(known, 2), rng.permutation(np.repeat(clean, copies))]
+    return [(np.stack([scan(images[i], rng).ravel() for i in sheets]), sheets) for sheets in parts]
 
 
-def cropped_faces(seed):
-    """Photographs of people in two crops, cut in three, the last with all other photographs around it."""
-    spec = importlib.util.spec_from_file_location("load", options.data / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    data = reader.load("caltech101_features")
-    faces, easy = (np.flatnonzero(data.target == data.target_names.index(n)) for n in ("Faces", "Faces_easy"))
-    photograph = np.arange(len(data.data))
-    photograph[easy] = faces  # the two classes hold the same photographs in the same order
-    learn, known, clean = np.array_split(np.random.default_rng(seed).permutation(faces), 3)
-    others = np.flatnonzero(~np.isin(photograph, faces))
-    distractors, others = np.split(np.random.default_rng(seed).permutation(others), [300])
-    rows = [np.isin(photograph, part) for part in (learn, np.r_[known, distractors], np.r_[clean, others])]
-    return [(data.data[part], photograph[part]) for part in rows]
-
-
-draw = cropped_faces if options.full else scanned_digits
-_, _, (X, sheets) = draw(seed=0)
+images = read_faces(options.data) if options.full else load_digits().images
+_, _, (X, sheets) = draw(images, seed=0)
 n_pairs = len(X) * (len(X) - 1) // 2
 print(f"{len(X)} items in the collection, {len(X) - len(np.unique(sheets))} of them too many; {n_pairs:,} pairs")
 
@@ -118,13 +109,13 @@ def find_pairs(embedder, X_known, known, X, sheets):
 
 n_components = 128 if options.full else 64
 learners = {
-    "features" if options.full else "pixels": lambda: make_pipeline(PCA(n_components), Normalizer()),  # cosine
+    "pixels": lambda: make_pipeline(PCA(n_components), Normalizer()),  # cosine
     "learned": lambda: make_pipeline(PCA(n_components), MetricLearner(random_state=0)),
 }
 rows = {(name, cut): [] for cut in CUTPOINTS for name in learners}
 equal = {name: [] for name in learners}
 for seed in range(3):
-    (X_learn, to_learn), (X_known, known), (X, sheets) = draw(seed)
+    (X_learn, to_learn), (X_known, known), (X, sheets) = draw(images, seed)
     curves = {}
     for name, make in learners.items():
         embedder = make().fit(X_learn, to_learn)
@@ -175,19 +166,15 @@ found = search.duplicates(search.calibration_.cutpoints["far_0.0001"]["distance"
 groups = sorted(found.groups, key=len, reverse=True)
 pure = sum(len(set(sheets[group])) == 1 for group in groups)
 print(f"{len(groups)} groups, {pure} of them of a single sheet")
-if options.full:  # features have no picture
-    for group in groups[:6]:
-        print("  photographs", sheets[group].tolist())
-else:
-    height = max(map(len, groups[:6]))
-    figure, grid = plt.subplots(6, height, figsize=(height * 1.1, 7.5), squeeze=False, layout="constrained")
-    for group, axes in zip(groups, grid, strict=False):
-        for ax in axes[len(group) :]:
-            ax.set_axis_off()
-        for item, ax in zip(group, axes, strict=False):
-            right = sheets[item] == sheets[group[0]]
-            color = "#0072b2" if right else "#d55e00"
-            ax.imshow(X[item].reshape(8, 8), cmap="gray_r")
-            ax.set_title(f"{'✓' if right else '✗'} sheet {sheets[item]}", fontsize="small", color=color)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set(color=color, linewidth=2)
+groups = [group[:8] for group in groups[:6]]
+n_columns = max(map(len, groups))
+figure, grid = plt.subplots(len(groups), n_columns, figsize=(1.1 * n_columns, 7.5), squeeze=False, layout="constrained")
+for group, axes in zip(groups, grid, strict=True):
+    for ax in axes[len(group) :]:
+        ax.set_axis_off()
+    for item, ax in zip(group, axes, strict=False):
+        color, mark = ("#0072b2", "✓") if sheets[item] == sheets[group[0]] else ("#d55e00", "✗")
+        ax.imshow(X[item].reshape(images[0].shape), cmap="gray" if options.full else "gray_r")
+        ax.set_title(f"{mark} sheet {sheets[item]}", fontsize="small", color=color)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set(color=color, linewidth=2)
