@@ -177,7 +177,7 @@ def project(embeddings, method, random_state):
         return TSNE(perplexity=perplexity, init="pca", random_state=random_state).fit_transform(
             embeddings
         ), None
-    umap = import_optional("umap", extra="plot", purpose="method='umap'")
+    umap = import_optional("umap", extra="umap", purpose="method='umap'")
     return umap.UMAP(random_state=random_state).fit_transform(embeddings), None
 
 
