@@ -233,7 +233,7 @@ def place_boxes(centers, sizes, inside):
 
     Returns
     -------
-    placed : ndarray of shape (n, 2)
+    ndarray of shape (n, 2)
         Costs O(n ** 2) with some thousand places tried for each.
     """
     low, high = inside[0] + sizes / 2, inside[1] - sizes / 2
