@@ -9,7 +9,7 @@ from ._columns import DTYPES, ITEM_ID
 from ._exact import ExactIndex
 from ._gallery import EMPTY, Gallery, Labelled
 from ._items import Layout, check_ids, refuse_duplicates
-from ._labels import LabelColumn, is_text
+from ._labels import LabelColumn
 from ._memory_gallery import MemoryGallery
 from ._metadata import check_metadata
 from ._remote import batches, check_found
@@ -39,11 +39,10 @@ class ServerGallery(Gallery):
     def start(cls, index, embeddings, ids, labels, metadata):
         """Fill the index, which must have no items."""
         columns = check_metadata(metadata, len(embeddings))
-        for name in (LABEL, ITEM_ID):
-            if name in columns:
-                raise ValueError(
-                    f"metadata {name!r}: an index on a server has a column of that name: rename it"
-                )
+        if ITEM_ID in columns:
+            raise ValueError(
+                f"metadata {ITEM_ID!r}: an index on a server has a column of that name: rename it"
+            )
         ids = None if ids is None else check_ids(ids, len(embeddings))
         index._fill(None, embeddings, _held(ids, labels, columns), "start")
         return cls(index)
@@ -244,10 +243,7 @@ def _held(ids, labels, columns):
 
 
 def _as_stored(labels, dtype):
-    """Labels of the type of their column: whole numbers fit a column of integers."""
-    if labels is None or is_text(labels) or dtype.kind != "i" or labels.dtype.kind != "f":
+    """Labels of the type of their column: those that scikit-learn takes for classes are whole numbers."""
+    if labels is None or labels.dtype.kind != "f" or dtype.kind != "i":
         return labels
-    whole = labels.astype(np.int64)
-    if (whole != labels).any():
-        raise ValueError("y holds fractions, and the labels of the gallery are integers: convert them")
-    return whole
+    return labels.astype(np.int64)
