@@ -20,9 +20,11 @@ from ._averaging import NeighborAverage
 from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._index import Index
+from ._items import check_ids
 from ._labels import check_y
 from ._matchers import MATCHERS, make_matcher
 from ._memory_gallery import MemoryGallery
+from ._metadata import PATH, check_metadata, with_paths
 from ._neighbors import NeighborsMixin
 from ._open_set import OpenSetMixin
 from ._ranked import RankedMixin
@@ -74,7 +76,9 @@ class SimilaritySearch(
     rerank : KReciprocal, default=None
         Re-ranking of what `kneighbors`, `lookup` and `kneighbors_graph` return, with distances of its own.
         The three options of ranking need the gallery in memory, and change no match, threshold or
-        calibration, which go by the Euclidean distance.
+        calibration, which go by the Euclidean distance. With ``where=`` they act inside the gallery of the
+        items that pass, as if the others were not there, at the cost of a search of these in themselves each
+        time that the filter changes.
     query_expansion : NeighborAverage, default=None
         Mean of query and neighbours, with which these methods ask again.
     augment_gallery : NeighborAverage, default=None
@@ -187,6 +191,9 @@ class SimilaritySearch(
             On NaN or infinity (rows named), labels of mixed types, ids that come twice, or lengths that
             differ.
         """
+        metadata = with_paths(metadata, X)
+        if self.embedder is not None:  # what is wrong with these is said before an embedder works
+            _check_what_comes_with(X, y, ids, metadata)
         self.embedder_ = self._fitted_embedder(X, y)
         embeddings = self._embed(X, reset=True)
         labels = _check_targets(y, len(embeddings))
@@ -228,8 +235,7 @@ class SimilaritySearch(
         """
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
-        embeddings = self._embed(X)
-        labels = _check_targets(y, len(embeddings))
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.add(embeddings, ids, labels, metadata)
@@ -285,8 +291,7 @@ class SimilaritySearch(
             As `partial_fit`.
         """
         check_is_fitted(self)
-        embeddings = self._embed(X)
-        labels = _check_targets(y, len(embeddings))
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata)
@@ -360,6 +365,13 @@ class SimilaritySearch(
             )
         return embeddings
 
+    def _new_items(self, X, y, metadata):
+        """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
+        embeddings = self._embed(X)
+        if self._gallery.has_column(PATH):
+            metadata = with_paths(metadata, X)
+        return embeddings, _check_targets(y, len(embeddings)), metadata
+
     def _choose_no_match_label(self, labels):
         label = self.no_match_label
         is_text = labels.dtype.kind in "OUS"
@@ -385,5 +397,15 @@ def _check_targets(y, n_samples):
     if not isinstance(y, list | tuple):  # check_labels looks at lists itself
         y = column_or_1d(y, warn=True)
     labels = check_y(y, n_samples)
-    check_classification_targets(labels)
+    if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
+        check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels
+
+
+def _check_what_comes_with(X, y, ids, metadata):
+    """Refuse labels, ids and metadata that do not go with samples."""
+    n_items = X.shape[0] if hasattr(X, "shape") else len(X)
+    _check_targets(y, n_items)
+    if ids is not None:
+        check_ids(ids, n_items)
+    check_metadata(metadata, n_items)

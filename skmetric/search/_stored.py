@@ -48,6 +48,12 @@ class StoredMixin:
         kind = type(self.index_).__name__
         if _INDEXES.get(kind) is not type(self.index_):
             raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
+        with self._gallery.reading():
+            content, arrays = self._to_folder(kind)
+            write_folder(path, _KIND, content, arrays)
+
+    def _to_folder(self, kind):
+        """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_._to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
@@ -68,7 +74,7 @@ class StoredMixin:
             content["calibration"] = asdict(self.calibration_) | {"thresholds": None}
             arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
             content["rates"] = list(self.calibration_.thresholds)
-        write_folder(path, _KIND, content, arrays)
+        return content, arrays
 
     @classmethod
     def load(cls, path, embedder=None, *, index=None):

@@ -220,8 +220,8 @@ def test_what_cannot_be_attached(index):
             SimilaritySearch.attach(local)
     with pytest.raises(ValueError, match=r"the index is empty: add embeddings first \((table|collection)"):
         SimilaritySearch.attach(index)
-    with pytest.raises(ValueError, match="metadata 'label': an index on a server has a column of that name"):
-        SimilaritySearch(index=index).fit(X[:2], metadata={"label": [1, 2]})
+    with pytest.raises(ValueError, match="metadata 'item_id': the index has a column of that name"):
+        SimilaritySearch(index=index).fit(X[:2], metadata={"item_id": [1, 2]})
     search = SimilaritySearch(index=index).fit(X[:20], y[:20])
     with pytest.raises(NotFittedError):
         SimilaritySearch.attach(index, PCA(3))
