@@ -55,7 +55,9 @@ class FaissIndex(Index):
 
     Notes
     -----
-    Graphs cannot remove items, and say so; inverted lists, flat and quantised ones can. Searches use as many
+    Graphs cannot remove items, and say so; inverted lists, flat and quantised ones can. A query for which a
+    graph or the lists find too few, as where parts of a graph hang together by no edge, looks everywhere, at
+    last among the embeddings. Searches use as many
     threads as OpenMP is allowed. Nothing is random: equal calls give equal indexes.
 
     References

@@ -116,6 +116,14 @@ class SimilaritySearch(
     sklearn.neighbors.KNeighborsClassifier : Neighbours vote; everyone is taken for known.
     skmetric.MetricLearner : An embedder.
 
+    Notes
+    -----
+    Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
+    `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
+    change or after it, and the embedder works while others search. Rows that `kneighbors` returned name other
+    items once some were removed: take the ids of `lookup`. `fit`, `calibrate`, `evaluate`, `set_cutpoint` and
+    `set_params` want the search for themselves.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -180,7 +188,10 @@ class SimilaritySearch(
         ids : array-like of shape (n_samples,), default=None
             An int or a text for each item, all different. None counts from 0.
         metadata : dict of str to array-like, or DataFrame, default=None
-            Columns of numbers, booleans, dates or text, which lookups return.
+            Columns of numbers, booleans, dates (kept to the microsecond) or text, which lookups return. None
+            among numbers is kept as NaN and among dates as NaT, which pass no filter. Where `X` is a sequence
+            of paths, as an embedder of images takes them, they are kept as a column "path", unless there is
+            one.
 
         Returns
         -------
@@ -190,8 +201,8 @@ class SimilaritySearch(
         Raises
         ------
         ValueError
-            On NaN or infinity (rows named), labels of mixed types, ids that come twice, or lengths that
-            differ.
+            On NaN or infinity (rows named), labels, ids or a column of mixed types, ids that come twice, or
+            lengths that differ; of these all but the first before the embedder works.
         """
         metadata = with_paths(metadata, X)
         if self.embedder is not None:  # what is wrong with these is said before an embedder works
@@ -223,7 +234,7 @@ class SimilaritySearch(
         ids : array-like of shape (n_samples,), default=None
             Ids, if `fit` had some; not in use yet.
         metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`.
+            The same columns as in `fit`; "path" comes from `X` as it did there.
 
         Returns
         -------
@@ -278,7 +289,7 @@ class SimilaritySearch(
         y : array-like of shape (n_samples,), default=None
             Labels, if `fit` had some.
         metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`.
+            The same columns as in `fit`; "path" comes from `X` as it did there.
 
         Returns
         -------

@@ -43,6 +43,8 @@ class StoredMixin:
             If the index or the matcher is of your own class, or labels are neither numbers nor text.
         FileExistsError
             If the folder holds something else.
+        OSError
+            If it cannot be written, or the disk is full; the old state is as it was.
         """
         check_is_fitted(self)
         kind = type(self.index_).__name__
@@ -101,9 +103,12 @@ class StoredMixin:
         ------
         ValueError
             If the search had an embedder and none is given, or the other way round; if an `index` is given
-            to a folder that holds items; if the table is not there.
+            to a folder that holds items; if the table is not there; if a file is damaged (it is named), the
+            manifest was edited, or the format is of another version.
         IndexUnavailableError
             If the server is away.
+        FileNotFoundError
+            If there is no such folder, or one of its files is missing.
 
         See Also
         --------
