@@ -1,13 +1,14 @@
 """A threshold on distance, and what it lets in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
 from skmetric.metrics._report import _html, _text
 
-from ._rates import CLOSED, OPEN, at_most, closed_rates, level_for_target, open_rates, predictive_intervals
+from ._rates import CLOSED, OPEN, at_most, closed_rates, open_rates, predictive_intervals
+from ._targets import limit_for_target
 
 _NEARLY_ALL = 0.99
 
@@ -23,7 +24,7 @@ class Calibration:
     ----------
     cutpoints : dict of str to dict of str to float
         ``"optimal"`` and the targets by name; each has ``"distance"``, the largest to accept, and the rates
-        there.
+        there. With thresholds of classes it is the common one, and so are those of `thresholds`.
     intervals : dict of str to dict of str to (float, float)
         Of the rates of each cutpoint, for as many new classes as there were in calibration; empty for the
         closed protocol.
@@ -39,6 +40,9 @@ class Calibration:
         Matches, or pairs, that were looked at.
     confidence_level : float
         Of the intervals.
+    class_factors : dict of label to float
+        With ``per_class=True``: the threshold of a class is so many times the common one. Classes that are
+        not in it, such as those enrolled later, have the common one.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class Calibration:
     n_known: int
     n_strangers: int
     confidence_level: float
+    class_factors: dict = field(default_factory=dict)
 
     def __repr__(self):
         return f"{_text(self._rows())}\n\n{self._caption()}"
@@ -83,12 +88,17 @@ class Calibration:
             return f"{self.n_known} pairs of one class and {self.n_strangers} of two"
         caption = f"{self.protocol} protocol, {self.n_known} known queries"
         caption += f" and {self.n_strangers} strangers" * (self.protocol == "open")
-        return f"{caption}; gallery of {self.n_gallery} items in {self.n_classes} classes"
+        caption += f"; gallery of {self.n_gallery} items in {self.n_classes} classes"
+        if self.class_factors:
+            low, high = min(self.class_factors.values()), max(self.class_factors.values())
+            caption += (
+                f", {len(self.class_factors)} with their own threshold, {low:.2f} to {high:.2f} of this"
+            )
+        return caption
 
 
 def calibrate_open(evidence, sizes, metric, targets, extra_metrics, confidence_level, n_resamples, rng):
     """Calibration that counts strangers; `sizes` are (n_gallery, n_classes)."""
-    _check_names(OPEN, metric, targets, extra_metrics)
     names = _columns(extra_metrics, ("recall", "false_accept_rate", "precision"), metric, targets)
     distances = np.unique(np.concatenate([evidence.known_distances, evidence.stranger_distances]))
     nothing = np.nextafter(distances[0], -np.inf)  # below all: accepts nobody
@@ -97,8 +107,11 @@ def calibrate_open(evidence, sizes, metric, targets, extra_metrics, confidence_l
     cuts = {"optimal": (np.argmax(rates[metric]), True)}
     for name, (rate, value) in (targets or {}).items():
         if rate == "false_accept_rate":
-            value = level_for_target(evidence, value, sizes[1])
-        cuts[name] = (_meet(rates, name, rate, value), False)
+            limit = limit_for_target(evidence, value, sizes[1])
+            at = max(np.searchsorted(distances, limit, side="left") - 1, 0)
+        else:
+            at = _meet(rates, name, rate, value)
+        cuts[name] = (at, False)
     cutpoints, intervals = {}, {}
     for name, (at, may_move) in cuts.items():
         # counts are the same up to the next distance: the optimum stands half-way
@@ -128,7 +141,6 @@ def calibrate_closed(evidence, sizes, metric, targets, extra_metrics, confidence
      the optimum is the best of the rows kept, the largest distance first
     (its ``MemoryEvaluator.calibrate``).
     """
-    _check_names(CLOSED, metric, targets, extra_metrics)
     names = _columns(extra_metrics, ("precision", "recall", "binary_accuracy"), metric, targets)
     distances = np.unique(np.round(evidence.all_distances, 8))[::-1]
     rates = closed_rates(evidence, distances)
@@ -173,7 +185,9 @@ def _columns(extra_metrics, default, metric, targets):
     return list(dict.fromkeys(wanted))
 
 
-def _check_names(known, metric, targets, extra_metrics):
+def check_rates(protocol, metric, targets, extra_metrics):
+    """Refuse rates that the protocol does not have and targets that are none."""
+    known = OPEN if protocol == "open" else CLOSED
     if targets is not None and "optimal" in targets:
         raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
     for name, target in (targets or {}).items():

@@ -17,6 +17,7 @@ from skmetric.metrics._scorer import transformers_of
 from skmetric.retrieval import nearest
 
 from ._averaging import NeighborAverage
+from ._by_class import ByClassMixin
 from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._gallery import Gallery, check_y
@@ -31,6 +32,7 @@ from ._verifying import VerifyingMixin
 
 class SimilaritySearch(
     OpenSetMixin,
+    ByClassMixin,
     NeighborsMixin,
     RankedMixin,
     CleaningMixin,
@@ -254,6 +256,7 @@ class SimilaritySearch(
         keys = self._gallery.keys_of(ids)
         self.index_.remove(keys)
         self._gallery.remove(keys)
+        self._drop_factors_of_absent_classes()
         return self
 
     def update(self, ids, X, y=None, *, metadata=None):
@@ -293,6 +296,7 @@ class SimilaritySearch(
         self.index_.remove(old)
         self._gallery.remove(old)
         self._enrol(rows, embeddings)
+        self._drop_factors_of_absent_classes()
         return self
 
     @property
