@@ -112,6 +112,6 @@ class _Groups(NamedTuple):
 def _logarithms(distances, second):
     """Logarithms of distances from a floor on, and of the second distances where there are some."""
     positive = distances[distances > 0]
-    floor = np.quantile(positive, _FLOOR) if len(positive) else 1.0
+    floor = np.quantile(positive, _FLOOR, method="lower") if len(positive) else 1.0
     log = np.log(np.maximum(distances, floor))
     return log, np.where(np.isfinite(second), np.log(np.maximum(second, floor)), log)

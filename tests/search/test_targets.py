@@ -14,12 +14,10 @@ X, y = load_digits(return_X_y=True)
 
 
 def strangers(distances, classes, matches, seconds, hidden=False):
-    n = len(distances)
-    nothing = np.zeros(0)
+    none, distances = np.zeros(0), np.array(distances, dtype=float)
     return Evidence(
-        nothing, nothing.astype(bool), nothing, nothing, nothing.astype(int), np.array(distances, dtype=float),
-        np.array(classes), np.array(matches), np.array(seconds, dtype=float), np.zeros(n, dtype=int), hidden,
-        nothing,
+        none, none, none, none, none, distances, np.array(classes), np.array(matches),
+        np.array(seconds, dtype=float), np.array(matches), hidden, none,
     )  # fmt: skip
 
 
@@ -30,8 +28,8 @@ def test_classes_that_look_alike_do_not_vouch_for_each_other():
     # is to be accepted, so all below 5, and a, at 1, would be; so would b. Parts of the first distance pass
     # when 5 * .98**n <= 1, so from n = 80 on; the first distance of all is 1
     assert limit_for_target(evidence, 0.3, 4) == pytest.approx(0.98**80)
-    # at .5 two may be: without a one of three is accepted, so below 6, and a is, and b; c (at 5, limit 1) and d
-    # (limit 1) are not. Of all four, two: below 5
+    # at .5 two may be: without a one of three is accepted, so below 6, and a is, and b; c (at 5, limit 1) and
+    # d (limit 1) are not. Of all four, two: below 5
     assert limit_for_target(evidence, 0.5, 4) == 5
 
 
