@@ -1,6 +1,8 @@
 """A threshold on distance, and what it lets in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import final
 
 import numpy as np
@@ -91,9 +93,8 @@ class Calibration:
         caption += f"; gallery of {self.n_gallery} items in {self.n_classes} classes"
         if self.class_factors:
             low, high = min(self.class_factors.values()), max(self.class_factors.values())
-            caption += (
-                f", {len(self.class_factors)} with their own threshold, {low:.2f} to {high:.2f} of this"
-            )
+            caption += f", {len(self.class_factors)} with a threshold of their own"
+            caption += f", from {low:.2f} to {high:.2f} of the common one"
         return caption
 
 
@@ -188,14 +189,23 @@ def _columns(extra_metrics, default, metric, targets):
 def check_rates(protocol, metric, targets, extra_metrics):
     """Refuse rates that the protocol does not have and targets that are none."""
     known = OPEN if protocol == "open" else CLOSED
-    if targets is not None and "optimal" in targets:
-        raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
+    if targets is not None and not isinstance(targets, Mapping):
+        raise ValueError(
+            f"targets must be a dict of names to rates and values, as {{'strict': ('precision', 0.9)}}; got "
+            f"{targets!r}"
+        )
+    if isinstance(extra_metrics, str):
+        raise ValueError(f"extra_metrics must be a list of rates; got {extra_metrics!r}, give it in a list")
+    if at_most(metric):
+        raise ValueError(f"metric={metric!r} is a rate to keep low, and 'optimal' maximises: use targets")
     for name, target in (targets or {}).items():
+        if name == "optimal":
+            raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
         if not isinstance(target, tuple | list) or len(target) != 2:
             raise ValueError(
                 f"targets[{name!r}] must be a rate and its value, as ('precision', 0.9); got {target!r}"
             )
-        if not 0 <= target[1] <= 1:
+        if not isinstance(target[1], Real) or not 0 <= target[1] <= 1:
             raise ValueError(f"targets[{name!r}] must ask for a value from 0 to 1; got {target[1]!r}")
     asked = [metric, *(extra_metrics or ()), *(target[0] for target in (targets or {}).values())]
     for name in asked:

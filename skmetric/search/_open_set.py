@@ -145,6 +145,10 @@ class OpenSetMixin:
             raise ValueError(f"protocol must be 'open' or 'closed'; got {protocol!r}")
         if not 0 < confidence_level < 1:
             raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}")
+        if not isinstance(n_resamples, Integral) or n_resamples < 1:
+            raise ValueError(f"n_resamples must be an integer from 1; got {n_resamples!r}")
+        if not isinstance(per_class, bool | np.bool_):
+            raise ValueError(f"per_class must be True or False; got {per_class!r}")
         if per_class and protocol == "closed":
             raise ValueError("per_class=True goes by strangers, and protocol='closed' has none: use 'open'")
         metric = metric or {"open": "youden", "closed": "f1"}[protocol]

@@ -159,7 +159,7 @@ def test_they_are_saved(labels, tmp_path):
         np.testing.assert_array_equal(loaded.predict(X), expected)
         assert loaded.calibration_.class_factors == search.calibration_.class_factors
         assert repr(loaded.calibration_) == repr(search.calibration_)
-    assert "in 7 classes, 7 with their own threshold, 0." in repr(search.calibration_)
+    assert "in 7 classes, 7 with a threshold of their own, from 0." in repr(search.calibration_)
 
 
 def test_other_queries_may_calibrate_them():
@@ -190,4 +190,6 @@ def test_refusals():
         search.calibrate(per_class=True, protocol="closed")
     with pytest.raises(ValueError, match=r"per_class=True scales distances: matcher=.*Negative.* below 0"):
         calibrated(matcher=Negative())
+    with pytest.raises(ValueError, match="per_class must be True or False; got 'yes'"):
+        search.calibrate(per_class="yes")
     assert not hasattr(search, "calibration_")
