@@ -29,8 +29,9 @@ def class_factors(evidence):
     and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it counts: the
     threshold is the geometric mean of the common one and that of the class, as in local scaling [4]_.
 
-    No query judges a factor that it made. A known query is left out of its class; where a stranger is
-    judged, items of the matched class that its class was nearest to take their second match.
+    No query judges the mean of a class that it took part in. A known query is left out of its class; where a
+    stranger is judged, items of the matched class that its class was nearest to take their second match. The
+    mean of classes and the two variances are those of all.
 
     References
     ----------

@@ -125,9 +125,9 @@ class OpenSetMixin:
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
         (m * false_accept_rate + 1) / (m + 1): the expected rate of one more class is at most that, whatever
         the distribution (conformal risk control), if the new class is exchangeable with those of the
-        calibration. That does not hold for strangers of another kind, such as photographs of no object, nor
-        exactly for classes hidden from their own gallery, or for an embedder that was trained on the classes
-        of the gallery: calibrate on classes that it has not seen.
+        calibration and classes have as many queries. That does not hold for strangers of another kind, such
+        as photographs of no object, nor exactly for classes hidden from their own gallery, or for an embedder
+        that was trained on the classes of the gallery: calibrate on classes that it has not seen.
 
         The threshold of a class is the common one times a factor, ``class_factors`` of the calibration. The
         mean logarithm of the distances at which queries of the class are matched to others, its own hidden,
