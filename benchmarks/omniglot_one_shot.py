@@ -2,7 +2,7 @@
 
     python benchmarks/omniglot_one_shot.py [--data DIR] [--steps 2500] [--develop]
 
-The recipe is that of ``examples/omniglot_one_shot.py``; it trains on the background characters alone.
+The recipe is that of ``examples/networks/omniglot_one_shot.py``; it trains on the background characters alone.
 ``--develop`` is for choosing: it holds out six background alphabets, makes runs of them as the official ones
 are made (two drawers, 20 characters of one alphabet), and does not open the official file. Published: people
 95.5 %, Bayesian program learning 96.7 % (Lake et al., Science 2015), Koch's siamese network 92.0 % (2015).
@@ -22,7 +22,9 @@ N_HELD_OUT, N_WAY, N_DRAWERS = 6, 20, 20
 
 def recipe():
     """Module of the example, which holds network, loss, augmentation and schedule."""
-    spec = importlib.util.spec_from_file_location("recipe", HERE / "../examples/omniglot_one_shot.py")
+    spec = importlib.util.spec_from_file_location(
+        "recipe", HERE / "../examples/networks/omniglot_one_shot.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -330,7 +330,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        self : DeepMetricLearner
+        DeepMetricLearner
             Fitted.
 
         Raises
@@ -360,7 +360,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        self : DeepMetricLearner
+        DeepMetricLearner
             Fitted.
 
         Raises
@@ -384,7 +384,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
         y = labels_of(X) if y is None else y
@@ -403,7 +403,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        embeddings : ndarray of shape (n_samples, n_components), float32
+        ndarray of shape (n_samples, n_components), float32
             Of length 1 with ``normalize=True``; points of the ball with ``distance="poincare"``.
 
         Raises

@@ -87,6 +87,11 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     n_features_out_ : int
         Number of features.
 
+    See Also
+    --------
+    MetricLearner : Learns a metric on these features.
+    skmetric.deep.DeepMetricLearner : Trains the network itself.
+
     Notes
     -----
     `X` is an array of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or a sequence of paths, of PIL images,
@@ -174,7 +179,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        self : FrozenFeatures
+        FrozenFeatures
             Fitted.
 
         Raises
@@ -213,7 +218,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        features : ndarray of shape (n, n_features_out_), float32
+        ndarray of shape (n, n_features_out_), float32
             A row for each image.
 
         Raises

@@ -39,6 +39,10 @@ class EmbeddingDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    embedding_map : A map to explore in the browser.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -77,7 +81,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             Drawn.
         """
         for transformer in transformers_of(estimator) or [estimator]:
@@ -103,7 +107,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             Drawn.
 
         Raises
@@ -132,7 +136,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             The same.
         """
         ax = axes_of(ax, width=6.4, height=5.2)

@@ -35,6 +35,11 @@ class NeighborsDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    skmetric.SimilaritySearch.lookup : The same as a table.
+    embedding_map : Neighbours by a click.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -87,7 +92,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             Drawn.
         """
         check_is_fitted(estimator)
@@ -127,7 +132,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             Drawn.
 
         Raises
@@ -163,7 +168,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             The same.
         """
         n_rows, n_columns = min(max_queries, len(self.distances)), 1 + self.distances.shape[1]

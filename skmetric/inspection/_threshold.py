@@ -44,6 +44,11 @@ class ThresholdDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    DistanceHistogramDisplay : The distances themselves.
+    skmetric.search.Calibration : The rates as a table.
+
     References
     ----------
     .. [1] A. Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
@@ -83,7 +88,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             Drawn.
 
         Raises
@@ -109,7 +114,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             Drawn.
 
         Raises
@@ -138,7 +143,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             The same.
         """
         kind = self.kind if kind is None else kind

@@ -61,7 +61,7 @@ class NeighborAverage(BaseEstimator):
         self.alpha = alpha
 
     def average(self, embeddings, neighbors):
-        """Means of embeddings and their neighbours.
+        """Average embeddings with their neighbours.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class NeighborAverage(BaseEstimator):
 
         Returns
         -------
-        means : ndarray of shape (n_samples, n_features)
+        ndarray of shape (n_samples, n_features)
             In the dtype of `embeddings`.
 
         Raises

@@ -22,7 +22,7 @@ class Calibration:
 
     Prints as a table.
 
-    Attributes
+    Parameters
     ----------
     cutpoints : dict of str to dict of str to float
         ``"optimal"`` and the targets by name; each has ``"distance"``, the largest to accept, and the rates
@@ -45,6 +45,11 @@ class Calibration:
     class_factors : dict of label to float
         With ``per_class=True``: the threshold of a class is so many times the common one. Classes that are
         not in it, such as those enrolled later, have the common one.
+
+    See Also
+    --------
+    SimilaritySearch.calibrate : Makes it.
+    skmetric.inspection.ThresholdDisplay : Draws it.
 
     Examples
     --------

@@ -55,7 +55,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -76,7 +76,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -104,7 +104,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64) and **ids** in place of row numbers, both (n_queries, k), nearest
             first; id -1 at distance infinity where nothing more was found.
 
@@ -119,7 +119,7 @@ class Index(BaseEstimator, ABC):
 
     @abstractmethod
     def vectors(self, ids=None):
-        """Embeddings of items.
+        """Return embeddings of items.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only.
 
         Raises
@@ -179,7 +179,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        index : Index
+        Index
             Arrays are memory-mapped: loading does not read them. The first change copies them.
         """
         manifest, arrays = read_folder(path, _kind(cls))

@@ -84,7 +84,7 @@ class KReciprocal(BaseEstimator):
         self.lambda_value = lambda_value
 
     def encode(self, embeddings):
-        """Neighbourhoods of a gallery, which `rerank` takes.
+        """Encode the neighbourhoods of a gallery, which `rerank` takes.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class KReciprocal(BaseEstimator):
 
         Returns
         -------
-        encoded : object
+        object
             For `rerank`, with the same embeddings.
 
         Raises
@@ -136,7 +136,7 @@ class KReciprocal(BaseEstimator):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             New distances in [0, 1], ascending, and rows, both (n_queries, k).
         """
         itself = queries is None

@@ -9,7 +9,7 @@ about new pairs.
 Here the pairs are drawn from scikit-learn's digits. With ``--full`` they are faces, and the pairs to decide
 are of people that were never trained on::
 
-    python examples/siamese_network.py --full --data DIR
+    python examples/networks/siamese_network.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 """

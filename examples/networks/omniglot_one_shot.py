@@ -1,12 +1,16 @@
-"""One-shot recognition: one image of each class is known, and the classes were never trained on.
+"""
+One-shot recognition
+====================
+
+One-shot recognition: one image of each class is known, and the classes were never trained on.
 
 Without arguments, in seconds, on scikit-learn's digits: a network trains on 0 to 4, upright and turned, and
 then tells 5 to 9 apart from one example each. Five classes are too few to learn from: raw pixels do as well.
 With ``--full`` it is Omniglot's official task, 20 characters of one alphabet at a time, after training on the
 alphabets of the background set: minutes, and a folder with the data.
 
-    python examples/omniglot_one_shot.py
-    python examples/omniglot_one_shot.py --full --data DIR
+    python examples/networks/omniglot_one_shot.py
+    python examples/networks/omniglot_one_shot.py --full --data DIR
 """
 
 import argparse
@@ -25,7 +29,7 @@ from skmetric import DeepMetricLearner
 from skmetric.deep.augment import RandomAffine
 from skmetric.deep.losses import MultiSimilarityLoss
 
-DATA = Path(__file__).parents[1] / "../shared/data"
+DATA = Path("../shared/data")  # from the root of the clone
 SIDE = 42  # pixels of a character
 VIEWS = RandomAffine(degrees=5, scale=0.1, shear=0.1, shift=0.05)  # of an image that is to be recognised
 
