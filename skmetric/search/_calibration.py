@@ -80,6 +80,30 @@ class Calibration:
     def _repr_html_(self):
         return f"{_html(self._rows())}<p>{self._caption()}</p>"
 
+    def class_thresholds(self, labels, cutpoint="optimal"):
+        """Largest distance to accept for a match to each of some classes.
+
+        Parameters
+        ----------
+        labels : array-like of shape (n_labels,)
+            Classes, in any order.
+        cutpoint : str, default="optimal"
+            Name of the cutpoint.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,), float64
+            The distance of the cutpoint times the factor of the class, if it has one.
+
+        Raises
+        ------
+        KeyError
+            If there is no such cutpoint.
+        """
+        names = np.asarray(labels).ravel().tolist()
+        factors = np.array([self.class_factors.get(name, 1.0) for name in names])
+        return self.cutpoints[cutpoint]["distance"] * factors
+
     def _rows(self):
         header = ["", *self.cutpoints["optimal"]]
         return [header, *([name, *self._cells(name)] for name in self.cutpoints)]
