@@ -24,21 +24,28 @@ def limit_for_target(evidence, target, n_classes):
     whole = _limits(distances[ascending], len(distances), levels, n_classes, evidence.hidden)
     if evidence.second_distances is None:  # two classes: without one of them nobody is left to choose
         return whole[0]
-    accepted = np.zeros(len(whole))
-    for code in np.unique(classes):
-        own = classes == code
-        n_others = len(distances) - np.count_nonzero(own)
-        if not n_others:  # strangers of one class only
-            return whole[0]
-        bereft = (evidence.stranger_matches == code) & ~own
-        n_most = int(target * n_others) + np.count_nonzero(own) + np.count_nonzero(bereft) + 2
-        first = ascending[:n_most]  # of the nearest, that many may go or move away
-        first = first[~(own | bereft)[first]]
-        left = np.sort(np.concatenate([distances[first], evidence.second_distances[bereft]]))
+    accepted, gone = np.zeros(len(whole)), np.zeros(len(distances), dtype=bool)
+    rows_of_class, rows_of_match = _rows(classes), _rows(evidence.stranger_matches)
+    if len(rows_of_class) < 2:  # strangers of one class only
+        return whole[0]
+    for code, own in rows_of_class.items():
+        bereft = rows_of_match.get(code, own[:0])  # never its own: a stranger's class is not there
+        n_others = len(distances) - len(own)
+        gone[own] = gone[bereft] = True
+        first = ascending[: int(target * n_others) + len(own) + len(bereft) + 2]  # as many may be gone
+        left = np.sort(np.concatenate([distances[first[~gone[first]]], evidence.second_distances[bereft]]))
+        gone[own] = gone[bereft] = False
         limits = _limits(left, n_others, levels, n_classes - (code >= 0), evidence.hidden)
         accepted += np.searchsorted(np.sort(distances[own]), limits, side="left")
     passing = np.flatnonzero(accepted <= target * len(distances) + 1e-9)
     return whole[passing[0]] if len(passing) else -np.inf
+
+
+def _rows(codes):
+    """Rows of each code, by code."""
+    order = np.argsort(codes, kind="stable")
+    unique, starts = np.unique(codes[order], return_index=True)
+    return dict(zip(unique.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _limits(ascending, n, levels, n_classes, hidden):
