@@ -1,12 +1,12 @@
 """Which loss: the same network, batches and number of steps for each, scored on classes never trained on.
 
-    python benchmarks/which_loss.py [--data DIR] [--sets NAME ...] [--losses NAME ...] [--steps 300] [--seeds 0]
+    python benchmarks/which_loss.py [--data DIR] [--sets NAME ...] [--losses NAME ...] [--steps 300]
 
-DIR holds `load.py` and its `.npz` files. On frozen features, scaled to unit length, a linear map to 64 numbers is
-trained; on characters of 28 x 28 pixels a network of four convolutions. Losses have their defaults, and all the
+DIR holds `load.py` and its `.npz` files. On frozen features of unit length a linear map to 64 numbers is
+trained, on characters of 28 x 28 pixels a network of four convolutions. All losses have their defaults and the
 learning rates of `DeepMetricLearner`; batches are 16 classes of 4. The first half of the classes trains (of
-Omniglot the background set), the other is scored, each row among the others. A loss that is tuned, trained longer
-or given another network may do better than its row: the table compares defaults, and says no more.
+Omniglot the background set), the other is scored, each row among the others. A loss that is tuned, trained
+longer or given another network may do better than its row: the table compares defaults, and says no more.
 """
 
 import argparse
@@ -23,7 +23,12 @@ from skmetric.exceptions import TrainingWarning
 from skmetric.metrics import retrieval_report
 
 DATA = Path(__file__).parents[1] / "../shared/data"
-SETS = {"grocery_features": "linear", "banking77": "linear", "lfw_faces_features": "linear", "omniglot": "conv4"}
+SETS = {
+    "grocery_features": "linear",
+    "banking77": "linear",
+    "lfw_faces_features": "linear",
+    "omniglot": "conv4",
+}
 LOSSES = [
     "contrastive",
     "triplet",
@@ -73,15 +78,18 @@ def candidates(network, losses, steps, seed):
     if network == "linear":
         yield "MetricLearner()", MetricLearner(random_state=seed)
     for loss in losses:
-        yield loss, DeepMetricLearner(
-            network,
-            n_components=64,
-            loss=loss,
-            classes_per_batch=16,
-            samples_per_class=4,
-            steps_per_epoch=steps,
-            max_epochs=1,
-            random_state=seed,
+        yield (
+            loss,
+            DeepMetricLearner(
+                network,
+                n_components=64,
+                loss=loss,
+                classes_per_batch=16,
+                samples_per_class=4,
+                steps_per_epoch=steps,
+                max_epochs=1,
+                random_state=seed,
+            ),
         )
 
 
@@ -118,7 +126,9 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of weights and batches")
     options = parser.parse_args()
-    print(f"{options.steps} steps of 16 x 4 samples; 95% bootstrap intervals over queries of unseen classes.\n")
+    print(
+        f"{options.steps} steps of 16 x 4 samples; 95% bootstrap intervals over queries of unseen classes.\n"
+    )
     print(f"  {'':20} {'MAP@R':22} {'recall@1':20} {'fit, CPU s':>11}")
     for name in options.sets:
         X, y, X_unseen, y_unseen = read(options.data.resolve(), name)

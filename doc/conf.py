@@ -42,12 +42,13 @@ sphinx_gallery_conf = {
     "subsection_order": ["../examples/metric", "../examples/search", "../examples/networks"],
     "within_subsection_order": "FileNameSortKey",
     # main_job.py starts a process: it is shown, not run
-    "filename_pattern": r"/(?!main_job|search_tutorial)\w+\.py$",
+    "filename_pattern": r"/(?!main_job)\w+\.py$",
     "reset_modules": ("matplotlib", "gallery_warnings.reset"),
     "reset_modules_order": "both",
     "doc_module": ("skmetric",),
     "backreferences_dir": "gallery/backreferences",  # which examples use a name: the class template
     "log_level": {"backreference_missing": "debug"},  # most names are in no example
+    "ignore_repr_types": r"matplotlib|skmetric\.inspection|skmetric\.search",  # said by a picture, or at length
     "min_reported_time": 5,
     "write_computation_times": False,
     "download_all_examples": False,
@@ -60,7 +61,7 @@ html_title = "skmetric"
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "show_toc_level": 2,
 }
 html_static_path = ["_static"]
@@ -82,7 +83,21 @@ def keep_underscores(app, what, name, obj, options, lines):
     ]
 
 
+def resolve_short(app, env, node, contnode):
+    """Find ``skmetric.MetricLearner`` where it is documented, as ``skmetric.linear.MetricLearner``."""
+    package, _, rest = node.get("reftarget", "").partition(".")
+    name, _, method = rest.partition(".")
+    if node.get("refdomain") != "py" or package != "skmetric" or not name[:1].isupper():
+        return None
+    public = ".".join(part for part in getattr(skmetric, name).__module__.split(".") if part[0] != "_")
+    target = ".".join(filter(None, [public, name, method]))
+    return env.domains["py"].resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], target, node, contnode
+    )
+
+
 def setup(app):
     """Register the hooks."""
+    app.connect("missing-reference", resolve_short)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", keep_underscores, priority=400)  # before numpydoc

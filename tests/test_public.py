@@ -85,3 +85,27 @@ def words_of_tests():
 def test_a_test_names_it(path, words_of_tests):
     name = path.rpartition(".")[2]
     assert name in words_of_tests, f"no file in tests/ mentions {name}: a public thing needs a test"
+
+
+def modules_in_the_reference():
+    """Modules of ``doc/api.rst``: each has a page that lists its ``__all__``, and each name there one too."""
+    reference = (Path(__file__).parents[1] / "doc" / "api.rst").read_text("utf-8")
+    return re.findall(r"^   (skmetric[\w.]*)$", reference, flags=re.MULTILINE)
+
+
+def test_the_reference_lists_every_module_once():
+    assert sorted(modules_in_the_reference()) == sorted(set(public_modules()) - {"skmetric"})
+
+
+def test_every_public_name_is_in_the_reference():
+    listed = [
+        getattr(import_module(m), name)
+        for m in modules_in_the_reference()
+        for name in import_module(m).__all__
+    ]
+    assert [path for path in NAMES if not any(load(path) is thing for thing in listed)] == []
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_the_reference_has_a_place_for_its_kind(path):
+    assert inspect.isclass(load(path)) or inspect.isroutine(load(path))  # of which the template makes pages

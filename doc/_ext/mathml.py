@@ -1,5 +1,7 @@
 """Formulas as MathML, which browsers draw themselves: no script and no font is fetched."""
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -22,8 +24,9 @@ def visit_displaymath(self, node):
 
 
 def _mathml(node, as_block):
+    tex = re.sub(r"(frac)(\d)(?=\d)", r"\1{\2}", node.astext())  # docutils takes 12 for the numerator of \frac12
     try:
-        return tex2mathml(node.astext(), as_block=as_block)
+        return tex2mathml(tex, as_block=as_block)
     except MathError as error:
         logger.warning("no MathML of %r: %s", node.astext(), error, location=node)
         return ""
