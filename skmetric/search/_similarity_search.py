@@ -18,6 +18,7 @@ from skmetric.metrics._scorer import transformers_of
 
 from ._attached import AttachedMixin
 from ._averaging import NeighborAverage
+from ._by_class import ByClassMixin
 from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._index import Index
@@ -37,6 +38,7 @@ from ._verifying import VerifyingMixin
 
 class SimilaritySearch(
     OpenSetMixin,
+    ByClassMixin,
     NeighborsMixin,
     RankedMixin,
     CleaningMixin,
@@ -275,6 +277,7 @@ class SimilaritySearch(
         """
         check_is_fitted(self)
         self._gallery.remove(ids)
+        self._drop_factors_of_absent_classes()
         return self
 
     def update(self, ids, X, y=None, *, metadata=None):
@@ -308,6 +311,7 @@ class SimilaritySearch(
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata)
+        self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
 
