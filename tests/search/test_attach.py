@@ -1,5 +1,7 @@
 """SimilaritySearch.attach: one gallery on a server, several searches, each sees what the others do."""
 
+import threading
+
 import joblib
 import numpy as np
 import pytest
@@ -78,7 +80,8 @@ def test_calibration_and_evaluation_are_those_of_a_gallery_in_memory(make_pgvect
     SimilaritySearch(index=index).fit(X[:N], NAMES[:N], ids=IDS, metadata=METADATA)
     shared = SimilaritySearch.attach(index, n_neighbors=4, matcher=matcher)
     local.set_params(matcher=matcher)
-    assert repr(shared.calibrate()) == repr(local.calibrate())
+    per_class = matcher == "nearest"
+    assert repr(shared.calibrate(per_class=per_class)) == repr(local.calibrate(per_class=per_class))
     ours, expected = (s.evaluate(X[600:800], NAMES[600:800], X[:9] + 5) for s in (shared, local))
     assert ours.scores == pytest.approx(expected.scores)
     np.testing.assert_array_equal(ours.confusion, expected.confusion)
@@ -315,6 +318,31 @@ def test_a_table_that_another_process_drops(make_pgvector):
     clone(index).clear()
     with pytest.raises(ValueError, match=r"table '.*' on .* was dropped or made anew"):
         search.predict(QUERIES)
+
+
+def test_of_two_that_enrol_the_same_ids_in_another_order_one_is_refused(make_pgvector):
+    index = make_pgvector()
+    search = SimilaritySearch(index=index).fit(X[:1], ids=["first"])
+    ids, both = np.array([f"item {i}" for i in range(1000)]), threading.Barrier(2)
+    outcomes = []
+
+    def enrol(ids):
+        attached = SimilaritySearch.attach(clone(index))
+        both.wait()
+        try:
+            attached.partial_fit(X[:1000], ids=ids)
+            outcomes.append("enrolled")
+        except ValueError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=enrol, args=[order]) for order in (ids, ids[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, [search.ids_, outcomes])) == [2, 1001]
+    assert sorted(outcome == "enrolled" for outcome in outcomes) == [False, True]
+    assert any("is in the index already" in outcome for outcome in outcomes)
 
 
 def test_keys_are_drawn_above_those_that_came_from_elsewhere(make_pgvector):
