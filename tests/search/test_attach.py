@@ -72,13 +72,17 @@ def test_it_answers_as_a_gallery_in_memory(other, local):
     np.testing.assert_array_equal(graph.toarray(), local.kneighbors_graph(QUERIES, 3).toarray())
 
 
+@pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("matcher", ["nearest", "majority", "distance", "ratio", "center"])
-def test_calibration_and_evaluation_are_those_of_a_gallery_in_memory(make_pgvector, local, matcher):
+def test_calibration_and_evaluation_are_those_of_a_gallery_in_memory(
+    make_pgvector, local, matcher, per_class
+):
     index = make_pgvector()
     SimilaritySearch(index=index).fit(X[:N], NAMES[:N], ids=IDS, metadata=METADATA)
     shared = SimilaritySearch.attach(index, n_neighbors=4, matcher=matcher)
     local.set_params(matcher=matcher)
-    assert repr(shared.calibrate()) == repr(local.calibrate())
+    assert repr(shared.calibrate(per_class=per_class)) == repr(local.calibrate(per_class=per_class))
+    assert shared.calibration_.class_factors == pytest.approx(local.calibration_.class_factors)
     ours, expected = (s.evaluate(X[600:800], NAMES[600:800], X[:9] + 5) for s in (shared, local))
     assert ours.scores == pytest.approx(expected.scores)
     np.testing.assert_array_equal(ours.confusion, expected.confusion)
@@ -245,9 +249,9 @@ def test_with_an_embedder_and_a_frame(index):
 
 
 def test_a_folder_has_the_calibration_and_no_items(other, tmp_path):
-    calibration = other.calibrate(targets={"strict": ("false_accept_rate", 0.05)})
+    calibration = other.calibrate(targets={"strict": ("false_accept_rate", 0.05)}, per_class=True)
     other.set_cutpoint("strict").save(tmp_path / "search")
-    assert sum(file.stat().st_size for file in (tmp_path / "search").rglob("*.npy")) < 4 * 8 * (2 * N + 99)
+    assert sum(file.stat().st_size for file in (tmp_path / "search").rglob("*.npy")) < X[:N].nbytes / 2
     joblib.dump(other, tmp_path / "search.joblib")
     for loaded in (SimilaritySearch.load(tmp_path / "search"), joblib.load(tmp_path / "search.joblib")):
         assert loaded.cutpoint_ == "strict"
