@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEAST = 2  # queries of a class, from which it has a factor of its own
+_LEAST = 2  # queries of a class, from which it has a factor of its own
 _EXPONENT = 0.5
 _FLOOR = 0.01  # quantile of the distances above 0 below which logarithms would run away
 
@@ -43,11 +43,12 @@ def class_factors(evidence):
     .. [4] L. Zelnik-Manor, P. Perona, "Self-tuning spectral clustering", NIPS 2004.
     """
     hidden = evidence.stranger_classes >= 0
-    codes, matches = evidence.stranger_classes[hidden], evidence.stranger_matches[hidden]
-    n_codes = int(max(codes.max(initial=-1), matches.max(initial=-1))) + 1
+    classes, matches = evidence.stranger_classes.astype(np.int64), evidence.stranger_matches.astype(np.int64)
+    codes = classes[hidden]  # 64 bits, for the numbers of pairs below
+    n_codes = int(max(codes.max(initial=-1), matches.max(), evidence.second_matches.max())) + 1
     log, log_second = _logarithms(evidence.stranger_distances, evidence.second_distances)
     groups = _Groups.of(log[hidden], codes, n_codes)
-    enough = groups.counts >= LEAST
+    enough = groups.counts >= _LEAST
     if not groups.between or not enough.any():
         return Factors({}, *(np.ones(len(a)) for a in (evidence.known_rows, log, log)))
 
@@ -56,21 +57,21 @@ def class_factors(evidence):
         return np.where(enough[code], np.exp(_EXPONENT * shift), 1.0)
 
     # what the sum of a class becomes where another is hidden too: its items then take their second match
-    pairs, places = np.unique(codes * n_codes + matches, return_inverse=True)
+    pairs, places = np.unique(codes * n_codes + matches[hidden], return_inverse=True)
     changes = np.append(np.bincount(places, (log_second - log)[hidden]), 0.0)
 
     def where_own_is_hidden(matched):
-        asked = matched * n_codes + evidence.stranger_classes
+        asked = matched * n_codes + classes
         at = np.searchsorted(pairs, asked)
         found = (at < len(pairs)) & (pairs[np.minimum(at, len(pairs) - 1)] == asked)
-        return factor(matched, changes[np.where(found & (evidence.stranger_classes >= 0), at, -1)])
+        return factor(matched, changes[np.where(found & hidden, at, -1)])
 
     left_out = factor(evidence.known_classes, -log[evidence.known_rows], 1)
     return Factors(
         {int(code): float(factor(code)) for code in np.flatnonzero(enough)},
         np.where(evidence.known_right, left_out, factor(evidence.known_matches)),
-        where_own_is_hidden(evidence.stranger_matches),
-        where_own_is_hidden(evidence.second_matches),
+        where_own_is_hidden(matches),
+        where_own_is_hidden(evidence.second_matches.astype(np.int64)),
     )
 
 
@@ -102,12 +103,19 @@ class _Groups(NamedTuple):
         scatter = (counts * (means - values.mean()) ** 2).sum()
         spare = n - (counts.astype(float) ** 2).sum() / n
         between = max((scatter - (n_present - 1) * within) / spare, 0.0) if spare > 0 else 0.0
-        precision = np.divide(counts, counts * between + within, out=np.zeros(n_groups), where=counts > 0)
-        return cls(sums, counts, float((precision * means).sum() / precision.sum()), between, within)
+        precision = _over(counts, counts * between + within) if between else counts
+        return cls(
+            sums, counts, float((precision * means).sum() / max(precision.sum(), 1e-300)), between, within
+        )
 
     def shrunk(self, sums, counts):
         """Deviation of a group from the mean of groups, by its reliability."""
-        return self.between * (sums - counts * self.mean) / (counts * self.between + self.within)
+        return _over(self.between * (sums - counts * self.mean), counts * self.between + self.within)
+
+
+def _over(a, b):
+    """Their ratio; 0 for groups without a member, where both are 0."""
+    return np.divide(a, b, out=np.zeros(np.shape(a)), where=b > 0)
 
 
 def _logarithms(distances, second):

@@ -62,6 +62,18 @@ def test_classes_of_one_query_and_classes_alike_have_the_common_threshold():
     alike = class_factors(evidence([0.0, 2, 0, 2, 0, 2], CLASSES, [1, 1, 2, 2, 0, 0], [0.0, 2, 0, 2, 0, 2]))
     assert alike.by_class == {}
     np.testing.assert_array_equal(alike.strangers, 1)
+    equal = class_factors(evidence([3.0] * 6, CLASSES, [1, 1, 2, 2, 0, 0], [3.0] * 6, [0], [0]))
+    assert equal.by_class == {}  # no variance at all
+    steps = class_factors(evidence([0.0, 0, 1, 1, 2, 5], [0, 0, 1, 1, 2, 3], [1] * 6, [9.0] * 6, [5], [3]))
+    np.testing.assert_allclose(steps.known, 1)  # a class of one, without which it has none
+
+
+def test_many_classes_do_not_overflow():
+    codes = np.repeat(np.arange(70_000, dtype=np.int32), 2)  # whose squares need more than 32 bits
+    logs = np.where(codes % 2, 1.0, 0.0) + np.tile([0.01, -0.01], 70_000)
+    found = class_factors(evidence(logs, codes, codes[::-1], logs))
+    assert min(found.by_class.values()) == pytest.approx(np.exp(-0.25), rel=1e-3)
+    np.testing.assert_allclose(found.strangers, np.exp(np.where(codes[::-1] % 2, 0.25, -0.25)), rtol=1e-3)
 
 
 @pytest.mark.parametrize("matcher", [*MATCHERS, ClassCenters(3)])
