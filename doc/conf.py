@@ -42,12 +42,13 @@ sphinx_gallery_conf = {
     "subsection_order": ["../examples/metric", "../examples/search", "../examples/networks"],
     "within_subsection_order": "FileNameSortKey",
     # main_job.py starts a process: it is shown, not run
-    "filename_pattern": r"/(?!main_job|search_tutorial)\w+\.py$",
+    "filename_pattern": r"/(?!main_job)\w+\.py$",
     "reset_modules": ("matplotlib", "gallery_warnings.reset"),
     "reset_modules_order": "both",
     "doc_module": ("skmetric",),
     "backreferences_dir": "gallery/backreferences",  # which examples use a name: the class template
     "log_level": {"backreference_missing": "debug"},  # most names are in no example
+    "ignore_repr_types": r"matplotlib|skmetric\.inspection|skmetric\.search",  # said by a picture, or at length
     "min_reported_time": 5,
     "write_computation_times": False,
     "download_all_examples": False,

@@ -113,7 +113,11 @@ def seeded(seed):
     """Draw torch's random numbers from `seed` inside the block; the generators outside do not notice."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if devices:  # torch.manual_seed would also seed, for good, a CUDA that is not in use yet
+            torch.cuda.manual_seed_all(seed)
+        if torch.backends.mps.is_available():
+            torch.mps.manual_seed(seed)
         yield
 
 

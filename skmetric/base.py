@@ -7,12 +7,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._checks import check_finite_rows
+from ._documented import DocumentedMixin
 from .metrics import RetrievalScorer
 
 __all__ = ["MahalanobisMixin", "MetricLearnerMixin"]
 
 
-class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
+class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
     """A transformer whose embedding is the metric: the learned distance is Euclidean after ``transform``.
 
     A subclass writes ``fit`` (which sets ``n_components_``) and ``_embed(X)``.

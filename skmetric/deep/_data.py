@@ -73,11 +73,6 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
 
 def _is_table(X):
     """Whether `X` is for scikit-learn's validation: rows of features."""
-    if isinstance(X, list) and X and isinstance(X[0], tuple) and holds_images(list(X[0][:1])):
-        raise ValueError(
-            "X is a list of (sample, label) pairs, as scikit-learn's splits make of a Dataset: to "
-            "cross-validate, pass paths, an array or a Dataset of samples alone"
-        )
     return not is_dataset(X) and not holds_images(X)
 
 

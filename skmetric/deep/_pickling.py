@@ -33,7 +33,8 @@ def unpacked(state):
 
 
 def _may_hold_code(value):
-    return isinstance(value, PackedModule) or callable(value)
+    listed = type(value) in (list, tuple) and any(map(callable, value))  # several augmentations, a loss and a miner
+    return isinstance(value, PackedModule) or callable(value) or listed
 
 
 def _by_value(value):

@@ -70,15 +70,19 @@ class AttachedMixin:
 
         Examples
         --------
-        A gallery that another process filled, in an embedded file of Milvus:
+        A table that another process filled::
 
-        >>> import os, tempfile
-        >>> from skmetric.search import MilvusIndex, SimilaritySearch
-        >>> index = MilvusIndex(os.path.join(tempfile.mkdtemp(), "faces.db"), "people")
-        >>> _ = SimilaritySearch(index=index).fit([[0.0], [1.0]], ["ann", "bob"])  # doctest: +SKIP
-        >>> search = SimilaritySearch.attach(index)  # doctest: +SKIP
-        >>> search.predict([[0.2]])  # doctest: +SKIP
-        array(['ann'], dtype='<U3')
+            index = PgVectorIndex("host=db.example dbname=faces", "people", method="hnsw")
+            search = SimilaritySearch.attach(index, learner)
+            search.predict(queries)
+            search.partial_fit(new, new_names, ids=new_ids)
+
+        An index in memory has nothing to attach to:
+
+        >>> from skmetric.search import ExactIndex, SimilaritySearch
+        >>> SimilaritySearch.attach(ExactIndex())
+        Traceback (most recent call last):
+        TypeError: attach opens a gallery on a server, and ExactIndex holds its items in memory: ...
         """
         if not isinstance(index, SharedIndex):
             raise TypeError(

@@ -5,12 +5,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
 
 _UNIT = 1e-3  # squared norms this near to 1 are those of the unit sphere
 
 
-class NeighborAverage(BaseEstimator):
+class NeighborAverage(DocumentedMixin, BaseEstimator):
     """Replace an embedding by the weighted mean of itself and its nearest items in the gallery.
 
     As ``query_expansion``, the query asks again with the mean: average query expansion [1]_ with ``alpha=0``,

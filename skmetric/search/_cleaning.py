@@ -8,20 +8,22 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric.metrics._report import _html, _text
 from skmetric.retrieval import nearest
 
 from ._hidden import search_twice
 from ._lookup import LookupTable
 
 _ROWS = 1024  # searched at a time
+_SHOWN = 10  # pairs that are printed
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Duplicates:
     """What :meth:`SimilaritySearch.duplicates` returns.
 
-    Pairs of items, nearest first, with the groups that they form.
+    Pairs of items, nearest first, with the groups that they form. Prints its nearest pairs as a table.
 
     Parameters
     ----------
@@ -43,11 +45,32 @@ class Duplicates:
     >>> found = search.duplicates(0.25)
     >>> found.pairs.tolist(), found.groups
     ([['a', 'c'], ['c', 'd']], [['a', 'c', 'd']])
+    >>> found
+    first  second  distance
+    a           c       0.1
+    c           d       0.2
+    <BLANKLINE>
+    2 pairs in 1 group
     """
 
     pairs: np.ndarray
     distances: np.ndarray
     groups: list
+
+    def __repr__(self):
+        return f"{_text(self._rows())}\n\n{self._caption()}"
+
+    def _repr_html_(self):
+        return f"{_html(self._rows())}<p>{self._caption()}</p>"
+
+    def _rows(self):
+        pairs = zip(self.pairs[:_SHOWN].tolist(), self.distances[:_SHOWN], strict=True)
+        rows = ([str(first), str(second), f"{distance:.4g}"] for (first, second), distance in pairs)
+        return [["first", "second", "distance"], *rows]
+
+    def _caption(self):
+        shown = f", the {_SHOWN} nearest of them above," if len(self.pairs) > _SHOWN else ""
+        return f"{_many(len(self.pairs), 'pair')}{shown} in {_many(len(self.groups), 'group')}"
 
 
 class CleaningMixin:
@@ -163,3 +186,7 @@ def _pairs_within(vectors, threshold):
             parts.append((rows[query], found.indices[near], found.distances[near]))
             rows, k = rows[open_], min(4 * k, len(vectors))
     return map(np.concatenate, zip(*parts, strict=True))
+
+
+def _many(count, noun):
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

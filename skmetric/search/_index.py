@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 from ._folder import read_folder, write_folder
 
 
-class Index(BaseEstimator, ABC):
+class Index(DocumentedMixin, BaseEstimator, ABC):
     """A collection of embeddings under integer ids that can be searched by Euclidean distance.
 
     :class:`BaseEstimator` gives parameters, ``clone`` and ``repr``, no more; ``clone`` gives an empty index.

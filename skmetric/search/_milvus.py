@@ -47,11 +47,13 @@ class MilvusIndex(SharedIndex):
     See Also
     --------
     PgVectorIndex : Transactions, and uniqueness of ids kept by the server.
+    SimilaritySearch.attach : Open a gallery that is in the collection already.
 
     Notes
     -----
     Milvus has no transactions over several requests, and does not refuse an id that is in use: this class
-    asks before it adds. Of two processes that add the same id at the same moment, the later one wins. If the
+    asks before it adds, for its own ids and for those that a search keeps in the column "item_id". Two
+    processes that add the same id at the same moment may both succeed. `new_ids` are random numbers. If the
     server goes away while many items are added, those that went before it are there; adding is of requests of
     some megabytes each. It has no dates: give those as text or numbers.
 
@@ -158,6 +160,8 @@ class MilvusIndex(SharedIndex):
 
     def close(self):
         """Close the connection, and with it an embedded file, so that another process can open it.
+
+        Other indexes of this process on the same file lose it too: close those first.
 
         Returns
         -------

@@ -54,10 +54,10 @@ class Collection:
             if schema is None:
                 self._make(client, embeddings.shape[1], kinds, index)
                 schema = self._read_schema()
-            check_dimension(embeddings, schema.n_features)
-            arrays = match_kinds(dict(arrays), kinds, schema.kinds)
             if mode == "start" and self.count():
                 raise ValueError(f"{self.title} {HOLDS_ITEMS}")
+            check_dimension(embeddings, schema.n_features)
+            arrays = match_kinds(dict(arrays), kinds, schema.kinds)
             ids = self.new_ids(len(embeddings)) if ids is None else ids
             self._check_ids(ids, arrays, mode)
             columns = {name: _sent(name, arrays[name], kind) for name, kind in schema.kinds.items()}
@@ -174,9 +174,12 @@ class Collection:
             client.drop_collection(self._name)
 
     def close(self):
-        """Close the connection of this process."""
+        """Close the connection of this process; an embedded file is let go, for a lock holds it till then."""
         if self._client_of is not None and self._client_of[0] == os.getpid():
             self._client_of[1].close()
+            if self.address[0].endswith(".db"):
+                lite = import_optional("milvus_lite.server_manager", extra="milvus", purpose="MilvusIndex")
+                lite.server_manager_instance.release_server(self.address[0])
         self._client_of = None
 
     def _places(self, ids):
@@ -242,7 +245,10 @@ class Collection:
         try:
             if self._client_of is None or self._client_of[0] != os.getpid():
                 uri, _, token = self.address
-                self._client_of = os.getpid(), self._milvus.MilvusClient(uri, token=token or "")
+                client = self._milvus.MilvusClient(uri, token=token or "")
+                if client.has_collection(self._name):
+                    client.load_collection(self._name)  # a file that was closed holds it released
+                self._client_of = os.getpid(), client
             yield self._client_of[1]
         except self._milvus.MilvusException as error:
             message = str(error.message).strip().splitlines()[0]

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics.pairwise import euclidean_distances
 
+from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors, nearest
 
@@ -28,7 +29,7 @@ class _Encoded(NamedTuple):
     columns: sparse.csc_matrix  # `averaged` by column
 
 
-class KReciprocal(BaseEstimator):
+class KReciprocal(DocumentedMixin, BaseEstimator):
     """Re-rank neighbours by how much their k-reciprocal neighbourhoods overlap [1]_.
 
     The new distance is ``(1 - lambda_value) * jaccard + lambda_value * d ** 2 / max(d ** 2)``, in [0, 1]: the

@@ -8,7 +8,7 @@ from ._columns import DTYPES, ITEM_ID
 from ._exact import ExactIndex
 from ._gallery import EMPTY, Gallery, Labelled
 from ._items import Layout, check_ids, check_metadata, refuse_duplicates
-from ._labels import LabelColumn, is_text
+from ._labels import LabelColumn
 from ._memory_gallery import MemoryGallery
 from ._remote import batches, check_found
 from ._where import Condition, conditions
@@ -234,10 +234,7 @@ def _held(ids, labels, columns):
 
 
 def _as_stored(labels, dtype):
-    """Labels of the type of their column: whole numbers fit a column of integers."""
-    if labels is None or is_text(labels) or dtype.kind != "i" or labels.dtype.kind != "f":
+    """Labels of the type of their column: those that scikit-learn takes for classes are whole numbers."""
+    if labels is None or labels.dtype.kind != "f" or dtype.kind != "i":
         return labels
-    whole = labels.astype(np.int64)
-    if (whole != labels).any():
-        raise ValueError("y holds fractions, and the labels of the gallery are integers: convert them")
-    return whole
+    return labels.astype(np.int64)

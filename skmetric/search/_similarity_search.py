@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._documented import DocumentedMixin
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
 from skmetric.exceptions import NoEmbeddingError
 from skmetric.metrics._scorer import transformers_of
@@ -41,6 +42,7 @@ class SimilaritySearch(
     VerifyingMixin,
     StoredMixin,
     AttachedMixin,
+    DocumentedMixin,
     ClassifierMixin,
     BaseEstimator,
 ):

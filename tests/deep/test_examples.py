@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -13,14 +14,18 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run an example as a script and return what it prints."""
+    """Run an example as a script and return what it prints; its pictures are drawn to no screen."""
+    backend = plt.get_backend()
+    plt.switch_backend("agg")
 
     def run(name, *arguments):
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
         return capsys.readouterr().out
 
-    return run
+    yield run
+    plt.close("all")
+    plt.switch_backend(backend)
 
 
 def read(name):
@@ -48,6 +53,25 @@ def test_faces_never_seen(run):
     assert rows["network"] > rows["raw pixels, cosine"] + 0.2
     assert "of 30 others" in out
     assert f"Best by recall@1: {max(rows, key=rows.get)}" in out
+
+
+@pytest.mark.slow
+def test_siamese_network(run):
+    out = run("siamese_network.py")
+    raw, ours = (float(area) for area in re.findall(r"^auc +(\S+)", out, re.MULTILINE))
+    assert 0.5 < raw < ours
+    (right,) = re.findall(r"([\d.]+)% of the new pairs are decided rightly", out)
+    assert float(right) > 75  # half of the pairs are of one class
+
+
+@pytest.mark.slow
+def test_deep_digits(run):
+    lines = run("deep_digits.py", "--epochs", "6").splitlines()
+    rows = {line[:47].strip(): numbers(line) for line in lines if line.startswith("digits")}
+    maps = {name: scores[-1] for name, scores in rows.items()}
+    known, strange = "digits trained on, new images: ", "digits never seen: "
+    assert maps[known + "network"] > maps[known + "raw pixels"] + 0.1
+    assert 0.1 < maps[strange + "network"]  # by chance about 1/25, for five digits
 
 
 def test_accuracy_of_runs_by_hand():

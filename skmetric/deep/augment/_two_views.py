@@ -3,12 +3,14 @@
 import torch
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 from ._named import TWO_VIEWS, chain, check_steps, steps_of
 
 _USUAL = ("shift_crop", "color")  # the two that SimCLR finds to count most
 
 
-class TwoViews(BaseEstimator):
+class TwoViews(DocumentedMixin, BaseEstimator):
     """Augment a batch twice, so that a loss can find the two views of a sample again [1]_.
 
     The result has the first view of every sample, then the second view of every sample, as label-free losses

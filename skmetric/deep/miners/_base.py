@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 
 class Pairs(NamedTuple):
     """The pairs that count, as masks: a triplet loss takes every positive with every negative of an anchor.
@@ -72,7 +74,7 @@ class Triplets(NamedTuple):
     negative: torch.Tensor
 
 
-class Miner(BaseEstimator, ABC):
+class Miner(DocumentedMixin, BaseEstimator, ABC):
     """A choice of tuples; a subclass writes ``_mine(distances, positive, negative)``."""
 
     def __call__(self, distances, labels):

@@ -92,6 +92,6 @@ def warn_of_small_classes(sizes, samples_per_class):
     if n_small:
         warnings.warn(
             f"{n_small} of {len(sizes)} classes have fewer than samples_per_class={samples_per_class} "
-            " samples: they repeat some in a batch",
+            "samples: they repeat some in a batch",
             stacklevel=3,
         )
