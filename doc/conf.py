@@ -44,17 +44,22 @@ sphinx_gallery_conf = {
     "doc_module": ("skmetric",),
     "backreferences_dir": "gallery/backreferences",  # which examples use a name: the class template
     "log_level": {"backreference_missing": "debug"},  # most names are in no example
-    "ignore_repr_types": r"matplotlib|skmetric\.inspection|skmetric\.search",  # said by a picture, or at length
+    "ignore_repr_types": r"matplotlib|skmetric\.inspection|skmetric\.search",  # a picture says it
     "min_reported_time": 5,
     "write_computation_times": False,
     "download_all_examples": False,
     "show_signature": False,
+    "remove_config_comments": True,
     "image_srcset": ["2x"],
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skmetric"
-html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": {"**": ["page-toc", "sourcelink"], "gallery/**": []},  # code needs the width
+}
 
 
 def skip_foreign(app, what, name, obj, skip, options):
