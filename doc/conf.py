@@ -8,7 +8,7 @@ from pathlib import Path
 import skmetric
 
 os.environ["MPLBACKEND"] = "Agg"
-sys.path.insert(0, str(Path(__file__).parent))  # gallery_warnings
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "skmetric"
 author = "The skmetric developers"
@@ -18,12 +18,16 @@ release = skmetric.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx_design",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "mathml",
+    "measured",
+    "contributing",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
+html_math_renderer = "mathml"  # a script would come from another server
 
 # a page for each module lists its __all__: a new public name appears by existing
 autosummary_generate = True
@@ -58,8 +62,14 @@ html_title = "skmetric"
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
-    "secondary_sidebar_items": {"**": ["page-toc", "sourcelink"], "gallery/**": []},  # code needs the width
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"], "gallery/**": []},  # code needs the width
 }
+html_static_path = ["_static"]
+html_css_files = ["skmetric.css"]
+html_sidebars = {page: [] for page in ("index", "install", "tour", "metrics", "benchmarks", "extending")}
+html_show_sourcelink = False
 
 
 def skip_foreign(app, what, name, obj, skip, options):
@@ -75,7 +85,21 @@ def keep_underscores(app, what, name, obj, options, lines):
     ]
 
 
+def resolve_short(app, env, node, contnode):
+    """Find ``skmetric.MetricLearner`` where it is documented, as ``skmetric.linear.MetricLearner``."""
+    package, _, rest = node.get("reftarget", "").partition(".")
+    name, _, method = rest.partition(".")
+    if node.get("refdomain") != "py" or package != "skmetric" or not name[:1].isupper():
+        return None
+    public = ".".join(part for part in getattr(skmetric, name).__module__.split(".") if part[0] != "_")
+    target = ".".join(filter(None, [public, name, method]))
+    return env.domains["py"].resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], target, node, contnode
+    )
+
+
 def setup(app):
     """Register the hooks."""
+    app.connect("missing-reference", resolve_short)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", keep_underscores, priority=400)  # before numpydoc
