@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skmetric",),
     "backreferences_dir": "gallery/backreferences",  # which examples use a name: the class template
     "log_level": {"backreference_missing": "debug"},  # most names are in no example
-    "ignore_repr_types": r"matplotlib|skmetric\.inspection|skmetric\.search",  # a picture says it
+    "ignore_repr_types": r"matplotlib|skmetric\.inspection",  # the picture is there
     "min_reported_time": 5,
     "write_computation_times": False,
     "download_all_examples": False,
@@ -64,7 +64,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
-    "secondary_sidebar_items": {"**": ["page-toc"], "gallery/**": []},  # code needs the width
+    # none on pages of the gallery, where code needs the width; two patterns must not match one page
+    "secondary_sidebar_items": {"[!g]**": ["page-toc"], "g[!a]**": ["page-toc"], "ga**": []},
 }
 html_static_path = ["_static"]
 html_css_files = ["skmetric.css"]

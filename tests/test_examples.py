@@ -14,8 +14,7 @@ plt = pytest.importorskip("matplotlib.pyplot")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = {path.stem: path for path in sorted(EXAMPLES.rglob("*.py"))}
-SLOW = {"faces_never_seen", "grid_search", "omniglot_one_shot", "pipeline"}  # more than a few seconds
-WITHOUT_PICTURE = {"main_job"}  # it writes a file
+QUICK = {"image_search", "main_job", "search_tutorial"}  # a few seconds; the others take more
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def in_the_gallery(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FILES]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FILES]
 )
 def test_example(name, in_the_gallery, tmp_path, capsys):
     if name == "main_job":

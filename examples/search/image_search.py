@@ -50,8 +50,8 @@ def photograph_places(n_each=6, side=48, pitch=60):
         height, width = photograph.shape[:2]
         for top in range(5, height - pitch, pitch):
             for left in range(5, width - pitch, pitch):
-                if photograph[top : top + pitch, left : left + pitch].std() < 20:
-                    continue  # plain sky, plain dark: there is nothing to tell one from the next
+                if photograph[top : top + pitch, left : left + pitch].mean(axis=2).std() < 25:
+                    continue  # plain sky, plain dark: nothing tells one from the next
                 for row, column in rng.integers(0, 8, (n_each, 2)):
                     view = photograph[top + row :, left + column :][:side, :side] / 255
                     light = np.exp(rng.normal(0, 0.4)) * np.exp(rng.normal(0, 0.1, 3))  # and its colour
