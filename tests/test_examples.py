@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
-matplotlib = pytest.importorskip("matplotlib")
-plt = pytest.importorskip("matplotlib.pyplot")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = {path.stem: path for path in sorted(EXAMPLES.rglob("*.py"))}
@@ -21,7 +19,7 @@ QUICK = {"image_search", "main_job", "search_tutorial"}  # a few seconds; the ot
 def in_the_gallery(monkeypatch, tmp_path):
     """Run an example as the documentation does: no arguments, another directory, no window."""
     monkeypatch.chdir(tmp_path)
-    backend = matplotlib.get_backend()
+    backend = plt.get_backend()
     plt.switch_backend("agg")
 
     def run(path):
