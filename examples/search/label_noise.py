@@ -10,7 +10,7 @@ The images are scikit-learn's digits, once as they are and once in uneven light,
 digit. One label in twenty is changed at random, so that it is known which are wrong. With ``--full`` these are faces,
 groceries and messages to a bank::
 
-    python examples/metric/label_noise.py --full --data DIR
+    python examples/label_noise.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that reads them.
 """
@@ -114,9 +114,7 @@ for name, (X, y) in sets.items():
         for way, order in orders.items():
             hits.setdefault((name, way), []).append(np.isin(order, changed))
 
-print(
-    f"Wrong labels among the first of the list, {share:.0%} of all being wrong; mean [lowest, highest of {n_draws} draws]"
-)
+print(f"Wrong labels among the first of the list, {share:.0%} of all being wrong; mean [lowest, highest of {n_draws} draws]")
 print(f"{'first ...':36}{'half as many':>22}{'as many as are wrong':>22}{'twice as many':>22}")
 for (name, way), draws in hits.items():
     cells = []
@@ -142,11 +140,7 @@ for i, (way, color) in enumerate(zip(orders, ("#d55e00", "#0072b2", "#009e73"), 
 ax.plot(looked, looked / len(y), color="#767676", linestyle=":", label="chance")
 ax.axvline(draws[0].sum(), color="black", linewidth=0.8)
 ax.text(draws[0].sum(), 0.68, " as many as are wrong", fontsize="small")
-ax.set(
-    xlabel="items looked at, from the head of the list",
-    ylabel="share of the wrong labels found",
-    ylim=(0, 1.03),
-)
+ax.set(xlabel="items looked at, from the head of the list", ylabel="share of the wrong labels found", ylim=(0, 1.03))
 ax.set_title(f"{name}: mean and range of {n_draws} draws", fontsize="medium")
 ax.legend(fontsize="small", loc="center right")
 ax.spines[["top", "right"]].set_visible(False)
@@ -166,6 +160,4 @@ display = NeighborsDisplay.from_predictions(
     pictures[first], pictures, distances[first], rows[first], y=given[first], y_gallery=given
 )
 for record, truth in zip(table.to_records()[:5], said, strict=True):
-    print(
-        f"item {record['id']}: labelled {truth}; lies among {record['other_label']}, score {record['score']:.2f}"
-    )
+    print(f"item {record['id']}: labelled {truth}; lies among {record['other_label']}, score {record['score']:.2f}")
