@@ -143,7 +143,7 @@ for name, found in results.items():
     print(f"{'':12}" + "".join(f"{features:>22}" for features in FEATURES))
     for model in MODELS:
         row = [found[model, features] for features in FEATURES]
-        print(f"{model:12}" + "".join(f"{f'{np.mean(v):.3f} [{min(v):.3f}, {max(v):.3f}]':>20}" for v in row))
+        print(f"{model:12}" + "".join(f"{f'{np.mean(v):.3f} [{min(v):.3f}, {max(v):.3f}]':>22}" for v in row))
 
 # %%
 # Rows are models, marks are features, and bars reach from the lowest to the highest split.
