@@ -43,7 +43,7 @@ def resolve_device(device="auto"):
 
     Returns
     -------
-    device : torch.device
+    torch.device
         One that this machine has.
 
     Raises
@@ -87,7 +87,7 @@ def autocast(device, precision="auto"):
 
     Returns
     -------
-    context : context manager
+    context manager
         One that changes nothing for fp32.
     """
     if precision == "auto":
@@ -113,7 +113,11 @@ def seeded(seed):
     """Draw torch's random numbers from `seed` inside the block; the generators outside do not notice."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if devices:  # torch.manual_seed would also seed, for good, a CUDA that is not in use yet
+            torch.cuda.manual_seed_all(seed)
+        if torch.backends.mps.is_available():
+            torch.mps.manual_seed(seed)
         yield
 
 
@@ -133,7 +137,7 @@ def infer(forward, batches, *, device, precision="auto"):
 
     Returns
     -------
-    outputs : ndarray of shape (n_samples, n_outputs), float32
+    ndarray of shape (n_samples, n_outputs), float32
         The rows of all batches, in order.
     """
     outputs = []
@@ -164,7 +168,7 @@ def pack_module(module):
 
     Returns
     -------
-    packed : PackedModule
+    PackedModule
         Pickle this instead of the module.
 
     Examples
@@ -188,7 +192,7 @@ def unpack_module(packed):
 
     Returns
     -------
-    module : nn.Module
+    nn.Module
         Equal to the one packed. It owns its tensors; `packed` keeps its own.
     """
     module = copy.deepcopy(packed.skeleton)

@@ -18,6 +18,11 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
 
     A subclass writes ``fit`` (which sets ``n_components_``) and ``_embed(X)``.
 
+    See Also
+    --------
+    MahalanobisMixin : For embeddings that are linear.
+    skmetric.metrics.RetrievalScorer : Scores what is derived from it.
+
     Examples
     --------
     >>> from sklearn.base import BaseEstimator
@@ -54,7 +59,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
 
         Returns
         -------
-        embeddings : ndarray of shape (n_samples, n_components)
+        ndarray of shape (n_samples, n_components)
             In float32 for float32 input, else float64.
         """
         check_is_fitted(self)
@@ -72,7 +77,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
 
         Returns
         -------
-        distances : ndarray of shape (n_pairs,)
+        ndarray of shape (n_pairs,)
             From 0; smaller is nearer.
 
         Raises
@@ -97,7 +102,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
         return RetrievalScorer("map_at_r")(self, X, y)
@@ -122,6 +127,11 @@ class MahalanobisMixin(MetricLearnerMixin):
 
     A subclass sets ``components_`` and ``n_components_`` in ``fit``, ``mean_`` if it centres, and
     ``normalize_`` if rows may be scaled to unit length before and after the map.
+
+    See Also
+    --------
+    MetricLearnerMixin : For embeddings that are not linear.
+    skmetric.MetricLearner : The learner that derives from it.
 
     Examples
     --------

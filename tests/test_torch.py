@@ -110,6 +110,15 @@ def test_seeded_is_repeatable_and_leaves_the_global_seed_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_seeded_plants_no_seed_for_a_device_that_is_not_in_use(monkeypatch):
+    planted = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", planted.append)
+    with seeded(3):
+        pass
+    assert planted == []  # it would take effect, for good, whenever CUDA starts
+
+
 def test_infer_keeps_the_order_and_gives_float32():
     batches = torch.arange(5.0, dtype=torch.float64).view(-1, 1).split(2)
     out = infer(lambda x: x * 2, batches, device=CPU)

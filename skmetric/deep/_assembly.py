@@ -9,6 +9,7 @@ from ._compile import runner
 from ._criterion import ball_of_loss, bind
 from ._freeze import freeze_by_name
 from ._input import to_float
+from ._layout import laid_out, takes_channels_last
 from ._network import build_network
 from ._optim import Schedule, is_module, make_optimizer
 from ._source import in_blocks
@@ -42,7 +43,7 @@ def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, sche
 
     Returns
     -------
-    training : Training
+    Training
         No epoch done.
     """
     with seeded(seed):
@@ -78,7 +79,7 @@ def go_on(fitted, device, n_steps, *, schedule=None, validated=False):
 
     Returns
     -------
-    training : Training
+    Training
         With the epochs done so far. Moments are fresh if the estimator did not keep them, or if other weights
         are frozen now.
     """
@@ -106,10 +107,11 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
         weight_decay=settings.weight_decay,
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
-    return Training(module, loss, optimizer, Schedule(schedule, optimizer, n_steps), scaler, seed)
+    run = laid_out(module, takes_channels_last(module, device))
+    return Training(module, run, loss, optimizer, Schedule(schedule, optimizer, n_steps), scaler, seed)
 
 
-def embed(module, samples, device, precision, *, compiled=False):
+def embed(module, samples, device, precision, *, compiled=False, in_last=None):
     """Run the network over samples.
 
     Parameters
@@ -124,14 +126,17 @@ def embed(module, samples, device, precision, *, compiled=False):
         See :func:`skmetric._torch.autocast`.
     compiled : bool, default=False
         See :func:`skmetric.deep._compile.runner`.
+    in_last : bool, default=None
+        Whether batches of images go to it channels last, which changes the last bits; None: if it takes them.
 
     Returns
     -------
-    embeddings : ndarray of shape (n, n_components), float32
+    ndarray of shape (n, n_components), float32
         A row for each sample.
     """
     module = module.to(device)
-    run = runner(module, compiled)
+    in_last = takes_channels_last(module, device) if in_last is None else in_last
+    run = laid_out(runner(module, compiled), in_last)
     with evaluating(module):
         batches = in_blocks(samples, _INFER_BATCH)
         return infer(lambda batch: run(to_float(batch)), batches, device=device, precision=precision)

@@ -73,11 +73,6 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
 
 def _is_table(X):
     """Whether `X` is for scikit-learn's validation: rows of features."""
-    if isinstance(X, list) and X and isinstance(X[0], tuple) and holds_images(list(X[0][:1])):
-        raise ValueError(
-            "X is a list of (sample, label) pairs, as scikit-learn's splits make of a Dataset: to "
-            "cross-validate, pass paths, an array or a Dataset of samples alone"
-        )
     return not is_dataset(X) and not holds_images(X)
 
 
@@ -123,7 +118,7 @@ def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, see
 
     Returns
     -------
-    data : Data
+    Data
         With at least two classes to train on.
     """
     found, codes = np.unique(y, return_inverse=True)
@@ -153,7 +148,7 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
 
     Returns
     -------
-    data : Data
+    Data
         With at least two samples to train on.
     """
     if y is None and (fraction or early_stopping):

@@ -7,6 +7,7 @@ from torch.utils.data import Dataset, IterableDataset, Subset
 
 from skmetric._checks import check_finite_rows
 from skmetric._images._images import as_pixels
+from skmetric._images._files import is_pil
 from skmetric._images._opening import open_images
 from skmetric._torch import seeded
 
@@ -49,7 +50,7 @@ def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_work
 
     Returns
     -------
-    images : ndarray or Streamed, of shape (n, C, H, W)
+    ndarray or Streamed, of shape (n, C, H, W)
         uint8, or float32. A view of one array whose images have the right size.
 
     Raises
@@ -84,8 +85,16 @@ def to_float(batch):
 
 
 def is_dataset(X):
-    """Whether `X` is a Dataset of torch, and so neither an array nor a list."""
-    return isinstance(X, Dataset)
+    """Whether `X` is a Dataset of torch, or the list of its items that scikit-learn's splits make of one."""
+    return isinstance(X, Dataset) or _lists_items(X)
+
+
+def _lists_items(X):
+    """Whether `X` lists tuples (sample,) or (sample, label); a tuple of numbers is a row of features."""
+    if not (isinstance(X, list) and X and isinstance(X[0], tuple) and len(X[0]) in (1, 2)):
+        return False
+    sample = X[0][0]
+    return is_pil(sample) or len(getattr(sample, "shape", ())) > 0
 
 
 def read_dataset(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
@@ -104,7 +113,7 @@ def labels_of(X):
 
     Returns
     -------
-    y : array-like of shape (n,) or None
+    array-like of shape (n,) or None
         None where `X` is no dataset, or an item has no label.
     """
     if not is_dataset(X):

@@ -182,7 +182,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     - images in one array of shape (n, H, W), (n, H, W, C) or (n, C, H, W);
     - a list of images: of paths, of PIL images, or of arrays;
     - a map-style :class:`torch.utils.data.Dataset`, whose items are samples or pairs (sample, label): a
-      sample is an image (tensor, array or PIL image) or a row of features.
+      sample is an image (tensor, array or PIL image) or a row of features. A list of such pairs does as well:
+      scikit-learn's splits, in a search or in cross-validation, make one of a Dataset, each item read once.
 
     Images are uint8, bool or float; the network gets uint8 as floats from 0 to 1. Files are turned upright by
     their Exif tag, and grey files among colour ones, or given to a network fitted on colour, are repeated for
@@ -330,7 +331,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        self : DeepMetricLearner
+        DeepMetricLearner
             Fitted.
 
         Raises
@@ -360,7 +361,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        self : DeepMetricLearner
+        DeepMetricLearner
             Fitted.
 
         Raises
@@ -384,7 +385,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
         y = labels_of(X) if y is None else y
@@ -403,7 +404,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        embeddings : ndarray of shape (n_samples, n_components), float32
+        ndarray of shape (n_samples, n_components), float32
             Of length 1 with ``normalize=True``; points of the ball with ``distance="poincare"``.
 
         Raises

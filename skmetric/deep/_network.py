@@ -1,6 +1,7 @@
 """From the parameters of an estimator to the network that is trained: a trunk and what follows it."""
 
 import copy
+import inspect
 
 import torch
 from torch import nn
@@ -129,7 +130,8 @@ def _make(module, input_shape, n_components, pooling, weights, model_kwargs):
             names = ["auto", *sorted(MODULES)]
             return build_timm(module, input_shape, pooling, weights, model_kwargs, names), True
         own = {} if n_components is None or pooling is not None else {"n_components": n_components}
-        network = MODULES[module](input_shape, **own, **model_kwargs)
+        _check_kwargs(module, model_kwargs)
+        network = MODULES[module](input_shape, **(own | model_kwargs))
     elif isinstance(module, nn.Module):
         if model_kwargs:
             raise ValueError("model_kwargs are for building a network; this module is built already")
@@ -141,8 +143,20 @@ def _make(module, input_shape, n_components, pooling, weights, model_kwargs):
             f"module={_named(module)} must return an nn.Module for input_shape={input_shape}, "
             f"got {type(network).__name__}"
         )
+    if any(isinstance(part, torch.jit.ScriptModule) for part in network.modules()):
+        raise ValueError(
+            f"module={_named(module)} is TorchScript, whose copies torch does not train: pass the nn.Module "
+            "that it was made of"
+        )
     network = without_compiled(network).float()
     return [load_weights(network, weights) if is_file(weights) else network], pooling is not None
+
+
+def _check_kwargs(name, model_kwargs):
+    known = list(inspect.signature(MODULES[name]).parameters)[1:]
+    strange = sorted(set(model_kwargs) - set(known))
+    if strange:
+        raise ValueError(f"model_kwargs has {strange}, but module {name!r} takes {known} alone")
 
 
 def _by_shape(input_shape):

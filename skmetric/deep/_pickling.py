@@ -18,7 +18,7 @@ def packed(state):
 
     Returns
     -------
-    state : dict
+    dict
         The same in a form that pickle takes.
     """
     modules = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
@@ -33,7 +33,8 @@ def unpacked(state):
 
 
 def _may_hold_code(value):
-    return isinstance(value, PackedModule) or callable(value)
+    listed = type(value) in (list, tuple) and any(map(callable, value))  # several augmentations, a loss and a miner
+    return isinstance(value, PackedModule) or callable(value) or listed
 
 
 def _by_value(value):

@@ -18,6 +18,7 @@ from ._criterion import bind, is_pairwise, knows_classes, resolve_loss
 from ._data import Data, prepare, prepare_label_free, read_labelled
 from ._diagnosis import batch_statistics
 from ._freeze import without_frozen
+from ._layout import laid_out, takes_channels_last
 from ._source import as_source, read_if_small
 from ._training import Plan, Training
 from ._validation import Embedder, make_scorer
@@ -56,7 +57,7 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
 
     Returns
     -------
-    session : Session
+    Session
         Ready to train.
     """
     if estimator.distance == "cosine" and not estimator.normalize:
@@ -87,10 +88,11 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
         training = start(estimator, loss, shape, n_classes, seed, device, n_all, schedule=schedule)
     samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
     data, run = data._replace(samples=samples, held_out=held_out), training.module
+    in_last = takes_channels_last(training.module, device)
     if estimator.augment is None and getattr(samples, "is_fixed", True):
-        once = partial(embed, device=device, precision=estimator.precision)
+        once = partial(embed, device=device, precision=estimator.precision, in_last=in_last)
         run, samples = without_frozen(run, samples, once)
-    training.run = runner(run, estimator.compile)
+    training.run = laid_out(runner(run, estimator.compile), in_last)
     ball = ball_of(training.module)
     plan = Plan(
         samples=as_source(samples),

@@ -25,7 +25,7 @@ from ._optim import is_module, trainable
 from ._source import Resident, Streamed, seed_of
 
 _RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics
-_PROBED = 32  # samples that show whether the network still gives numbers
+_PROBED = 8  # samples that show whether the network still gives numbers
 _LOOK_EVERY = 50  # steps after which the loss is looked at: each look makes a GPU wait
 
 
@@ -49,6 +49,7 @@ class Training:
     """What changes: weights, moments, and what is known of the epochs so far."""
 
     module: nn.Module
+    run: Callable  # embeds a batch: the module, as compiled and fed, or what follows its frozen trunk
     loss: Any
     optimizer: torch.optim.Optimizer
     schedule: Any
@@ -57,16 +58,11 @@ class Training:
     n_components: int = 0
     history: list = field(default_factory=list)
     best: dict | None = None  # epoch, score and weights of the module
-    run: Callable | None = None  # what embeds a batch where that is not the module itself: see `embed`
 
     @property
     def epoch(self):
         """Number of epochs done, over all fits."""
         return self.history[-1]["epoch"] if self.history else 0
-
-    def embed(self, samples):
-        """Embeddings of a batch: by the module, as compiled, or by what follows its frozen trunk."""
-        return (self.module if self.run is None else self.run)(samples)
 
     def parts(self):
         """Everything with a state."""
@@ -100,11 +96,11 @@ def train(training, plan, validate, tasks):
 
     Returns
     -------
-    last : dict
+    dict
         Snapshot of the state to go on from.
     """
     plan = plan._replace(**_on_device(plan))
-    good = training.snapshot()
+    good, interrupted = training.snapshot(), False
     try:
         for _ in range(plan.n_epochs):
             tasks.begin()
@@ -121,6 +117,7 @@ def train(training, plan, validate, tasks):
             if tasks.end() or _waited_enough(training, plan.patience):
                 break
     except KeyboardInterrupt:
+        interrupted = True
         _settle(training, plan, good)
         warnings.warn(
             f"Training interrupted in epoch {training.epoch + 1}: the network is usable as it stands",
@@ -128,7 +125,7 @@ def train(training, plan, validate, tasks):
         )
     finally:
         plan.samples.close()
-    last = training.snapshot()
+    last = training.snapshot() if interrupted else good
     if training.best is not None:
         training.module.load_state_dict(training.best["module"])
     return last
@@ -146,7 +143,7 @@ def run_epoch(training, plan):
         for rows, samples in plan.samples.served(plan.batches, seed):
             samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
-                embeddings = training.embed(samples)
+                embeddings = training.run(samples)
             embeddings = embeddings.float()
             value = check_scalar(training.loss(embeddings, labels), training.loss)
             _step(training, value, plan.clip_norm)
@@ -214,7 +211,7 @@ def _is_sound(training, plan):
     """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
     with evaluating(training.module), torch.no_grad():
         probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
-        embeddings = training.embed(to_float(probed.to(plan.device)))
+        embeddings = training.run(to_float(probed.to(plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
 

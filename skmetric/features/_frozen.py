@@ -88,6 +88,11 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     n_features_out_ : int
         Number of features.
 
+    See Also
+    --------
+    MetricLearner : Learns a metric on these features.
+    skmetric.deep.DeepMetricLearner : Trains the network itself.
+
     Notes
     -----
     `X` is an array of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or a sequence of paths, of PIL images,
@@ -175,7 +180,7 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        self : FrozenFeatures
+        FrozenFeatures
             Fitted.
 
         Raises
@@ -214,7 +219,7 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        features : ndarray of shape (n, n_features_out_), float32
+        ndarray of shape (n, n_features_out_), float32
             A row for each image.
 
         Raises

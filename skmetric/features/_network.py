@@ -36,7 +36,7 @@ def input_config(module, n_channels, shape, *, image_size=None, crop_pct=None, m
 
     Returns
     -------
-    config : InputConfig
+    InputConfig
         Complete.
     """
     own = own_config(module)
@@ -83,7 +83,7 @@ def extract(module, batch, *, layer=None, pooling="auto"):
 
     Returns
     -------
-    features : Tensor of shape (n, n_features)
+    Tensor of shape (n, n_features)
         float32.
     """
     output = unpooled(module, batch, layer=layer, pooling=pooling)

@@ -40,6 +40,10 @@ class EmbeddingDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    embedding_map : A map to explore in the browser.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -78,7 +82,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             Drawn.
         """
         for transformer in transformers_of(estimator) or [estimator]:
@@ -104,7 +108,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             Drawn.
 
         Raises
@@ -133,7 +137,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             The same.
         """
         ax = axes_of(ax, width=6.4, height=5.2)
@@ -229,7 +233,7 @@ def place_boxes(centers, sizes, inside):
 
     Returns
     -------
-    placed : ndarray of shape (n, 2)
+    ndarray of shape (n, 2)
         Costs O(n ** 2) with some thousand places tried for each.
     """
     low, high = inside[0] + sizes / 2, inside[1] - sizes / 2

@@ -44,6 +44,11 @@ class NeighborsDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    skmetric.SimilaritySearch.lookup : The same as a table.
+    embedding_map : Neighbours by a click.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -96,7 +101,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             Drawn.
         """
         check_is_fitted(estimator)
@@ -136,7 +141,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             Drawn.
 
         Raises
@@ -172,7 +177,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             The same.
         """
         n_rows, n_columns = min(max_queries, len(self.distances)), 1 + self.distances.shape[1]

@@ -80,7 +80,7 @@ def through(step, rows):
 
     Returns
     -------
-    rows : ndarray of shape (n_places + 1, n_outputs)
+    ndarray of shape (n_places + 1, n_outputs)
         The like. Lengths are those of the last row for all: of one image they are a number.
 
     Raises

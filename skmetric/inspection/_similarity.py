@@ -111,7 +111,7 @@ class SimilarityMapDisplay:
 
         Returns
         -------
-        display : SimilarityMapDisplay
+        SimilarityMapDisplay
             Drawn.
 
         Raises
@@ -144,7 +144,7 @@ class SimilarityMapDisplay:
 
         Returns
         -------
-        display : SimilarityMapDisplay
+        SimilarityMapDisplay
             Drawn.
 
         Raises
@@ -204,7 +204,7 @@ class SimilarityMapDisplay:
 
         Returns
         -------
-        display : SimilarityMapDisplay
+        SimilarityMapDisplay
             The same.
 
         Raises

@@ -45,6 +45,11 @@ class ThresholdDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    DistanceHistogramDisplay : The distances themselves.
+    skmetric.search.Calibration : The rates as a table.
+
     References
     ----------
     .. [1] A. Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
@@ -84,7 +89,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             Drawn.
 
         Raises
@@ -110,7 +115,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             Drawn.
 
         Raises
@@ -139,7 +144,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             The same.
         """
         kind = self.kind if kind is None else kind

@@ -62,7 +62,7 @@ class NeighborAverage(DocumentedMixin, BaseEstimator):
         self.alpha = alpha
 
     def average(self, embeddings, neighbors):
-        """Means of embeddings and their neighbours.
+        """Average embeddings with their neighbours.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class NeighborAverage(DocumentedMixin, BaseEstimator):
 
         Returns
         -------
-        means : ndarray of shape (n_samples, n_features)
+        ndarray of shape (n_samples, n_features)
             In the dtype of `embeddings`.
 
         Raises

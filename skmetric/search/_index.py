@@ -57,7 +57,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -78,7 +78,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -106,7 +106,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64) and **ids** in place of row numbers, both (n_queries, k), nearest
             first; id -1 at distance infinity where nothing more was found.
 
@@ -121,7 +121,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def vectors(self, ids=None):
-        """Embeddings of items.
+        """Return embeddings of items.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only.
 
         Raises
@@ -181,7 +181,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        index : Index
+        Index
             Arrays are memory-mapped: loading does not read them. The first change copies them.
         """
         manifest, arrays = read_folder(path, _kind(cls))

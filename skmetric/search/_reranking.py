@@ -85,7 +85,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
         self.lambda_value = lambda_value
 
     def encode(self, embeddings):
-        """Neighbourhoods of a gallery, which `rerank` takes.
+        """Encode the neighbourhoods of a gallery, which `rerank` takes.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
 
         Returns
         -------
-        encoded : object
+        object
             For `rerank`, with the same embeddings.
 
         Raises
@@ -137,7 +137,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             New distances in [0, 1], ascending, and rows, both (n_queries, k).
         """
         itself = queries is None

@@ -71,6 +71,15 @@ def test_what_came_compiled_is_unwrapped(tiny, blobs, nested):
         np.testing.assert_array_equal(ready.transform(X), tiny(plain).fit(X, y).transform(X))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch, of what it copies itself
+@pytest.mark.parametrize("nested", [False, True])
+def test_torchscript_is_refused(tiny, blobs, nested):
+    script = torch.jit.trace(nn.Linear(5, 3), torch.zeros(2, 5))
+    with pytest.raises(ValueError, match=r"is TorchScript, .* pass the nn\.Module"):
+        tiny(nn.Sequential(script) if nested else script).fit(*blobs)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -78,8 +87,9 @@ def test_what_came_compiled_is_unwrapped(tiny, blobs, nested):
         {"module": Squashed()},
         {"module": "linear", "loss": lambda e, y: torch.cdist(e, e)[y[:, None] != y].neg().exp().mean()},
         {"module": "linear", "augment": lambda batch: 2 * batch},
+        {"module": "linear", "augment": [lambda batch: 2 * batch, torch.neg]},
     ],
-    ids=["module", "inside a module", "loss", "augment"],
+    ids=["module", "inside a module", "loss", "augment", "augment, listed"],
 )
 def test_lambdas_are_pickled_by_value(tiny, blobs, settings, tmp_path):
     X, y = blobs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, get_worker_info
 
 from skmetric.deep import DeepMetricLearner, _assembly
@@ -128,15 +128,32 @@ def test_pil_images_of_any_size(conv, pictures):
     np.testing.assert_array_equal(by_dataset.transform(Pictures(samples)), by_list.transform(samples))
 
 
-def test_model_selection_takes_samples_alone(conv, pictures):
+def test_a_search_takes_a_dataset_with_labels_or_without(conv, pictures):
     X, y = pictures
     grid = GridSearchCV(conv(max_epochs=1), {"margin": [0.1]}, cv=ClassDisjointKFold(2), error_score="raise")
-    scores = [grid.fit(given, y).cv_results_["mean_test_score"] for given in (Pictures(X), X)]
+    given = (X, Pictures(X), Pictures(X, y), TensorDataset(torch.as_tensor(X), torch.as_tensor(y)))
+    scores = [grid.fit(samples, y).cv_results_["mean_test_score"][0] for samples in given]
+    assert scores == [scores[0]] * 4
+    assert np.isfinite(scores[0])
+    assert grid.best_estimator_.classes_.tolist() == [0, 1, 2, 3]
+
+
+def test_a_search_without_y_takes_the_labels_of_the_items(conv, pictures):
+    X, y = pictures
+    grid = GridSearchCV(conv(max_epochs=1), {"margin": [0.1]}, cv=KFold(2), error_score="raise")
+    scores = [grid.fit(*given).cv_results_["mean_test_score"][0] for given in [(X, y), (Pictures(X, y),)]]
     assert scores[0] == scores[1]
-    with pytest.raises(
-        ValueError, match=r"list of \(sample, label\) pairs.*pass paths, an array or a Dataset"
-    ):
-        grid.fit(Pictures(X, y), y)
+
+
+def test_a_list_of_items_is_what_the_dataset_is(conv, tiny, pictures, blobs):
+    X, y = pictures
+    items = [(sample, int(label)) for sample, label in zip(X, y, strict=True)]
+    learner, expected = conv().fit(items), conv().fit(Pictures(X, y))
+    np.testing.assert_array_equal(learner.transform(items), expected.transform(X))
+    assert learner.score(items) == expected.score(X, y)
+    rows, text = blobs
+    by_row = tiny().fit([tuple(row) for row in rows.tolist()], text)  # a tuple of numbers is a row
+    np.testing.assert_array_equal(by_row.transform(rows), tiny().fit(rows, text).transform(rows))
 
 
 # Chance

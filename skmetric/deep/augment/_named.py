@@ -30,7 +30,7 @@ def steps_of(augment):
 
     Returns
     -------
-    steps : list of callable
+    list of callable
         Each takes the batch that the one before gives.
 
     Raises

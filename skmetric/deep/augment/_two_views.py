@@ -23,6 +23,11 @@ class TwoViews(DocumentedMixin, BaseEstimator):
         What makes a view: names as in :class:`~skmetric.deep.DeepMetricLearner`, or callables. None is a
         random shift and a change of colours, for images.
 
+    See Also
+    --------
+    skmetric.deep.losses.SimCLRLoss : A loss of two views.
+    skmetric.deep.losses.VICRegLoss : Another, without negatives.
+
     References
     ----------
     .. [1] T. Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020.
@@ -77,7 +82,7 @@ def resolve(augment):
 
     Returns
     -------
-    augment : callable or None
+    callable or None
         A `TwoViews` if that is asked for.
 
     Raises

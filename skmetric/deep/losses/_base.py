@@ -63,7 +63,7 @@ class Loss(DocumentedMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        bound : Loss or nn.Module
+        Loss or nn.Module
             Called as ``bound(embeddings, labels)``. A module owns the parameters that the loss learns.
         """
         return self._bind(n_components, n_classes, generator)

@@ -18,7 +18,8 @@ class ProxyLoss(StatefulLoss):
     """A loss with proxies: a subclass writes ``_proxies`` and ``_value``, and has ``sampled_classes``.
 
     With ``sampled_classes`` a training batch sees the proxies of its own classes and of random others, that
-    many in all (Partial FC): time and memory then do not grow with the number of classes.
+    many in all (Partial FC): the matrix of similarities and its gradient then do not grow with the number of
+    classes. The proxies themselves, their gradient and the moments of the optimizer do.
     """
 
     sampled_classes: int | None

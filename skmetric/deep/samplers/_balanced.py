@@ -33,6 +33,10 @@ class BalancedBatchSampler(StreamSampler):
     ValueError
         If there are fewer classes than `classes_per_batch`, or a count is below 1.
 
+    See Also
+    --------
+    HierarchicalBatchSampler : Classes of a batch share a group.
+
     References
     ----------
     .. [1] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",
@@ -88,6 +92,6 @@ def warn_of_small_classes(sizes, samples_per_class):
     if n_small:
         warnings.warn(
             f"{n_small} of {len(sizes)} classes have fewer than samples_per_class={samples_per_class} "
-            " samples: they repeat some in a batch",
+            "samples: they repeat some in a batch",
             stacklevel=3,
         )

@@ -108,6 +108,23 @@ def test_multi_similarity():
     assert_value(losses.MultiSimilarityLoss(), CORNER, 0)
 
 
+def test_multi_similarity_is_that_of_tensorflow_similarity(batches):
+    # its definition, anchor by anchor: distances are 1 - cosine and centred at 1, mining is by strict
+    # inequalities, an anchor that keeps nothing costs 0, and the mean is over all anchors
+    embeddings, labels = batches
+    sphere, codes = torch.nn.functional.normalize(embeddings).double(), labels.tolist()
+    distances, total = (1 - sphere @ sphere.T).tolist(), 0.0
+    for i, row in enumerate(distances):
+        near = [d for j, d in enumerate(row) if codes[j] == codes[i] and j != i]
+        far = [d for j, d in enumerate(row) if codes[j] != codes[i]]
+        positives = [d for d in near if d > min(far) - 0.1]
+        negatives = [d for d in far if d < max(near) + 0.1]
+        total += math.log1p(sum(math.exp(2 * (d + 0.5 - 1)) for d in positives)) / 2
+        total += math.log1p(sum(math.exp(-40 * (d + 0.5 - 1)) for d in negatives)) / 40
+    assert total > 0
+    assert_value(losses.MultiSimilarityLoss(), (embeddings, labels), total / len(codes))
+
+
 def test_nt_xent_and_sup_con():
     assert_value(losses.NTXentLoss(temperature=1.0), CORNER, -math.log(E1))
     assert_value(losses.SupConLoss(temperature=1.0), CORNER, -math.log(E1))
