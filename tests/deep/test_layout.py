@@ -105,7 +105,9 @@ def test_maps_of_a_frozen_trunk_lie_as_the_network_takes_them(tiny, pictures):
     settings = {"n_components": None, "freeze": "0", "max_epochs": 3}
     X, y = pictures
     once = tiny(network, **settings).fit(X, y)
-    often = tiny(network, augment=lambda batch: batch, **settings).fit(X, y)  # which runs the trunk every time
+    often = tiny(network, augment=lambda batch: batch, **settings).fit(
+        X, y
+    )  # which runs the trunk every time
     np.testing.assert_allclose(once.transform(X), often.transform(X), atol=1e-5)
 
 
