@@ -79,7 +79,7 @@ def test_deep_digits(run):
     maps = {name: scores[-1] for name, scores in rows.items()}
     known, strange = "digits trained on, new images: ", "digits never seen: "
     assert maps[known + "network"] > maps[known + "raw pixels"] + 0.1
-    assert 0.1 < maps[strange + "network"]  # by chance about 1/25, for five digits
+    assert maps[strange + "network"] > 0.1  # by chance about 1/25, for five digits
 
 
 def test_accuracy_of_runs_by_hand():

@@ -17,7 +17,6 @@ from skmetric.exceptions import CollapseWarning, DivergenceWarning, StuckLossWar
 from skmetric.metrics import RetrievalScorer
 from skmetric.model_selection import ClassDisjointKFold
 
-
 TWO_VIEWS = ("barlow_twins", "clip", "sig_lip", "sim_clr", "vicreg")
 
 
