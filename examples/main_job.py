@@ -1,4 +1,8 @@
-"""Learn a metric on half of the classes and see what it does for classes it never saw.
+"""
+The main job
+============
+
+Learn a metric on half of the classes and see what it does for classes it never saw.
 
 Without arguments it runs on scikit-learn's handwritten digits, with no network and no download. With
 ``--images DIR`` it runs on your own images, one folder a class. It prints retrieval scores of the unseen

@@ -17,7 +17,7 @@ def import_optional(module, *, extra, purpose):
 
     Returns
     -------
-    module : module
+    module
         The imported module.
 
     Raises

@@ -27,7 +27,7 @@ def block_relevance(search, rows, codes, codes_gallery, members, depth):
 
     Returns
     -------
-    relevant : ndarray of shape (n_rows, depth), bool
+    ndarray of shape (n_rows, depth), bool
         In the order of float64, ties by index, down to rank 256 (1024 in galleries of up to 16,384 rows) or
         the size of the query's class, whichever is more. Further down float32 decides.
     """

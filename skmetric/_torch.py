@@ -43,7 +43,7 @@ def resolve_device(device="auto"):
 
     Returns
     -------
-    device : torch.device
+    torch.device
         One that this machine has.
 
     Raises
@@ -87,7 +87,7 @@ def autocast(device, precision="auto"):
 
     Returns
     -------
-    context : context manager
+    context manager
         One that changes nothing for fp32.
     """
     if precision == "auto":
@@ -137,7 +137,7 @@ def infer(forward, batches, *, device, precision="auto"):
 
     Returns
     -------
-    outputs : ndarray of shape (n_samples, n_outputs), float32
+    ndarray of shape (n_samples, n_outputs), float32
         The rows of all batches, in order.
     """
     outputs = []
@@ -168,7 +168,7 @@ def pack_module(module):
 
     Returns
     -------
-    packed : PackedModule
+    PackedModule
         Pickle this instead of the module.
 
     Examples
@@ -192,7 +192,7 @@ def unpack_module(packed):
 
     Returns
     -------
-    module : nn.Module
+    nn.Module
         Equal to the one packed. It owns its tensors; `packed` keeps its own.
     """
     module = copy.deepcopy(packed.skeleton)

@@ -7,15 +7,21 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._checks import check_finite_rows
+from ._documented import DocumentedMixin
 from .metrics import RetrievalScorer
 
 __all__ = ["MahalanobisMixin", "MetricLearnerMixin"]
 
 
-class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
+class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
     """A transformer whose embedding is the metric: the learned distance is Euclidean after ``transform``.
 
     A subclass writes ``fit`` (which sets ``n_components_``) and ``_embed(X)``.
+
+    See Also
+    --------
+    MahalanobisMixin : For embeddings that are linear.
+    skmetric.metrics.RetrievalScorer : Scores what is derived from it.
 
     Examples
     --------
@@ -53,7 +59,7 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
 
         Returns
         -------
-        embeddings : ndarray of shape (n_samples, n_components)
+        ndarray of shape (n_samples, n_components)
             In float32 for float32 input, else float64.
         """
         check_is_fitted(self)
@@ -71,7 +77,7 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
 
         Returns
         -------
-        distances : ndarray of shape (n_pairs,)
+        ndarray of shape (n_pairs,)
             From 0; smaller is nearer.
 
         Raises
@@ -96,7 +102,7 @@ class MetricLearnerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC)
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
         return RetrievalScorer("map_at_r")(self, X, y)
@@ -121,6 +127,11 @@ class MahalanobisMixin(MetricLearnerMixin):
 
     A subclass sets ``components_`` and ``n_components_`` in ``fit``, ``mean_`` if it centres, and
     ``normalize_`` if rows may be scaled to unit length before and after the map.
+
+    See Also
+    --------
+    MetricLearnerMixin : For embeddings that are not linear.
+    skmetric.MetricLearner : The learner that derives from it.
 
     Examples
     --------

@@ -17,6 +17,11 @@ class IndexUnavailableError(ConnectionError):
     A call that raises it has changed nothing, or, if the connection broke while the server confirmed, all of
     what was asked. The index connects again at its next call.
 
+    See Also
+    --------
+    skmetric.search.PgVectorIndex : An index on a server.
+    skmetric.search.MilvusIndex : Another.
+
     Examples
     --------
     >>> issubclass(IndexUnavailableError, OSError)
@@ -26,6 +31,12 @@ class IndexUnavailableError(ConnectionError):
 
 class NoEmbeddingError(TypeError):
     """A score of embeddings was asked of an estimator that has no ``transform``.
+
+    Retrieval is judged on embeddings, and only a transform gives some.
+
+    See Also
+    --------
+    skmetric.metrics.RetrievalScorer : Raises it.
 
     Examples
     --------
@@ -46,6 +57,10 @@ class NothingToLearnWarning(UserWarning):
 
     The loss goes on with what there is, and is a 0 that keeps the graph if there is nothing.
 
+    See Also
+    --------
+    skmetric.deep.samplers.BalancedBatchSampler : Batches that have both.
+
     Examples
     --------
     A loop that must not go on turns it into an error:
@@ -58,6 +73,14 @@ class NothingToLearnWarning(UserWarning):
 
 class TrainingWarning(UserWarning):
     """Training of a network did not go as it should; the message says what to try.
+
+    Filter by this class to silence or to raise all of its kinds.
+
+    See Also
+    --------
+    CollapseWarning : One kind.
+    DivergenceWarning : One kind.
+    StuckLossWarning : One kind.
 
     Examples
     --------
@@ -72,6 +95,13 @@ class TrainingWarning(UserWarning):
 class DivergenceWarning(TrainingWarning):
     """The loss or the embeddings became NaN or infinite; the state before that epoch was kept.
 
+    The message names the epoch, and what to try.
+
+    See Also
+    --------
+    CollapseWarning : Training ended, in one point.
+    StuckLossWarning : The loss did not move.
+
     Examples
     --------
     >>> issubclass(DivergenceWarning, TrainingWarning)
@@ -82,6 +112,13 @@ class DivergenceWarning(TrainingWarning):
 class CollapseWarning(TrainingWarning):
     """Training ended with all embeddings in nearly one point.
 
+    All distances are then alike and nothing can be found; the message says what to try.
+
+    See Also
+    --------
+    StuckLossWarning : The loss did not move.
+    DivergenceWarning : Training broke off.
+
     Examples
     --------
     >>> issubclass(CollapseWarning, TrainingWarning)
@@ -91,6 +128,13 @@ class CollapseWarning(TrainingWarning):
 
 class StuckLossWarning(TrainingWarning):
     """The loss did not move, or stayed at the margin.
+
+    At the margin, positives and negatives are equally far: the network tells nothing apart.
+
+    See Also
+    --------
+    CollapseWarning : The usual reason.
+    DivergenceWarning : The opposite.
 
     Examples
     --------

@@ -21,12 +21,19 @@ __all__ = ["Neighbors", "Ranking", "iter_rankings", "nearest", "rank"]
 class Neighbors(NamedTuple):
     """Result of a search, nearest first.
 
-    Attributes
+    The one value that is handed on after a search.
+
+    Parameters
     ----------
     distances : ndarray of shape (n_queries, k), float64
         Euclidean distances.
     indices : ndarray of shape (n_queries, k), intp
         Rows of the gallery.
+
+    See Also
+    --------
+    Ranking : What of it is relevant.
+    nearest : Returns it.
 
     Examples
     --------
@@ -42,14 +49,21 @@ class Neighbors(NamedTuple):
 class Ranking(NamedTuple):
     """Which of the items that a search found are relevant: all that a retrieval score needs.
 
-    Attributes
+    Scores are arithmetic on it, without a further search.
+
+    Parameters
     ----------
     relevant : ndarray of shape (n_queries, depth), bool
-        Nearest first: is the item at this rank of the query's class?
+        Nearest first: whether the item at this rank is of the query's class.
     n_relevant : ndarray of shape (n_queries,), intp
         Relevant items in the whole gallery, the query itself left out; may exceed `depth`.
     n_gallery : int
         Items that each query was searched among, itself left out.
+
+    See Also
+    --------
+    Neighbors : The search before it.
+    rank : Returns it.
 
     Examples
     --------
@@ -68,6 +82,8 @@ class Ranking(NamedTuple):
 def nearest(queries, gallery=None, k=1):
     """Exact Euclidean nearest neighbours of each query, ties by the gallery's order.
 
+    Queries are served in blocks: no matrix of all distances is held.
+
     Parameters
     ----------
     queries : array-like of shape (n_queries, n_features)
@@ -80,13 +96,18 @@ def nearest(queries, gallery=None, k=1):
 
     Returns
     -------
-    neighbors : Neighbors
+    Neighbors
         Distances (float64) and indices, both of shape (n_queries, k).
 
     Raises
     ------
     ValueError
         If `k` is out of range, a row has NaN or infinity, or the two sides differ in their columns.
+
+    See Also
+    --------
+    rank : What of it is of the query's class.
+    skmetric.search.ExactIndex : Keeps the gallery.
 
     Examples
     --------
@@ -116,6 +137,8 @@ def nearest(queries, gallery=None, k=1):
 def rank(embeddings, y, *, gallery=None, y_gallery=None, depth=None):
     """Search every row by Euclidean distance and say which of the items found are of its class.
 
+    Without a gallery each row is searched among the others, itself left out by identity.
+
     Parameters
     ----------
     embeddings : array-like of shape (n_queries, n_features)
@@ -132,13 +155,18 @@ def rank(embeddings, y, *, gallery=None, y_gallery=None, depth=None):
 
     Returns
     -------
-    ranking : Ranking
+    Ranking
         Ties in distance are in order of the gallery.
 
     Raises
     ------
     ValueError
         On NaN or infinity (rows named), labels of mixed types, or sides that do not fit.
+
+    See Also
+    --------
+    iter_rankings : In blocks, for many queries.
+    nearest : Distances and rows.
 
     Examples
     --------
@@ -157,7 +185,7 @@ def rank(embeddings, y, *, gallery=None, y_gallery=None, depth=None):
 def iter_rankings(
     embeddings, y, *, gallery=None, y_gallery=None, depth=None
 ) -> Iterator[tuple[np.ndarray, Ranking]]:
-    """Rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
+    """Yield rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
 
     The next blocks are computed while one is in use, and BLAS stays on one thread until the iterator ends or
     is closed.
@@ -177,7 +205,7 @@ def iter_rankings(
 
     Returns
     -------
-    blocks : iterator of (ndarray of shape (n_block,), Ranking)
+    iterator of (ndarray of shape (n_block,), Ranking)
         Indices of the queries in a block, and their ranking; each query is in one block. The first 256 ranks
         (1024 in galleries of up to 16,384 rows), and at least as many as a query has relevant items, are in
         the order of float64; further down, distances that agree to float32 may be swapped.
@@ -186,6 +214,10 @@ def iter_rankings(
     ------
     ValueError
         As in :func:`rank`.
+
+    See Also
+    --------
+    rank : All at once.
 
     Examples
     --------

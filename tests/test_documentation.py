@@ -1,12 +1,14 @@
 """Code in the documentation runs, and prints what stands there."""
 
 import doctest
+import re
 from pathlib import Path
 
 import pytest
 
 DOC = Path(__file__).parents[1] / "doc"
-PAGES = [path.relative_to(DOC) for path in sorted([*DOC.glob("*.rst"), *DOC.glob("guide/*.rst")])]
+FOLDERS = (".", "guide", "migration")  # the others are generated
+PAGES = sorted(path.relative_to(DOC) for folder in FOLDERS for path in (DOC / folder).glob("*.rst"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -18,3 +20,13 @@ def test_page_runs(page):
 
 def test_there_are_pages_that_run():
     assert any(doctest.DocTestParser().get_examples((DOC / page).read_text("utf-8")) for page in PAGES)
+
+
+def test_every_benchmark_has_a_place():
+    benchmarks = sorted(path.stem for path in (DOC.parent / "benchmarks").glob("*.py"))
+    page = (DOC / "benchmarks.rst").read_text("utf-8")
+    assert sorted(re.findall(r"^\.\. measured:: (\w+)$", page, flags=re.MULTILINE)) == benchmarks
+    overview = (DOC.parent / "benchmarks" / "README.md").read_text("utf-8")
+    assert (
+        sorted(re.findall(r"^\| `python benchmarks/(\w+)\.py`", overview, flags=re.MULTILINE)) == benchmarks
+    )

@@ -42,7 +42,7 @@ def build(model, weights, model_kwargs, *, seed=0):
 
     Returns
     -------
-    module : nn.Module
+    nn.Module
         `model` itself where that is a network and no file is given; else a new one. With a seed,
         random weights are the same in each call, and the global random state is left alone.
     """
@@ -123,7 +123,7 @@ def brightness(module, n_channels, *, mean=None, std=None):
 
     Returns
     -------
-    mean, std : tuple of n_channels floats
+    tuple of n_channels floats
         Network's input is ``(brightness - mean) / std``.
     """
     own = own_config(module)

@@ -23,7 +23,7 @@ def pool(output, pooling="auto", *, n_prefix=None, channels_last=False):
 
     Returns
     -------
-    features : Tensor of shape (n, C)
+    Tensor of shape (n, C)
         float32.
 
     Raises

@@ -33,7 +33,7 @@ def load_weights(module, path, *, in_place=True):
 
     Returns
     -------
-    module : nn.Module
+    nn.Module
         With the weights. Weights of a classifier that a timm network was built without are left out.
 
     Raises

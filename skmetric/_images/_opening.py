@@ -28,7 +28,7 @@ def open_images(X, *, channel_axis="auto", n_channels=None, n_threads=1, any_ran
 
     Returns
     -------
-    images : Images
+    Images
         Pixels are read when a block is asked for.
 
     Raises

@@ -54,7 +54,7 @@ def sized(pixels, config):
 
     Returns
     -------
-    batch : Tensor of shape (n, n_channels, *image_size)
+    Tensor of shape (n, n_channels, *image_size)
         Of the dtype of `pixels`.
     """
     batch = _with_channels(to_tensor(pixels).permute(0, 3, 1, 2), config.n_channels)  # (n, n_channels, H, W)

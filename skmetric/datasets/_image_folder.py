@@ -15,6 +15,8 @@ _SUFFIXES = frozenset(
 def load_image_folder(path):
     """List the images of a folder that has one folder for each class. No image is opened.
 
+    Paths and labels are what learners take; each opens the images when it needs them.
+
     Parameters
     ----------
     path : str or path-like
@@ -23,7 +25,7 @@ def load_image_folder(path):
 
     Returns
     -------
-    data : Bunch
+    Bunch
         ``data`` : ndarray of shape (n_samples,), str
             Paths, by class and then by path: what :class:`skmetric.features.FrozenFeatures` and
             :class:`skmetric.deep.DeepMetricLearner` take.
@@ -40,6 +42,11 @@ def load_image_folder(path):
         If `path` is a file.
     ValueError
         If there are no class folders, or one has no images.
+
+    See Also
+    --------
+    skmetric.FrozenFeatures : Opens the images and makes features of them.
+    skmetric.DeepMetricLearner : Opens the images and trains on them.
 
     Examples
     --------

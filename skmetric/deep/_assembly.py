@@ -43,7 +43,7 @@ def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, sche
 
     Returns
     -------
-    training : Training
+    Training
         No epoch done.
     """
     with seeded(seed):
@@ -79,7 +79,7 @@ def go_on(fitted, device, n_steps, *, schedule=None, validated=False):
 
     Returns
     -------
-    training : Training
+    Training
         With the epochs done so far. Moments are fresh if the estimator did not keep them, or if other weights
         are frozen now.
     """
@@ -131,7 +131,7 @@ def embed(module, samples, device, precision, *, compiled=False, in_last=None):
 
     Returns
     -------
-    embeddings : ndarray of shape (n, n_components), float32
+    ndarray of shape (n, n_components), float32
         A row for each sample.
     """
     module = module.to(device)

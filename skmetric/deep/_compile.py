@@ -20,7 +20,7 @@ def runner(module, compiled):
 
     Returns
     -------
-    run : callable
+    callable
         Maps a batch to embeddings.
 
     Raises

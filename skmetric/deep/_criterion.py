@@ -39,7 +39,7 @@ def resolve_loss(loss, margin=None, distance="euclidean"):
 
     Returns
     -------
-    loss : Loss, nn.Module or callable
+    Loss, nn.Module or callable
         A copy, but for a function.
 
     Raises

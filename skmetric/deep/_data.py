@@ -118,7 +118,7 @@ def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, see
 
     Returns
     -------
-    data : Data
+    Data
         With at least two classes to train on.
     """
     found, codes = np.unique(y, return_inverse=True)
@@ -148,7 +148,7 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
 
     Returns
     -------
-    data : Data
+    Data
         With at least two samples to train on.
     """
     if y is None and (fraction or early_stopping):

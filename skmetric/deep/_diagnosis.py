@@ -26,7 +26,7 @@ def batch_statistics(batches, distances=torch.cdist):
 
     Returns
     -------
-    statistics : dict of str to float
+    dict of str to float
         ``mean_positive_distance`` and ``mean_negative_distance`` over the pairs inside batches (NaN without
         such pairs), ``mean_norm``, and ``effective_rank`` of the centred embeddings: the exponential of the
         entropy of their singular values [1]_, from 1 to n_components, 0 where all embeddings are equal.

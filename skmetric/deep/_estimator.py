@@ -38,7 +38,7 @@ class NetworkMixin:
 
         Returns
         -------
-        session : Session
+        Session
             Its training is done, and the estimator has its state.
         """
         context = self._init_callback_context(max_subtasks=n_epochs)

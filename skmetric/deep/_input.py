@@ -50,7 +50,7 @@ def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_work
 
     Returns
     -------
-    images : ndarray or Streamed, of shape (n, C, H, W)
+    ndarray or Streamed, of shape (n, C, H, W)
         uint8, or float32. A view of one array whose images have the right size.
 
     Raises
@@ -113,7 +113,7 @@ def labels_of(X):
 
     Returns
     -------
-    y : array-like of shape (n,) or None
+    array-like of shape (n,) or None
         None where `X` is no dataset, or an item has no label.
     """
     if not is_dataset(X):

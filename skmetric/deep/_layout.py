@@ -23,7 +23,7 @@ def takes_channels_last(network, device):
 
     Returns
     -------
-    takes : bool
+    bool
         False without a convolution of images.
     """
     if device.type != "cpu" or not any(isinstance(part, nn.Conv2d) for part in network.modules()):

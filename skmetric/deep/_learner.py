@@ -335,7 +335,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        self : DeepMetricLearner
+        DeepMetricLearner
             Fitted.
 
         Raises
@@ -365,7 +365,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        self : DeepMetricLearner
+        DeepMetricLearner
             Fitted.
 
         Raises
@@ -389,7 +389,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
         y = labels_of(X) if y is None else y
@@ -408,7 +408,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
 
         Returns
         -------
-        embeddings : ndarray of shape (n_samples, n_components), float32
+        ndarray of shape (n_samples, n_components), float32
             Of length 1 with ``normalize=True``; points of the ball with ``distance="poincare"``.
 
         Raises

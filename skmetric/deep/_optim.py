@@ -32,7 +32,7 @@ def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rat
 
     Returns
     -------
-    optimizer : torch.optim.Optimizer
+    torch.optim.Optimizer
         One or two groups of parameters.
     """
     groups = [{"params": [weight for weight in module.parameters() if weight.requires_grad]}]

@@ -18,7 +18,7 @@ def packed(state):
 
     Returns
     -------
-    state : dict
+    dict
         The same in a form that pickle takes.
     """
     modules = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}

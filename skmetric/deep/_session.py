@@ -57,7 +57,7 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
 
     Returns
     -------
-    session : Session
+    Session
         Ready to train.
     """
     if estimator.distance == "cosine" and not estimator.normalize:

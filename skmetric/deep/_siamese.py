@@ -180,7 +180,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        self : SiameseLearner
+        SiameseLearner
             Fitted.
 
         Raises
@@ -203,7 +203,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        self : SiameseLearner
+        SiameseLearner
             Fitted.
         """
         return self._fit(X, y, single=True)
@@ -218,7 +218,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        decision : ndarray of shape (n_pairs,)
+        ndarray of shape (n_pairs,)
             ``threshold_`` minus the distance: larger is more similar; from 0 on a pair is taken for similar.
         """
         distances = self._tuple_distances(X)[:, 0]
@@ -234,7 +234,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        labels : ndarray of shape (n_pairs,)
+        ndarray of shape (n_pairs,)
             Of ``classes_``.
         """
         similar = self.decision_function(X) >= 0  # first, for it asks whether there is a `classes_`
@@ -252,7 +252,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; 0.5 is chance.
         """
         distances = self._tuple_distances(X)
@@ -273,7 +273,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        self : SiameseLearner
+        SiameseLearner
             With that threshold.
 
         Raises
@@ -295,7 +295,7 @@ class SiameseLearner(TupleLearner):
 
         Returns
         -------
-        self : SiameseLearner
+        SiameseLearner
             With that threshold.
 
         Raises

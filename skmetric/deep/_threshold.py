@@ -17,7 +17,7 @@ def choose_threshold(distances, similar, max_false_accept_rate=None):
 
     Returns
     -------
-    threshold : float
+    float
         Half-way to the next distance, where counts are the same.
     """
     if max_false_accept_rate is not None and not 0 <= max_false_accept_rate <= 1:

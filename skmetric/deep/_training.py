@@ -96,7 +96,7 @@ def train(training, plan, validate, tasks):
 
     Returns
     -------
-    last : dict
+    dict
         Snapshot of the state to go on from.
     """
     plan = plan._replace(**_on_device(plan))

@@ -169,7 +169,7 @@ class TripletLearner(TupleLearner):
 
         Returns
         -------
-        self : TripletLearner
+        TripletLearner
             Fitted.
 
         Raises
@@ -193,7 +193,7 @@ class TripletLearner(TupleLearner):
 
         Returns
         -------
-        self : TripletLearner
+        TripletLearner
             Fitted.
         """
         self._fit_tuples(X, y, _all_of_one_kind, tuple_state, single=True)
@@ -209,7 +209,7 @@ class TripletLearner(TupleLearner):
 
         Returns
         -------
-        decision : ndarray of shape (n_triplets,)
+        ndarray of shape (n_triplets,)
             Distance of anchor and negative minus that of anchor and positive: above 0 a triplet is in order.
         """
         positive, negative = self._tuple_distances(X).T
@@ -225,7 +225,7 @@ class TripletLearner(TupleLearner):
 
         Returns
         -------
-        labels : ndarray of shape (n_triplets,)
+        ndarray of shape (n_triplets,)
             1 where the anchor is nearer to the positive, else -1.
         """
         return np.where(self.decision_function(X) > 0, 1, -1)
@@ -242,7 +242,7 @@ class TripletLearner(TupleLearner):
 
         Returns
         -------
-        score : float
+        float
             In [0, 1]; 0.5 is chance.
         """
         return similarity_score(self._tuple_distances(X), None)

@@ -37,7 +37,7 @@ def build_timm(name, input_shape, pooling, weights, model_kwargs, names):
 
     Returns
     -------
-    layers : list of nn.Module
+    list of nn.Module
         What the input is normalised by, and the network.
     """
     try:

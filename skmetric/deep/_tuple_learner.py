@@ -62,7 +62,7 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
 
         Returns
         -------
-        embeddings : ndarray of shape (n_samples, n_components), float32
+        ndarray of shape (n_samples, n_components), float32
             Of length 1 with ``normalize=True``.
 
         Raises

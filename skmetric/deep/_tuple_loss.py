@@ -90,7 +90,7 @@ def make_tuple_loss(loss, margin, n_members):
 
     Returns
     -------
-    loss : TupleLoss
+    TupleLoss
         With a loss of its own.
 
     Raises

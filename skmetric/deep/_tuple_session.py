@@ -51,7 +51,7 @@ def open_tuple_session(estimator, samples, similar, *, n_epochs, goes_on, single
 
     Returns
     -------
-    session : TupleSession
+    TupleSession
         Ready to train.
     """
     n_members, device = estimator._n_members, resolve_device(estimator.device)

@@ -86,7 +86,7 @@ def divide(samples, similar, n_members, fraction, seed):
 
     Returns
     -------
-    tuples : Tuples
+    Tuples
         With at least one of each kind on each side.
     """
     held_out, disjoint = _hold_out(samples, similar, n_members, fraction, np.random.RandomState(seed))

@@ -29,7 +29,7 @@ def split_classes(codes, fraction, early_stopping, seed):
 
     Returns
     -------
-    train, held_out : ndarray
+    ndarray
         Row numbers; the second is empty where nothing is held out.
     """
     if fraction is None:

@@ -17,6 +17,7 @@ from torch import nn
 from skmetric._backbone._build import build, n_input_channels
 from skmetric._backbone._pooling import POOLINGS
 from skmetric._backbone._weights import is_file
+from skmetric._documented import DocumentedMixin
 from skmetric._images._images import check_one_size
 from skmetric._images._opening import open_images
 from skmetric._images._sizing import normalised, sized_batches
@@ -28,7 +29,7 @@ from ._network import check_layer, extract, input_config
 __all__ = ["FrozenFeatures"]
 
 
-class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Features of images from a network that is not trained.
 
     The first step of a pipeline that learns a metric on images. ``fit`` builds the network and looks at the
@@ -86,6 +87,11 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         What images are brought to: a named tuple with ``image_size``, ``mean``, ``std`` and the like.
     n_features_out_ : int
         Number of features.
+
+    See Also
+    --------
+    MetricLearner : Learns a metric on these features.
+    skmetric.deep.DeepMetricLearner : Trains the network itself.
 
     Notes
     -----
@@ -174,7 +180,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        self : FrozenFeatures
+        FrozenFeatures
             Fitted.
 
         Raises
@@ -213,7 +219,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        features : ndarray of shape (n, n_features_out_), float32
+        ndarray of shape (n, n_features_out_), float32
             A row for each image.
 
         Raises

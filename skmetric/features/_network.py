@@ -8,7 +8,7 @@ from skmetric._backbone._build import brightness, did_you_mean, n_prefix_tokens,
 from skmetric._backbone._pooling import pool
 from skmetric._images._sizing import InputConfig, height_and_width
 
-__all__ = ["check_layer", "extract", "input_config"]
+__all__ = ["check_layer", "extract", "input_config", "unpooled"]
 
 _SHOWN = 5  # how many names a message lists
 
@@ -36,7 +36,7 @@ def input_config(module, n_channels, shape, *, image_size=None, crop_pct=None, m
 
     Returns
     -------
-    config : InputConfig
+    InputConfig
         Complete.
     """
     own = own_config(module)
@@ -83,8 +83,22 @@ def extract(module, batch, *, layer=None, pooling="auto"):
 
     Returns
     -------
-    features : Tensor of shape (n, n_features)
+    Tensor of shape (n, n_features)
         float32.
+    """
+    output = unpooled(module, batch, layer=layer, pooling=pooling)
+    return pool(
+        output,
+        pooling,
+        n_prefix=n_prefix_tokens(module),
+        channels_last=getattr(module, "output_fmt", None) == "NHWC",
+    )
+
+
+def unpooled(module, batch, *, layer=None, pooling="auto"):
+    """Output of a network or of its layer, before `pooling`; parameters as of :func:`extract`.
+
+    With "auto" it is a vector a sample where the network pools by itself.
     """
     if own_config(module):  # 1.2 to 1.7 times as fast on a CPU; not for others, whose `view` may fail on it
         batch = batch.contiguous(memory_format=torch.channels_last)
@@ -94,12 +108,7 @@ def extract(module, batch, *, layer=None, pooling="auto"):
             f"{f'layer {layer!r}' if layer else 'the network'} gives a {type(output).__name__}, not a "
             "tensor: name a layer that does"
         )
-    return pool(
-        output,
-        pooling,
-        n_prefix=n_prefix_tokens(module),
-        channels_last=getattr(module, "output_fmt", None) == "NHWC",
-    )
+    return output
 
 
 def _last_output(module, batch, pooling):

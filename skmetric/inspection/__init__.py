@@ -1,4 +1,4 @@
-"""Pictures of a metric: neighbours, thresholds, distances, embeddings, training; a map in the browser."""
+"""Pictures of a metric: neighbours, thresholds, distances, regions, embeddings, training; a browser map."""
 
 from ._contributions import distance_contributions
 from ._embedding import EmbeddingDisplay
@@ -6,6 +6,7 @@ from ._histogram import DistanceHistogramDisplay
 from ._map import embedding_map
 from ._neighbors import NeighborsDisplay
 from ._recall import RecallAtKDisplay
+from ._similarity import SimilarityMapDisplay
 from ._threshold import ThresholdDisplay
 from ._training import TrainingDisplay
 
@@ -14,6 +15,7 @@ __all__ = [
     "EmbeddingDisplay",
     "NeighborsDisplay",
     "RecallAtKDisplay",
+    "SimilarityMapDisplay",
     "ThresholdDisplay",
     "TrainingDisplay",
     "distance_contributions",

@@ -23,7 +23,7 @@ def distance_contributions(learner, A, B):
 
     Returns
     -------
-    contributions : ndarray of shape (n_pairs, n_features)
+    ndarray of shape (n_pairs, n_features)
         Rows add up to ``learner.pair_distance(A, B) ** 2``.
 
     Raises
@@ -32,6 +32,10 @@ def distance_contributions(learner, A, B):
         If the learner is not linear.
     ValueError
         If `A` and `B` differ in their number of rows.
+
+    See Also
+    --------
+    skmetric.MetricLearner : A learner that it explains.
 
     Examples
     --------

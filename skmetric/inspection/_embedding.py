@@ -7,12 +7,13 @@ from sklearn.manifold import TSNE
 from skmetric._optional import import_optional
 from skmetric.metrics._scorer import transformers_of
 
-from ._style import axes_of, finish, marker_and_color
+from ._style import BLACK, axes_of, finish, marker_and_color
 
 _METHODS = ("pca", "tsne", "umap")
 _AXES = {"pca": "principal component", "tsne": "t-SNE", "umap": "UMAP"}
 _MOST_LABELS = 60
-_STEPS = 200  # of pushing labels apart
+_FEW_LABELS = 15  # more are written smaller
+_LETTERS = 26  # of a name
 
 
 class EmbeddingDisplay:
@@ -38,6 +39,10 @@ class EmbeddingDisplay:
         After `plot`.
     figure_ : matplotlib Figure
         After `plot`.
+
+    See Also
+    --------
+    embedding_map : A map to explore in the browser.
 
     Examples
     --------
@@ -77,7 +82,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             Drawn.
         """
         for transformer in transformers_of(estimator) or [estimator]:
@@ -103,7 +108,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             Drawn.
 
         Raises
@@ -132,7 +137,7 @@ class EmbeddingDisplay:
 
         Returns
         -------
-        display : EmbeddingDisplay
+        EmbeddingDisplay
             The same.
         """
         ax = axes_of(ax, width=6.4, height=5.2)
@@ -148,7 +153,8 @@ class EmbeddingDisplay:
             ax.set(xticks=[], yticks=[])  # their units mean nothing
         if self.labels is not None and label_classes and len(classes) <= _MOST_LABELS:
             middles = np.array([np.median(self.points[labels == label], axis=0) for label in classes])
-            place_labels(ax, [str(label) for label in classes], middles)
+            colors = [marker_and_color(i)[1] for i in range(len(classes))]
+            place_labels(ax, [str(label) for label in classes], middles, colors)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -177,41 +183,83 @@ def project(embeddings, method, random_state):
         return TSNE(perplexity=perplexity, init="pca", random_state=random_state).fit_transform(
             embeddings
         ), None
-    umap = import_optional("umap", extra="plot", purpose="method='umap'")
-    return umap.UMAP(random_state=random_state).fit_transform(embeddings), None
+    umap = import_optional("umap", extra="umap", purpose="method='umap'")
+    return umap.UMAP(random_state=random_state, n_jobs=1).fit_transform(embeddings), None
 
 
-def place_labels(ax, texts, positions):
-    """Write texts near positions, none over another: boxes push each other apart, along the shorter way."""
+def place_labels(ax, texts, positions, colors):
+    """Write texts at positions, none over another; a line leads to where one was moved from."""
     figure = ax.figure
-    drawn = [
-        ax.annotate(
-            text, position, xytext=(0, 0), textcoords="offset points", ha="center", va="center",
-            fontsize="small", fontweight="bold",
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-        )
-        for text, position in zip(texts, positions, strict=True)
-    ]  # fmt: skip
+    look = {
+        "textcoords": "offset points", "ha": "center", "va": "center", "fontweight": "bold",
+        "fontsize": "small" if len(texts) <= _FEW_LABELS else "x-small",
+        "bbox": {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+        "zorder": 4,
+    }  # fmt: skip
+    short = [shorten(text) for text in texts]
+    drawn = [ax.annotate(text, at, xytext=(0, 0), **look) for text, at in zip(short, positions, strict=True)]
     renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else None
     figure.draw_without_rendering()
-    boxes = [text.get_window_extent(renderer) for text in drawn]
+    boxes = [text.get_bbox_patch().get_window_extent(renderer) for text in drawn]
     centers = np.array([[(b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2] for b in boxes])
-    sizes = np.array([[b.width, b.height] for b in boxes]) * 1.15 + 2
-    moved = push_apart(centers, sizes)
+    sizes = np.array([[b.width, b.height] for b in boxes]) + 2
+    moved = place_boxes(centers, sizes, ax.get_window_extent(renderer).get_points())
     for text, shift in zip(drawn, (moved - centers) * 72 / figure.dpi, strict=True):
         text.xyann = tuple(shift)
+    to_data = ax.transData.inverted()
+    for start, end, size, color in zip(centers, moved, sizes, colors, strict=True):
+        if (np.abs(end - start) > size / 2).any():  # its box has left the place
+            x, y = to_data.transform([start, end]).T
+            ax.plot(x, y, color=color, linewidth=1, zorder=3)
+            ax.plot(x[0], y[0], ".", color=BLACK, markersize=4, zorder=3)
 
 
-def push_apart(centers, sizes):
-    """Centres (n, 2) of boxes of these sizes, moved until none overlaps or patience ends."""
-    centers = np.array(centers, float) + np.arange(len(centers))[:, None] * 1e-6  # no two coincide
-    for _ in range(_STEPS):
-        offset = centers[:, None] - centers[None]  # (n, n, 2)
-        overlap = (sizes[:, None] + sizes[None]) / 2 - np.abs(offset)
-        clash = (overlap > 0).all(axis=2) & ~np.eye(len(centers), dtype=bool)
-        if not clash.any():
-            break
-        along = overlap.argmin(axis=2)[..., None] == np.arange(2)  # the shorter way
-        push = np.where(along & clash[..., None], np.sign(offset) * overlap / 2, 0)
-        centers += 0.7 * push.sum(axis=1) + 0.01 * np.sign(push.sum(axis=1))
-    return centers
+def shorten(text):
+    """At most 26 letters of a name, its middle left out."""
+    return text if len(text) <= _LETTERS else f"{text[: _LETTERS // 2]}…{text[1 - _LETTERS // 2 :]}"
+
+
+def place_boxes(centers, sizes, inside):
+    """Centres (n, 2) of boxes, each as near to its own as it finds room among those placed before it.
+
+    Boxes that have their place to themselves come first. One that finds no room stays where it is.
+
+    Parameters
+    ----------
+    centers, sizes : ndarray of shape (n, 2)
+        Where boxes want to be, and their sides.
+    inside : ndarray of shape (2, 2)
+        Corners of where they must be, lowest first.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        Costs O(n ** 2) with some thousand places tried for each.
+    """
+    low, high = inside[0] + sizes / 2, inside[1] - sizes / 2
+    centers = np.clip(centers, np.minimum(low, high), np.maximum(low, high))
+    placed = centers.copy()
+    crowd = _overlap(centers[:, None], sizes[:, None], centers, sizes).sum(axis=1)
+    done = np.zeros(len(centers), dtype=bool)
+    for i in np.argsort(crowd, kind="stable"):
+        tried = centers[i] + _shifts(sizes[i], inside[1] - inside[0])  # (n_tried, 2), nearest first
+        tried = tried[((tried >= low[i]) & (tried <= high[i])).all(axis=1)]
+        free = ~_overlap(tried[:, None], sizes[i], placed[done], sizes[done]).any(axis=1)
+        if free.any():
+            placed[i] = tried[free.argmax()]
+        done[i] = True
+    return placed
+
+
+def _overlap(first, first_sizes, second, second_sizes):
+    """Whether boxes about `first` (n, 1, 2) and about `second` (m, 2) overlap: (n, m)."""
+    return (np.abs(first - second) < (first_sizes + second_sizes) / 2).all(axis=-1)
+
+
+def _shifts(size, room):
+    """Moves of a box, by halves of its height and eighths of its width, nearest first: (n, 2)."""
+    steps = size / np.array([8, 2])
+    counts = np.ceil(room / steps).astype(int)
+    grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in counts), indexing="ij"), axis=-1)
+    moves = grid.reshape(-1, 2) * steps
+    return moves[np.argsort(np.square(moves).sum(axis=1), kind="stable")]

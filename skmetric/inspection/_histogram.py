@@ -40,6 +40,11 @@ class DistanceHistogramDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    ThresholdDisplay : Rates over the same distances.
+    skmetric.metrics.verification_report : The figures.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -83,7 +88,7 @@ class DistanceHistogramDisplay:
 
         Returns
         -------
-        display : DistanceHistogramDisplay
+        DistanceHistogramDisplay
             Drawn.
         """
         if hasattr(estimator, "kneighbors") and hasattr(estimator, "index_"):
@@ -113,7 +118,7 @@ class DistanceHistogramDisplay:
 
         Returns
         -------
-        display : DistanceHistogramDisplay
+        DistanceHistogramDisplay
             Drawn.
         """
         same, other = np.asarray(same, float), np.asarray(other, float)
@@ -133,7 +138,7 @@ class DistanceHistogramDisplay:
 
         Returns
         -------
-        display : DistanceHistogramDisplay
+        DistanceHistogramDisplay
             The same.
         """
         ax = axes_of(ax)

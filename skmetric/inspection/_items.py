@@ -1,7 +1,7 @@
 """What a sample looks like: pixels of arrays, paths and PIL images, or wrapped text."""
 
 import os
-import textwrap
+import re
 
 import numpy as np
 
@@ -59,8 +59,19 @@ def to_rgb(item, side=_SIDE):
 
 
 def wrapped(text, width=24, lines=4):
-    """Text in a few short lines."""
-    return "\n".join(textwrap.wrap(str(text), width, max_lines=lines, placeholder=" …"))
+    """Text in a few short lines, broken at spaces, hyphens, slashes and underscores, else anywhere."""
+    rows = [""]
+    for piece in re.findall(r"[^\s_/-]*[\s_/-]+|[^\s_/-]+", str(text).strip()):
+        word, end = piece.rstrip(), piece[len(piece.rstrip()) :]
+        for part in [word[start : start + width] for start in range(0, len(word), width)]:
+            if len(rows[-1] + part) > width:
+                rows.append("")
+            rows[-1] += part
+        rows[-1] += end[:1]
+    rows = [row.rstrip() for row in rows]
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], rows[lines - 1][: width - 2] + " …"]
+    return "\n".join(rows)
 
 
 def _shrunk(image, side):

@@ -86,7 +86,7 @@ def embedding_map(
 
     Returns
     -------
-    path : pathlib.Path
+    pathlib.Path
         The file: about 5 MB, and 1 to 2 KB for each thumbnail.
 
     Raises
@@ -95,6 +95,10 @@ def embedding_map(
         Without plotly, or Pillow for `images`: the extra ``plot`` brings both.
     ValueError
         If there are not as many labels, images, texts, ids or values as embeddings, or they are not finite.
+
+    See Also
+    --------
+    EmbeddingDisplay : A picture for paper.
 
     Examples
     --------

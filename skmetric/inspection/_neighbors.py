@@ -1,10 +1,19 @@
 """NeighborsDisplay: queries and what was found for them, as pictures or text."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._items import are_pictures, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
+
+# inches
+_PICTURE = 1.05  # the longer side
+_LINE = 0.145  # of a caption
+_GAP = 0.18  # between rows
+_TITLES = 0.3
 
 
 class NeighborsDisplay:
@@ -34,6 +43,11 @@ class NeighborsDisplay:
         After `plot`.
     figure_ : matplotlib Figure
         After `plot`.
+
+    See Also
+    --------
+    skmetric.SimilaritySearch.lookup : The same as a table.
+    embedding_map : Neighbours by a click.
 
     Examples
     --------
@@ -87,7 +101,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             Drawn.
         """
         check_is_fitted(estimator)
@@ -127,7 +141,7 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             Drawn.
 
         Raises
@@ -163,33 +177,50 @@ class NeighborsDisplay:
 
         Returns
         -------
-        display : NeighborsDisplay
+        NeighborsDisplay
             The same.
         """
         n_rows, n_columns = min(max_queries, len(self.distances)), 1 + self.distances.shape[1]
-        drawn_as = _Pictures if are_pictures(self.queries) else _Texts
-        ax = axes_of(ax, width=drawn_as.width * n_columns, height=drawn_as.height * n_rows + 0.4)
-        for i in range(n_rows):
-            drawn_as.draw(ax, self.queries[i], 0, i, BLACK, "-", self._asked(i))
-            for j in range(n_columns - 1):
-                (color, mark), dash = self._look(i, j)
-                caption = f"{mark} {self._label(self.indices[i, j])}\n{self.distances[i, j]:.3g}"
-                drawn_as.draw(ax, self.gallery[self.indices[i, j]], j + 1, i, color, dash, caption)
+        cell = PICTURE if are_pictures(self.queries) else TEXT
+        cells = [self._row(i, cell) for i in range(n_rows)]
+        n_lines = max((drawn.caption.count("\n") + 1 for row in cells for drawn in row), default=1)
+        width, height = cell.width * n_columns, cell.height + n_lines * _LINE + _GAP  # the height of a row
+        ax = axes_of(ax, width=width, height=_TITLES + n_rows * height)
+        for i, row in enumerate(cells):
+            for j, drawn in enumerate(row):
+                middle = (j + 0.5) * cell.width, i * height + cell.height / 2
+                cell.draw(ax, drawn, *middle)
+                below = i * height + cell.height + 0.04
+                look = {"ha": "center", "va": "top", "fontsize": "small", "color": drawn.color}
+                ax.text(middle[0], below, drawn.caption, **look)
         for j in range(n_columns):
             title = "query" if j == 0 else f"neighbour {j}"
-            ax.text(j, -0.58, title, ha="center", va="bottom", fontsize="small", color=GREY)
-        ax.set(xlim=(-0.55, n_columns - 0.45), ylim=(n_rows - 0.3, -0.8), xticks=[], yticks=[])
+            x = (j + 0.5) * cell.width
+            ax.text(x, -0.08, title, ha="center", va="bottom", fontsize="small", color=GREY)
+        ax.set(xlim=(0, width), ylim=(n_rows * height, -_TITLES), xticks=[], yticks=[])  # inches
         ax.spines[:].set_visible(False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _asked(self, i):
+    def _row(self, i, cell):
+        """What is drawn for a query: itself, then its neighbours."""
+        row = [_Drawn(self.queries[i], BLACK, "-", self._asked(i, cell))]
+        for j, (at, distance) in enumerate(zip(self.indices[i], self.distances[i], strict=True)):
+            (color, mark), dash = self._look(i, j)
+            caption = cell.caption(f"{mark} {self._label(at)}".strip(), f"{distance:.3g}")
+            row.append(_Drawn(self.gallery[at], color, dash, caption))
+        return row
+
+    def _asked(self, i, cell):
         true = "" if self.y is None else str(self.y[i])
         if self.predictions is None:
-            return true
-        refused = self.no_match_label is not None and str(self.predictions[i]) == str(self.no_match_label)
-        taken = f"no match ({self.no_match_label})" if refused else f"taken for {self.predictions[i]}"
-        return f"{true}\n{taken}" if true else taken
+            return wrapped(true, cell.n_letters, 3)
+        taken = self.predictions[i]
+        if self.no_match_label is not None and str(taken) == str(self.no_match_label):
+            taken = f"no match ({self.no_match_label})"
+        else:
+            taken = "recognised" if true and taken == self.y[i] else f"taken for {taken}"
+        return "\n".join(wrapped(words, cell.n_letters, 3) for words in (true, taken) if words)
 
     def _label(self, row):
         return "" if self.y_gallery is None else str(self.y_gallery[row])
@@ -203,42 +234,52 @@ class NeighborsDisplay:
         return (HIT if self.y_gallery[self.indices[i, j]] == self.y[i] else MISS), "-"
 
 
-class _Pictures:
-    width, height = 1.25, 1.65  # inches of a cell
+class _Drawn(NamedTuple):
+    """What stands in a cell."""
 
-    @staticmethod
-    def draw(ax, item, column, row, color, dash, caption):
-        """Put a picture and its caption into the cell; a cell is one unit wide and high."""
-        shown = pixels(item)
-        height, width = shown.shape[:2]
-        half = 0.42 * np.array([width, height]) / max(width, height)  # of the cell's width
-        half[1] *= _Pictures.width / _Pictures.height
-        top = row - 0.14
-        extent = (column - half[0], column + half[0], top + half[1], top - half[1])
-        ax.imshow(shown, cmap="gray", extent=extent, aspect="auto", interpolation="nearest")
-        frame = {"fill": False, "edgecolor": color, "linestyle": dash, "linewidth": 2.5}
-        ax.add_patch(_rectangle((extent[0], extent[3]), 2 * half[0], 2 * half[1], **frame))
-        ax.text(column, row + 0.21, caption, ha="center", va="top", fontsize="small", color=color)
+    item: object
+    color: str
+    dash: str
+    caption: str
 
 
-class _Texts:
-    width, height = 2.1, 1.3
+class _Cell(NamedTuple):
+    """How items of a kind are drawn; lengths are in inches."""
 
-    @staticmethod
-    def draw(ax, item, column, row, color, dash, caption):
-        """Put a text and its caption into the cell."""
-        frame = {"fill": False, "edgecolor": color, "linestyle": dash, "linewidth": 1.5}
-        ax.add_patch(_rectangle((column - 0.47, row - 0.48), 0.94, 0.66, **frame))
-        ax.text(column, row - 0.15, wrapped(item), ha="center", va="center", fontsize="small")
-        ax.text(
-            column,
-            row + 0.23,
-            caption.replace("\n", "  "),
-            ha="center",
-            va="top",
-            fontsize="small",
-            color=color,
-        )
+    width: float
+    height: float
+    n_letters: int  # of a line of the caption
+    draw: Callable
+
+    def caption(self, label, distance):
+        """Label and distance in as few lines as they fit."""
+        if len(label) + 2 + len(distance) <= self.n_letters and self is TEXT:
+            return f"{label}  {distance}".strip()
+        return f"{wrapped(label, self.n_letters, 3)}\n{distance}".strip()
+
+
+def _draw_picture(ax, drawn, x, y):
+    """Put a picture into a square about a point, and a frame around it."""
+    shown = pixels(drawn.item)
+    height, width = shown.shape[:2]
+    half = _PICTURE / 2 * np.array([width, height]) / max(width, height)
+    extent = (x - half[0], x + half[0], y + half[1], y - half[1])
+    ax.imshow(shown, cmap="gray", extent=extent, aspect="auto", interpolation="nearest")
+    frame = {"fill": False, "edgecolor": drawn.color, "linestyle": drawn.dash, "linewidth": 2.5}
+    ax.add_patch(_rectangle((extent[0], extent[3]), *(2 * half), **frame))
+
+
+def _draw_text(ax, drawn, x, y):
+    """Put a text into a frame about a point."""
+    width, height = TEXT.width - 0.1, TEXT.height
+    frame = {"fill": False, "edgecolor": drawn.color, "linestyle": drawn.dash, "linewidth": 1.5}
+    ax.add_patch(_rectangle((x - width / 2, y - height / 2), width, height, **frame))
+    text = wrapped(drawn.item, TEXT.n_letters - 1, 4)
+    ax.text(x, y, text, ha="center", va="center", fontsize="small")
+
+
+PICTURE = _Cell(1.17, _PICTURE, 16, _draw_picture)
+TEXT = _Cell(1.75, 0.7, 22, _draw_text)
 
 
 def _rectangle(corner, width, height, **look):

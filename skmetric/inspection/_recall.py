@@ -85,7 +85,7 @@ class RecallAtKDisplay:
 
         Returns
         -------
-        display : RecallAtKDisplay
+        RecallAtKDisplay
             Drawn.
         """
         models = estimator if isinstance(estimator, dict) else {name or type(estimator).__name__: estimator}
@@ -118,7 +118,7 @@ class RecallAtKDisplay:
 
         Returns
         -------
-        display : RecallAtKDisplay
+        RecallAtKDisplay
             Drawn.
 
         Raises
@@ -146,7 +146,7 @@ class RecallAtKDisplay:
 
         Returns
         -------
-        display : RecallAtKDisplay
+        RecallAtKDisplay
             The same.
         """
         ax = axes_of(ax)

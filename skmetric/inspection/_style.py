@@ -33,12 +33,13 @@ def axes_of(ax, *, width=6.4, height=4.4):
     return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def panels_of(ax, n_panels, *, width=6.4, height=2.4):
-    """Axes one below the other, sharing x: those given, or new ones."""
+def panels_of(ax, n_panels, *, width=6.4, height=2.4, side_by_side=False):
+    """Axes one below the other, sharing x, or side by side: those given, or new ones."""
     if ax is None:
         pyplot = import_optional("matplotlib.pyplot", extra="plot", purpose="Drawing a display")
-        size = (width, height * n_panels)
-        ax = pyplot.subplots(n_panels, sharex=True, squeeze=False, figsize=size, layout="constrained")[1]
+        size = (width, height if side_by_side else height * n_panels)
+        grid = {"ncols": n_panels} if side_by_side else {"nrows": n_panels, "sharex": True}
+        ax = pyplot.subplots(**grid, squeeze=False, figsize=size, layout="constrained")[1]
     panels = np.asarray(ax, dtype=object).ravel()
     if len(panels) != n_panels:
         raise ValueError(f"ax must be {n_panels} axes for the {n_panels} panels; got {len(panels)}")

@@ -2,9 +2,10 @@
 
 import numpy as np
 from scipy.stats import norm
+from sklearn.isotonic import isotonic_regression
 from sklearn.utils.validation import check_is_fitted
 
-from ._style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, axes_of, finish
+from ._style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, axes_of, finish
 
 _LOOKS = {
     "recall": ("known identified (recall)", BLUE, "-"),
@@ -13,7 +14,7 @@ _LOOKS = {
     "f1": ("F1", ORANGE, ":"),
     "binary_accuracy": ("binary accuracy", PINK, (0, (5, 1, 1, 1, 1, 1))),
 }
-_OTHER = (SKY, (0, (1, 2)))
+_MARKERS, _SIGNS = "osD^v", "●■◆▲▼"  # of the cutpoints
 _KINDS = ("rates", "precision_recall", "det")
 _DET_TICKS = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999])
 
@@ -43,6 +44,11 @@ class ThresholdDisplay:
         After `plot`.
     figure_ : matplotlib Figure
         After `plot`.
+
+    See Also
+    --------
+    DistanceHistogramDisplay : The distances themselves.
+    skmetric.search.Calibration : The rates as a table.
 
     References
     ----------
@@ -83,7 +89,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             Drawn.
 
         Raises
@@ -109,7 +115,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             Drawn.
 
         Raises
@@ -138,7 +144,7 @@ class ThresholdDisplay:
 
         Returns
         -------
-        display : ThresholdDisplay
+        ThresholdDisplay
             The same.
         """
         kind = self.kind if kind is None else kind
@@ -163,27 +169,45 @@ class ThresholdDisplay:
         names = [name for name in self.thresholds if name in _LOOKS]
         for name in names:
             label, color, dash = _LOOKS[name]
-            ax.plot(distance, self.thresholds[name], color=color, linestyle=dash, label=label)
+            ax.plot(distance, self._drawn(name), color=color, linestyle=dash, label=label)
         for number, (cut, rates) in enumerate(self.cutpoints.items()):
             ax.axvline(rates["distance"], color=BLACK, linewidth=1, linestyle=(0, (1, 1 + 2 * number)))
             ax.annotate(
-                f"{cut}, {rates['distance']:.3g}", (rates["distance"], 1.02 + 0.055 * number),
+                f"{_SIGNS[number % 5]} {cut}, {rates['distance']:.3g}",
+                (rates["distance"], 1.02 + 0.055 * number),
                 xycoords=("data", "axes fraction"), ha="center", fontsize="small",
             )  # fmt: skip
-            self._bars(ax, rates, (self.intervals or {}).get(cut, {}))
+        self._bars(ax)
         self._legend(ax, "best")
         finish(ax, xlabel="distance to the match", ylabel="share of queries", ylim=(-0.02, 1.02))
 
-    def _bars(self, ax, rates, intervals):
-        """Intervals at a cutpoint, side by side about its line."""
-        shown = [name for name in intervals if name in _LOOKS and name in rates]
-        step = 0.012 * np.ptp(self.thresholds["distance"])
-        for i, name in enumerate(shown):
-            low, high = intervals[name]
-            ends = [[max(rates[name] - low, 0)], [max(high - rates[name], 0)]]
-            at = rates["distance"] + step * (i - (len(shown) - 1) / 2)
-            look = {"capsize": 2.5, "marker": "o", "markersize": 4, "linewidth": 1.5}
-            ax.errorbar(at, rates[name], ends, color=_LOOKS[name][1], **look)
+    def _drawn(self, name):
+        """A rate over distance; there is no precision where nothing is accepted."""
+        rate = np.asarray(self.thresholds[name], dtype=float)
+        if name not in ("precision", "f1") or "recall" not in self.thresholds:
+            return rate
+        nothing = (np.asarray(self.thresholds["recall"]) == 0) & (rate == 0)
+        return np.where(nothing, np.nan, rate)
+
+    def _bars(self, ax):
+        """Intervals at the cutpoints, side by side about each line; those of near cutpoints move aside."""
+        shown = {
+            cut: [name for name in intervals if name in _LOOKS and name in self.cutpoints[cut]]
+            for cut, intervals in (self.intervals or {}).items()
+            if cut in self.cutpoints
+        }
+        step = 0.014 * np.ptp(self.thresholds["distance"])
+        middles = np.array([self.cutpoints[cut]["distance"] for cut in shown])
+        widths = np.array([step * (len(names) + 0.6) for names in shown.values()])
+        middles = apart(middles, widths)
+        for (cut, names), middle in zip(shown.items(), middles, strict=True):
+            rates, marker = self.cutpoints[cut], _MARKERS[list(self.cutpoints).index(cut) % 5]
+            look = {"capsize": 2.5, "marker": marker, "markersize": 4.5, "linewidth": 1.3}
+            for i, name in enumerate(names):
+                low, high = self.intervals[cut][name]
+                ends = [[max(rates[name] - low, 0)], [max(high - rates[name], 0)]]
+                at = middle + step * (i - (len(names) - 1) / 2)
+                ax.errorbar(at, rates[name], ends, color=_LOOKS[name][1], **look)
 
     def _legend(self, ax, place):
         title = None
@@ -219,8 +243,19 @@ class ThresholdDisplay:
     def _mark(self, ax, x, y, cutpoints=None):
         for number, (name, cut) in enumerate((cutpoints or self.cutpoints).items()):
             if np.isfinite([cut.get(x, np.nan), cut.get(y, np.nan)]).all():
-                ax.plot(cut[x], cut[y], "osD^v"[number % 5], color=RED, label=name, clip_on=False)
+                ax.plot(cut[x], cut[y], _MARKERS[number % 5], color=RED, label=name, clip_on=False)
         ax.legend(loc="best", fontsize="small", title="cutpoints", title_fontsize="small")
+
+
+def apart(middles, widths):
+    """Middles (n,) of intervals of these widths, in their order, moved as little as keeps them apart."""
+    order = np.argsort(middles, kind="stable")
+    room = np.concatenate([[0], np.cumsum((widths[order][1:] + widths[order][:-1]) / 2)])
+    # what is left to do is isotonic regression of the middles less the room that those before them take
+    moved = isotonic_regression(middles[order] - room) + room if len(middles) else middles
+    placed = np.empty_like(middles)
+    placed[order] = moved
+    return placed
 
 
 def with_f1(rates):

@@ -36,6 +36,10 @@ class TrainingDisplay:
     figure_ : matplotlib Figure
         After `plot`.
 
+    See Also
+    --------
+    skmetric.deep.DeepMetricLearner : Has the history that is drawn.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -65,7 +69,7 @@ class TrainingDisplay:
 
         Returns
         -------
-        display : TrainingDisplay
+        TrainingDisplay
             Drawn.
         """
         check_is_fitted(estimator, "history_")
@@ -86,7 +90,7 @@ class TrainingDisplay:
 
         Returns
         -------
-        display : TrainingDisplay
+        TrainingDisplay
             Drawn.
         """
         return cls(history, best_epoch).plot(ax=ax)
@@ -101,7 +105,7 @@ class TrainingDisplay:
 
         Returns
         -------
-        display : TrainingDisplay
+        TrainingDisplay
             The same.
 
         Raises

@@ -157,7 +157,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
 
         Returns
         -------
-        self : MetricLearner
+        MetricLearner
             Fitted.
 
         Raises
@@ -202,7 +202,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
 
         Returns
         -------
-        self : MetricLearner
+        MetricLearner
             Fitted on all samples seen.
 
         Raises

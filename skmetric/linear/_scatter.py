@@ -70,7 +70,7 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
 
     Returns
     -------
-    scatter : ClassScatter
+    ClassScatter
     """
     n_features = X.shape[1]
     weights = np.bincount(codes, weights=sample_weight, minlength=n_classes)

@@ -19,7 +19,7 @@ def resampled_means(values, n_resamples, rng):
 
     Returns
     -------
-    means : ndarray of shape (n_resamples, n_scores)
+    ndarray of shape (n_resamples, n_scores)
     """
     n = values.shape[1]
     means = np.empty((n_resamples, len(values)))

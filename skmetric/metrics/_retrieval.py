@@ -30,7 +30,7 @@ def recall_at_k(embeddings, y, k=1, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In [0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
@@ -38,6 +38,11 @@ def recall_at_k(embeddings, y, k=1, *, gallery=None, y_gallery=None):
     ValueError
         If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, or labels do
         not fit.
+
+    See Also
+    --------
+    precision_at_k : How many of the first are relevant.
+    retrieval_report : All scores from one search.
 
     References
     ----------
@@ -76,7 +81,7 @@ def precision_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In [0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
@@ -84,6 +89,11 @@ def precision_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
     ValueError
         If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, or labels do
         not fit.
+
+    See Also
+    --------
+    r_precision : As many places as there are relevant items.
+    retrieval_report : All scores from one search.
 
     Examples
     --------
@@ -114,13 +124,18 @@ def r_precision(embeddings, y, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In [0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
     ------
     ValueError
         If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+
+    See Also
+    --------
+    precision_at_k : A fixed number of places.
+    map_at_r : Early places count more.
 
     References
     ----------
@@ -156,13 +171,18 @@ def map_at_r(embeddings, y, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In [0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
     ------
     ValueError
         If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+
+    See Also
+    --------
+    mean_average_precision : Goes through the whole gallery.
+    retrieval_report : All scores from one search.
 
     References
     ----------
@@ -199,13 +219,18 @@ def mean_average_precision(embeddings, y, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In [0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
     ------
     ValueError
         If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+
+    See Also
+    --------
+    map_at_r : Stops after R items.
+    retrieval_report : All scores from one search.
 
     References
     ----------
@@ -240,13 +265,18 @@ def mean_reciprocal_rank(embeddings, y, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In (0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
     ------
     ValueError
         If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+
+    See Also
+    --------
+    recall_at_k : Whether the first comes in time.
+    retrieval_report : All scores from one search.
 
     References
     ----------
@@ -285,7 +315,7 @@ def ndcg_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
 
     Returns
     -------
-    score : float
+    float
         In [0, 1]. Queries with nothing to find are left out; :func:`retrieval_report` counts them.
 
     Raises
@@ -293,6 +323,11 @@ def ndcg_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
     ValueError
         If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, or labels do
         not fit.
+
+    See Also
+    --------
+    precision_at_k : All places count alike.
+    retrieval_report : All scores from one search.
 
     References
     ----------

@@ -20,7 +20,7 @@ class RetrievalReport(Report):
 
     Prints as a table, in a notebook as an HTML table; ``report["map_at_r"]`` is a score.
 
-    Attributes
+    Parameters
     ----------
     scores : dict of str to float
         Mean over the queries that have something to find.
@@ -39,6 +39,10 @@ class RetrievalReport(Report):
     per_class : dict of label to dict of str to float, or None
         Scores of the queries of each class that has something to find;
         ``pandas.DataFrame(report.per_class).T`` is a table of them.
+
+    See Also
+    --------
+    retrieval_report : Makes it.
 
     Examples
     --------
@@ -130,7 +134,7 @@ def retrieval_report(
 
     Returns
     -------
-    report : RetrievalReport
+    RetrievalReport
         Scores in [0, 1] by name, and their intervals and chance levels.
 
     Raises
@@ -138,6 +142,11 @@ def retrieval_report(
     ValueError
         If `k` and `scores` are both given, `scores` is empty, a score is unknown, a cut-off is beyond the
         gallery, no query has anything to find, a row has NaN or infinity, or labels do not fit.
+
+    See Also
+    --------
+    verification_report : Pairs in place of rankings.
+    RetrievalScorer : The same scores for a grid search.
 
     Notes
     -----

@@ -37,6 +37,11 @@ class RetrievalScorer:
     ValueError
         If no name is given or one is unknown.
 
+    See Also
+    --------
+    retrieval_report : The same scores with intervals.
+    skmetric.model_selection.ClassDisjointKFold : Folds to use it on.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -80,7 +85,7 @@ class RetrievalScorer:
 
         Returns
         -------
-        scores : float, or dict of str to float if there are several names
+        float, or dict of str to float if there are several names
             In [0, 1], larger is better.
 
         Raises

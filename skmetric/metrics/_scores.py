@@ -77,7 +77,7 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankin
 
     Returns
     -------
-    per_query : PerQuery
+    PerQuery
 
     Raises
     ------

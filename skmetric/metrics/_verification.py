@@ -24,7 +24,7 @@ class VerificationReport(Report):
 
     Prints as a table, in a notebook as an HTML table; ``report["eer"]`` is a score.
 
-    Attributes
+    Parameters
     ----------
     scores : dict of str to float
         ``"auc"``, ``"eer"`` and ``"tar_at_far_0.01"`` and its like.
@@ -38,6 +38,10 @@ class VerificationReport(Report):
         Pairs of either kind.
     confidence_level : float
         Of the intervals.
+
+    See Also
+    --------
+    verification_report : Makes it.
 
     Examples
     --------
@@ -100,7 +104,7 @@ def verification_report(
 
     Returns
     -------
-    report : VerificationReport
+    VerificationReport
         Scores in [0, 1] by name, their intervals, chance levels and thresholds.
 
     Raises
@@ -108,6 +112,11 @@ def verification_report(
     ValueError
         On distances with NaN or infinity, lengths that differ, one kind of pair only, or a `far` out of
         range.
+
+    See Also
+    --------
+    retrieval_report : Rankings in place of pairs.
+    skmetric.SimilaritySearch.calibrate_pairs : Takes a threshold from pairs.
 
     Notes
     -----

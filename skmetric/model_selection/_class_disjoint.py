@@ -75,7 +75,7 @@ class _ClassDisjointSplitter(BaseCrossValidator):
 
         Returns
         -------
-        n_splits : int
+        int
             The number of (train, test) pairs that `split` yields.
         """
         return self.n_splits
@@ -216,7 +216,7 @@ def class_disjoint_split(X, y, *arrays, test_size=None, train_size=None, random_
 
     Returns
     -------
-    splitting : list of length 2 * (2 + len(arrays))
+    list of length 2 * (2 + len(arrays))
         ``X_train, X_test, y_train, y_test`` and so on, each of the type it came in.
 
     Raises

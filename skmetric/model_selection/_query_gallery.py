@@ -44,7 +44,7 @@ def query_gallery_split(X, y, *arrays, query_size=0.5, random_state=None):
 
     Returns
     -------
-    splitting : list of length 2 * (2 + len(arrays))
+    list of length 2 * (2 + len(arrays))
         ``X_query, X_gallery, y_query, y_gallery`` and so on, each of the type it came in, its rows in the
         order they had.
 

@@ -5,12 +5,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
 
 _UNIT = 1e-3  # squared norms this near to 1 are those of the unit sphere
 
 
-class NeighborAverage(BaseEstimator):
+class NeighborAverage(DocumentedMixin, BaseEstimator):
     """Replace an embedding by the weighted mean of itself and its nearest items in the gallery.
 
     As ``query_expansion``, the query asks again with the mean: average query expansion [1]_ with ``alpha=0``,
@@ -61,7 +62,7 @@ class NeighborAverage(BaseEstimator):
         self.alpha = alpha
 
     def average(self, embeddings, neighbors):
-        """Means of embeddings and their neighbours.
+        """Average embeddings with their neighbours.
 
         Parameters
         ----------
@@ -72,7 +73,7 @@ class NeighborAverage(BaseEstimator):
 
         Returns
         -------
-        means : ndarray of shape (n_samples, n_features)
+        ndarray of shape (n_samples, n_features)
             In the dtype of `embeddings`.
 
         Raises

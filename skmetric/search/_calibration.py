@@ -19,7 +19,7 @@ class Calibration:
 
     Prints as a table.
 
-    Attributes
+    Parameters
     ----------
     cutpoints : dict of str to dict of str to float
         ``"optimal"`` and the targets by name; each has ``"distance"``, the largest to accept, and the rates
@@ -39,6 +39,11 @@ class Calibration:
         Matches, or pairs, that were looked at.
     confidence_level : float
         Of the intervals.
+
+    See Also
+    --------
+    SimilaritySearch.calibrate : Makes it.
+    skmetric.inspection.ThresholdDisplay : Draws it.
 
     Examples
     --------

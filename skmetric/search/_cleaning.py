@@ -8,20 +8,24 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric.metrics._report import _html, _text
 from skmetric.retrieval import nearest
 
 from ._hidden import search_twice
 from ._lookup import LookupTable
 
 _ROWS = 1024  # searched at a time
+_SHOWN = 10  # pairs that are printed
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Duplicates:
     """What :meth:`SimilaritySearch.duplicates` returns.
 
-    Attributes
+    Pairs of items, nearest first, with the groups that they form. Prints its nearest pairs as a table.
+
+    Parameters
     ----------
     pairs : ndarray of shape (n_pairs, 2)
         Ids of two items each, the one enrolled first before the other; nearest pairs first.
@@ -30,6 +34,10 @@ class Duplicates:
     groups : list of list
         Ids of items that pairs link, directly or through others; in order of enrolment.
 
+    See Also
+    --------
+    SimilaritySearch.duplicates : Makes it.
+
     Examples
     --------
     >>> from skmetric.search import SimilaritySearch
@@ -37,18 +45,39 @@ class Duplicates:
     >>> found = search.duplicates(0.25)
     >>> found.pairs.tolist(), found.groups
     ([['a', 'c'], ['c', 'd']], [['a', 'c', 'd']])
+    >>> found
+    first  second  distance
+    a           c       0.1
+    c           d       0.2
+    <BLANKLINE>
+    2 pairs in 1 group
     """
 
     pairs: np.ndarray
     distances: np.ndarray
     groups: list
 
+    def __repr__(self):
+        return f"{_text(self._rows())}\n\n{self._caption()}"
+
+    def _repr_html_(self):
+        return f"{_html(self._rows())}<p>{self._caption()}</p>"
+
+    def _rows(self):
+        pairs = zip(self.pairs[:_SHOWN].tolist(), self.distances[:_SHOWN], strict=True)
+        rows = ([str(first), str(second), f"{distance:.4g}"] for (first, second), distance in pairs)
+        return [["first", "second", "distance"], *rows]
+
+    def _caption(self):
+        shown = f", the {_SHOWN} nearest of them above," if len(self.pairs) > _SHOWN else ""
+        return f"{_many(len(self.pairs), 'pair')}{shown} in {_many(len(self.groups), 'group')}"
+
 
 class CleaningMixin:
     """Duplicates and label errors in the gallery of :class:`SimilaritySearch`."""
 
     def duplicates(self, threshold):
-        """Pairs of items no farther apart than a threshold, whatever their labels.
+        """Find the pairs of items no farther apart than a threshold, whatever their labels.
 
         Parameters
         ----------
@@ -57,7 +86,7 @@ class CleaningMixin:
 
         Returns
         -------
-        duplicates : Duplicates
+        Duplicates
             Pairs, distances and groups. The search is exact, with any index; memory grows with the pairs.
 
         Raises
@@ -68,7 +97,8 @@ class CleaningMixin:
         check_is_fitted(self)
         if not np.isscalar(threshold) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
-        vectors = self.index_.vectors()
+        gallery = self._gallery.in_memory()
+        vectors = gallery.index.vectors()
         first, second, distances = _pairs_within(vectors, threshold)
         order = np.lexsort((second, first, distances))
         first, second, distances = first[order], second[order], distances[order]
@@ -77,12 +107,12 @@ class CleaningMixin:
         linked = np.unique(np.concatenate([first, second]))
         by_group = linked[np.argsort(member_of[linked], kind="stable")]
         starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
-        ids = self._gallery.ids.values
+        ids = gallery.ids.values
         groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
         return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
 
     def outliers(self, n_neighbors=None):
-        """Items that lie among another class rather than their own: label errors come first.
+        """Rank items by how far they lie among another class than their own: label errors come first.
 
         Parameters
         ----------
@@ -92,7 +122,7 @@ class CleaningMixin:
 
         Returns
         -------
-        table : LookupTable
+        LookupTable
             One row an item, the most suspicious first: id, label, score, own_distance, other_distance and
             other_label, the class of the nearest item of another class. ``score`` is (own - other) / max(own,
             other), from -1, deep in its own class, to 1; 0 for the only item of a class.
@@ -113,7 +143,8 @@ class CleaningMixin:
            analysis", Journal of Computational and Applied Mathematics 20, 1987.
         """
         check_is_fitted(self)
-        side, labels = self._side_of("outliers"), self._gallery.labels
+        gallery = self._labelled_gallery("outliers")
+        side, labels = gallery.side(), gallery.labels
         if len(labels.present) < 2:
             raise ValueError("outliers compares classes, and the gallery has one: enrol another")
         k = self.n_neighbors if n_neighbors is None else n_neighbors
@@ -132,7 +163,7 @@ class CleaningMixin:
         score[np.isnan(own)] = 0.0
         order = np.argsort(-score, kind="stable")
         columns = {
-            "id": self._gallery.ids.values,
+            "id": gallery.ids.values,
             "label": labels.decode(side.codes),
             "score": score,
             "own_distance": own,
@@ -155,3 +186,7 @@ def _pairs_within(vectors, threshold):
             parts.append((rows[query], found.indices[near], found.distances[near]))
             rows, k = rows[open_], min(4 * k, len(vectors))
     return map(np.concatenate, zip(*parts, strict=True))
+
+
+def _many(count, noun):
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -16,7 +16,7 @@ class Evaluation:
 
     Prints as a table; ``evaluation["identified"]`` is a rate.
 
-    Attributes
+    Parameters
     ----------
     scores : dict of str to float
         ``"recall_at_1"``, ``"recall_at_5"``, ``"recall_at_10"`` and ``"map_at_r"`` of known queries in the
@@ -33,6 +33,10 @@ class Evaluation:
         Of rows and columns: the classes, and last the no-match label, which is right for strangers.
     n_known, n_unknown : int
         Queries of either kind.
+
+    See Also
+    --------
+    SimilaritySearch.evaluate : Makes it.
 
     References
     ----------

@@ -56,7 +56,7 @@ class ExactIndex(Index):
 
         Returns
         -------
-        self : ExactIndex
+        ExactIndex
             The index.
 
         Raises
@@ -88,7 +88,7 @@ class ExactIndex(Index):
 
         Returns
         -------
-        self : ExactIndex
+        ExactIndex
             The index.
 
         Raises
@@ -119,7 +119,7 @@ class ExactIndex(Index):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
 
         Raises
@@ -141,7 +141,7 @@ class ExactIndex(Index):
         return Neighbors(distances, self._ids.values[rows[found]])
 
     def vectors(self, ids=None):
-        """Embeddings of items.
+        """Return embeddings of items.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class ExactIndex(Index):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only; without `ids` a view, which the next change of the index may overwrite.
 
         Raises

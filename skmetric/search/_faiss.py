@@ -112,7 +112,7 @@ class FaissIndex(Index):
 
         Returns
         -------
-        self : FaissIndex
+        FaissIndex
             The index.
 
         Raises
@@ -151,7 +151,7 @@ class FaissIndex(Index):
 
         Returns
         -------
-        self : FaissIndex
+        FaissIndex
             The index.
 
         Raises
@@ -193,7 +193,7 @@ class FaissIndex(Index):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
 
         Raises
@@ -230,7 +230,7 @@ class FaissIndex(Index):
         return self._rescored(embeddings, found, k)
 
     def vectors(self, ids=None):
-        """Embeddings of items: those that came, in float32, or the quantised ones if they are not kept.
+        """Return embeddings of items: those that came, or the quantised ones if they are not kept.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class FaissIndex(Index):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only.
 
         Raises

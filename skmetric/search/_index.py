@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 from ._folder import read_folder, write_folder
 
 
-class Index(BaseEstimator, ABC):
+class Index(DocumentedMixin, BaseEstimator, ABC):
     """A collection of embeddings under integer ids that can be searched by Euclidean distance.
 
     :class:`BaseEstimator` gives parameters, ``clone`` and ``repr``, no more; ``clone`` gives an empty index.
@@ -55,7 +57,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -76,7 +78,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        self : Index
+        Index
             The index.
 
         Raises
@@ -104,7 +106,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             Euclidean distances (float64) and **ids** in place of row numbers, both (n_queries, k), nearest
             first; id -1 at distance infinity where nothing more was found.
 
@@ -119,7 +121,7 @@ class Index(BaseEstimator, ABC):
 
     @abstractmethod
     def vectors(self, ids=None):
-        """Embeddings of items.
+        """Return embeddings of items.
 
         Parameters
         ----------
@@ -128,7 +130,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        embeddings : ndarray of shape (n_items, n_features)
+        ndarray of shape (n_items, n_features)
             Read only.
 
         Raises
@@ -179,7 +181,7 @@ class Index(BaseEstimator, ABC):
 
         Returns
         -------
-        index : Index
+        Index
             Arrays are memory-mapped: loading does not read them. The first change copies them.
         """
         manifest, arrays = read_folder(path, _kind(cls))

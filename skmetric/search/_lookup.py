@@ -2,7 +2,6 @@
 
 from typing import final
 
-import numpy as np
 from sklearn import get_config
 
 from skmetric._optional import import_optional
@@ -21,6 +20,11 @@ class LookupTable:
     ----------
     columns : dict of str to ndarray of shape (n_rows,)
         Columns in order; also an attribute.
+
+    See Also
+    --------
+    SimilaritySearch.lookup : Makes it.
+    skmetric.inspection.NeighborsDisplay : Draws the same.
 
     Examples
     --------
@@ -65,7 +69,7 @@ class LookupTable:
 
         Returns
         -------
-        records : list of dict
+        list of dict
             One for each row.
         """
         values = zip(*(column.tolist() for column in self.columns.values()), strict=True)
@@ -81,7 +85,7 @@ class LookupTable:
 
         Returns
         -------
-        frame : DataFrame
+        DataFrame
             Of that library.
 
         Raises
@@ -93,19 +97,15 @@ class LookupTable:
         return module.DataFrame(self.columns)
 
 
-def tabulate(neighbors, keys, gallery, output):
-    """Table of neighbours whose `keys` are (n_queries, k), in the form that `output` asks for."""
-    n_queries, k = keys.shape
-    rows = gallery.rows(keys).ravel()
+def tabulate(hits, n_queries, output):
+    """Table of hits under the ids of the user, in the form that `output` asks for."""
     columns = {
-        "query": np.repeat(np.arange(n_queries), k),
-        "rank": np.tile(np.arange(1, k + 1), n_queries),
-        "id": gallery.ids.values[rows],
-        "distance": neighbors.distances.ravel(),
+        "query": hits.queries,
+        "rank": hits.ranks(n_queries) + 1,
+        "id": hits.ids,
+        "distance": hits.distances,
+        **hits.columns,
     }
-    if gallery.labels is not None:
-        columns["label"] = gallery.labels.decode(gallery.labels.codes.values[rows])
-    columns |= {name: column.values[rows] for name, column in gallery.columns.items()}
     table = LookupTable(columns)
     output = get_config()["transform_output"] if output is None else output
     return table if output == "default" else table.to_frame(output)

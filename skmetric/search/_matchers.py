@@ -115,6 +115,10 @@ class ClassCenters:
     ValueError
         If `n_centers` is not an integer from 1.
 
+    See Also
+    --------
+    SimilaritySearch : Takes it as its matcher.
+
     Examples
     --------
     >>> from skmetric.search import ClassCenters, SimilaritySearch
@@ -130,7 +134,7 @@ class ClassCenters:
             raise ValueError(f"n_centers must be an integer from 1; got {self.n_centers!r}")
 
     def prototypes(self, embeddings):
-        """Centres of the items of one class.
+        """Compute the centres of the items of one class.
 
         Parameters
         ----------
@@ -139,7 +143,7 @@ class ClassCenters:
 
         Returns
         -------
-        centers : ndarray of shape (n_centers, n_features)
+        ndarray of shape (n_centers, n_features)
             Fewer where items coincide.
         """
         if self.n_centers == 1:

@@ -6,17 +6,15 @@ import numpy as np
 
 from skmetric._checks import check_matrix
 
-from ._columns import dtypes_of, typed_columns
-from ._index import Index
+from ._columns import typed_columns
 from ._milvus_collection import OWN, Collection
-from ._remote import check_query, in_order
-from ._requests import check_among, check_ids
+from ._requests import check_ids
 from ._secrets import Address, Token, hide, masked
-from ._where import conditions
+from ._shared import SharedIndex
 
 
 @final
-class MilvusIndex(Index):
+class MilvusIndex(SharedIndex):
     """Embeddings, labels and metadata in a collection of Milvus, embedded in a file or on a cluster.
 
     The collection is made when it is first filled, with fields of the types that the columns have. Searches
@@ -49,11 +47,13 @@ class MilvusIndex(Index):
     See Also
     --------
     PgVectorIndex : Transactions, and uniqueness of ids kept by the server.
+    SimilaritySearch.attach : Open a gallery that is in the collection already.
 
     Notes
     -----
     Milvus has no transactions over several requests, and does not refuse an id that is in use: this class
-    asks before it adds. Of two processes that add the same id at the same moment, the later one wins. If the
+    asks before it adds, for its own ids and for those that a search keeps in the column "item_id". Two
+    processes that add the same id at the same moment may both succeed. `new_ids` are random numbers. If the
     server goes away while many items are added, those that went before it are there; adding is of requests of
     some megabytes each. It has no dates: give those as text or numbers.
 
@@ -65,8 +65,6 @@ class MilvusIndex(Index):
     >>> MilvusIndex("https://milvus.example:19530", "people", token="root:secret")
     MilvusIndex(collection='people', token='***', uri='https://milvus.example:19530')
     """
-
-    holds_columns = True
 
     def __init__(
         self,
@@ -100,7 +98,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        params : dict of str to object
+        dict of str to object
             By name.
         """
         return hide(super().get_params(deep), uri=Address, token=Token)
@@ -123,7 +121,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -134,7 +132,7 @@ class MilvusIndex(Index):
         IndexUnavailableError
             If the server is away.
         """
-        return self._fill(ids, embeddings, columns, replace=False)
+        return self._fill(ids, embeddings, columns, "add")
 
     def upsert(self, ids, embeddings, columns=None):
         """Add items, or replace those whose ids are in use; these move to the end.
@@ -150,7 +148,7 @@ class MilvusIndex(Index):
 
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The index.
 
         Raises
@@ -158,123 +156,16 @@ class MilvusIndex(Index):
         ValueError
             As `add`, but that ids may be in use.
         """
-        return self._fill(ids, embeddings, columns, replace=True)
-
-    def remove(self, ids):
-        """Take items out.
-
-        Parameters
-        ----------
-        ids : array-like of shape (n_items,), int
-            Ids to remove.
-
-        Returns
-        -------
-        self : MilvusIndex
-            The index.
-
-        Raises
-        ------
-        KeyError
-            If an id is not in the index; then nothing is removed.
-        """
-        ids = np.asarray(ids).ravel()
-        self._opened().remove(ids)
-        return self
-
-    def query(self, embeddings, k, *, where=None, among=None):
-        """Find the nearest items of each embedding.
-
-        Parameters
-        ----------
-        embeddings : array-like of shape (n_queries, n_features)
-            Queries.
-        k : int
-            Neighbours of each, from 1 to the number of items; a cluster gives up to 16,384. With a filter
-            that fewer items pass, there are as many as pass.
-        where : dict of str to value, list or slice, default=None
-            Only items whose columns have a value, one of several, or one from ``slice(low, high)``, both
-            ends included.
-        among : array-like of int, default=None
-            Only these ids, each once.
-
-        Returns
-        -------
-        neighbors : Neighbors
-            Euclidean distances (float64 of what Milvus finds in float32) and ids, both (n_queries, k),
-            nearest first; id -1 at distance infinity where an approximate search found no more.
-
-        Raises
-        ------
-        ValueError
-            If the index is empty, `k` is out of range, embeddings do not fit, or no item passes the filter.
-        KeyError
-            If an id of `among` is not in the index.
-        """
-        embeddings = check_matrix(embeddings, "embeddings")
-        opened = self._opened()
-        n_features, kinds = opened.schema()
-        check_query(embeddings, k, n_features)
-        asked = [] if where is None else conditions(where, dtypes_of(kinds))
-        if among is not None:
-            among = check_among(among)
-            in_order(opened.known(among), among)
-        return opened.nearest(embeddings, int(k), asked, among, self._search_params(int(k)))
-
-    def vectors(self, ids=None):
-        """Embeddings of items, fetched from the server.
-
-        Parameters
-        ----------
-        ids : array-like of int, default=None
-            Which; None gives all, in the order in which they came.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_items, n_features)
-            Read only, float32.
-
-        Raises
-        ------
-        KeyError
-            If an id is not in the index.
-        """
-        return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
-
-    def columns(self, ids=None):
-        """Labels and metadata of items.
-
-        Parameters
-        ----------
-        ids : array-like of int, default=None
-            Which; those that are not there any more are left out. None gives all.
-
-        Returns
-        -------
-        ids : ndarray of shape (n_items,)
-            Ids, ascending.
-        columns : dict of str to ndarray of shape (n_items,)
-            By name.
-        """
-        return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
-
-    def clear(self):
-        """Drop the collection with all items.
-
-        Returns
-        -------
-        self : MilvusIndex
-            Empty.
-        """
-        self._opened().drop()
-        return self
+        return self._fill(ids, embeddings, columns, "upsert")
 
     def close(self):
         """Close the connection, and with it an embedded file, so that another process can open it.
 
+        Other indexes of this process on the same file lose it too: close those first.
+
         Returns
         -------
-        self : MilvusIndex
+        MilvusIndex
             The next call opens it again.
         """
         if hasattr(self, "_opened_as"):
@@ -282,24 +173,17 @@ class MilvusIndex(Index):
             del self._opened_as
         return self
 
-    def __len__(self):
-        return self._opened().count()
-
     def _to_arrays(self):
         """Where the gallery is, without secrets; the items stay there."""
         params = {name: getattr(self, name) for name in self.get_params()}
         return {"params": params | {"token": None, "uri": masked(str(self.uri))}}, {}
 
-    @classmethod
-    def _of_arrays(cls, content, arrays):
-        return cls(**content["params"])
-
-    def _fill(self, ids, embeddings, columns, replace):
+    def _fill(self, ids, embeddings, columns, mode):
         embeddings = check_matrix(embeddings, "embeddings").astype(np.float32)
-        ids = check_ids(ids, len(embeddings))
-        arrays, kinds = typed_columns(columns, len(ids), OWN)
+        ids = None if ids is None else check_ids(ids, len(embeddings))
+        arrays, kinds = typed_columns(columns, len(embeddings), OWN)
         index = {"index_type": self.index_type, "params": self._build_params()}
-        self._opened().fill(ids, embeddings, arrays, kinds, index, replace)
+        self._opened().fill(ids, embeddings, arrays, kinds, index, mode)
         return self
 
     def _build_params(self):
@@ -307,7 +191,7 @@ class MilvusIndex(Index):
             return {"M": int(self.m), "efConstruction": int(self.ef_construction)}
         return {"nlist": int(self.lists)} if self.index_type.startswith("IVF") else {}
 
-    def _search_params(self, k):
+    def _search_options(self, k):
         if self.index_type == "HNSW":
             return {"ef": max(int(self.ef_search), k)}
         return {"nprobe": int(self.probes)} if self.index_type.startswith("IVF") else {}

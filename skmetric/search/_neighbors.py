@@ -44,7 +44,6 @@ class NeighborsMixin:
             found = self._among_the_others(k)
         else:
             found = self._find(self._embed(X), k, where)
-            found = found._replace(indices=self._gallery.rows(found.indices))
         return tuple(found) if return_distance else found.indices
 
     def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
@@ -61,7 +60,7 @@ class NeighborsMixin:
 
         Returns
         -------
-        graph : csr_matrix of shape (n_queries, n_items)
+        csr_matrix of shape (n_queries, n_items)
             Columns are rows of the gallery, each row in order of distance. With ``mode="distance"`` it is
             what estimators with ``metric="precomputed"`` take.
 
@@ -109,15 +108,14 @@ class NeighborsMixin:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
         distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
-        n_items = len(self.index_) if where is None else len(self._gallery.passing(where))
-        open_, k = np.arange(len(embeddings)), max(1, min(32, n_items))
+        open_, k = np.arange(len(embeddings)), 32
         while len(open_):
-            found = self._search(embeddings[open_], k, where)
-            done = (found.distances[:, -1] > radius) | (k == n_items)
+            found = self._gallery.up_to(embeddings[open_], k, where)
+            done = (found.distances[:, -1] > radius) | (found.distances.shape[1] < k)
             for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), at[:end].copy()
-            open_, k = open_[~done], min(4 * k, n_items)
+            open_, k = open_[~done], 4 * k
         return (distances, rows) if return_distance else rows
 
     def lookup(self, X, n_neighbors=None, *, where=None):
@@ -135,14 +133,14 @@ class NeighborsMixin:
 
         Returns
         -------
-        table : LookupTable or DataFrame
+        LookupTable or DataFrame
             One row for each query and rank: query, rank from 1, id, distance, label, metadata. A DataFrame
             after ``set_output(transform="pandas")`` or ``"polars"``.
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        found = self._find(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
-        return tabulate(found, found.indices, self._gallery, getattr(self, "_output", None))
+        hits = self._look_up(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
+        return tabulate(hits, len(embeddings), getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):
         """Choose what `lookup` returns.
@@ -155,7 +153,7 @@ class NeighborsMixin:
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             The same.
 
         Raises
@@ -182,22 +180,23 @@ class NeighborsMixin:
 
         Returns
         -------
-        decision : ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
+        ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
             Columns as in ``classes_``; with two, the second minus the first.
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        codes = self._codes("decision_function")
-        matcher, present = self._matcher(), self._gallery.labels.present
+        gallery = self._labelled_gallery("decision_function")
+        codes, present = gallery.labels.codes.values, gallery.labels.present
+        matcher = self._matcher()
         if hasattr(matcher, "votes"):
-            found = self._search(embeddings, min(matcher.depth(self.n_neighbors), len(codes)))
+            found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
             votes = matcher.votes(found.distances)
             decision = np.stack(
                 [(votes * (codes[found.indices] == code)).sum(axis=1) for code in present], axis=1
             )
             decision /= votes.sum(axis=1, keepdims=True)
         else:
-            side = self._prototypes() if hasattr(matcher, "prototypes") else self._side()
+            side = self._prototypes(gallery) if hasattr(matcher, "prototypes") else gallery.side()
             decision = np.hstack(
                 [-nearest(embeddings, side.embeddings[side.codes == code]).distances for code in present]
             )
@@ -205,14 +204,16 @@ class NeighborsMixin:
 
     def _among_the_others(self, k):
         """Neighbours of each item, itself left out."""
-        n_items = len(self.index_)
+        is_ranked = self._has_ranking_options()
+        gallery = self._gallery.in_memory()
+        n_items = len(gallery)
         if k >= n_items:
             raise ValueError(
                 f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
             )
-        if self._has_ranking_options():
+        if is_ranked:
             return self._find_among_the_others(k)
-        found = self._search(self.index_.vectors(), k + 1)
+        found = gallery.neighbors(gallery.index.vectors(), k + 1)
         is_self = found.indices == np.arange(n_items)[:, None]
         is_self[~is_self.any(axis=1), -1] = True  # duplicates pushed it out
         return Neighbors(*(part[~is_self].reshape(n_items, k) for part in found))

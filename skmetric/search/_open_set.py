@@ -8,12 +8,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric.metrics._bootstrap import as_generator
 from skmetric.metrics._ranking import map_at_r, recall_at_k
-from skmetric.retrieval import Ranking
+from skmetric.retrieval import Ranking, nearest
 
 from ._calibration import accepts_nearly_all, calibrate_closed, calibrate_open
 from ._evaluation import evaluate_matches
 from ._evidence import Side, class_prototypes, gather
-from ._gallery import check_y
+from ._gallery import EMPTY
+from ._labels import check_y
+from ._matchers import Match
 
 _BLOCK_NEIGHBORS = 2**23  # held at a time
 _GROWN = 1.5  # times the items or classes at calibration
@@ -35,7 +37,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        labels : ndarray of shape (n_queries,)
+        ndarray of shape (n_queries,)
             Labels of the gallery, or ``no_match_label_``. Before `calibrate` everyone is taken for known.
 
         Raises
@@ -44,10 +46,10 @@ class OpenSetMixin:
             If the gallery has no labels or no items.
         """
         check_is_fitted(self)
-        codes, distances = self._match(self._embed(X), where)
+        match, labels = self._match(self._embed(X), where)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
-        return self._name(codes, distances <= self._threshold())
+        return self._name(labels.decode(match.codes), match.distances <= self._threshold())
 
     def calibrate(
         self,
@@ -96,7 +98,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        calibration : Calibration
+        Calibration
             Also kept as ``calibration_``.
 
         Raises
@@ -126,11 +128,11 @@ class OpenSetMixin:
             raise ValueError(f"protocol must be 'open' or 'closed'; got {protocol!r}")
         if not 0 < confidence_level < 1:
             raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}")
-        self._codes("calibrate")
-        evidence = gather(self._matcher(), self.n_neighbors, self._side(), self._queries(X, y))
+        gallery = self._labelled_gallery("calibrate")
+        evidence = gather(self._matcher(), self.n_neighbors, gallery.side(), self._queries(X, y, gallery))
         if not len(evidence.known_distances):
             raise ValueError("no query has an item of its class to find: two items of a class are needed")
-        sizes = len(self._gallery), len(self.classes_)
+        sizes = gallery.sizes()
         metric = metric or {"open": "youden", "closed": "f1"}[protocol]
         options = sizes, metric, targets, extra_metrics, confidence_level
         if protocol == "open":
@@ -152,7 +154,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With that cutpoint.
 
         Raises
@@ -185,7 +187,7 @@ class OpenSetMixin:
 
         Returns
         -------
-        evaluation : Evaluation
+        Evaluation
             Rates by name, the curve of open-set recognition, and the confusion matrix.
 
         Raises
@@ -194,68 +196,89 @@ class OpenSetMixin:
             If the gallery has no labels, no query is of a class in the gallery, or a cut-off is below 1.
         """
         check_is_fitted(self)
-        self._codes("evaluate")
         if not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
             raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
-        embeddings, labels = self._embed(X), self._gallery.labels
+        self._check_labelled("evaluate")
+        embeddings, (labels, counts) = self._embed(X), self._gallery.tally()
         y = check_y(y, len(embeddings))
         true = labels.encode(y)
         if X_unknown is not None:
             strangers = self._embed(X_unknown)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
-        codes, distances = self._match(embeddings)
+        match, _ = self._match(embeddings, labels=labels)
         if not (true >= 0).any():
             raise ValueError("no query is of a class in the gallery: evaluate needs some")
-        retrieval = self._retrieval_scores(embeddings[true >= 0], true[true >= 0], recall_at)
-        return evaluate_matches(
-            retrieval, true, codes, distances, self._threshold(), labels, self.no_match_label_
-        )
+        retrieval = self._retrieval_scores(embeddings[true >= 0], true[true >= 0], recall_at, labels, counts)
+        return evaluate_matches(retrieval, true, *match, self._threshold(), labels, self.no_match_label_)
 
-    def _retrieval_scores(self, embeddings, codes, recall_at):
-        """Recall@k and MAP@R of queries whose classes are in the gallery."""
-        gallery, n_items = self._gallery.labels.codes.values, len(self._gallery)
+    def _retrieval_scores(self, embeddings, codes, recall_at, labels, sizes):
+        """Recall@k and MAP@R of queries of classes in the gallery, `sizes` its items under each code."""
+        n_items = int(sizes.sum())
         ks = [int(k) for k in recall_at if k <= n_items]
-        sizes = np.bincount(gallery)
         depth = max([int(sizes[codes].max()), *ks])
         n_blocks = -(-len(codes) * depth // _BLOCK_NEIGHBORS)
         parts = []
         for rows in np.array_split(np.arange(len(codes)), n_blocks):
-            found = self._gallery.rows(self._find(embeddings[rows], depth).indices)
-            ranking = Ranking(gallery[found] == codes[rows, None], sizes[codes[rows]], n_items)
+            found = self._find_labelled(embeddings[rows], depth, labels)
+            ranking = Ranking(found == codes[rows, None], sizes[codes[rows]], n_items)
             parts.append(np.stack([*(recall_at_k(ranking, k) for k in ks), map_at_r(ranking)]))
         means = np.concatenate(parts, axis=1).mean(axis=1).tolist()
         return dict(zip([*(f"recall_at_{k}" for k in ks), "map_at_r"], means, strict=True))
 
-    def _queries(self, X, y):
+    def _match(self, embeddings, where=None, labels=None):
+        """The class, as a code, and the distance that each embedding is matched to; labels decode it."""
+        self._check_labelled("predict")
+        matcher = self._matcher()
+        if not hasattr(matcher, "prototypes"):
+            found = self._gallery.labelled(embeddings, matcher.depth(self.n_neighbors), where, labels)
+            return matcher.match(found.distances, found.codes), found.labels
+        if where is not None:
+            raise ValueError(
+                "where= filters items, and matcher='center' matches to the centres of whole classes: use "
+                "another matcher, or a gallery of the items that pass"
+            )
+        gallery = self._labelled_gallery("predict")
+        prototypes = self._prototypes(gallery)
+        found = nearest(embeddings, prototypes.embeddings)
+        codes = prototypes.codes[found.indices[:, 0]]
+        if labels is not None:
+            codes = labels.encode(gallery.labels.decode(codes))
+        return Match(codes, found.distances[:, 0]), gallery.labels
+
+    def _queries(self, X, y, gallery):
         if (X is None) != (y is None):
             raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
         if X is None:
             return None
         embeddings = self._embed(X)
         y = check_y(y, len(embeddings))
-        codes = self._gallery.labels.encode(y)
+        codes = gallery.labels.encode(y)
         absent = codes < 0  # codes below 0, one for each class, so that strangers can be drawn by class
         codes[absent] = -1 - np.unique(y[absent], return_inverse=True)[1]
         return Side(embeddings, codes)
 
-    def _side(self):
-        return Side(self.index_.vectors(), self._gallery.labels.codes.values)
+    def _check_labelled(self, purpose):
+        if not self._gallery.has_labels:
+            raise ValueError(f"{purpose} needs labels, and the gallery has none: fit with y")
 
-    def _side_of(self, purpose):
-        self._codes(purpose)
-        return self._side()
+    def _labelled_gallery(self, purpose):
+        """The gallery in memory, with labels and items."""
+        self._check_labelled(purpose)
+        gallery = self._gallery.in_memory()
+        if not len(gallery):
+            raise ValueError(EMPTY)
+        return gallery
 
-    def _prototypes(self):
-        if self._gallery.prototypes is None:
-            self._gallery.prototypes = class_prototypes(self._matcher(), self._side())
-        return self._gallery.prototypes
+    def _prototypes(self, gallery):
+        if gallery.prototypes is None:
+            gallery.prototypes = class_prototypes(self._matcher(), gallery.side())
+        return gallery.prototypes
 
     def _threshold(self):
         return np.inf if self.cutpoint_ is None else self.calibration_.cutpoints[self.cutpoint_]["distance"]
 
-    def _name(self, codes, accepted):
-        names = self._gallery.labels.decode(codes)
+    def _name(self, names, accepted):
         if accepted.all():
             return names
         label = np.asarray(self.no_match_label_)
@@ -282,7 +305,7 @@ class OpenSetMixin:
     def _warn_if_grown(self):
         if not hasattr(self, "calibration_") or self._has_warned_of_growth:
             return
-        was, now = self.calibration_, (len(self._gallery), len(self.classes_))
+        was, now = self.calibration_, self._gallery.sizes()
         if now[0] > _GROWN * was.n_gallery or now[1] > _GROWN * was.n_classes:
             self._has_warned_of_growth = True
             warnings.warn(

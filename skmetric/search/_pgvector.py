@@ -2,24 +2,20 @@
 
 from typing import final
 
-import numpy as np
-
 from skmetric._checks import check_matrix
 
-from ._columns import dtypes_of, typed_columns
-from ._index import Index
+from ._columns import typed_columns
 from ._pgvector_sql import MAX_DIMENSIONS, MAX_INDEXED_HALF, OWN
 from ._pgvector_table import Items, Table
-from ._remote import check_query
-from ._requests import check_among, check_ids
+from ._requests import check_ids
 from ._secrets import Address, hide, without_password
-from ._where import conditions
+from ._shared import SharedIndex
 
 _METHODS = ("exact", "hnsw", "ivfflat")
 
 
 @final
-class PgVectorIndex(Index):
+class PgVectorIndex(SharedIndex):
     """Embeddings, labels and metadata in a table of PostgreSQL with pgvector, shared by many processes.
 
     The table is made when it is first filled: ids and columns of the types that the data have, and an
@@ -73,8 +69,6 @@ class PgVectorIndex(Index):
                   method='hnsw', table='people')
     """
 
-    holds_columns = True
-
     def __init__(
         self,
         conninfo,
@@ -105,7 +99,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        params : dict of str to object
+        dict of str to object
             By name.
         """
         return hide(super().get_params(deep), conninfo=Address)
@@ -128,7 +122,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index.
 
         Raises
@@ -139,8 +133,7 @@ class PgVectorIndex(Index):
         IndexUnavailableError
             If the server is away or drops the connection; then nothing is added.
         """
-        self._opened().fill(self._checked(ids, embeddings, columns), self._design)
-        return self
+        return self._fill(ids, embeddings, columns, "add")
 
     def upsert(self, ids, embeddings, columns=None):
         """Add items, or replace those whose ids are in use, in one transaction.
@@ -156,7 +149,7 @@ class PgVectorIndex(Index):
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index. Other processes see all of the change or none of it.
 
         Raises
@@ -164,152 +157,23 @@ class PgVectorIndex(Index):
         ValueError
             As `add`, but that ids may be in use.
         """
-        self._opened().fill(self._checked(ids, embeddings, columns), self._design, replace=True)
-        return self
-
-    def remove(self, ids):
-        """Take items out.
-
-        Parameters
-        ----------
-        ids : array-like of shape (n_items,), int
-            Ids to remove.
-
-        Returns
-        -------
-        self : PgVectorIndex
-            The index.
-
-        Raises
-        ------
-        KeyError
-            If an id is not in the index; then nothing is removed.
-        """
-        self._opened().remove(np.asarray(ids).ravel())
-        return self
-
-    def query(self, embeddings, k, *, where=None, among=None):
-        """Find the nearest items of each embedding, all in one round trip.
-
-        Parameters
-        ----------
-        embeddings : array-like of shape (n_queries, n_features)
-            Queries.
-        k : int
-            Neighbours of each, from 1 to the number of items. With a filter that fewer items pass, there are
-            as many as pass.
-        where : dict of str to value, list or slice, default=None
-            Only items whose columns have a value, one of several, or one from ``slice(low, high)``, both
-            ends included.
-        among : array-like of int, default=None
-            Only these ids, each once.
-
-        Returns
-        -------
-        neighbors : Neighbors
-            Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
-
-        Raises
-        ------
-        ValueError
-            If the index is empty, `k` is out of range, embeddings do not fit, or no item passes the filter.
-        KeyError
-            If an id of `among` is not in the index.
-        """
-        embeddings = check_matrix(embeddings, "embeddings")
-        table = self._opened()
-        schema = table.schema()
-        check_query(embeddings, k, schema.n_features)
-        asked = [] if where is None else conditions(where, dtypes_of(schema.kinds))
-        among = None if among is None else check_among(among)
-        is_indexed = schema.method is not None and self.method != "exact"
-        return table.nearest(embeddings, int(k), asked, among, is_indexed, self._settings(schema))
-
-    def vectors(self, ids=None):
-        """Embeddings of items, fetched from the server.
-
-        Parameters
-        ----------
-        ids : array-like of int, default=None
-            Which; None gives all, in the order in which they came.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_items, n_features)
-            Read only, float32.
-
-        Raises
-        ------
-        KeyError
-            If an id is not in the index.
-        """
-        return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
-
-    def columns(self, ids=None):
-        """Labels and metadata of items.
-
-        Parameters
-        ----------
-        ids : array-like of int, default=None
-            Which; those that are not there any more are left out. None gives all.
-
-        Returns
-        -------
-        ids : ndarray of shape (n_items,)
-            Ids, ascending.
-        columns : dict of str to ndarray of shape (n_items,)
-            By name.
-        """
-        return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
-
-    def new_ids(self, n_items):
-        """Ids that no other process is given.
-
-        Parameters
-        ----------
-        n_items : int
-            How many.
-
-        Returns
-        -------
-        ids : ndarray of shape (n_items,)
-            Ascending, above all that were given before. They are of the counter that numbers the items.
-        """
-        return self._opened().new_ids(int(n_items))
+        return self._fill(ids, embeddings, columns, "upsert")
 
     def reindex(self):
         """Make the index over embeddings anew, as after `method` was changed or many items were added.
 
         Returns
         -------
-        self : PgVectorIndex
+        PgVectorIndex
             The index. Writers wait meanwhile.
         """
         self._opened().reindex(self._design)
         return self
 
-    def clear(self):
-        """Drop the table with all items.
-
-        Returns
-        -------
-        self : PgVectorIndex
-            Empty.
-        """
-        self._opened().drop()
-        return self
-
-    def __len__(self):
-        return self._opened().count()
-
     def _to_arrays(self):
         """Where the gallery is, without secrets; the items stay there."""
         params = {name: getattr(self, name) for name in self.get_params()}
         return {"params": params | {"conninfo": without_password(self.conninfo)}}, {}
-
-    @classmethod
-    def _of_arrays(cls, content, arrays):
-        return cls(**content["params"])
 
     def _opened(self):
         table = getattr(self, "_table", None)
@@ -319,10 +183,10 @@ class PgVectorIndex(Index):
             self._table = table = Table(str(self.conninfo), self.table)
         return table
 
-    def _checked(self, ids, embeddings, columns):
+    def _fill(self, ids, embeddings, columns, mode):
         embeddings = check_matrix(embeddings, "embeddings")
-        ids = check_ids(ids, len(embeddings))
-        arrays, kinds = typed_columns(columns, len(ids), OWN)
+        ids = None if ids is None else check_ids(ids, len(embeddings))
+        arrays, kinds = typed_columns(columns, len(embeddings), OWN)
         n_features = embeddings.shape[1]
         most = MAX_DIMENSIONS if self.method == "exact" else MAX_INDEXED_HALF
         if n_features > most:
@@ -330,7 +194,8 @@ class PgVectorIndex(Index):
                 f"method={self.method!r} of pgvector holds up to {most} dimensions; got {n_features}: "
                 "reduce them" + ', or use method="exact"' * (self.method != "exact")
             )
-        return Items(ids, embeddings, arrays, kinds)
+        self._opened().fill(Items(ids, embeddings, arrays, kinds), self._design, mode)
+        return self
 
     def _design(self, n_items):
         """Method of the index over embeddings, and its options."""
@@ -341,8 +206,12 @@ class PgVectorIndex(Index):
             return "ivfflat", {"lists": int(lists)}
         return None, {}
 
+    def _search_options(self, k):
+        """Whether there is an index to go through, and settings of a session that searches."""
+        schema = self._opened().schema()
+        return schema.method is not None and self.method != "exact", self._settings(schema)
+
     def _settings(self, schema):
-        """Settings of a session that searches."""
         if schema.method == "hnsw":
             return {"hnsw.ef_search": int(self.ef_search), "hnsw.iterative_scan": "relaxed_order"}
         if schema.method == "ivfflat":

@@ -5,12 +5,11 @@ from typing import NamedTuple, final
 import numpy as np
 
 from skmetric._optional import import_optional
-from skmetric.retrieval import Neighbors
 
-from ._columns import DTYPES, match_kinds
+from ._columns import DTYPES, ITEM_ID, match_kinds
 from ._pgvector_sql import OWN, TYPES, Statements, VectorArray, decode, encode, register
 from ._postgres import Server
-from ._remote import check_found, gather, in_order
+from ._remote import HOLDS_ITEMS, Hits, in_order
 from ._requests import check_dimension
 
 _KIND_OF = {name: kind for kind, name in TYPES.items()}
@@ -27,9 +26,9 @@ _INDEX = """
 
 
 class Items(NamedTuple):
-    """What is to be stored, checked."""
+    """What is to be stored, checked; without ids the table gives new ones."""
 
-    ids: np.ndarray
+    ids: np.ndarray | None
     embeddings: np.ndarray
     columns: dict
     kinds: dict
@@ -68,14 +67,19 @@ class Table:
             raise ValueError(f"the index is empty: add embeddings first ({self.name} is not there)")
         return self._known
 
-    def fill(self, items, design, replace=False):
-        """Add items, or replace those whose ids are in use."""
+    def fill(self, items, design, mode="add"):
+        """Store items in one transaction; for the modes see `SharedIndex._fill`."""
         try:
             with self._server.transaction() as connection:
-                made = self._make(connection, items)
+                made = self._make(connection, items, is_start=mode == "start")
                 check_dimension(items.embeddings, made.n_features)
                 arrays = match_kinds(dict(items.columns), items.kinds, made.kinds)
-                (self._replace if replace else self._copy)(connection, items, arrays, made.kinds)
+                if items.ids is None:
+                    items = items._replace(ids=self._draw(connection, len(items.embeddings)))
+                if mode == "replace":
+                    in_order(self._locked(connection, items.ids), items.ids)
+                write = self._replace if mode in ("upsert", "replace") else self._copy
+                write(connection, items, arrays, made.kinds)
                 if self._read_schema(connection).method is None:
                     self._make_index(connection, made, design(len(items.ids)))
                 known = self._read_schema(connection)
@@ -88,79 +92,76 @@ class Table:
     def remove(self, ids):
         """Delete items, all or none."""
         with self._server.transaction() as connection:
-            gone = []
+            there = np.empty(0, dtype=np.int64)
             if self._read_schema(connection) is not None:
-                statement = self._sql.compose("DELETE FROM {table} WHERE id = ANY(%s::bigint[]) RETURNING id")
-                gone = connection.execute(statement, [ids.tolist()]).fetchall()
-            in_order(np.array([row[0] for row in gone], dtype=np.int64), ids)
+                there = self._locked(connection, ids)
+            in_order(there, ids)
+            if len(ids):
+                connection.execute(
+                    self._sql.compose("DELETE FROM {table} WHERE id = ANY(%s::bigint[])"), [ids.tolist()]
+                )
 
-    def nearest(self, embeddings, k, conditions, among, is_indexed, settings):
-        """Neighbours; those that an index did not find enough of, by comparing with all."""
-        if among is not None:
-            in_order(self._ids(among), among)
-        ask = self._asker(k, conditions, among, settings)
-        found = ask(embeddings, is_indexed)
-        if is_indexed:
-            short = np.ones(len(found.indices), dtype=bool)
-            if found.indices.shape[1] == k:
-                short = (found.indices < 0).any(axis=1)
-            if short.any():
-                found = _with_rows(found, short, ask(embeddings[short], False))
-        return check_found(found, k, self.count, bool(conditions) or among is not None)
-
-    def _asker(self, k, conditions, among, settings):
+    def look_up(self, embeddings, k, names, conditions, among, options, is_ranked):
+        """Hits of all queries; where an index did not find enough, by comparing with all."""
+        is_indexed, settings = options
         filter_, params = self._sql.found(conditions, among)
         n_features = self.schema().n_features
         depth = k if self._sql.operand(n_features) == "{}" else _SPARE * k
 
         def ask(embeddings, is_indexed):
-            statement = self._sql.query(filter_, n_features, is_indexed, depth)
+            statement = self._sql.query(filter_, n_features, is_indexed, depth, names, is_ranked)
             bound = [VectorArray(embeddings), *params, depth if is_indexed else k, k]
-            rows = self._server.read(statement, bound, settings if is_indexed else {}, prepare=register)
-            query, ids, distances = zip(*rows, strict=True) if rows else ((), (), ())
-            query = np.array(query, dtype=np.int64) - 1
-            return gather(
-                query, np.array(distances, dtype=float), np.array(ids, dtype=np.int64), len(embeddings)
-            )
+            return self._ask(statement, bound, settings if is_indexed else {}, prepare=register)
 
-        return ask
+        rows = ask(embeddings, is_indexed)
+        if is_indexed:
+            found = np.bincount([row[0] - 1 for row in rows], minlength=len(embeddings))
+            short = np.flatnonzero(found < k)
+            if len(short):
+                more = ((short[row[0] - 1] + 1, *row[1:]) for row in ask(embeddings[short], False))
+                rows = [row for row in rows if found[row[0] - 1] == k]
+                rows = sorted([*rows, *more], key=lambda row: row[0])
+        queries, ids, distances, *columns = self._as_arrays(rows, ["integer", "integer", "real"], names)
+        return Hits(queries - 1, ids, distances, dict(zip(names, columns, strict=True)))
 
     def vectors(self, ids):
         """Embeddings in the order of `ids`, or of coming."""
         n_features = self.schema().n_features
         if ids is None:
-            rows = self._server.read(self._sql.compose("SELECT embedding FROM {table} ORDER BY position"))
-            values = decode([row[0] for row in rows], n_features)
-        else:
-            statement = "SELECT id, embedding FROM {table} WHERE id = ANY(%s::bigint[])"
-            rows = self._server.read(self._sql.compose(statement), [ids.tolist()])
-            order = in_order(np.array([row[0] for row in rows], dtype=np.int64), ids)
-            values = decode([row[1] for row in rows], n_features)[order]
-        values.flags.writeable = False
-        return values
+            rows = self._ask(self._sql.compose("SELECT embedding FROM {table} ORDER BY position"))
+            return _decoded([row[0] for row in rows], n_features)
+        statement = "SELECT id, embedding FROM {table} WHERE id = ANY(%s::bigint[])"
+        rows = self._ask(self._sql.compose(statement), [ids.tolist()])
+        order = in_order(np.array([row[0] for row in rows], dtype=np.int64), ids)
+        return _decoded([rows[row][1] for row in order], n_features)
 
-    def columns(self, ids):
+    def columns(self, ids, names=None, conditions=()):
         """Ids, ascending, and columns."""
-        kinds = self.schema().kinds
-        names = ["id", *kinds]
-        where = "" if ids is None else "WHERE id = ANY(%s::bigint[]) "
-        statement = self._sql.compose(
-            f"SELECT {{names}} FROM {{table}} {where}ORDER BY id", names=self._sql.names(names)
-        )
-        rows = self._server.read(statement, [] if ids is None else [ids.tolist()])
-        values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-        arrays = [
-            np.array(column, dtype=DTYPES[kind])
-            for column, kind in zip(values[1:], kinds.values(), strict=True)
-        ]
-        return np.array(values[0], dtype=np.int64), dict(zip(kinds, arrays, strict=True))
+        names = list(self.schema().kinds) if names is None else names
+        ids, columns, _ = self._read(names, False, *self._sql.found(conditions, ids))
+        return ids, columns
+
+    def contents(self, names, with_vectors=True):
+        """Ids, columns and embeddings of all items, as they are at one moment, in order of their ids."""
+        return self._read(names, with_vectors, *self._sql.found(()))
+
+    def tally(self, name):
+        """Values of a column, sorted, and the number of items of each."""
+        statement = "SELECT {names}, count(*) FROM {table} GROUP BY 1"
+        rows = self._ask(self._sql.compose(statement, names=self._sql.names([name])))
+        values, counts = self._as_arrays([row[::-1] for row in rows], ["integer"], [name])[::-1]
+        order = np.argsort(values, kind="stable")
+        return values[order], counts[order]
 
     def new_ids(self, n_items):
-        """Numbers of the sequence behind the positions."""
+        """Numbers of the sequence of ids, in one round trip but where ids were given from outside it."""
         self.schema()
-        statement = "SELECT nextval(pg_get_serial_sequence(%s, 'position')) FROM generate_series(1, %s)"
-        rows = self._server.read(statement, [self._name(), n_items])
-        return np.sort(np.array([row[0] for row in rows], dtype=np.int64))
+        with self._server.transaction() as connection:
+            return self._draw(connection, n_items)
+
+    def known(self, ids):
+        """Which of the ids there are."""
+        return self._read([], False, *self._sql.found((), ids))[0]
 
     def reindex(self, design):
         """Drop the index over embeddings, if there is one, and make that of the design."""
@@ -186,9 +187,66 @@ class Table:
                 return 0
             return connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
 
-    def _ids(self, ids):
-        statement = self._sql.compose("SELECT id FROM {table} WHERE id = ANY(%s::bigint[])")
-        return np.array([row[0] for row in self._server.read(statement, [ids.tolist()])], dtype=np.int64)
+    def _read(self, names, with_vectors, filter_, params):
+        """Ids, ascending, columns and, where asked for, embeddings."""
+        chosen = ["id", *names, *["embedding"] * with_vectors]
+        statement = self._sql.compose(
+            "SELECT {names} FROM {table} {filter} ORDER BY id", names=self._sql.names(chosen), filter=filter_
+        )
+        rows = self._ask(statement, params)
+        vectors = None
+        if with_vectors:
+            vectors = _decoded([row[-1] for row in rows], self.schema().n_features)
+            rows = [row[:-1] for row in rows]
+        ids, *columns = self._as_arrays(rows, ["integer"], names)
+        return ids, dict(zip(names, columns, strict=True)), vectors
+
+    def _ask(self, statement, params=(), *args, **options):
+        """Rows of a query; what is known of a table that was dropped meanwhile is forgotten."""
+        try:
+            return self._server.read(statement, params, *args, **options)
+        except (self._errors.UndefinedTable, self._errors.UndefinedColumn):
+            self._known = None
+            raise ValueError(
+                f"{self.name} was dropped or made anew with other columns since it was opened: open it again"
+            ) from None
+
+    def _as_arrays(self, rows, kinds, names):
+        """Columns of rows: first those of `kinds`, then those of the names."""
+        kinds = [*kinds, *(self.schema().kinds[name] for name in names)]
+        columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+        return [np.array(column, dtype=DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
+
+    def _draw(self, connection, n_items):
+        """New ids. Where some came from outside, the counter is first moved beyond them, under a lock."""
+        drawn, highest = self._next(connection, n_items)
+        if len(drawn) and drawn[0] <= highest:
+            self._lock(connection)
+            drawn, highest = self._next(connection, n_items)
+            if drawn[0] <= highest:
+                statement = "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)"
+                connection.execute(statement, [self._name(), highest])
+                drawn, _ = self._next(connection, n_items)
+        return drawn
+
+    def _next(self, connection, n_items):
+        """Numbers of the counter, and the highest id in the table."""
+        statement = (
+            "SELECT nextval(pg_get_serial_sequence(%s, 'id')), (SELECT coalesce(max(id), -1) FROM {table}) "
+            "FROM generate_series(1, %s)"
+        )
+        rows = connection.execute(self._sql.compose(statement), [self._name(), n_items]).fetchall()
+        return np.sort(np.array([row[0] for row in rows], dtype=np.int64)), rows[0][1] if rows else -1
+
+    def _locked(self, connection, ids):
+        """Which of the ids there are; nobody else changes these until the transaction ends."""
+        statement = "SELECT id FROM {table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE"
+        rows = connection.execute(self._sql.compose(statement), [ids.tolist()]).fetchall()
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def _lock(self, connection):
+        """Wait for others who make, start or number this table."""
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('skmetric'), hashtext(%s))", [self._name()])
 
     def _name(self):
         return self._sql.quoted
@@ -210,19 +268,18 @@ class Table:
             lists = int(dict(o.split("=") for o in options.split(",")).get("lists", 1)) if options else 1
         return Schema(n_features, kinds, method, lists)
 
-    def _make(self, connection, items):
-        """The schema of the table, which is made if it is not there."""
+    def _make(self, connection, items, is_start=False):
+        """The schema of the table, which is made if it is not there; at a start it must have no items."""
         schema = self._read_schema(connection)
-        if schema is None:
-            # one process makes it, others that come at the same time wait and find it
-            connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtext('skmetric'), hashtext(%s))", [self._name()]
-            )
+        if schema is None or is_start:
+            self._lock(connection)  # one process makes it, others that come at the same time wait and find it
             schema = self._read_schema(connection)
         if schema is None:
             self._make_extension(connection)
             connection.execute(self._sql.create(items.embeddings.shape[1], items.kinds), ())
-            schema = Schema(items.embeddings.shape[1], items.kinds, None, 1)
+            return Schema(items.embeddings.shape[1], items.kinds, None, 1)
+        if is_start and connection.execute(self._sql.compose("SELECT 1 FROM {table} LIMIT 1"), ()).fetchone():
+            raise ValueError(f"{self.name} {HOLDS_ITEMS}")
         return schema
 
     def _make_extension(self, connection):
@@ -261,16 +318,11 @@ def _in_use(error):
     """What a violated key was, by the server's words: Key (id)=(7) already exists."""
     detail = error.diag.message_detail or ""
     name, _, value = detail.partition("=(")
-    return (
-        f"{name.removeprefix('Key (').removesuffix(')') or 'an id'} {value.removesuffix(') already exists.')}"
-    )
+    name = name.removeprefix("Key (").removesuffix(")") or "an id"
+    return f"{'id' if name == ITEM_ID else name} {value.removesuffix(') already exists.')}"
 
 
-def _with_rows(found, rows, others):
-    """Neighbours with some rows replaced."""
-    shape = len(found.indices), max(found.indices.shape[1], others.indices.shape[1])
-    merged = Neighbors(np.full(shape, np.inf), np.full(shape, -1, dtype=np.int64))
-    for into, old, new in zip(merged, found, others, strict=True):
-        into[:, : old.shape[1]] = old
-        into[rows, : new.shape[1]] = new
-    return merged
+def _decoded(values, n_features):
+    vectors = decode(values, n_features)
+    vectors.flags.writeable = False
+    return vectors

@@ -4,21 +4,34 @@ import numpy as np
 
 from skmetric.retrieval import Neighbors, nearest
 
+from ._memory_gallery import MemoryGallery
+
 
 class RankedMixin:
     """Ranking options of :class:`SimilaritySearch`."""
 
     def _find(self, embeddings, k, where=None):
-        """Neighbours under the keys of the gallery, by all options of ranking."""
+        """Neighbours with rows of the gallery for indices, by all options of ranking."""
         if not self._has_ranking_options():
-            return self._query(embeddings, k, where)
+            return self._gallery.neighbors(embeddings, k, where)
         if where is not None:
             raise ValueError(
                 "where= does not go with rerank, query_expansion or augment_gallery, which look at the "
                 "neighbours of neighbours in the whole gallery: filter what lookup returns"
             )
-        found = self._find_rows(embeddings, k)
-        return found._replace(indices=self._gallery.keys.values[found.indices])
+        return self._find_rows(embeddings, k)
+
+    def _find_labelled(self, embeddings, k, labels):
+        """Codes of neighbours by all options, (n_queries, k)."""
+        if not self._has_ranking_options():
+            return self._gallery.labelled(embeddings, k, labels=labels).codes
+        return labels.codes.values[self._find_rows(embeddings, k).indices]
+
+    def _look_up(self, embeddings, k, where):
+        """Hits by all options, with ids and columns."""
+        if not self._has_ranking_options():
+            return self._gallery.look_up(embeddings, k, where)
+        return self._gallery.described(self._find(embeddings, k, where))
 
     def _find_rows(self, embeddings, k):
         vectors, encoded = self._ranked_gallery()
@@ -43,7 +56,14 @@ class RankedMixin:
         return Neighbors(*(part[~is_self].reshape(len(vectors), k) for part in found))
 
     def _has_ranking_options(self):
-        return not (self.rerank is None and self.query_expansion is None and self.augment_gallery is None)
+        if self.rerank is None and self.query_expansion is None and self.augment_gallery is None:
+            return False
+        if not isinstance(self._gallery, MemoryGallery):
+            raise ValueError(
+                "rerank, query_expansion and augment_gallery need the gallery in memory, and it is on a "
+                "server: set them to None, or fit a search on what is there"
+            )
+        return True
 
     def _ranked_gallery(self):
         """Embeddings to search and their encoding, made anew when the gallery or an option has changed."""

@@ -1,10 +1,10 @@
 """What indexes on servers have in common: the shape of an answer, checks of a query, ids over processes."""
 
 import itertools
-import os
 import threading
 import time
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,14 +20,35 @@ def check_query(embeddings, k, n_features):
         raise ValueError(f"k must be an integer from 1; got {k!r}")
 
 
-def gather(queries, distances, ids, n_queries):
-    """Neighbours of rows of (query, distance, id) in order; a short row ends with -1 at infinity."""
-    counts = np.bincount(queries, minlength=n_queries)
-    rank = np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = n_queries, int(counts.max(initial=0))
-    found = Neighbors(np.full(shape, np.inf), np.full(shape, -1, dtype=np.int64))
-    found.distances[queries, rank], found.indices[queries, rank] = distances, ids
-    return found
+HOLDS_ITEMS = "holds items already: open it by SimilaritySearch.attach, or clear the index first"
+
+
+class Hits(NamedTuple):
+    """What a search found, one entry for each query and neighbour, in order of both."""
+
+    queries: np.ndarray  # (n_hits,), from 0
+    ids: np.ndarray  # (n_hits,)
+    distances: np.ndarray  # (n_hits,)
+    columns: dict  # of str to ndarray of shape (n_hits,)
+
+    def neighbors(self, n_queries):
+        """The hits as neighbours, as wide as the query with most; a short row ends with -1 at infinity."""
+        return Neighbors(*(self.spread(part, n_queries, fill) for part, fill in self._parts()))
+
+    def spread(self, values, n_queries, fill):
+        """Values of the hits, (n_queries, width), with `fill` at the end of a short row."""
+        counts = np.bincount(self.queries, minlength=n_queries)
+        spread = np.full((n_queries, int(counts.max(initial=0))), fill, dtype=values.dtype)
+        spread[self.queries, self.ranks(n_queries)] = values
+        return spread
+
+    def ranks(self, n_queries):
+        """Rank of each hit among those of its query, from 0."""
+        counts = np.bincount(self.queries, minlength=n_queries)
+        return np.arange(len(self.queries)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+    def _parts(self):
+        return (self.distances, np.inf), (self.ids, -1)
 
 
 def check_found(found, k, count, is_filtered):
@@ -58,22 +79,17 @@ def in_order(ids, wanted):
 
 
 class Clock:
-    """Numbers that ascend and that no other process draws, without asking anyone.
-
-    Microseconds since 1970 in the upper bits; 11 random bits of the process below.
-    """
+    """Numbers that ascend over the calls of all processes, as far as their clocks agree: microseconds."""
 
     def __init__(self):
-        self._lock, self._last, self._process = threading.Lock(), 0, None
+        self._lock, self._last = threading.Lock(), 0
 
     def draw(self, n):
         """`n` numbers, ascending, above all that this process drew before."""
         with self._lock:
-            if self._process is None or self._process[0] != os.getpid():
-                self._process = os.getpid(), int.from_bytes(os.urandom(2), "big") % 2048
             first = max(time.time_ns() // 1000, self._last + 1)
             self._last = first + n - 1
-        return (np.arange(first, first + n) << 11) + self._process[1]
+        return np.arange(first, first + n)
 
 
 clock = Clock()

@@ -24,7 +24,7 @@ def check_among(among):
     """Return the ids to search, each once, or say what is wrong with them."""
     among = np.asarray(among).ravel()
     if not len(among):
-        raise ValueError("among is empty: no item passes the filter")
+        raise ValueError("among is empty: no item passes the filter, and there is nothing to search")
     return check_ids(among, len(among))
 
 

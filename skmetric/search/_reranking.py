@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics.pairwise import euclidean_distances
 
+from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors, nearest
 
@@ -28,7 +29,7 @@ class _Encoded(NamedTuple):
     columns: sparse.csc_matrix  # `averaged` by column
 
 
-class KReciprocal(BaseEstimator):
+class KReciprocal(DocumentedMixin, BaseEstimator):
     """Re-rank neighbours by how much their k-reciprocal neighbourhoods overlap [1]_.
 
     The new distance is ``(1 - lambda_value) * jaccard + lambda_value * d ** 2 / max(d ** 2)``, in [0, 1]: the
@@ -84,7 +85,7 @@ class KReciprocal(BaseEstimator):
         self.lambda_value = lambda_value
 
     def encode(self, embeddings):
-        """Neighbourhoods of a gallery, which `rerank` takes.
+        """Encode the neighbourhoods of a gallery, which `rerank` takes.
 
         Parameters
         ----------
@@ -93,7 +94,7 @@ class KReciprocal(BaseEstimator):
 
         Returns
         -------
-        encoded : object
+        object
             For `rerank`, with the same embeddings.
 
         Raises
@@ -136,7 +137,7 @@ class KReciprocal(BaseEstimator):
 
         Returns
         -------
-        neighbors : Neighbors
+        Neighbors
             New distances in [0, 1], ascending, and rows, both (n_queries, k).
         """
         itself = queries is None

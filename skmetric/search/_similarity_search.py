@@ -11,20 +11,24 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._documented import DocumentedMixin
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
 from skmetric.exceptions import NoEmbeddingError
 from skmetric.metrics._scorer import transformers_of
-from skmetric.retrieval import nearest
 
+from ._attached import AttachedMixin
 from ._averaging import NeighborAverage
 from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
-from ._gallery import Gallery, check_y
 from ._index import Index
+from ._labels import check_y
 from ._matchers import MATCHERS, make_matcher
+from ._memory_gallery import MemoryGallery
 from ._neighbors import NeighborsMixin
 from ._open_set import OpenSetMixin
 from ._ranked import RankedMixin
+from ._server_gallery import ServerGallery
+from ._shared import SharedIndex
 from ._stored import StoredMixin
 from ._verifying import VerifyingMixin
 
@@ -36,6 +40,8 @@ class SimilaritySearch(
     CleaningMixin,
     VerifyingMixin,
     StoredMixin,
+    AttachedMixin,
+    DocumentedMixin,
     ClassifierMixin,
     BaseEstimator,
 ):
@@ -174,7 +180,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             Fitted.
 
         Raises
@@ -186,9 +192,9 @@ class SimilaritySearch(
         self.embedder_ = self._fitted_embedder(X, y)
         embeddings = self._embed(X, reset=True)
         labels = _check_targets(y, len(embeddings))
-        gallery = Gallery(len(embeddings), ids, labels, metadata)
         index = ExactIndex() if self.index is None else clone(self.index)
-        index.add(gallery.keys.values, embeddings, **_held(index, labels, gallery.values()))
+        kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
+        gallery = kind(index, embeddings, ids, labels, metadata)
         self.index_, self._gallery, self.n_components_ = index, gallery, embeddings.shape[1]
         self._forget_calibration()
         if labels is not None:
@@ -214,7 +220,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With more items, searchable at once; with none of them if an error is raised.
 
         Raises
@@ -226,10 +232,10 @@ class SimilaritySearch(
             return self.fit(X, y, ids=ids, metadata=metadata)
         embeddings = self._embed(X)
         labels = _check_targets(y, len(embeddings))
-        rows = self._gallery.prepare(len(embeddings), ids, labels, metadata)
-        if labels is not None:
+        if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
-        self._enrol(rows, embeddings)
+        self._gallery.add(embeddings, ids, labels, metadata)
+        self._warn_if_grown()
         return self
 
     def remove(self, ids):
@@ -242,7 +248,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             Without them.
 
         Raises
@@ -251,9 +257,7 @@ class SimilaritySearch(
             If an id is unknown; then nothing is removed.
         """
         check_is_fitted(self)
-        keys = self._gallery.keys_of(ids)
-        self.index_.remove(keys)
-        self._gallery.remove(keys)
+        self._gallery.remove(ids)
         return self
 
     def update(self, ids, X, y=None, *, metadata=None):
@@ -272,7 +276,7 @@ class SimilaritySearch(
 
         Returns
         -------
-        self : SimilaritySearch
+        SimilaritySearch
             With these items replaced; unchanged if an error is raised.
 
         Raises
@@ -283,35 +287,30 @@ class SimilaritySearch(
             As `partial_fit`.
         """
         check_is_fitted(self)
-        ids = np.atleast_1d(np.asarray(ids))
-        old = self._gallery.keys_of(ids)
         embeddings = self._embed(X)
         labels = _check_targets(y, len(embeddings))
-        if labels is not None and self._gallery.labels is not None:
+        if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
-        rows = self._gallery.prepare(len(embeddings), ids, labels, metadata, replaced=set(ids.tolist()))
-        self.index_.remove(old)
-        self._gallery.remove(old)
-        self._enrol(rows, embeddings)
+        self._gallery.update(ids, embeddings, labels, metadata)
+        self._warn_if_grown()
         return self
 
     @property
     def classes_(self):
         """Labels that have an item in the gallery, sorted."""
-        if getattr(self, "_gallery", None) is None or self._gallery.labels is None:
+        if getattr(self, "_gallery", None) is None or not self._gallery.has_labels:
             raise AttributeError("the gallery has no labels: fit with y to have classes_")
-        return self._gallery.labels.classes
+        return self._gallery.classes()
 
     @property
     def labels_(self):
         """Label of each item, in the order of enrolment; None in a gallery without labels."""
-        labels = self._gallery.labels
-        return None if labels is None else labels.decode(labels.codes.values)
+        return self._gallery.all_labels()
 
     @property
     def ids_(self):
         """Ids of the items, in the order of enrolment."""
-        return self._gallery.ids.values.copy()
+        return self._gallery.all_ids()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -363,12 +362,6 @@ class SimilaritySearch(
             )
         return embeddings
 
-    def _enrol(self, rows, embeddings):
-        keys, _, labels, columns = rows
-        self.index_.add(keys, embeddings, **_held(self.index_, labels, columns))
-        self._gallery.append(*rows)
-        self._warn_if_grown()
-
     def _choose_no_match_label(self, labels):
         label = self.no_match_label
         is_text = labels.dtype.kind in "OUS"
@@ -386,57 +379,6 @@ class SimilaritySearch(
 
     def _matcher(self):
         return make_matcher(self.matcher)
-
-    def _search(self, embeddings, k, where=None):
-        """Neighbours with rows of the gallery for indices."""
-        found = self._query(embeddings, k, where)
-        return found._replace(indices=self._gallery.rows(found.indices))
-
-    def _query(self, embeddings, k, where=None):
-        """Neighbours with keys for indices, among the items that pass a filter."""
-        if where is None:
-            return self.index_.query(embeddings, k)
-        rows = self._gallery.passing(where)
-        if not len(rows):
-            raise ValueError(f"no item of the gallery passes where={where!r}")
-        if k > len(rows):
-            raise ValueError(f"n_neighbors={k} is more than the {len(rows)} items that pass where={where!r}")
-        if self.index_.holds_columns:
-            return self.index_.query(embeddings, k, where=where)
-        return self.index_.query(embeddings, k, among=self._gallery.keys.values[rows])
-
-    def _match(self, embeddings, where=None):
-        """The class, as a code, and the distance that each embedding is matched to."""
-        codes, matcher = self._codes("predict"), self._matcher()
-        if where is not None:
-            if hasattr(matcher, "prototypes"):
-                raise ValueError(
-                    "where= filters items, and matcher='center' matches to the centres of whole classes: use "
-                    "another matcher, or a gallery of the items that pass"
-                )
-            n_items = len(self._gallery.passing(where))
-            found = self._search(embeddings, max(1, min(matcher.depth(self.n_neighbors), n_items)), where)
-            return matcher.match(found.distances, codes[found.indices])
-        if hasattr(matcher, "prototypes"):
-            prototypes = self._prototypes()
-            found = nearest(embeddings, prototypes.embeddings)
-            return prototypes.codes[found.indices[:, 0]], found.distances[:, 0]
-        found = self._search(embeddings, min(matcher.depth(self.n_neighbors), len(codes)))
-        return matcher.match(found.distances, codes[found.indices])
-
-    def _codes(self, purpose):
-        if self._gallery.labels is None:
-            raise ValueError(f"{purpose} needs labels, and the gallery has none: fit with y")
-        if not len(self._gallery):
-            raise ValueError(f"{purpose} needs items, and the gallery is empty: enrol some")
-        return self._gallery.labels.codes.values
-
-
-def _held(index, labels, columns):
-    """Labels and metadata as the columns of an index that holds them, as an argument of `add`."""
-    if not index.holds_columns:
-        return {}
-    return {"columns": columns if labels is None else columns | {"label": labels}}
 
 
 def _check_targets(y, n_samples):

@@ -6,16 +6,19 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from . import _exact, _faiss
+from . import _exact, _faiss, _milvus, _pgvector
 from ._averaging import NeighborAverage
 from ._calibration import Calibration
 from ._folder import read_folder, write_folder
-from ._gallery import Gallery
 from ._matchers import MATCHERS, ClassCenters
+from ._memory_gallery import MemoryGallery
 from ._reranking import KReciprocal
+from ._shared import SharedIndex
 
 _KIND = "skmetric.search.SimilaritySearch"
-_INDEXES = {cls.__name__: cls for cls in (_exact.ExactIndex, _faiss.FaissIndex)}  # that a folder may name
+_IN_MEMORY = (_exact.ExactIndex, _faiss.FaissIndex)
+_ON_SERVERS = (_milvus.MilvusIndex, _pgvector.PgVectorIndex)
+_INDEXES = {cls.__name__: cls for cls in (*_IN_MEMORY, *_ON_SERVERS)}  # that a folder may name
 _RANKING = ("rerank", "query_expansion", "augment_gallery")
 
 
@@ -26,7 +29,8 @@ class StoredMixin:
         """Write gallery, index, parameters and calibration to a folder, atomically and without pickle.
 
         The embedder is not in it: keep it with joblib, and give it to `load`. (``joblib.dump`` of the whole
-        search keeps everything in one pickle.)
+        search keeps everything in one pickle.) Of a gallery on a server the folder has the address, without
+        password, and no items: it brings the calibration to other processes.
 
         Parameters
         ----------
@@ -67,7 +71,7 @@ class StoredMixin:
         write_folder(path, _KIND, content, arrays)
 
     @classmethod
-    def load(cls, path, embedder=None):
+    def load(cls, path, embedder=None, *, index=None):
         """Read a search that `save` wrote.
 
         Parameters
@@ -76,16 +80,28 @@ class StoredMixin:
             Folder.
         embedder : transformer or pipeline, default=None
             The fitted embedder, if the search had one.
+        index : Index, default=None
+            The index on a server to open, in place of the address that the folder has: with a token, which no
+            folder holds, or where the server has moved. A password of PostgreSQL comes from ``PGPASSWORD``
+            or a password file.
 
         Returns
         -------
-        search : SimilaritySearch
+        SimilaritySearch
             Its arrays are memory-mapped: loading does not read the embeddings. The first change copies them.
+            One on a server is attached, and warns if the gallery has grown since it was calibrated.
 
         Raises
         ------
         ValueError
-            If the search had an embedder and none is given, or the other way round.
+            If the search had an embedder and none is given, or the other way round; if an `index` is given
+            to a folder that holds items; if the table is not there.
+        IndexUnavailableError
+            If the server is away.
+
+        See Also
+        --------
+        SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND)
         _check_embedder(path, content["embedder"], embedder)
@@ -94,12 +110,7 @@ class StoredMixin:
         )
         search.set_params(**{name: _option(found) for name, found in content.get("ranking", {}).items()})
         search.embedder_ = None if embedder is None else search._fitted_embedder(None, None)
-        search._gallery = Gallery.restore(content["gallery"], arrays)
-        search.index_ = _index(content["index"], arrays)
-        search.index = None if type(search.index_) is _exact.ExactIndex else clone(search.index_)
-        search.n_components_ = content["n_components"]
-        if content["n_features_in"] is not None:
-            search.n_features_in_ = content["n_features_in"]
+        search._restore_gallery(content, arrays, index)
         search._forget_calibration()
         if content["no_match_label_used"] is not None:
             search.no_match_label_ = content["no_match_label_used"]
@@ -107,7 +118,25 @@ class StoredMixin:
             thresholds = {name: np.array(arrays[f"threshold_{name}"]) for name in content["rates"]}
             search.calibration_ = _calibration(content["calibration"], thresholds)
             search.cutpoint_ = content["cutpoint"]
+        if isinstance(search.index_, SharedIndex):
+            search._warn_if_grown()
         return search
+
+    def _restore_gallery(self, content, arrays, index):
+        """Gallery and index of a folder; of a server what is there now."""
+        kind = _INDEXES[content["index"]["class"]]
+        if issubclass(kind, SharedIndex):
+            self.index = _index(content["index"], arrays) if index is None else index
+            self._open(self.index)
+        elif index is not None:
+            raise ValueError("index= opens a gallery on a server, and the folder holds the items themselves")
+        else:
+            self.index_ = _index(content["index"], arrays)
+            self._gallery = MemoryGallery.restore(self.index_, content["gallery"], arrays)
+            self.index = None if kind is _exact.ExactIndex else clone(self.index_)
+        self.n_components_ = content["n_components"]
+        if content["n_features_in"] is not None:
+            self.n_features_in_ = content["n_features_in"]
 
 
 def _index(described, arrays):

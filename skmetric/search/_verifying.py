@@ -12,7 +12,7 @@ class VerifyingMixin:
     """Verification by :class:`SimilaritySearch`."""
 
     def pair_distance(self, A, B):
-        """Distances of pairs under the learned metric.
+        """Measure the distances of pairs under the learned metric.
 
         Parameters
         ----------
@@ -21,7 +21,7 @@ class VerifyingMixin:
 
         Returns
         -------
-        distances : ndarray of shape (n_pairs,), float64
+        ndarray of shape (n_pairs,), float64
             Euclidean distances of embeddings.
 
         Raises
@@ -56,7 +56,7 @@ class VerifyingMixin:
 
         Returns
         -------
-        calibration : Calibration
+        Calibration
             Also kept as ``calibration_``, with the cutpoints ``"optimal"``, at the equal error rate and in
             use, and ``"far_0.01"`` and its like, for `set_cutpoint`.
 
@@ -89,8 +89,7 @@ class VerifyingMixin:
             cutpoints[name] = {"distance": threshold, **{rate: float(rates[rate][row]) for rate in rates}}
             if score != "eer":
                 intervals[name] = {"true_accept_rate": report.intervals[score]}
-        has_labels = self._gallery.labels is not None
-        sizes = len(self._gallery), len(self.classes_) if has_labels else 0
+        sizes = self._gallery.sizes()
         self.calibration_ = Calibration(
             cutpoints, intervals, {"distance": at, **rates}, "pairs", "equal_error_rate", *sizes,
             report.n_same, report.n_different, confidence_level,
@@ -108,7 +107,7 @@ class VerifyingMixin:
 
         Returns
         -------
-        same : ndarray of shape (n_pairs,), bool
+        ndarray of shape (n_pairs,), bool
             Whether their distance is at most that of the cutpoint in use.
 
         Raises

@@ -44,7 +44,7 @@ def conditions(where, dtypes):
 
     Returns
     -------
-    conditions : list of Condition
+    list of Condition
         All of which an item must meet.
 
     Raises

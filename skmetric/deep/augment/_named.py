@@ -2,6 +2,8 @@
 
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 from ._affine import RandomAffine
 from ._color import ColorJitter
 from ._erasing import RandomErasing
@@ -28,7 +30,7 @@ def steps_of(augment):
 
     Returns
     -------
-    steps : list of callable
+    list of callable
         Each takes the batch that the one before gives.
 
     Raises
@@ -52,7 +54,7 @@ def check_steps(steps, input_shape):
             step.check(input_shape)
 
 
-class Chain(BaseEstimator):
+class Chain(DocumentedMixin, BaseEstimator):
     """Augmentations one after the other."""
 
     def __init__(self, steps):

@@ -12,12 +12,19 @@ from ._base import Augmentation
 class RandomShift(Augmentation):
     """Move images by whole pixels along both sides: the random crop of the padded image.
 
+    What comes in from outside has one value.
+
     Parameters
     ----------
     pixels : int, default=4
         Largest shift, either way; 4 is usual for images of 32 pixels.
     fill : float, default=0.0
         Value of what comes in from outside: the background.
+
+    See Also
+    --------
+    RandomAffine : Turns and scales images too.
+    RandomFlip : Mirrors.
 
     References
     ----------

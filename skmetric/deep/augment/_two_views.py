@@ -3,12 +3,14 @@
 import torch
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 from ._named import TWO_VIEWS, chain, check_steps, steps_of
 
 _USUAL = ("shift_crop", "color")  # the two that SimCLR finds to count most
 
 
-class TwoViews(BaseEstimator):
+class TwoViews(DocumentedMixin, BaseEstimator):
     """Augment a batch twice, so that a loss can find the two views of a sample again [1]_.
 
     The result has the first view of every sample, then the second view of every sample, as label-free losses
@@ -20,6 +22,11 @@ class TwoViews(BaseEstimator):
     augment : str, callable or list of them, default=None
         What makes a view: names as in :class:`~skmetric.deep.DeepMetricLearner`, or callables. None is a
         random shift and a change of colours, for images.
+
+    See Also
+    --------
+    skmetric.deep.losses.SimCLRLoss : A loss of two views.
+    skmetric.deep.losses.VICRegLoss : Another, without negatives.
 
     References
     ----------
@@ -75,7 +82,7 @@ def resolve(augment):
 
     Returns
     -------
-    augment : callable or None
+    callable or None
         A `TwoViews` if that is asked for.
 
     Raises

@@ -25,6 +25,11 @@ class AngularLoss(BatchLoss):
     alpha : float, default=pi/4
         Bound of the angle, in radians; [1]_ take 36 to 55 degrees, .63 to .96 radians.
 
+    See Also
+    --------
+    TripletMarginLoss : The margin is a distance.
+    NPairsLoss : The same softmax without angles.
+
     References
     ----------
     .. [1] J. Wang et al., "Deep metric learning with angular loss", ICCV 2017, equation 8.

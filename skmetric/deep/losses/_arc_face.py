@@ -36,6 +36,11 @@ class ArcFaceLoss(ProxyLoss):
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
+    See Also
+    --------
+    CosFaceLoss : The margin is on the cosine.
+    SubCenterArcFaceLoss : Several proxies a class, for noisy labels.
+
     References
     ----------
     .. [1] J. Deng et al., "ArcFace: additive angular margin loss for deep face recognition", CVPR 2019,
@@ -80,6 +85,11 @@ class SubCenterArcFaceLoss(ProxyLoss):
         Proxies of a class.
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
+
+    See Also
+    --------
+    ArcFaceLoss : One proxy a class.
+    SoftTripleLoss : Centres that share softly.
 
     References
     ----------

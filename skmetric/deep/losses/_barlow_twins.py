@@ -22,6 +22,11 @@ class BarlowTwinsLoss(TwoViewsLoss):
     off_diagonal : float, default=0.005
         Weight λ.
 
+    See Also
+    --------
+    VICRegLoss : Bounds variance and covariance apart.
+    SimCLRLoss : Compares with the rest of the batch.
+
     References
     ----------
     .. [1] J. Zbontar et al., "Barlow Twins: self-supervised learning via redundancy reduction", ICML 2021,

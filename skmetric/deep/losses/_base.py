@@ -25,11 +25,12 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from torch import nn
 
+from skmetric._documented import DocumentedMixin
 from skmetric._params import fit_context
 from skmetric.exceptions import NothingToLearnWarning
 
 
-class Loss(BaseEstimator, ABC):
+class Loss(DocumentedMixin, BaseEstimator, ABC):
     """A loss of embeddings and integer labels; a subclass writes ``__call__`` and ``_bind``."""
 
     _parameter_constraints: dict = {}
@@ -62,7 +63,7 @@ class Loss(BaseEstimator, ABC):
 
         Returns
         -------
-        bound : Loss or nn.Module
+        Loss or nn.Module
             Called as ``bound(embeddings, labels)``. A module owns the parameters that the loss learns.
         """
         return self._bind(n_components, n_classes, generator)

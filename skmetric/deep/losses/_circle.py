@@ -28,6 +28,11 @@ class CircleLoss(CosinePairLoss):
     scale : float, default=80.0
         Scale; [1]_ take 80 for fine-grained retrieval and 256 for faces.
 
+    See Also
+    --------
+    MultiSimilarityLoss : Weighs pairs among those of their anchor.
+    TripletMarginLoss : Weighs all violators alike.
+
     References
     ----------
     .. [1] Y. Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR 2020,

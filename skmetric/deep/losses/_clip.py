@@ -27,6 +27,11 @@ class CLIPLoss(TwoViewsParametricLoss):
     temperature : float, default=0.07
         Temperature 1/t to start from.
 
+    See Also
+    --------
+    SigLIPLoss : Judges each pair for itself.
+    NTXentLoss : The same within one set of embeddings.
+
     References
     ----------
     .. [1] A. Radford et al., "Learning transferable visual models from natural language supervision",
@@ -72,6 +77,10 @@ class SigLIPLoss(TwoViewsParametricLoss):
         Scale t to start from.
     bias : float, default=-10.0
         Bias b to start from.
+
+    See Also
+    --------
+    CLIPLoss : A softmax over the batch.
 
     References
     ----------

@@ -31,6 +31,11 @@ class ContrastiveLoss(EuclideanPairLoss):
     miner : Miner or callable, default=None
         Chooses the pairs; None takes all.
 
+    See Also
+    --------
+    MarginLoss : Learns the boundary between the two kinds.
+    TripletMarginLoss : Compares distances with one another.
+
     References
     ----------
     .. [1] R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an invariant mapping",

@@ -27,6 +27,11 @@ class CosFaceLoss(ProxyLoss):
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
+    See Also
+    --------
+    ArcFaceLoss : The margin is on the angle.
+    NormalizedSoftmaxLoss : Without a margin.
+
     References
     ----------
     .. [1] H. Wang et al., "CosFace: large margin cosine loss for deep face recognition", CVPR 2018,

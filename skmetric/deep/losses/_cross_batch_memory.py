@@ -27,6 +27,11 @@ class CrossBatchMemory(StatefulLoss):
     size : int, default=1024
         Embeddings to remember, the latest.
 
+    See Also
+    --------
+    GatheredBatches : More to compare with, from other processes.
+    skmetric.deep.samplers.BalancedBatchSampler : Makes the batches.
+
     References
     ----------
     .. [1] X. Wang et al., "Cross-batch memory for embedding learning", CVPR 2020.

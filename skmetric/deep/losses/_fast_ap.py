@@ -24,6 +24,11 @@ class FastAPLoss(PairLoss):
     n_bins : int, default=10
         Width of the bins: 4 / `n_bins`.
 
+    See Also
+    --------
+    SmoothAPLoss : The same aim by sigmoids, without bins.
+    RecallAtKLoss : Recall at k instead.
+
     References
     ----------
     .. [1] F. Cakir et al., "Deep metric learning to rank", CVPR 2019, equation 8.

@@ -30,6 +30,11 @@ class ForeignLoss(StatefulLoss):
     ValueError
         When bound, if a loss of this package is given: it takes its miner as a parameter.
 
+    See Also
+    --------
+    CrossBatchMemory : A wrapper of losses of this package.
+    TripletMarginLoss : A loss with miners of this package.
+
     Examples
     --------
     >>> import torch

@@ -26,6 +26,11 @@ class GatheredBatches(StatefulLoss):
     loss : Loss
         Loss of the whole batch; a CrossBatchMemory too.
 
+    See Also
+    --------
+    CrossBatchMemory : More to compare with, from past batches.
+    MatryoshkaLoss : Another wrapper.
+
     References
     ----------
     .. [1] T. Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020,

@@ -33,6 +33,11 @@ class HyperbolicInfoNCELoss(PairLoss):
     on_ball : bool, default=False
         The embeddings are points of the ball already, as a ball head gives them: neither clip nor map.
 
+    See Also
+    --------
+    NTXentLoss : The same on the sphere.
+    skmetric.deep.modules.PoincareBall : The head that it needs.
+
     References
     ----------
     .. [1] A. Ermolov et al., "Hyperbolic vision transformers: combining improvements in metric learning",

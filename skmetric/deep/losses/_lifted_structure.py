@@ -26,6 +26,11 @@ class LiftedStructureLoss(BatchLoss):
     margin : float, default=1.0
         Margin m.
 
+    See Also
+    --------
+    GeneralizedLiftedStructureLoss : Over all positives of an anchor.
+    NPairsLoss : One positive an anchor.
+
     References
     ----------
     .. [1] H. Oh Song et al., "Deep metric learning via lifted structured feature embedding", CVPR 2016,
@@ -67,6 +72,11 @@ class GeneralizedLiftedStructureLoss(EuclideanPairLoss):
     ----------
     margin : float, default=1.0
         Margin m.
+
+    See Also
+    --------
+    LiftedStructureLoss : The first form, over pairs.
+    NTXentLoss : A softmax over the same pairs.
 
     References
     ----------

@@ -34,6 +34,11 @@ class MarginLoss(ParametricLoss):
     miner : Miner or callable, default=None
         Chooses the pairs; None takes all.
 
+    See Also
+    --------
+    ContrastiveLoss : Two fixed bounds.
+    skmetric.deep.miners.DistanceWeightedMiner : Its usual miner.
+
     References
     ----------
     .. [1] C.-Y. Wu et al., "Sampling matters in deep embedding learning", ICCV 2017, equations 6 and 7.

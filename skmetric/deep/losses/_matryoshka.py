@@ -25,6 +25,11 @@ class MatryoshkaLoss(StatefulLoss):
     weights : sequence of float or None, default=None
         Weights c, one for each length; None weighs all 1.
 
+    See Also
+    --------
+    CrossBatchMemory : Another wrapper.
+    GatheredBatches : Another wrapper.
+
     References
     ----------
     .. [1] A. Kusupati et al., "Matryoshka representation learning", NeurIPS 2022, equation 1.

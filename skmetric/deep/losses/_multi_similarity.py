@@ -33,6 +33,11 @@ class MultiSimilarityLoss(CosinePairLoss):
     epsilon : float or None, default=0.1
         Slack ε of the mining; None takes all pairs.
 
+    See Also
+    --------
+    CircleLoss : Weighs pairs by their own optimum.
+    skmetric.deep.miners.MultiSimilarityMiner : Its miner.
+
     References
     ----------
     .. [1] X. Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning",

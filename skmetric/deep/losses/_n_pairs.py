@@ -26,6 +26,11 @@ class NPairsLoss(BatchLoss):
     norm_weight : float, default=0.0
         Weight λ of the mean squared length, which [1]_ recommend to keep small.
 
+    See Also
+    --------
+    NTXentLoss : On the sphere, at a temperature.
+    TupletMarginLoss : With a margin on the angle.
+
     References
     ----------
     .. [1] K. Sohn, "Improved deep metric learning with multi-class N-pair loss objective", NIPS 2016,

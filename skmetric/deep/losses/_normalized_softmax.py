@@ -24,6 +24,12 @@ class NormalizedSoftmaxLoss(ProxyLoss):
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
+    See Also
+    --------
+    CosFaceLoss : With a margin.
+    ProxyNCALoss : Squared distances instead of cosines.
+    SoftTripleLoss : Several centres a class.
+
     References
     ----------
     .. [1] F. Wang et al., "NormFace: L2 hypersphere embedding for face verification", ACM MM 2017.

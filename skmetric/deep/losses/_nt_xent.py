@@ -24,6 +24,11 @@ class NTXentLoss(CosinePairLoss):
     temperature : float, default=0.07
         Temperature τ.
 
+    See Also
+    --------
+    SupConLoss : The mean over positives outside the logarithm.
+    SimCLRLoss : For two views without labels.
+
     References
     ----------
     .. [1] A. van den Oord, Y. Li and O. Vinyals, "Representation learning with contrastive predictive

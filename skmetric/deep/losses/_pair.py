@@ -47,7 +47,7 @@ class PairLoss(Loss):
 
         Returns
         -------
-        value : Tensor
+        Tensor
             A scalar.
         """
         matrix = widen(matrix)

@@ -29,6 +29,11 @@ class ProxyAnchorLoss(ProxyLoss):
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
+    See Also
+    --------
+    ProxyNCALoss : Anchors are samples instead.
+    MultiSimilarityLoss : The same form over pairs of samples.
+
     References
     ----------
     .. [1] S. Kim et al., "Proxy anchor loss for deep metric learning", CVPR 2020, equation 4.

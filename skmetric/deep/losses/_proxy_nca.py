@@ -26,6 +26,11 @@ class ProxyNCALoss(ProxyLoss):
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
+    See Also
+    --------
+    ProxyAnchorLoss : Anchors are the proxies instead.
+    SoftNearestNeighborLoss : Without proxies.
+
     References
     ----------
     .. [1] E. W. Teh, T. DeVries and G. W. Taylor, "ProxyNCA++: revisiting and revitalizing proxy neighborhood

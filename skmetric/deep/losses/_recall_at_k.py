@@ -36,6 +36,11 @@ class RecallAtKLoss(CosinePairLoss):
     temperature : float, default=0.01
         Temperature of the comparisons, in cosines.
 
+    See Also
+    --------
+    SmoothAPLoss : Average precision instead.
+    skmetric.metrics.recall_at_k : The score itself.
+
     References
     ----------
     .. [1] Y. Patel, G. Tolias and J. Matas, "Recall@k surrogate loss with large batches and similarity

@@ -22,6 +22,11 @@ class SimCLRLoss(CosinePairLoss):
     temperature : float, default=0.5
         Temperature τ; [1]_ take 0.5 for small images and 0.1 for large batches of large ones.
 
+    See Also
+    --------
+    NTXentLoss : The same with labels.
+    skmetric.deep.augment.TwoViews : Makes the views.
+
     References
     ----------
     .. [1] T. Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020,

@@ -26,6 +26,11 @@ class SmoothAPLoss(CosinePairLoss):
     temperature : float, default=0.01
         Temperature τ of the sigmoid.
 
+    See Also
+    --------
+    FastAPLoss : Bins instead of sigmoids.
+    skmetric.metrics.mean_average_precision : The score itself.
+
     References
     ----------
     .. [1] A. Brown et al., "Smooth-AP: smoothing the path towards large-scale image retrieval", ECCV 2020,

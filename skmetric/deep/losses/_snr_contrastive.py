@@ -29,6 +29,10 @@ class SNRContrastiveLoss(PairLoss):
     mean_weight : float, default=0.005
         Weight λ of the zero-mean penalty, as [2]_ set it; 0 leaves it out.
 
+    See Also
+    --------
+    ContrastiveLoss : The same with a distance.
+
     References
     ----------
     .. [1] T. Yuan et al., "Signal-to-noise ratio: a robust distance metric for deep metric learning",

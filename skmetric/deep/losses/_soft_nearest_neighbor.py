@@ -22,6 +22,11 @@ class SoftNearestNeighborLoss(EuclideanPairLoss):
     temperature : float, default=1.0
         Temperature T, in the unit of squared distances.
 
+    See Also
+    --------
+    ProxyNCALoss : Proxies in place of neighbours.
+    SupConLoss : The mean over positives outside the logarithm.
+
     References
     ----------
     .. [1] J. Goldberger et al., "Neighbourhood components analysis", NIPS 2004.

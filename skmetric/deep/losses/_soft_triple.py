@@ -39,6 +39,11 @@ class SoftTripleLoss(ProxyLoss):
     sampled_classes : int or None, default=None
         Compare a training batch with its own classes and random others, this many in all; None takes all.
 
+    See Also
+    --------
+    SubCenterArcFaceLoss : The nearest centre alone counts.
+    NormalizedSoftmaxLoss : One centre a class.
+
     References
     ----------
     .. [1] Q. Qian et al., "SoftTriple loss: deep metric learning without triplet sampling", ICCV 2019,

@@ -23,6 +23,11 @@ class SupConLoss(CosinePairLoss):
     temperature : float, default=0.1
         Temperature τ.
 
+    See Also
+    --------
+    NTXentLoss : One positive at a time.
+    SimCLRLoss : For two views without labels.
+
     References
     ----------
     .. [1] P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020, equation 2.

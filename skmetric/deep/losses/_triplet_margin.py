@@ -39,6 +39,12 @@ class TripletMarginLoss(EuclideanPairLoss):
     miner : Miner or callable, default=None
         Chooses the triplets; None takes all.
 
+    See Also
+    --------
+    AngularLoss : Bounds an angle instead.
+    skmetric.deep.miners : Which triplets count.
+    skmetric.deep.TripletLearner : Learns from triplets as data.
+
     References
     ----------
     .. [1] F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: a unified embedding for face recognition and

@@ -27,6 +27,11 @@ class TupletMarginLoss(CosinePairLoss):
     scale : float, default=64.0
         Scale s.
 
+    See Also
+    --------
+    NPairsLoss : Without a margin.
+    TripletMarginLoss : One negative at a time.
+
     References
     ----------
     .. [1] B. Yu and D. Tao, "Deep metric learning with tuplet margin loss", ICCV 2019, equation 5.

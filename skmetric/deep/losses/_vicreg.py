@@ -34,6 +34,11 @@ class VICRegLoss(TwoViewsLoss):
     eps : float, default=1e-4
         What keeps the root smooth.
 
+    See Also
+    --------
+    BarlowTwinsLoss : Correlations of two views.
+    SimCLRLoss : Compares with the rest of the batch.
+
     References
     ----------
     .. [1] A. Bardes, J. Ponce and Y. LeCun, "VICReg: variance-invariance-covariance regularization for

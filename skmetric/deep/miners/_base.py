@@ -12,16 +12,24 @@ from typing import NamedTuple
 import torch
 from sklearn.base import BaseEstimator
 
+from skmetric._documented import DocumentedMixin
+
 
 class Pairs(NamedTuple):
     """The pairs that count, as masks: a triplet loss takes every positive with every negative of an anchor.
 
-    Attributes
+    What a miner of pairs returns, and what a loss of pairs is given.
+
+    Parameters
     ----------
     positive : bool Tensor of shape (n_anchors, n_others)
         Pairs to pull together.
     negative : bool Tensor of shape (n_anchors, n_others)
         Pairs to push apart.
+
+    See Also
+    --------
+    Triplets : What miners of triplets return.
 
     Examples
     --------
@@ -41,7 +49,7 @@ class Triplets(NamedTuple):
 
     A pair loss takes the pairs that occur, each once.
 
-    Attributes
+    Parameters
     ----------
     anchor : int64 Tensor of shape (n_triplets,)
         Rows.
@@ -49,6 +57,10 @@ class Triplets(NamedTuple):
         Columns with the anchor's label.
     negative : int64 Tensor of shape (n_triplets,)
         Columns with another label.
+
+    See Also
+    --------
+    Pairs : What miners of pairs return.
 
     Examples
     --------
@@ -62,7 +74,7 @@ class Triplets(NamedTuple):
     negative: torch.Tensor
 
 
-class Miner(BaseEstimator, ABC):
+class Miner(DocumentedMixin, BaseEstimator, ABC):
     """A choice of tuples; a subclass writes ``_mine(distances, positive, negative)``."""
 
     def __call__(self, distances, labels):

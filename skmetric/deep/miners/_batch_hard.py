@@ -6,6 +6,13 @@ from ._base import Miner, Pairs, one_per_row
 class BatchHardMiner(Miner):
     """For each anchor its farthest positive and its nearest negative [1]_.
 
+    Of the distances of a batch it keeps two an anchor; a mislabelled sample is often one of them.
+
+    See Also
+    --------
+    SemiHardMiner : Not the hardest, which may be mislabelled.
+    EasyPositiveMiner : The nearest positive instead.
+
     References
     ----------
     .. [1] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",

@@ -31,6 +31,11 @@ class DistanceWeightedMiner(Miner):
     random_state : int or None, default=None
         Seed; the miner counts its draws, so that a copy goes on as the original would. None is unpredictable.
 
+    See Also
+    --------
+    skmetric.deep.losses.MarginLoss : The loss that it was made for.
+    BatchHardMiner : The nearest negative alone.
+
     References
     ----------
     .. [1] C.-Y. Wu et al., "Sampling matters in deep embedding learning", ICCV 2017, section 4.1.

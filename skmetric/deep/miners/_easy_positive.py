@@ -10,11 +10,18 @@ from ._base import Miner, Pairs, one_per_row
 class EasyPositiveMiner(Miner):
     """For each anchor its nearest positive, so that a class may keep several modes [1]_.
 
+    The other positives of the anchor are let be, wherever they lie.
+
     Parameters
     ----------
     negatives : {"semi-hard", "hard", "all"}, default="semi-hard"
         The nearest negative that is farther than the positive chosen (none if there is none), the nearest
         one, or all.
+
+    See Also
+    --------
+    BatchHardMiner : The farthest positive instead.
+    SemiHardMiner : All positives.
 
     References
     ----------

@@ -21,6 +21,11 @@ class MultiSimilarityMiner(Miner):
     epsilon : float, default=0.1
         Slack, in the unit of the distances.
 
+    See Also
+    --------
+    skmetric.deep.losses.MultiSimilarityLoss : The loss that it was made for.
+    BatchHardMiner : One pair of each kind.
+
     References
     ----------
     .. [1] X. Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning",

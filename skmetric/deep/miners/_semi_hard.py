@@ -16,6 +16,11 @@ class SemiHardMiner(Miner):
     fallback : bool, default=True
         Take the farthest negative where none is farther than the positive; False leaves the pair out.
 
+    See Also
+    --------
+    BatchHardMiner : The hardest of all.
+    DistanceWeightedMiner : Negatives at all distances.
+
     References
     ----------
     .. [1] F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: a unified embedding for face recognition and

@@ -19,6 +19,11 @@ class TutorialConv(nn.Sequential):
     n_components : int, default=256
         Dimension of the output.
 
+    See Also
+    --------
+    Conv4 : For small grey images.
+    SmallResNet : With residuals.
+
     References
     ----------
     .. [1] E. Bursztein et al., "TensorFlow Similarity: a usable, high-performance metric learning library",
@@ -61,6 +66,11 @@ class Conv4(nn.Sequential):
         Dimension of the output.
     width : int, default=64
         Channels of each block.
+
+    See Also
+    --------
+    TutorialConv : For small colour images.
+    SmallResNet : Deeper, with residuals.
 
     References
     ----------

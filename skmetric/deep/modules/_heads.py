@@ -19,6 +19,11 @@ class GeM(nn.Module):
     power : float, default=3.0
         Where the learned power starts.
 
+    See Also
+    --------
+    BatchNormNeck : What may follow it.
+    L2Normalize : What may follow it.
+
     References
     ----------
     .. [1] F. Radenovic, G. Tolias, O. Chum, "Fine-tuning CNN image retrieval with no human annotation",
@@ -47,7 +52,7 @@ class GeM(nn.Module):
 
         Returns
         -------
-        features : Tensor of shape (n, C)
+        Tensor of shape (n, C)
             One value a channel.
         """
         powered = maps.clamp(min=_SMALLEST) ** self.power
@@ -56,6 +61,13 @@ class GeM(nn.Module):
 
 class L2Normalize(nn.Module):
     """Scale rows to unit length, where Euclidean and cosine distance order alike.
+
+    A row of zeros stays as it is.
+
+    See Also
+    --------
+    PoincareBall : Inside a ball instead.
+    BatchNormNeck : What may stand before it.
 
     Examples
     --------
@@ -78,7 +90,7 @@ class L2Normalize(nn.Module):
 
         Returns
         -------
-        rows : Tensor of shape (n, n_components)
+        Tensor of shape (n, n_components)
             Of length 1.
         """
         return F.normalize(rows, dim=-1)
@@ -96,6 +108,11 @@ class BatchNormNeck(nn.BatchNorm1d):
     ----------
     n_components : int
         Width of the rows.
+
+    See Also
+    --------
+    L2Normalize : The sphere behind it.
+    GeM : Pooling before it.
 
     References
     ----------
@@ -134,6 +151,11 @@ class PoincareBall(nn.Module):
     clip : float or None, default=2.3
         Length r to which longer rows are shortened; None shortens none.
 
+    See Also
+    --------
+    skmetric.deep.losses.HyperbolicInfoNCELoss : The loss of its distance.
+    L2Normalize : The sphere instead.
+
     References
     ----------
     .. [1] A. Ermolov et al., "Hyperbolic vision transformers: combining improvements in metric learning",
@@ -166,7 +188,7 @@ class PoincareBall(nn.Module):
 
         Returns
         -------
-        points : Tensor of shape (n, n_components)
+        Tensor of shape (n, n_components)
             Of the ball, in float32 at least.
         """
         with torch.autocast(rows.device.type, enabled=False):
@@ -177,7 +199,7 @@ class PoincareBall(nn.Module):
 
         Returns
         -------
-        text : str
+        str
             Curvature and clip.
         """
         return f"curvature={self.curvature}, clip={self.clip}"

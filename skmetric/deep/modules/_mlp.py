@@ -9,12 +9,19 @@ from torch import nn
 class LinearMap(nn.Sequential):
     """One matrix, without offset: the learned distance is a Mahalanobis distance.
 
+    What it learns by steps, MetricLearner learns in closed form.
+
     Parameters
     ----------
     input_shape : tuple of int
         Shape of one sample; images are flattened.
     n_components : int, default=64
         Dimension of the output.
+
+    See Also
+    --------
+    MLP : With hidden layers.
+    skmetric.MetricLearner : A linear map in closed form.
 
     Examples
     --------
@@ -31,6 +38,8 @@ class LinearMap(nn.Sequential):
 class MLP(nn.Sequential):
     """Fully connected layers with batch norm and ReLU between them; the input is batch-normed as well.
 
+    The last layer has no activation.
+
     Parameters
     ----------
     input_shape : tuple of int
@@ -39,6 +48,10 @@ class MLP(nn.Sequential):
         Dimension of the output.
     hidden : sequence of int, default=(256, 256)
         Widths of the hidden layers.
+
+    See Also
+    --------
+    LinearMap : Without hidden layers.
 
     Examples
     --------

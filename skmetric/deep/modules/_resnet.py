@@ -24,6 +24,11 @@ class SmallResNet(nn.Sequential):
     width : int, default=16
         Channels of the first stage.
 
+    See Also
+    --------
+    TutorialConv : Without residuals.
+    Conv4 : For small grey images.
+
     References
     ----------
     .. [1] K. He et al., "Deep residual learning for image recognition", CVPR 2016, section 4.2.

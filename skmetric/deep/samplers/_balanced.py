@@ -33,6 +33,10 @@ class BalancedBatchSampler(StreamSampler):
     ValueError
         If there are fewer classes than `classes_per_batch`, or a count is below 1.
 
+    See Also
+    --------
+    HierarchicalBatchSampler : Classes of a batch share a group.
+
     References
     ----------
     .. [1] A. Hermans, L. Beyer and B. Leibe, "In defense of the triplet loss for person re-identification",

@@ -39,6 +39,10 @@ class HierarchicalBatchSampler(StreamSampler):
     ValueError
         If a class lies in two groups, there are fewer groups than `groups_per_batch`, or a count is below 1.
 
+    See Also
+    --------
+    BalancedBatchSampler : Classes of a batch are drawn from all.
+
     References
     ----------
     .. [1] X. Cai et al., "Dynamic metric learning: towards a scalable metric space to accommodate multiple

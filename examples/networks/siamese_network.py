@@ -9,7 +9,7 @@ about new pairs.
 Here the pairs are drawn from scikit-learn's digits. With ``--full`` they are faces, and the pairs to decide
 are of people that were never trained on::
 
-    python examples/siamese_network.py --full --data DIR
+    python examples/networks/siamese_network.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 """
@@ -17,8 +17,7 @@ where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
-from pathlib import Path
+import runpy
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -28,16 +27,14 @@ from skmetric.inspection import DistanceHistogramDisplay
 from skmetric.metrics import verification_report
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="faces in place of digits")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and lfw_faces.npz")
 options = parser.parse_args()
 
 
 def read_faces(folder):
     """Images at half their size, people, and whether each row is to be trained on: people are not shared."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    faces = reader.load("lfw_faces")
+    faces = runpy.run_path(f"{folder}/load.py")["load"]("lfw_faces")
     return faces.data[:, ::2, ::2], faces.target, faces.split == "train"
 
 
@@ -83,7 +80,8 @@ for name, distances in {"raw pixels": pixels, "siamese network": learned}.items(
     print(f"\n{name}\n{verification_report(distances, same)}")
 
 # %%
-# The threshold was chosen on pairs held out of training. How well it divides new pairs, the histogram shows.
+# The threshold was chosen on pairs held out of training. How well it divides new pairs, the histogram
+# shows.
 
 right = learner.predict(np.stack([first, second], axis=1)) == same
 print(f"{right.mean():.1%} of the new pairs are decided rightly")

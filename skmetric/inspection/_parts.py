@@ -1,0 +1,116 @@
+"""What each place of an image gives to its embedding, through a network and the steps after it."""
+
+import warnings
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import Normalizer
+
+from skmetric.base import MahalanobisMixin
+from skmetric.metrics._scorer import transformers_of
+
+_SLACK = 1e-4  # of the largest value: far above what float32 rounds, far below what one would see
+_LENGTHS = {"l1": 1, "l2": 2, "max": np.inf}
+
+
+def image_parts(estimator, image):
+    """What places give to the embedding of an image.
+
+    Parameters
+    ----------
+    estimator : transformer, pipeline or SimilaritySearch
+        Fitted; its first step makes embeddings of images.
+    image : array, path or PIL image
+        One.
+
+    Returns
+    -------
+    picture : ndarray of shape (H, W) or (H, W, 3)
+        The image as the network is fed it.
+    parts : ndarray of shape (n_rows, n_columns, n_components), float64
+        They add up to the embedding.
+    """
+    network, *others = steps_of(estimator)
+    picture, rows, grid = _rows_of(network, image)
+    for step in others:
+        rows = through(step, rows)
+    n_places = len(rows) - 1
+    parts = rows[:-1] / n_places
+    parts += (rows[-1] - parts.sum(axis=0)) / n_places  # what was rounded on the way
+    return picture, parts.reshape(*grid, -1)
+
+
+def steps_of(estimator):
+    """Fitted transformers of an estimator, one after another."""
+    embedder = getattr(estimator, "embedder_", None) or estimator
+    return [step for part in transformers_of(embedder) or [embedder] for step in _flat(part)]
+
+
+def _flat(step):
+    if isinstance(step, Pipeline):
+        return [
+            part for _, inner in step.steps if inner not in (None, "passthrough") for part in _flat(inner)
+        ]
+    return _flat(step.best_estimator_) if hasattr(step, "best_estimator_") else [step]
+
+
+def _rows_of(network, image):
+    """Picture, rows (n_places + 1, n) and grid of the step that holds the network."""
+    if not hasattr(network, "module_"):
+        raise TypeError(
+            "SimilarityMapDisplay needs a network on images first, as in FrozenFeatures or "
+            f"DeepMetricLearner, and got {type(network).__name__}, whose input has no places: for a linear "
+            "learner distance_contributions gives the share of each feature"
+        )
+    from . import _places  # torch, which these estimators have loaded already
+
+    is_frozen = hasattr(network, "input_config_")
+    return (_places.rows_of_frozen if is_frozen else _places.rows_of_trained)(network, image)
+
+
+def through(step, rows):
+    """Take rows through a step that is affine, or that scales a row to unit length.
+
+    Parameters
+    ----------
+    step : transformer
+        Fitted.
+    rows : ndarray of shape (n_places + 1, n)
+        One for each place, then their mean, which is the row of the image.
+
+    Returns
+    -------
+    ndarray of shape (n_places + 1, n_outputs)
+        The like. Lengths are those of the last row for all: of one image they are a number.
+
+    Raises
+    ------
+    ValueError
+        If the step does not keep means.
+    """
+    if isinstance(step, Normalizer):
+        return rows / np.linalg.norm(rows[-1], ord=_LENGTHS[step.norm])
+    if isinstance(step, MahalanobisMixin):
+        rows = _unit(rows) if getattr(step, "normalize_", False) else rows
+        rows = rows if getattr(step, "mean_", None) is None else rows - step.mean_
+        rows = rows @ step.components_.T
+        return _unit(rows) if getattr(step, "normalize_", False) else rows
+    if hasattr(step, "module_"):
+        from . import _places
+
+        return _places.rows_of_features(step, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of names: rows of a table are an array by now
+        outputs = np.asarray(step.transform(rows), dtype=float)
+    if np.abs(outputs[:-1].mean(axis=0) - outputs[-1]).max() > _SLACK * np.abs(outputs).max():
+        raise ValueError(
+            f"{type(step).__name__} is not affine: what it gives for the whole image is not what it gives "
+            "for the places together, so the distance does not divide among them; steps after the network "
+            "may centre, scale and rotate (StandardScaler, PCA, linear learners) or bring rows to unit "
+            "length (Normalizer)"
+        )
+    return outputs
+
+
+def _unit(rows):
+    return rows / (np.linalg.norm(rows[-1]) or 1)
