@@ -40,9 +40,7 @@ class ServerGallery(Gallery):
         """Fill the index, which must have no items."""
         columns = check_metadata(metadata, len(embeddings))
         if ITEM_ID in columns:
-            raise ValueError(
-                f"metadata {ITEM_ID!r}: an index on a server has a column of that name: rename it"
-            )
+            raise ValueError(f"metadata {ITEM_ID!r}: the index has a column of that name, rename yours")
         ids = None if ids is None else check_ids(ids, len(embeddings))
         index._fill(None, embeddings, _held(ids, labels, columns), "start")
         return cls(index)
@@ -189,7 +187,7 @@ class ServerGallery(Gallery):
         else:
             codes = labels.encode(hits.columns[LABEL])
         distances = hits.spread(hits.distances, len(embeddings), np.inf)
-        return Labelled(distances, hits.spread(codes, len(embeddings), 0), labels)
+        return Labelled(distances, hits.spread(codes, len(embeddings), -1), labels)
 
     def look_up(self, embeddings, k, where=None):
         """Hits with all that is known of them."""

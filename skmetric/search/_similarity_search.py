@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,6 +19,7 @@ from skmetric.metrics._scorer import transformers_of
 
 from ._attached import AttachedMixin
 from ._averaging import NeighborAverage
+from ._by_class import ByClassMixin
 from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._index import Index
@@ -37,6 +39,7 @@ from ._verifying import VerifyingMixin
 
 class SimilaritySearch(
     OpenSetMixin,
+    ByClassMixin,
     NeighborsMixin,
     RankedMixin,
     CleaningMixin,
@@ -275,6 +278,7 @@ class SimilaritySearch(
         """
         check_is_fitted(self)
         self._gallery.remove(ids)
+        self._drop_factors_of_absent_classes()
         return self
 
     def update(self, ids, X, y=None, *, metadata=None):
@@ -308,6 +312,7 @@ class SimilaritySearch(
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata)
+        self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
 
@@ -340,7 +345,7 @@ class SimilaritySearch(
         if self.embedder is None:
             return None
         try:
-            check_is_fitted(self.embedder)
+            _check_all_fitted(self.embedder)
         except NotFittedError:
             fitted = clone(self.embedder)
             fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
@@ -402,6 +407,16 @@ class SimilaritySearch(
 
     def _matcher(self):
         return make_matcher(self.matcher)
+
+
+def _check_all_fitted(embedder):
+    """Raise unless every step is fitted: a pipeline asks its last alone, which may have nothing to fit."""
+    if not isinstance(embedder, Pipeline):
+        check_is_fitted(embedder)
+        return
+    for _, step in embedder.steps:
+        if step not in (None, "passthrough"):
+            _check_all_fitted(step)
 
 
 def _check_targets(y, n_samples):

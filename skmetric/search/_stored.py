@@ -73,7 +73,13 @@ class StoredMixin:
         }
         arrays = {f"index_{name}": array for name, array in vectors.items()} | self._gallery.arrays()
         if hasattr(self, "calibration_"):
-            content["calibration"] = asdict(self.calibration_) | {"thresholds": None}
+            content["calibration"] = asdict(self.calibration_) | {"thresholds": None, "class_factors": None}
+            factors = self.calibration_.class_factors
+            if factors:
+                arrays |= {
+                    "factor_labels": np.array(list(factors)),
+                    "factors": np.array(list(factors.values())),
+                }
             arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
             content["rates"] = list(self.calibration_.thresholds)
         return content, arrays
@@ -127,6 +133,8 @@ class StoredMixin:
             search.no_match_label_ = content["no_match_label_used"]
         if content["calibration"] is not None:
             thresholds = {name: np.array(arrays[f"threshold_{name}"]) for name in content["rates"]}
+            factors = [arrays[name].tolist() for name in ("factor_labels", "factors") if name in arrays]
+            content["calibration"]["class_factors"] = dict(zip(*factors, strict=True)) if factors else {}
             search.calibration_ = _calibration(content["calibration"], thresholds)
             search.cutpoint_ = content["cutpoint"]
         if isinstance(search.index_, SharedIndex):
