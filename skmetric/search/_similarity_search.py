@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -344,7 +345,7 @@ class SimilaritySearch(
         if self.embedder is None:
             return None
         try:
-            check_is_fitted(self.embedder)
+            _check_all_fitted(self.embedder)
         except NotFittedError:
             fitted = clone(self.embedder)
             fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
@@ -406,6 +407,16 @@ class SimilaritySearch(
 
     def _matcher(self):
         return make_matcher(self.matcher)
+
+
+def _check_all_fitted(embedder):
+    """Raise unless every step is fitted: a pipeline asks its last alone, which may have nothing to fit."""
+    if not isinstance(embedder, Pipeline):
+        check_is_fitted(embedder)
+        return
+    for _, step in embedder.steps:
+        if step not in (None, "passthrough"):
+            _check_all_fitted(step)
 
 
 def _check_targets(y, n_samples):

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 import skmetric
 from skmetric.exceptions import NoEmbeddingError
@@ -125,6 +125,14 @@ class TestEmbedder:
         assert not hasattr(unfitted, "components_")
         assert search.n_components_ == 5
         assert search.n_features_in_ == 64
+
+    def test_a_pipeline_is_fitted_though_its_last_step_has_nothing_to_fit(self):
+        unfitted = make_pipeline(PCA(5, svd_solver="full"), "passthrough", Normalizer())
+        search = fitted(embedder=unfitted)
+        assert not hasattr(unfitted[0], "components_")
+        expected = clone(unfitted).fit_transform(X[TRAIN])
+        np.testing.assert_allclose(search.index_.vectors(), expected)
+        assert fitted(embedder=search.embedder_).embedder_ is search.embedder_
 
     def test_the_last_step_is_left_out_if_it_predicts(self):
         knn = make_pipeline(StandardScaler(), PCA(5, svd_solver="full"), KNeighborsClassifier())
