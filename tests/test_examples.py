@@ -6,22 +6,20 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
-
-matplotlib = pytest.importorskip("matplotlib")
-plt = pytest.importorskip("matplotlib.pyplot")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = {path.stem: path for path in sorted(EXAMPLES.rglob("*.py"))}
-SLOW = {"cifar10_tutorial", "faces_never_seen", "omniglot_one_shot"}  # more than a few seconds
-WITHOUT_PICTURE = {"main_job"}  # it writes a file
+QUICK = {"image_search", "main_job", "search_tutorial"}  # a few seconds; the others take more
 
 
 @pytest.fixture
 def in_the_gallery(monkeypatch, tmp_path):
     """Run an example as the documentation does: no arguments, another directory, no window."""
     monkeypatch.chdir(tmp_path)
-    backend = matplotlib.get_backend()
+    backend = plt.get_backend()
     plt.switch_backend("agg")
 
     def run(path):
@@ -34,7 +32,7 @@ def in_the_gallery(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FILES]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FILES]
 )
 def test_example(name, in_the_gallery, tmp_path, capsys):
     if name == "main_job":
@@ -79,3 +77,58 @@ def test_files_named_elsewhere_exist():
 
 def numbers(line):
     return [float(number) for number in re.findall(r"\d*\.\d+|\d+(?=%)", line)]
+
+
+def check_search_tutorial(names, printed):
+    closed, open_ = names.found["closed"], names.found["open"]
+    assert closed["recall_at_1"] == open_["recall_at_1"] > 0.9  # thresholds do not order neighbours
+    assert closed["unknown_accepted"] > 0.7  # the usual recipe
+    assert names.promised < open_["unknown_accepted"] < 0.5 * closed["unknown_accepted"]
+    assert open_["balanced_accuracy"] > closed["balanced_accuracy"] + 0.15
+    strangers = names.predicted["open"][len(names.y_known) :]
+    assert np.mean(strangers != "unknown") == pytest.approx(open_["unknown_accepted"])
+
+
+def check_image_search(names, printed):
+    pixels, features, learned = (numbers(line) for line in printed.splitlines() if "recall@1" in line)
+    assert learned[0] > max(pixels[0], features[0]) + 0.2  # recall@1
+    assert learned[1] > max(pixels[1], features[1]) + 0.2  # MAP@R
+
+
+def check_faces_never_seen(names, printed):
+    reports = names.reports
+    assert reports["network"]["recall_at_1"] > reports["raw pixels, cosine"]["recall_at_1"] + 0.2
+    assert f"Best by recall@1: {names.best}." in printed
+    assert names.evaluation["unknown_accepted"] < 0.2
+    assert re.search(r"after: .*newcomer", printed)
+
+
+def check_pipeline(names, printed):
+    means = {name: scores.mean() for name, scores in names.accuracy.items()}
+    assert means["features, metric, k-NN"] > max(means["features, k-NN"], means["pixels, metric, k-NN"])
+    without, with_memory = re.findall(r"(\d+) images went", printed)
+    assert int(with_memory) < 0.6 * int(without)
+    assert "the same answers" in printed
+
+
+def check_grid_search(names, printed):
+    disjoint, stratified = names.searches.values()
+    assert stratified.best_score_ > disjoint.best_score_  # promises more
+    scores = {
+        name: names.retrieval_report(rows, names.y_new)["map_at_r"] for name, rows in names.choices.items()
+    }
+    assert scores["stratified folds"] < scores["no metric"] < scores["class-disjoint folds"] + 0.01
+
+
+def check_omniglot_one_shot(names, printed):
+    assert names.answers.shape == (100, 5)
+    assert min(share.mean() for share in names.shares.values()) > 0.4  # chance is .2
+    assert ("no clear winner" in printed) == (
+        min(high for _, high in names.intervals.values()) >= max(low for low, _ in names.intervals.values())
+    )
+
+
+def check_siamese_network(names, printed):
+    assert names.right.mean() > 0.85
+    pixels, siamese = (numbers(line)[0] for line in printed.splitlines() if line.startswith("auc"))
+    assert siamese > pixels

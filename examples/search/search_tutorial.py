@@ -135,7 +135,7 @@ for protocol in ("closed", "open"):
 # and what is turned away is the last column.
 
 truth = np.concatenate([y_known, np.full(len(strangers), search.no_match_label_)])
-figure, both = plt.subplots(1, 2, figsize=(10, 5), layout="constrained", sharey=True)
+figure, both = plt.subplots(1, 2, figsize=(8.5, 4.6), layout="constrained", sharey=True)
 for axes, (protocol, answers) in zip(both, predicted.items(), strict=True):
     ConfusionMatrixDisplay.from_predictions(
         truth,

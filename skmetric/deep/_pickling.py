@@ -33,7 +33,9 @@ def unpacked(state):
 
 
 def _may_hold_code(value):
-    listed = type(value) in (list, tuple) and any(map(callable, value))  # several augmentations, a loss and a miner
+    listed = type(value) in (list, tuple) and any(
+        map(callable, value)
+    )  # several augmentations, a loss and a miner
     return isinstance(value, PackedModule) or callable(value) or listed
 
 

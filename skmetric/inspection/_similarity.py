@@ -200,7 +200,7 @@ class SimilarityMapDisplay:
             apart. A line runs about where half of the strongest value is exceeded, dashed for red.
         point : tuple of (float, float), default=None
             Row and column in pixels of the first image: it is marked, and the second image shows what its
-            places have in common with that one place [2]_. For the similarity only.
+            places have in common with that one place. For the similarity only.
 
         Returns
         -------
