@@ -24,6 +24,7 @@ extensions = [
     "mathml",
     "measured",
     "contributing",
+    "offline",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]

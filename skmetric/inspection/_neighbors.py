@@ -32,7 +32,7 @@ class NeighborsDisplay:
         Labels.
     predictions : ndarray of shape (n_queries,), default=None
         What each query was taken for.
-    cutpoint : float, default=None
+    cutpoint : float or ndarray of shape (n_queries, n_neighbors), default=None
         Largest distance that is accepted.
     no_match_label : label, default=None
         What queries are taken for that are farther than that.
@@ -108,10 +108,14 @@ class NeighborsDisplay:
         distances, indices = estimator.kneighbors(X, n_neighbors)
         labels = estimator.labels_
         cut = getattr(estimator, "cutpoint_", None)
+        limit = None if cut is None else estimator.calibration_.cutpoints[cut]["distance"]
+        if labels is not None and cut is not None:
+            found = labels[indices]
+            limit = estimator.calibration_.class_thresholds(found, cut).reshape(found.shape)
         return cls.from_predictions(
             X if queries is None else queries, gallery, distances, indices, y=y, y_gallery=labels,
             predictions=None if labels is None or cut is None else estimator.predict(X),
-            cutpoint=None if cut is None else estimator.calibration_.cutpoints[cut]["distance"],
+            cutpoint=limit,
             no_match_label=None if labels is None else estimator.no_match_label_, ax=ax,
         )  # fmt: skip
 
@@ -132,8 +136,8 @@ class NeighborsDisplay:
             Labels.
         predictions : array-like of shape (n_queries,), default=None
             What each query was taken for.
-        cutpoint : float, default=None
-            Largest distance that is accepted.
+        cutpoint : float or ndarray of shape (n_queries, n_neighbors), default=None
+            Largest distance that is accepted, of each neighbour where classes have thresholds of their own.
         no_match_label : label, default=None
             What queries are taken for that are farther than that.
         ax : matplotlib Axes, default=None
@@ -227,7 +231,8 @@ class NeighborsDisplay:
 
     def _look(self, i, j):
         """Colour and mark of a neighbour, and the line of its frame."""
-        if self.cutpoint is not None and self.distances[i, j] > self.cutpoint:
+        limit = np.inf if self.cutpoint is None else self.cutpoint
+        if self.distances[i, j] > np.broadcast_to(limit, self.distances.shape)[i, j]:
             return REFUSED, "--"
         if self.y is None or self.y_gallery is None:
             return (BLACK, ""), "-"

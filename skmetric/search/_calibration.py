@@ -1,13 +1,16 @@
 """A threshold on distance, and what it lets in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Real
 from typing import final
 
 import numpy as np
 
 from skmetric.metrics._report import _html, _text
 
-from ._rates import CLOSED, OPEN, at_most, closed_rates, level_for_target, open_rates, predictive_intervals
+from ._rates import CLOSED, OPEN, at_most, closed_rates, open_rates, predictive_intervals
+from ._targets import limit_for_target
 
 _NEARLY_ALL = 0.99
 
@@ -23,7 +26,7 @@ class Calibration:
     ----------
     cutpoints : dict of str to dict of str to float
         ``"optimal"`` and the targets by name; each has ``"distance"``, the largest to accept, and the rates
-        there.
+        there. With thresholds of classes it is the common one, and so are those of `thresholds`.
     intervals : dict of str to dict of str to (float, float)
         Of the rates of each cutpoint, for as many new classes as there were in calibration; empty for the
         closed protocol.
@@ -39,6 +42,9 @@ class Calibration:
         Matches, or pairs, that were looked at.
     confidence_level : float
         Of the intervals.
+    class_factors : dict of label to float
+        With ``per_class=True``: the threshold of a class is so many times the common one. Classes that are
+        not in it, such as those enrolled later, have the common one.
 
     See Also
     --------
@@ -66,12 +72,37 @@ class Calibration:
     n_known: int
     n_strangers: int
     confidence_level: float
+    class_factors: dict = field(default_factory=dict)
 
     def __repr__(self):
         return f"{_text(self._rows())}\n\n{self._caption()}"
 
     def _repr_html_(self):
         return f"{_html(self._rows())}<p>{self._caption()}</p>"
+
+    def class_thresholds(self, labels, cutpoint="optimal"):
+        """Largest distance to accept for a match to each of some classes.
+
+        Parameters
+        ----------
+        labels : array-like of shape (n_labels,)
+            Classes, in any order.
+        cutpoint : str, default="optimal"
+            Name of the cutpoint.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,), float64
+            The distance of the cutpoint times the factor of the class, if it has one.
+
+        Raises
+        ------
+        KeyError
+            If there is no such cutpoint.
+        """
+        names = np.asarray(labels).ravel().tolist()
+        factors = np.array([self.class_factors.get(name, 1.0) for name in names])
+        return self.cutpoints[cutpoint]["distance"] * factors
 
     def _rows(self):
         header = ["", *self.cutpoints["optimal"]]
@@ -88,12 +119,16 @@ class Calibration:
             return f"{self.n_known} pairs of one class and {self.n_strangers} of two"
         caption = f"{self.protocol} protocol, {self.n_known} known queries"
         caption += f" and {self.n_strangers} strangers" * (self.protocol == "open")
-        return f"{caption}; gallery of {self.n_gallery} items in {self.n_classes} classes"
+        caption += f"; gallery of {self.n_gallery} items in {self.n_classes} classes"
+        if self.class_factors:
+            low, high = min(self.class_factors.values()), max(self.class_factors.values())
+            caption += f", {len(self.class_factors)} with a threshold of their own"
+            caption += f", from {low:.2f} to {high:.2f} of the common one"
+        return caption
 
 
 def calibrate_open(evidence, sizes, metric, targets, extra_metrics, confidence_level, n_resamples, rng):
     """Calibration that counts strangers; `sizes` are (n_gallery, n_classes)."""
-    _check_names(OPEN, metric, targets, extra_metrics)
     names = _columns(extra_metrics, ("recall", "false_accept_rate", "precision"), metric, targets)
     distances = np.unique(np.concatenate([evidence.known_distances, evidence.stranger_distances]))
     nothing = np.nextafter(distances[0], -np.inf)  # below all: accepts nobody
@@ -102,8 +137,11 @@ def calibrate_open(evidence, sizes, metric, targets, extra_metrics, confidence_l
     cuts = {"optimal": (np.argmax(rates[metric]), True)}
     for name, (rate, value) in (targets or {}).items():
         if rate == "false_accept_rate":
-            value = level_for_target(evidence, value, sizes[1])
-        cuts[name] = (_meet(rates, name, rate, value), False)
+            limit = limit_for_target(evidence, value, sizes[1])
+            at = max(np.searchsorted(distances, limit, side="left") - 1, 0)
+        else:
+            at = _meet(rates, name, rate, value)
+        cuts[name] = (at, False)
     cutpoints, intervals = {}, {}
     for name, (at, may_move) in cuts.items():
         # counts are the same up to the next distance: the optimum stands half-way
@@ -133,7 +171,6 @@ def calibrate_closed(evidence, sizes, metric, targets, extra_metrics, confidence
      the optimum is the best of the rows kept, the largest distance first
     (its ``MemoryEvaluator.calibrate``).
     """
-    _check_names(CLOSED, metric, targets, extra_metrics)
     names = _columns(extra_metrics, ("precision", "recall", "binary_accuracy"), metric, targets)
     distances = np.unique(np.round(evidence.all_distances, 8))[::-1]
     rates = closed_rates(evidence, distances)
@@ -178,15 +215,26 @@ def _columns(extra_metrics, default, metric, targets):
     return list(dict.fromkeys(wanted))
 
 
-def _check_names(known, metric, targets, extra_metrics):
-    if targets is not None and "optimal" in targets:
-        raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
+def check_rates(protocol, metric, targets, extra_metrics):
+    """Refuse rates that the protocol does not have and targets that are none."""
+    known = OPEN if protocol == "open" else CLOSED
+    if targets is not None and not isinstance(targets, Mapping):
+        raise ValueError(
+            f"targets must be a dict of names to rates and values, as {{'strict': ('precision', 0.9)}}; got "
+            f"{targets!r}"
+        )
+    if isinstance(extra_metrics, str):
+        raise ValueError(f"extra_metrics must be a list of rates; got {extra_metrics!r}, give it in a list")
+    if at_most(metric):
+        raise ValueError(f"metric={metric!r} is a rate to keep low, and 'optimal' maximises: use targets")
     for name, target in (targets or {}).items():
+        if name == "optimal":
+            raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
         if not isinstance(target, tuple | list) or len(target) != 2:
             raise ValueError(
                 f"targets[{name!r}] must be a rate and its value, as ('precision', 0.9); got {target!r}"
             )
-        if not 0 <= target[1] <= 1:
+        if not isinstance(target[1], Real) or not 0 <= target[1] <= 1:
             raise ValueError(f"targets[{name!r}] must ask for a value from 0 to 1; got {target[1]!r}")
     asked = [metric, *(extra_metrics or ()), *(target[0] for target in (targets or {}).values())]
     for name in asked:

@@ -19,11 +19,11 @@ class Evaluation:
     Parameters
     ----------
     scores : dict of str to float
-        ``"recall_at_1"``, ``"recall_at_5"``, ``"recall_at_10"`` and ``"map_at_r"`` of known queries in the
-        gallery; ``"accuracy"``, the share of
-        them matched to their class, whatever the distance; ``"identified"``, the share also accepted; with
-        strangers, ``"unknown_accepted"``, ``"balanced_accuracy"`` (identified against refused), ``"auroc"``
-        of known queries against strangers by distance, and ``"oscr"``, the area under the curve.
+        ``"recall_at_1"`` and its like and ``"map_at_r"`` of known queries in the gallery; ``"accuracy"``, the
+        share of them matched to their class, whatever the distance; ``"identified"``, the share also
+        accepted; with strangers, ``"unknown_accepted"``, ``"balanced_accuracy"`` (identified against
+        refused), ``"auroc"`` of known queries against strangers by distance (over the factor of the class,
+        where classes have thresholds of their own), and ``"oscr"``, the area under the curve.
     oscr_curve : dict of str to ndarray, or None
         ``"unknown_accepted"``, ``"identified"`` and ``"distance"`` as the threshold grows; None without
         strangers.

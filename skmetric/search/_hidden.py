@@ -1,4 +1,7 @@
-"""Neighbours of queries twice in one pass: in the whole gallery, and with the query's class hidden."""
+"""Neighbours of queries twice in one pass: in the whole gallery, and with the query's class hidden.
+
+A third time, if asked, with the class hidden too that the second search is matched to.
+"""
 
 from typing import NamedTuple
 
@@ -10,17 +13,22 @@ from skmetric._threads import map_blocks
 _PAIRS = 2**14  # whose exact distances are computed at a time
 
 
-class TwoSearches(NamedTuple):
+class Searches(NamedTuple):
     """Distances and class codes of the nearest items, (n_queries, k), with the own class there and hidden."""
 
     distances: np.ndarray
     codes: np.ndarray
     distances_hidden: np.ndarray
     codes_hidden: np.ndarray
+    distances_second: np.ndarray | None = None  # (n_queries, k_second): the class matched then hidden too
+    codes_second: np.ndarray | None = None
 
 
-def search_twice(gallery, queries, k):
+def search_twice(gallery, queries, k, match=None, k_second=0):
     """The `k` nearest items of each query, and the `k` nearest that are of another class.
+
+    With `k_second` the third search comes too: ``match(distances, codes)`` names the class to hide beside the
+    own one. So many items must be left where the two largest classes are hidden.
 
     Both sides are brought into the order of their classes, so that a class is a rectangle in a block of
     squared distances: one product serves both searches. With `queries` None each item is left out by
@@ -34,7 +42,9 @@ def search_twice(gallery, queries, k):
     asked_codes = codes if itself else queries.codes[asked_order]
     search = Search(rows) if itself else Search(queries.embeddings[asked_order], Gallery(rows))
     starts, ends = (np.searchsorted(codes, asked_codes, side=side) for side in ("left", "right"))
-    squares, places = np.full((2, len(asked_codes), k), np.inf), np.zeros((2, len(asked_codes), k), dtype=int)
+    class_starts = np.searchsorted(codes, np.arange(codes[-1] + 2))
+    shape = (2 + (k_second > 0), len(asked_codes), k)
+    squares, places = np.full(shape, np.inf), np.zeros(shape, dtype=int)
 
     def fill(block):
         found, norms = search.squares(block)
@@ -53,12 +63,18 @@ def search_twice(gallery, queries, k):
             chosen = first if kind == 0 else np.arange(k)[None]
             squares[kind, block] = np.take_along_axis(square, chosen, axis=1)
             places[kind, block] = np.take_along_axis(where, chosen, axis=1)
+        if k_second:
+            for row, code in zip(found, match(np.sqrt(other_squares), codes[others]).codes, strict=True):
+                row[class_starts[code] : class_starts[code + 1]] = np.inf
+            second = _nearest(search, block, found, norms, k_second, 0, order)
+            places[2, block, :k_second], squares[2, block, :k_second] = second
 
     for _ in map_blocks(fill, search.blocks()):
         pass
     back = np.argsort(asked_order)
     distances, found = np.sqrt(squares[:, back]), codes[places[:, back]]
-    return TwoSearches(distances[0], found[0], distances[1], found[1])
+    second = (distances[2, :, :k_second], found[2, :, :k_second]) if k_second else ()
+    return Searches(distances[0], found[0], distances[1], found[1], *second)
 
 
 def _nearest(search, rows, squares, norms, k, offset, order):

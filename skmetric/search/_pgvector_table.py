@@ -68,7 +68,17 @@ class Table:
         return self._known
 
     def fill(self, items, design, mode="add"):
-        """Store items in one transaction; for the modes see `SharedIndex._fill`."""
+        """Store items in one transaction; for the modes see `SharedIndex._fill`.
+
+        Two that store the same ids in another order wait for each other, until the server stops one: that
+        one finds the items of the other when it tries again.
+        """
+        try:
+            return self._fill(items, design, mode)
+        except self._errors.DeadlockDetected:
+            return self._fill(items, design, mode)
+
+    def _fill(self, items, design, mode):
         try:
             with self._server.transaction() as connection:
                 made = self._make(connection, items, is_start=mode == "start")

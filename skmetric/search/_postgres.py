@@ -100,6 +100,8 @@ class Server:
         psycopg = self._psycopg
         try:
             yield
+        except psycopg.errors.DeadlockDetected:
+            raise  # of those who call: nothing is wrong with the server
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise IndexUnavailableError(
                 f"{self.name} cannot be reached or dropped the connection; of the call under way all was "

@@ -13,8 +13,6 @@ OPEN = (
 )
 CLOSED = ("precision", "recall", "f1", "binary_accuracy")
 
-_LEVELS = 101
-
 
 def at_most(rate):
     """Whether less of a rate is better."""
@@ -125,33 +123,6 @@ def _counts_by_class(evidence, distance, classes):
             count(strange),
         ]
     )
-
-
-def level_for_target(evidence, target, n_classes):
-    """The rate of false accepts to ask for on this evidence, so that strangers of a new class keep `target`.
-
-    The largest distance whose rate meets a target is chosen for looking good, and looks better than it is:
-    most where classes are few. So the choice is made without each class of strangers in turn, and judged on
-    that class (leave-one-out cross-validation of the choice); the largest level that passes is taken.
-    """
-    order = np.argsort(evidence.stranger_distances, kind="stable")
-    distances, classes = evidence.stranger_distances[order], evidence.stranger_classes[order]
-    present = np.unique(classes)
-    if len(present) < 2:
-        return target
-    levels = target * np.linspace(1, 0, _LEVELS)
-    power = (n_classes - 1) / n_classes if evidence.hidden else 1.0
-    raw = 1 - (1 - levels) ** power  # of hidden classes, as `_open` has it
-    accepted = np.zeros(_LEVELS)
-    for code in present:
-        is_own = classes == code
-        others = distances[~is_own]
-        allowed = np.floor(raw * len(others) + 1e-9).astype(int)
-        below = np.append(others, np.inf)[allowed]  # accepting all that is nearer meets the level
-        accepted += np.searchsorted(distances[is_own], below, side="left")
-    honest = 1 - (1 - accepted / len(distances)) ** (1 / power)
-    passing = np.flatnonzero(honest <= target)
-    return float(levels[passing[0]]) if len(passing) else 0.0
 
 
 def _below(values, distances):

@@ -43,11 +43,19 @@ class StoredMixin:
             If the index or the matcher is of your own class, or labels are neither numbers nor text.
         FileExistsError
             If the folder holds something else.
+        OSError
+            If it cannot be written, or the disk is full; the old state is as it was.
         """
         check_is_fitted(self)
         kind = type(self.index_).__name__
         if _INDEXES.get(kind) is not type(self.index_):
             raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
+        with self._gallery.reading():
+            content, arrays = self._to_folder(kind)
+            write_folder(path, _KIND, content, arrays)
+
+    def _to_folder(self, kind):
+        """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_._to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
@@ -65,10 +73,16 @@ class StoredMixin:
         }
         arrays = {f"index_{name}": array for name, array in vectors.items()} | self._gallery.arrays()
         if hasattr(self, "calibration_"):
-            content["calibration"] = asdict(self.calibration_) | {"thresholds": None}
+            content["calibration"] = asdict(self.calibration_) | {"thresholds": None, "class_factors": None}
+            factors = self.calibration_.class_factors
+            if factors:
+                arrays |= {
+                    "factor_labels": np.array(list(factors)),
+                    "factors": np.array(list(factors.values())),
+                }
             arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
             content["rates"] = list(self.calibration_.thresholds)
-        write_folder(path, _KIND, content, arrays)
+        return content, arrays
 
     @classmethod
     def load(cls, path, embedder=None, *, index=None):
@@ -95,9 +109,12 @@ class StoredMixin:
         ------
         ValueError
             If the search had an embedder and none is given, or the other way round; if an `index` is given
-            to a folder that holds items; if the table is not there.
+            to a folder that holds items; if the table is not there; if a file is damaged (it is named), the
+            manifest was edited, or the format is of another version.
         IndexUnavailableError
             If the server is away.
+        FileNotFoundError
+            If there is no such folder, or one of its files is missing.
 
         See Also
         --------
@@ -116,6 +133,8 @@ class StoredMixin:
             search.no_match_label_ = content["no_match_label_used"]
         if content["calibration"] is not None:
             thresholds = {name: np.array(arrays[f"threshold_{name}"]) for name in content["rates"]}
+            factors = [arrays[name].tolist() for name in ("factor_labels", "factors") if name in arrays]
+            content["calibration"]["class_factors"] = dict(zip(*factors, strict=True)) if factors else {}
             search.calibration_ = _calibration(content["calibration"], thresholds)
             search.cutpoint_ = content["cutpoint"]
         if isinstance(search.index_, SharedIndex):

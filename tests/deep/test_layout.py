@@ -40,7 +40,7 @@ def convolutions():
 
 
 def test_known_networks_of_images_take_it():
-    assert takes("conv4") and takes("small_resnet") and takes("tutorial_conv", (3, 32, 32))
+    assert all(takes(name, (3, 32, 32)) for name in ("conv4", "small_resnet", "tutorial_conv"))
     assert takes(convolutions())
     assert takes(nn.Conv2d(3, 4, 3), pooling="gem", n_components=3)
 

@@ -65,15 +65,26 @@ def test_neighbors_are_those_of_the_search(found, search, digits, rows):
     assert len(found.ax_.images) == 5 * 4
 
 
-def test_a_neighbor_is_a_hit_a_miss_or_refused_by_mark_and_by_color():
+@pytest.mark.parametrize("cutpoint", [0.5, np.array([[0.2, 0.3, 0.8]])])
+def test_a_neighbor_is_a_hit_a_miss_or_refused_by_mark_and_by_color(cutpoint):
     display = NeighborsDisplay.from_predictions(
         ["a text"], ["one", "two", "three"], [[0.1, 0.2, 0.9]], [[0, 1, 2]], y=["x"],
-        y_gallery=["x", "z", "x"], cutpoint=0.5,
+        y_gallery=["x", "z", "x"], cutpoint=cutpoint,
     )  # fmt: skip
     captions = {text.get_text(): text.get_color() for text in display.ax_.texts}
     assert captions["\N{CHECK MARK} x  0.1"] == COLORS["hit"]
     assert captions["\N{BALLOT X} z  0.2"] == COLORS["miss"]
     assert captions["\N{WHITE CIRCLE} x  0.9"] == COLORS["refused"]
+
+
+def test_a_neighbor_is_held_against_the_threshold_of_its_class(digits):
+    search = SimilaritySearch().fit(digits.data[:300], digits.target[:300])
+    calibration = search.calibrate(per_class=True)
+    asked = {"queries": digits.images[300:303], "gallery": digits.images[:300]}
+    display = NeighborsDisplay.from_estimator(search, digits.data[300:303], **asked)
+    limits = calibration.class_thresholds(search.labels_[display.indices]).reshape(display.indices.shape)
+    np.testing.assert_array_equal(display.cutpoint, limits)
+    assert len(np.unique(limits)) > 1
 
 
 def test_a_stranger_is_shown_as_no_match(found):

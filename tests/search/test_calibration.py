@@ -98,7 +98,11 @@ def test_strangers_are_turned_away_and_the_known_stay(matcher):
     assert evaluation.confusion[-1, -1] == pytest.approx(
         (1 - evaluation["unknown_accepted"]) * len(STRANGERS)
     )
-    assert "auroc" in repr(evaluation)
+    for printed in (repr(evaluation), evaluation._repr_html_()):
+        for name, value in evaluation.scores.items():
+            assert name in printed
+            assert f"{value:.3f}" in printed
+        assert f"{len(QUERIES)} queries of classes in the gallery, {len(STRANGERS)} strangers" in printed
     best = (evaluation.oscr_curve["identified"] + 1 - evaluation.oscr_curve["unknown_accepted"]).max() / 2
     assert evaluation["balanced_accuracy"] > best - 0.07  # seven classes to learn from
 
@@ -213,6 +217,20 @@ def test_a_gallery_that_has_grown_says_so_once():
             lambda s: s.calibrate(targets={"a": ("false_accept_bound", 0.1)}),
             "no threshold reaches that, the best has 0.25",
         ),
+        (
+            lambda s: s.calibrate(targets={"a": ("recall", "all")}),
+            "must ask for a value from 0 to 1; got 'all'",
+        ),
+        (
+            lambda s: s.calibrate(targets=[("recall", 1)]),
+            "targets must be a dict of names to rates and values",
+        ),
+        (
+            lambda s: s.calibrate(extra_metrics="recall"),
+            r"extra_metrics must be a list of rates; got 'recall'",
+        ),
+        (lambda s: s.calibrate(metric="false_accept_rate"), "is a rate to keep low, and 'optimal' maximises"),
+        (lambda s: s.calibrate(n_resamples=0), "n_resamples must be an integer from 1; got 0"),
         (lambda s: s.calibrate([[0.0]]), "X and y go together"),
         (lambda s: s.calibrate(confidence_level=95), "confidence_level must be between 0 and 1; got 95"),
         (lambda s: s.set_cutpoint("strict"), "no cutpoint 'strict': the calibration is missing"),

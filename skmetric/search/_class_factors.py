@@ -1,0 +1,126 @@
+"""Thresholds of classes: the common one times a factor, by how near other classes come to each."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_LEAST = 2  # queries of a class, from which it has a factor of its own
+_EXPONENT = 0.5
+_FLOOR = 0.01  # quantile of the distances above 0 below which logarithms would run away
+
+
+class Factors(NamedTuple):
+    """Factors by class, and those that each query meets, which did not take part in them."""
+
+    by_class: dict[int, float]  # by code; other classes have 1
+    known: np.ndarray  # (n_known,)
+    strangers: np.ndarray  # (n_strangers,)
+    seconds: np.ndarray  # (n_strangers,)
+
+
+def class_factors(evidence):
+    """How large the threshold of each class is, as a share of the common one.
+
+    A class with look-alikes needs a strict threshold, and one that stands alone can afford a wide one: the
+    radius of a class is set by how near others come, as in the extreme value machine [1]_ and in score
+    normalisation by impostors [2]_. The scale of a class is the mean logarithm of the distances at which its
+    queries are matched to other classes, their own hidden. Its deviation from the mean of all classes is
+    shrunk by its reliability t / (t + s / n), with the variance t between classes, the variance s inside them
+    and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it counts: the
+    threshold is the geometric mean of the common one and that of the class, as in local scaling [4]_.
+
+    No query judges the mean of a class that it took part in. A known query is left out of its class; where a
+    stranger is judged, items of the matched class that its class was nearest to take their second match. The
+    mean of classes and the two variances are those of all.
+
+    References
+    ----------
+    .. [1] E. Rudd, L. Jain, W. Scheirer, T. Boult, "The extreme value machine", PAMI 40, 2018.
+    .. [2] R. Auckenthaler, M. Carey, H. Lloyd-Thomas, "Score normalization for text-independent speaker
+       verification systems", Digital Signal Processing 10, 2000 (Z-norm).
+    .. [3] B. Efron, C. Morris, "Data analysis using Stein's estimator and its generalizations",
+       JASA 70, 1975.
+    .. [4] L. Zelnik-Manor, P. Perona, "Self-tuning spectral clustering", NIPS 2004.
+    """
+    hidden = evidence.stranger_classes >= 0
+    classes, matches = evidence.stranger_classes.astype(np.int64), evidence.stranger_matches.astype(np.int64)
+    codes = classes[hidden]  # 64 bits, for the numbers of pairs below
+    n_codes = int(max(codes.max(initial=-1), matches.max(), evidence.second_matches.max())) + 1
+    log, log_second = _logarithms(evidence.stranger_distances, evidence.second_distances)
+    groups = _Groups.of(log[hidden], codes, n_codes)
+    enough = groups.counts >= _LEAST
+    if not groups.between or not enough.any():
+        return Factors({}, *(np.ones(len(a)) for a in (evidence.known_rows, log, log)))
+
+    def factor(code, change=0.0, fewer=0):
+        shift = groups.shrunk(groups.sums[code] + change, groups.counts[code] - fewer)
+        return np.where(enough[code], np.exp(_EXPONENT * shift), 1.0)
+
+    # what the sum of a class becomes where another is hidden too: its items then take their second match
+    pairs, places = np.unique(codes * n_codes + matches[hidden], return_inverse=True)
+    changes = np.append(np.bincount(places, (log_second - log)[hidden]), 0.0)
+
+    def where_own_is_hidden(matched):
+        asked = matched * n_codes + classes
+        at = np.searchsorted(pairs, asked)
+        found = (at < len(pairs)) & (pairs[np.minimum(at, len(pairs) - 1)] == asked)
+        return factor(matched, changes[np.where(found & hidden, at, -1)])
+
+    left_out = factor(evidence.known_classes, -log[evidence.known_rows], 1)
+    return Factors(
+        {int(code): float(factor(code)) for code in np.flatnonzero(enough)},
+        np.where(evidence.known_right, left_out, factor(evidence.known_matches)),
+        where_own_is_hidden(matches),
+        where_own_is_hidden(evidence.second_matches.astype(np.int64)),
+    )
+
+
+def scaled(evidence, factors):
+    """Evidence with each distance over the factor of the class that it leads to."""
+    return evidence._replace(
+        known_distances=evidence.known_distances / factors.known,
+        stranger_distances=evidence.stranger_distances / factors.strangers,
+        second_distances=evidence.second_distances / factors.seconds,
+    )
+
+
+class _Groups(NamedTuple):
+    """Sums and counts by group, and what one-way random effects say of them."""
+
+    sums: np.ndarray
+    counts: np.ndarray
+    mean: float  # of groups
+    between: float  # variance
+    within: float
+
+    @classmethod
+    def of(cls, values, groups, n_groups):
+        """Estimate by the method of moments; groups may be empty."""
+        counts, sums = np.bincount(groups, minlength=n_groups), np.bincount(groups, values, n_groups)
+        n, n_present = len(values), np.count_nonzero(counts)
+        means = sums / np.maximum(counts, 1)
+        within = ((values - means[groups]) ** 2).sum() / max(n - n_present, 1)
+        scatter = (counts * (means - values.mean()) ** 2).sum()
+        spare = n - (counts.astype(float) ** 2).sum() / n
+        between = max((scatter - (n_present - 1) * within) / spare, 0.0) if spare > 0 else 0.0
+        precision = _over(counts, counts * between + within) if between else counts
+        return cls(
+            sums, counts, float((precision * means).sum() / max(precision.sum(), 1e-300)), between, within
+        )
+
+    def shrunk(self, sums, counts):
+        """Deviation of a group from the mean of groups, by its reliability."""
+        return _over(self.between * (sums - counts * self.mean), counts * self.between + self.within)
+
+
+def _over(a, b):
+    """Their ratio; 0 for groups without a member, where both are 0."""
+    return np.divide(a, b, out=np.zeros(np.shape(a)), where=b > 0)
+
+
+def _logarithms(distances, second):
+    """Logarithms of distances from a floor on, and of the second distances where there are some."""
+    positive = distances[distances > 0]
+    floor = np.quantile(positive, _FLOOR, method="lower") if len(positive) else 1.0
+    log = np.log(np.maximum(distances, floor))
+    return log, np.where(np.isfinite(second), np.log(np.maximum(second, floor)), log)
