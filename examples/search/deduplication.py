@@ -9,7 +9,7 @@ learned holds for sheets that it never saw.
 Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them and throws
 shadows. With ``--full`` the same scanner is fed with photographs of faces::
 
-    python examples/deduplication.py --full --data DIR
+    python examples/search/deduplication.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 """
@@ -17,8 +17,7 @@ where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,8 +30,8 @@ from sklearn.preprocessing import Normalizer
 from skmetric import MetricLearner, SimilaritySearch
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 # %%
@@ -44,9 +43,8 @@ options = parser.parse_args()
 
 def read_faces(folder):
     """Photographs (n, 31, 24) of faces, from 0 to 16 as the digits are."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    return reader.load("lfw_faces").data[:, ::2, ::2] / 16
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    return load("lfw_faces").data[:, ::2, ::2] / 16
 
 
 def scan(image, rng):
@@ -69,7 +67,9 @@ def draw(images, seed):
 images = read_faces(options.data) if options.full else load_digits().images
 _, _, (X, sheets) = draw(images, seed=0)
 n_pairs = len(X) * (len(X) - 1) // 2
-print(f"{len(X)} items in the collection, {len(X) - len(np.unique(sheets))} of them too many; {n_pairs:,} pairs")
+print(
+    f"{len(X)} items in the collection, {len(X) - len(np.unique(sheets))} of them too many; {n_pairs:,} pairs"
+)
 
 # %%
 # A threshold that minds how many pairs there are
@@ -100,7 +100,10 @@ def find_pairs(embedder, X_known, known, X, sheets):
     right = np.cumsum(sheets[found.pairs[:, 0]] == sheets[found.pairs[:, 1]])  # nearest pairs come first
     n_right = (np.bincount(sheets) * (np.bincount(sheets) - 1) // 2).sum()
     precision, recall = right / np.arange(1, len(right) + 1), right / n_right
-    ends = [np.searchsorted(found.distances, calibration.cutpoints[name]["distance"], "right") for name in CUTPOINTS]
+    ends = [
+        np.searchsorted(found.distances, calibration.cutpoints[name]["distance"], "right")
+        for name in CUTPOINTS
+    ]
     return search, precision, recall, np.array(ends)
 
 
@@ -150,7 +153,10 @@ for i, (name, (precision, recall, ends)) in enumerate(curves.items()):
             ax.scatter(recall[end - 1], precision[end - 1], color=color, marker=mark, s=60, zorder=3)
 for mark, cut in zip("os^", CUTPOINTS.values(), strict=True):
     ax.scatter([], [], color="black", marker=mark, s=60, label=cut)
-ax.set(xlabel="recall: share of the true pairs that are found", ylabel="precision: share of found pairs that are true")
+ax.set(
+    xlabel="recall: share of the true pairs that are found",
+    ylabel="precision: share of found pairs that are true",
+)
 ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(fontsize="small")
@@ -168,7 +174,9 @@ pure = sum(len(set(sheets[group])) == 1 for group in groups)
 print(f"{len(groups)} groups, {pure} of them of a single sheet")
 groups = [group[:8] for group in groups[:6]]
 n_columns = max(map(len, groups))
-figure, grid = plt.subplots(len(groups), n_columns, figsize=(1.1 * n_columns, 7.5), squeeze=False, layout="constrained")
+figure, grid = plt.subplots(
+    len(groups), n_columns, figsize=(1.1 * n_columns, 7.5), squeeze=False, layout="constrained"
+)
 for group, axes in zip(groups, grid, strict=True):
     for ax in axes[len(group) :]:
         ax.set_axis_off()

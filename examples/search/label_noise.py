@@ -10,7 +10,7 @@ The images are scikit-learn's digits, once as they are and once in uneven light,
 digit. One label in twenty is changed at random, so that it is known which are wrong. With ``--full`` these are faces,
 groceries and messages to a bank::
 
-    python examples/label_noise.py --full --data DIR
+    python examples/search/label_noise.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that reads them.
 """
@@ -18,9 +18,8 @@ where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` a
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
+import runpy
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,8 +34,8 @@ from skmetric import MetricLearner, SimilaritySearch
 from skmetric.inspection import NeighborsDisplay
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 # %%
@@ -54,10 +53,9 @@ def digits_in_uneven_light(rng):
 
 def read_sets(folder):
     """Rows and labels of three sets, and the pictures of the last."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
+    load = runpy.run_path(f"{folder}/load.py")["load"]
     names = {"messages": "banking77", "groceries": "grocery_features", "faces": "lfw_faces"}
-    read, sets = {name: reader.load(file, split="train") for name, file in names.items()}, {}
+    read, sets = {name: load(file, split="train") for name, file in names.items()}, {}
     for name, data in read.items():
         X = data.data.reshape(len(data.data), -1).astype(np.float32)
         sets[name] = PCA(100, random_state=0).fit_transform(X), data.target
@@ -114,7 +112,9 @@ for name, (X, y) in sets.items():
         for way, order in orders.items():
             hits.setdefault((name, way), []).append(np.isin(order, changed))
 
-print(f"Wrong labels among the first of the list, {share:.0%} of all being wrong; mean [lowest, highest of {n_draws} draws]")
+print(
+    f"Wrong labels among the first of the list, {share:.0%} of all being wrong; mean [lowest, highest of {n_draws} draws]"
+)
 print(f"{'first ...':36}{'half as many':>22}{'as many as are wrong':>22}{'twice as many':>22}")
 for (name, way), draws in hits.items():
     cells = []
@@ -140,7 +140,11 @@ for i, (way, color) in enumerate(zip(orders, ("#d55e00", "#0072b2", "#009e73"), 
 ax.plot(looked, looked / len(y), color="#767676", linestyle=":", label="chance")
 ax.axvline(draws[0].sum(), color="black", linewidth=0.8)
 ax.text(draws[0].sum(), 0.68, " as many as are wrong", fontsize="small")
-ax.set(xlabel="items looked at, from the head of the list", ylabel="share of the wrong labels found", ylim=(0, 1.03))
+ax.set(
+    xlabel="items looked at, from the head of the list",
+    ylabel="share of the wrong labels found",
+    ylim=(0, 1.03),
+)
 ax.set_title(f"{name}: mean and range of {n_draws} draws", fontsize="medium")
 ax.legend(fontsize="small", loc="center right")
 ax.spines[["top", "right"]].set_visible(False)
@@ -160,4 +164,6 @@ display = NeighborsDisplay.from_predictions(
     pictures[first], pictures, distances[first], rows[first], y=given[first], y_gallery=given
 )
 for record, truth in zip(table.to_records()[:5], said, strict=True):
-    print(f"item {record['id']}: labelled {truth}; lies among {record['other_label']}, score {record['score']:.2f}")
+    print(
+        f"item {record['id']}: labelled {truth}; lies among {record['other_label']}, score {record['score']:.2f}"
+    )

@@ -10,7 +10,7 @@ The texts here come with scikit-learn: what its estimators say of their paramete
 they describe the same parameter, such as ``n_jobs`` or ``tol``, of whatever estimator. With ``--full`` they are
 messages to a bank, of 77 intents::
 
-    python examples/text_intents.py --full --data DIR
+    python examples/search/text_intents.py --full --data DIR
 
 where DIR holds ``banking77.npz`` and the ``load.py`` that reads it.
 """
@@ -18,10 +18,9 @@ where DIR holds ``banking77.npz`` and the ``load.py`` that reads it.
 # sphinx_gallery_thumbnail_number = 1
 
 import argparse
-import importlib.util
 import inspect
 import re
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,16 +37,15 @@ from skmetric.metrics import retrieval_report
 from skmetric.model_selection import ClassDisjointKFold, class_disjoint_split, query_gallery_split
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 
 def read_messages(folder):
     """Messages to a bank, their intents, and the messages once more as the corpus without labels."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    bank = reader.load("banking77")
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    bank = load("banking77")
     return bank.text, np.array(bank.target_names)[bank.target], bank.text
 
 
@@ -55,8 +53,12 @@ def read_docstrings(n_least=5):
     """Descriptions of parameters, the parameters with `n_least` different ones, and all descriptions."""
     found = {}  # description -> parameter: what several estimators say in the same words counts once
     for _, estimator in all_estimators():
-        section = re.search(r"^Parameters\n-+\n(.*?)(\n\n\w+\n-+\n|\Z)", inspect.getdoc(estimator), re.S | re.M)
-        for name, text in re.findall(r"^(\w+) : .*\n((?:(?: .*)?\n)+)", section[1] + "\n" if section else "", re.M):
+        section = re.search(
+            r"^Parameters\n-+\n(.*?)(\n\n\w+\n-+\n|\Z)", inspect.getdoc(estimator), re.S | re.M
+        )
+        for name, text in re.findall(
+            r"^(\w+) : .*\n((?:(?: .*)?\n)+)", section[1] + "\n" if section else "", re.M
+        ):
             text = re.sub(r":\w+:|[`~]|\.\. \w+::.*", "", text)  # markup
             sentences = re.split(r"(?<=[.]) ", " ".join(text.split()))
             if len((start := " ".join(sentences[:2])).split()) >= 5:
@@ -80,7 +82,9 @@ for row in (0, len(texts) // 2):
 # :class:`~sklearn.frozen.FrozenEstimator` keeps the pipeline from fitting the first part again.
 
 words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit(corpus)
-topics = make_pipeline(words, TruncatedSVD(300 if options.full else 100, random_state=0), Normalizer()).fit(corpus)
+topics = make_pipeline(words, TruncatedSVD(300 if options.full else 100, random_state=0), Normalizer()).fit(
+    corpus
+)
 
 
 def learn(texts, intents):
@@ -107,7 +111,9 @@ for name, rows in scores.items():
     print(f"{name:16}" + "".join(f"{cell:>22}" for cell in cells))
 gain = np.subtract(scores["learned"], scores["topics (SVD)"])
 for name, difference in zip(("recall@1", "MAP@R"), gain.T, strict=True):
-    print(f"{name}: learned over topics {difference.mean():+.3f}, better in {(difference > 0).sum()} of 5 folds")
+    print(
+        f"{name}: learned over topics {difference.mean():+.3f}, better in {(difference > 0).sum()} of 5 folds"
+    )
 
 
 # %%

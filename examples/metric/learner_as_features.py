@@ -9,14 +9,13 @@ model: labels of other classes are often there in plenty, those of the task are 
 Four ways to prepare rows (scaled only, whitened PCA, linear discriminant analysis, learned metric) stand before four
 classifiers, in four tasks with few labels. With ``--full`` the tasks are groceries and messages to a bank::
 
-    python examples/learner_as_features.py --full --data DIR
+    python examples/metric/learner_as_features.py --full --data DIR
 
 where DIR holds ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that reads them.
 """
 
 import argparse
-import importlib.util
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,8 +36,8 @@ from skmetric import MetricLearner
 from skmetric.model_selection import class_disjoint_split
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 # %%
@@ -49,7 +48,9 @@ options = parser.parse_args()
 X, y = load_wine(return_X_y=True)
 few = StratifiedShuffleSplit(5, train_size=15, random_state=0)  # five labels a class
 scores = cross_val_score(make_pipeline(StandardScaler(), MetricLearner(random_state=0), SVC()), X, y, cv=few)
-print(f"wine, 15 labels: accuracy {scores.mean():.3f}, from {scores.min():.3f} to {scores.max():.3f} in 5 splits")
+print(
+    f"wine, 15 labels: accuracy {scores.mean():.3f}, from {scores.min():.3f} to {scores.max():.3f} in 5 splits"
+)
 
 # %%
 # Tasks
@@ -68,9 +69,8 @@ def digits_in_uneven_light():
 
 def read_sets(folder):
     """Rows and labels of groceries and of messages."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    read = [reader.load(name, split="train") for name in ("grocery_features", "banking77")]
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    read = [load(name, split="train") for name in ("grocery_features", "banking77")]
     return [(PCA(128, random_state=0).fit_transform(data.data), data.target) for data in read]
 
 
@@ -148,7 +148,12 @@ for name, found in results.items():
 # %%
 # Rows are models, marks are features, and bars reach from the lowest to the highest split.
 
-LOOKS = {"scaled": ("#767676", "o"), "PCA": ("#009e73", "s"), "LDA": ("#cc79a7", "^"), "learned": ("#0072b2", "D")}
+LOOKS = {
+    "scaled": ("#767676", "o"),
+    "PCA": ("#009e73", "s"),
+    "LDA": ("#cc79a7", "^"),
+    "learned": ("#0072b2", "D"),
+}
 figure, panels = plt.subplots(2, 2, figsize=(8.4, 6.4), sharey=True, layout="constrained")
 for ax, (name, found) in zip(panels.flat, results.items(), strict=True):
     for i, (features, (color, marker)) in enumerate(LOOKS.items()):

@@ -12,7 +12,7 @@ and the third is new. Is a spectrum one of the known substances or new, and how 
 The spectra are made here. Beside them run scikit-learn's digits, where learning has nothing to gain. With ``--full``
 the sets are groceries, objects and messages to a bank::
 
-    python examples/anomaly_and_clusters.py --full --data DIR
+    python examples/search/anomaly_and_clusters.py --full --data DIR
 
 where DIR holds ``grocery_features.npz``, ``caltech101_features.npz``, ``banking77.npz`` and the ``load.py`` that reads
 them.
@@ -21,8 +21,7 @@ them.
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,8 +38,8 @@ from skmetric.inspection import DistanceHistogramDisplay, EmbeddingDisplay
 from skmetric.model_selection import query_gallery_split
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 
@@ -50,7 +49,10 @@ def make_spectra(n_substances=60, n_each=20, seed=0):
     wavelengths = np.linspace(1100, 2300, 120)
 
     def bands(n_rows, n_bands, width):
-        centers, heights = rng.uniform(1100, 2300, (n_rows, n_bands, 1)), rng.uniform(0.1, 0.5, (n_rows, n_bands, 1))
+        centers, heights = (
+            rng.uniform(1100, 2300, (n_rows, n_bands, 1)),
+            rng.uniform(0.1, 0.5, (n_rows, n_bands, 1)),
+        )
         return (heights * np.exp(-(((wavelengths - centers) / width) ** 2))).sum(axis=1)
 
     def vary(spread):
@@ -65,11 +67,13 @@ def make_spectra(n_substances=60, n_each=20, seed=0):
 
 def read_sets(folder):
     """Rows and labels of three sets; Caltech-101 without the class that it holds twice."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    sets, files = {}, {"messages": "banking77", "objects": "caltech101_features", "groceries": "grocery_features"}
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    sets, files = (
+        {},
+        {"messages": "banking77", "objects": "caltech101_features", "groceries": "grocery_features"},
+    )
     for name, file in files.items():
-        data = reader.load(file)
+        data = load(file)
         kept = np.array(data.target_names)[data.target] != "Faces_easy"
         sets[name] = PCA(128, random_state=0).fit_transform(data.data[kept]), data.target[kept]
     return sets
@@ -131,7 +135,9 @@ def cluster(embedder, gallery, new):
     eps = known.calibrate().cutpoints["optimal"]["distance"]
     graph = SimilaritySearch(embedder).fit(new[0]).kneighbors_graph(n_neighbors=10, mode="distance")
     found = {
-        "agglomerative": AgglomerativeClustering(len(np.unique(y)), linkage="average").fit_predict(embeddings),
+        "agglomerative": AgglomerativeClustering(len(np.unique(y)), linkage="average").fit_predict(
+            embeddings
+        ),
         "DBSCAN": DBSCAN(eps=eps, min_samples=4, metric="precomputed").fit_predict(graph),
     }
     scores = {"ARI": adjusted_rand_score, "NMI": normalized_mutual_info_score}
@@ -153,7 +159,10 @@ for name, (X, y) in sets.items():
             for key, value in (found | cluster(embedder, gallery, new)).items():
                 table.setdefault((name, key), {}).setdefault(way, []).append(value)
 
-print(f"mean [lowest, highest] of {n_draws} draws of classes\n{'':36}" + "".join(f"{way:>20}" for way in embedders))
+print(
+    f"mean [lowest, highest] of {n_draws} draws of classes\n{'':36}"
+    + "".join(f"{way:>20}" for way in embedders)
+)
 for (name, key), ways in table.items():
     cells = [f"{np.mean(v):.2f} [{min(v):.2f}, {max(v):.2f}]" for v in ways.values()]
     print(f"{name + ': ' + key:36}" + "".join(f"{cell:>20}" for cell in cells))
