@@ -2,12 +2,13 @@
 A learner as features for other models
 ======================================
 
-A metric learner is a transformer, so any scikit-learn model can stand behind it. Does that help? It depends on what the
-model does with distances, on how many labels there are, and above all on whether the learner has seen more than the
-model: labels of other classes are often there in plenty, those of the task are few.
+A metric learner is a transformer, so any scikit-learn model can stand behind it. Does that help? It depends
+on what the model does with distances, on how many labels there are, and above all on whether the learner
+has seen more than the model: labels of other classes are often there in plenty, those of the task are few.
 
-Four ways to prepare rows (scaled only, whitened PCA, linear discriminant analysis, learned metric) stand before four
-classifiers, in four tasks with few labels. With ``--full`` the tasks are groceries and messages to a bank::
+Four ways to prepare rows (scaled only, whitened PCA, linear discriminant analysis, learned metric) stand
+before four classifiers, in four tasks with few labels. With ``--full`` the tasks are groceries and messages
+to a bank::
 
     python examples/metric/learner_as_features.py --full --data DIR
 
@@ -48,16 +49,15 @@ options = parser.parse_args()
 X, y = load_wine(return_X_y=True)
 few = StratifiedShuffleSplit(5, train_size=15, random_state=0)  # five labels a class
 scores = cross_val_score(make_pipeline(StandardScaler(), MetricLearner(random_state=0), SVC()), X, y, cv=few)
-print(
-    f"wine, 15 labels: accuracy {scores.mean():.3f}, from {scores.min():.3f} to {scores.max():.3f} in 5 splits"
-)
+print(f"wine, 15 labels: accuracy {scores.mean():.3f}, {scores.min():.3f} to {scores.max():.3f} in 5 splits")
 
 # %%
 # Tasks
 # -----
-# Wine is small and clean. The digits stand in uneven light: each image has a slope of brightness of its own, which has
-# nothing to do with the digit. In the last task the learner, and whatever else comes before the classifier, is fitted
-# on all images of five digits, and the classifier on five images each of the *other* five.
+# Wine is small and clean. The digits stand in uneven light: each image has a slope of brightness of its
+# own, which has nothing to do with the digit. In the last task the learner, and whatever else comes before
+# the classifier, is fitted on all images of five digits, and the classifier on five images each of the
+# *other* five.
 
 
 def digits_in_uneven_light():
@@ -75,7 +75,7 @@ def read_sets(folder):
 
 
 def task(X, y, n_labels, from_others=False):
-    """Rows, labels, labels a class, and what to fit features on: other classes, or None for the same few labels."""
+    """Rows, labels, labels a class, and what to fit features on: other classes, or None for the same rows."""
     if not from_others:
         return X, y, n_labels, None
     X_others, X, y_others, y = class_disjoint_split(X, y, random_state=0)
@@ -171,10 +171,13 @@ panels[0, 0].legend(fontsize="small")
 # %%
 # What to take from it:
 #
-# - Models that go by distance or by angle, as nearest neighbours, kernels and, through its penalty, logistic
-#   regression, gain where rows vary in ways that have nothing to do with the class. On wine, where they do not, scaling
-#   is as good.
-# - Trees split on one column at a time, and no distance reaches them: whitened PCA serves boosting better, and plain
-#   columns do where they mean something.
-# - LDA keeps one direction fewer than there are classes, and estimates without shrinkage: with few labels it loses.
+# - Models that go by distance or by angle, as nearest neighbours, kernels and, through its penalty,
+#   logistic regression, gain where rows vary in ways that have nothing to do with the class. On wine, where
+#   they do not, scaling is as good.
+# - Trees split on one column at a time, and no distance reaches them: whitened PCA serves boosting as well
+#   or better, and plain columns do where they mean something.
+# - LDA keeps one direction fewer than there are classes, and estimates without shrinkage: here it loses.
+#   With many classes it does not: with ``--full`` it is level with the learned metric.
 # - What was learned on other classes holds for new ones, and no label of the task is spent on it.
+# - The learner scales rows to unit length where that helps neighbours. A penalty has to be chosen anew for
+#   that scale: at its default, with ``--full``, logistic regression is better off with scaled columns.

@@ -2,20 +2,22 @@
 Anomalies and clusters in a learned metric
 ==========================================
 
-An instrument records spectra of substances, and each spectrum is bent by what has nothing to do with the substance: the
-baseline drifts, the layer is thick or thin, the air is moist. Detectors of anomalies and clusterings take the distance
-as it comes, and find drift and moisture. A metric that was learned on *other* substances knows what may vary.
+An instrument records spectra of substances, and each spectrum is bent by what has nothing to do with the
+substance: the baseline drifts, the layer is thick or thin, the air is moist. Detectors of anomalies and
+clusterings take the distance as it comes, and find drift and moisture. A metric that was learned on *other*
+substances knows what may vary.
 
-There are three groups of substances, none in two of them: the metric is learned on the first, the second is known,
-and the third is new. Is a spectrum one of the known substances or new, and how many new ones are there?
+There are three groups of substances, none in two of them: the metric is learned on the first, the second is
+known, and the third is new. Is a spectrum one of the known substances or new, and how many new ones are
+there?
 
-The spectra are made here. Beside them run scikit-learn's digits, where learning has nothing to gain. With ``--full``
-the sets are groceries, objects and messages to a bank::
+The spectra are made here. Beside them run scikit-learn's digits, where learning has nothing to gain. With
+``--full`` the sets are groceries, objects and messages to a bank::
 
     python examples/search/anomaly_and_clusters.py --full --data DIR
 
-where DIR holds ``grocery_features.npz``, ``caltech101_features.npz``, ``banking77.npz`` and the ``load.py`` that reads
-them.
+where DIR holds ``grocery_features.npz``, ``caltech101_features.npz``, ``banking77.npz`` and the ``load.py``
+that reads them.
 """
 
 # sphinx_gallery_thumbnail_number = -1
@@ -95,9 +97,9 @@ else:
 # %%
 # New or known?
 # -------------
-# The score of an anomaly is the distance to the nearest item of the gallery. scikit-learn's own detectors, fitted on
-# the same gallery, see the raw rows and the embeddings. The area under the ROC curve is the chance that a new one is
-# farther out than a known one: 0.5 is no detector.
+# The score of an anomaly is the distance to the nearest item of the gallery. scikit-learn's own detectors,
+# fitted on the same gallery, see the raw rows and the embeddings. The area under the ROC curve is the
+# chance that a new one is farther out than a known one: 0.5 is no detector.
 
 
 def divide(X, y, seed):
@@ -123,9 +125,9 @@ def detect(embedder, gallery, queries, new):
 # %%
 # How many new ones are there?
 # ----------------------------
-# Only the new classes now, without their labels. Agglomerative clustering is told how many clusters there are. DBSCAN
-# is not: it links what is nearer than ``eps``, and ``eps`` is the distance that ``calibrate`` chose on the *known*
-# classes, up to which two items pass for one class.
+# Only the new classes now, without their labels. Agglomerative clustering is told how many clusters there
+# are. DBSCAN is not: it links what is nearer than ``eps``, and ``eps`` is the distance that ``calibrate``
+# chose on the *known* classes, up to which two items pass for one class.
 
 
 def cluster(embedder, gallery, new):
@@ -168,15 +170,16 @@ for (name, key), ways in table.items():
     print(f"{name + ': ' + key:36}" + "".join(f"{cell:>20}" for cell in cells))
 
 # %%
-# On spectra the raw distance groups by drift, and everything that is built on it fails with it. Whitening without
-# labels takes away what varies most, which is drift and moisture, but blows up noise as well; labels tell which is
-# which. On digits, of which few classes are there to learn from, the distance stays about as good as it was: the learner
-# tries on classes held out whether learning helps. Nor does learning pay everywhere on features of large networks, which
-# are made to be compared by cosine: with ``--full`` new groceries cluster better in the learned metric, while new
-# objects and messages are detected no better, or a little worse.
+# On spectra the raw distance groups by drift, and everything that is built on it fails with it. Whitening
+# without labels takes away what varies most, which is drift and moisture, but blows up noise as well;
+# labels tell which is which. On digits, of which few classes are there to learn from, the distance stays
+# about as good as it was: the learner tries on classes held out whether learning helps. Nor does learning
+# pay everywhere on features of large networks, which are made to be compared by cosine: with ``--full`` new
+# groceries cluster better in the learned metric, while new objects and messages are detected no better, or
+# a little worse.
 #
-# Distances of the last set, to the nearest item of the gallery: of known queries to their own class and to another,
-# and of what is new. A threshold can tell apart what does not overlap.
+# Distances of the last set, to the nearest item of the gallery: of known queries to their own class and to
+# another, and of what is new. A threshold can tell apart what does not overlap.
 
 for way in ("raw, cosine", "learned"):
     search = SimilaritySearch(embedders[way]).fit(*gallery)

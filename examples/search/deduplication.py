@@ -2,12 +2,12 @@
 Deduplication: the same picture twice
 =====================================
 
-A collection holds some pictures more than once, and never the same file: scanned again, cropped, brighter. A learned
-metric is told what may change between two scans of one sheet, by sheets that were scanned several times. What it
-learned holds for sheets that it never saw.
+A collection holds some pictures more than once, and never the same file: scanned again, cropped, brighter.
+A learned metric is told what may change between two scans of one sheet, by sheets that were scanned several
+times. What it learned holds for sheets that it never saw.
 
-Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them and throws
-shadows. With ``--full`` the same scanner is fed with photographs of faces::
+Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them
+and throws shadows. With ``--full`` the same scanner is fed with photographs of faces::
 
     python examples/search/deduplication.py --full --data DIR
 
@@ -37,8 +37,8 @@ options = parser.parse_args()
 # %%
 # Sheets and scans
 # ----------------
-# Every row is a scan, and its label is the sheet. That is all the metric is told: two scans of one sheet belong
-# together, whatever digit it shows.
+# Every row is a scan, and its label is the sheet. That is all the metric is told: two scans of one sheet
+# belong together, whatever digit it shows.
 
 
 def read_faces(folder):
@@ -56,7 +56,7 @@ def scan(image, rng):
 
 
 def draw(images, seed):
-    """Scans as rows, and their sheets: to learn from, of which pairs are known, and of the collection to clean."""
+    """Scans as rows, and their sheets: to learn from, of known pairs, and of the collection to clean."""
     rng = np.random.default_rng(seed)
     learn, known, clean = np.split(rng.permutation(len(images))[:1350], [400, 650])
     copies = rng.choice([1, 2, 3], size=len(clean), p=[0.8, 0.15, 0.05])  # one sheet in five is there again
@@ -74,11 +74,11 @@ print(
 # %%
 # A threshold that minds how many pairs there are
 # -----------------------------------------------
-# The threshold comes from pairs that are known, of sheets that are neither learned from nor in the collection. At
-# the equal error rate, the usual choice for a single pair, a share of wrong pairs is let in that seems small. But a
-# collection has so many pairs that the wrong ones would bury the right ones: the rate of false accepts has to be that
-# number of wrong pairs which one is ready to look at, over the number of all pairs. ``calibrate_pairs`` takes such
-# rates, where there are pairs enough to estimate them.
+# The threshold comes from pairs that are known, of sheets that are neither learned from nor in the
+# collection. At the equal error rate, the usual choice for a single pair, a share of wrong pairs is let in
+# that seems small. But a collection has so many pairs that the wrong ones would bury the right ones: the
+# rate of false accepts has to be that number of wrong pairs which one is ready to look at, over the number
+# of all pairs. ``calibrate_pairs`` takes such rates, where there are pairs enough to estimate them.
 
 FAR = [1e-3, 1e-4, 1e-5]
 CUTPOINTS = {f"far_{far:g}": f"false accepts {far:g}" for far in FAR}
@@ -141,8 +141,8 @@ for name, shares in equal.items():
     print(f"{name}: equal error rate {np.mean(shares):.3f}, which would be {wrong:,.0f} wrong pairs here")
 
 # %%
-# All thresholds of the last draw, and where the calibration put them. Pixels that are near are seldom those of one
-# sheet: the shadow of the scanner is what they have in common.
+# All thresholds of the last draw, and where the calibration put them. Pixels that are near are seldom those
+# of one sheet: the shadow of the scanner is what they have in common.
 
 ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")[1]
 for i, (name, (precision, recall, ends)) in enumerate(curves.items()):
@@ -164,9 +164,9 @@ ax.legend(fontsize="small")
 # %%
 # The groups
 # ----------
-# ``duplicates`` links pairs to groups, directly or through others. One wrong pair joins two sheets, so groups call
-# for a strict threshold. The largest groups at one false accept in 10,000, each a row; a red cross marks what is not
-# of the sheet of the first.
+# ``duplicates`` links pairs to groups, directly or through others. One wrong pair joins two sheets, so
+# groups call for a strict threshold. The largest groups at one false accept in 10,000, each a row; a red
+# cross marks what is not of the sheet of the first.
 
 found = search.duplicates(search.calibration_.cutpoints["far_0.0001"]["distance"])
 groups = sorted(found.groups, key=len, reverse=True)

@@ -3,16 +3,18 @@ Wrong labels, found by neighbours
 =================================
 
 Labels are given by people, and some are wrong. An item that lies among another class is suspicious, and
-``outliers`` puts those first: somebody looks at the head of the list, and not at the whole set. How good the list is
-depends on the distance, and the distance is learned from the same labels, wrong ones included. Is that a circle?
+``outliers`` puts those first: somebody looks at the head of the list, and not at the whole set. How good
+the list is depends on the distance, and the distance is learned from the same labels, wrong ones included.
+Is that a circle?
 
-The images are scikit-learn's digits, once as they are and once in uneven light, which has nothing to do with the
-digit. One label in twenty is changed at random, so that it is known which are wrong. With ``--full`` these are faces,
-groceries and messages to a bank::
+The images are scikit-learn's digits, once as they are and once in uneven light, which has nothing to do
+with the digit. One label in twenty is changed at random, so that it is known which are wrong. With
+``--full`` these are faces, groceries and messages to a bank::
 
     python examples/search/label_noise.py --full --data DIR
 
-where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that reads them.
+where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that
+reads them.
 """
 
 # sphinx_gallery_thumbnail_number = -1
@@ -72,8 +74,9 @@ else:
 # %%
 # Three lists
 # -----------
-# ``outliers`` by the raw distance, ``outliers`` by the learned one, and, as people often do it, the probability that
-# a classifier gives to the label of a row that it was not fitted on. All three see the changed labels alone.
+# ``outliers`` by the raw distance, ``outliers`` by the learned one, and, as people often do it, the
+# probability that a classifier gives to the label of a row that it was not fitted on. All three see the
+# changed labels alone.
 
 
 def change_labels(y, rng, share=0.05):
@@ -113,7 +116,7 @@ for name, (X, y) in sets.items():
             hits.setdefault((name, way), []).append(np.isin(order, changed))
 
 print(
-    f"Wrong labels among the first of the list, {share:.0%} of all being wrong; mean [lowest, highest of {n_draws} draws]"
+    f"{share:.0%} of all labels are wrong. Of the first of the list, mean [lowest, highest of {n_draws} draws]:"
 )
 print(f"{'first ...':36}{'half as many':>22}{'as many as are wrong':>22}{'twice as many':>22}")
 for (name, way), draws in hits.items():
@@ -126,9 +129,9 @@ print(f"{'chance':36}" + f"{share:.3f}".rjust(22) * 3)
 print(f"{'all found':36}{1:22.3f}{1:22.3f}{0.5:22.3f}")
 
 # %%
-# On digits as they are the raw distance leaves nothing to gain. Uneven light makes it compare lights, and the learned
-# distance does not: what varies within classes it learns from all labels at once, and one wrong in twenty changes
-# little of that. A linear classifier is worse than neighbours on both; digits have no straight borders.
+# On digits as they are the raw distance leaves nothing to gain. Uneven light makes it compare lights, and
+# the learned distance does not: what varies within classes it learns from all labels at once, and one wrong
+# in twenty changes little of that. The linear classifier comes behind the learned neighbours on both sets.
 
 ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
 for i, (way, color) in enumerate(zip(orders, ("#d55e00", "#0072b2", "#009e73"), strict=True)):
@@ -152,9 +155,9 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 # The head of the list
 # --------------------
-# What somebody would look at: the first of the list, each beside its nearest neighbours. A red cross is a neighbour
-# under another label. Where all neighbours agree with one another and not with the item, its label is
-# probably wrong.
+# What somebody would look at: the first of the list, each beside its nearest neighbours. A red cross is a
+# neighbour under another label. Where all neighbours agree with one another and not with the item, its
+# label is probably wrong.
 
 table = learned.outliers()
 first = table["id"][:5]
@@ -165,5 +168,7 @@ display = NeighborsDisplay.from_predictions(
 )
 for record, truth in zip(table.to_records()[:5], said, strict=True):
     print(
-        f"item {record['id']}: labelled {truth}; lies among {record['other_label']}, score {record['score']:.2f}"
+        "item {id}: labelled {truth}; lies among {other_label}, score {score:.2f}".format(
+            **record, truth=truth
+        )
     )

@@ -2,13 +2,14 @@
 Recommendation: what goes with this item
 ========================================
 
-Who buys pasta may want tomatoes. A shop knows it from its baskets, for items that have been sold; of an item that came
-in this morning it has a description and no baskets. A metric that was learned on the *descriptions*, with what the
-baskets say as labels, holds for both.
+Who buys pasta may want tomatoes. A shop knows it from its baskets, for items that have been sold; of an
+item that came in this morning it has a description and no baskets. A metric that was learned on the
+*descriptions*, with what the baskets say as labels, holds for both.
 
-Shop and baskets are made here. An item belongs to an occasion, such as an Italian dinner, and most of a basket is for
-one occasion. The description speaks of the occasion, and louder of brand and packaging. With ``--full`` descriptions
-are what a network saw in photographs of groceries, with baskets made around their groups::
+Shop and baskets are made here. An item belongs to an occasion, such as an Italian dinner, and most of a
+basket is for one occasion. The description speaks of the occasion, and louder of brand and packaging. With
+``--full`` descriptions are what a network saw in photographs of groceries, with baskets made around their
+groups::
 
     python examples/search/recommendation.py --full --data DIR
 
@@ -76,8 +77,8 @@ def counts(baskets, n_items):
 # %%
 # Labels from baskets
 # -------------------
-# A learner wants classes. Items that are bought together are grouped by clustering the graph of common baskets. One
-# item in five is kept aside as new: it is in no basket of the past, and has no label.
+# A learner wants classes. Items that are bought together are grouped by clustering the graph of common
+# baskets. One item in five is kept aside as new: it is in no basket of the past, and has no label.
 
 
 def learn(X, together, sold):
@@ -92,8 +93,9 @@ def learn(X, together, sold):
 # %%
 # Four ways to recommend ten items
 # --------------------------------
-# Asked with one item of a later basket, which of the rest are among the ten that are recommended? Recall@10 is the
-# share that is, not the hit rate that metric learning calls so, and nDCG@10 counts what stands further up more. All ways choose among the items that were sold.
+# Asked with one item of a later basket, which of the rest are among the ten that are recommended? Recall@10
+# is the share that is, not the hit rate that metric learning calls so, and nDCG@10 counts what stands
+# further up more. All ways choose among the items that were sold.
 
 
 def recommend(X, together, sold, k=10):
@@ -143,18 +145,16 @@ for seed in range(n_draws):
         for kind, asked in {"sold before": sold, "new": new}.items():
             table.setdefault((kind, name), []).append(score(ranked, later, asked, sold))
 
-print(
-    f"{'asked with an item that is':42}{'recall@10':>22}{'nDCG@10':>22}   mean [lowest, highest of {n_draws} shops]"
-)
+print(f"{'asked with an item that is':42}{'recall@10':>22}{'nDCG@10':>22}   mean [range of {n_draws} shops]")
 for (kind, name), rows in table.items():
     cells = [f"{np.mean(v):.3f} [{min(v):.3f}, {max(v):.3f}]" for v in zip(*rows, strict=True)]
     print(f"{kind + ': ' + name:42}" + "".join(f"{cell:>22}" for cell in cells))
 
 # %%
-# For items that were sold, what was bought with them says most: it knows which pasta and which tomatoes, where a
-# metric knows the occasion only. Of new items it knows nothing, and the raw description less than a list of bestsellers,
-# since it compares brands. The learned metric is as good for new items as for old ones. A shop would use baskets where
-# it has them, and the metric where it has not.
+# For items that were sold, what was bought with them says most: it knows which pasta and which tomatoes,
+# where a metric knows the occasion only. Of new items it knows nothing, and the raw description less than a
+# list of bestsellers, since it compares brands. The learned metric is nearly as good for new items as for
+# old ones. A shop would use baskets where it has them, and the metric where it has not.
 
 figure, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 ways = list(dict.fromkeys(name for _, name in table))
@@ -175,8 +175,8 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 # With conditions
 # ---------------
-# What is recommended should be in stock, and in the price range of what was looked at. ``where=`` takes conditions on
-# the columns given as ``metadata``: a value, a list, or ``slice(low, high)``.
+# What is recommended should be in stock, and in the price range of what was looked at. ``where=`` takes
+# conditions on the columns given as ``metadata``: a value, a list, or ``slice(low, high)``.
 
 shop = {"price": rng.gamma(4, 3, len(X)).round(2), "in_stock": rng.random(len(X)) < 0.7}
 gallery = {name: column[sold] for name, column in shop.items()}
