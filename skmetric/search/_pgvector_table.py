@@ -5,6 +5,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from skmetric._optional import import_optional
+from skmetric.exceptions import IndexUnavailableError
 
 from ._columns import DTYPES, ITEM_ID, match_kinds
 from ._pgvector_sql import OWN, TYPES, Statements, VectorArray, decode, encode, register
@@ -75,7 +76,9 @@ class Table:
         """
         try:
             return self._fill(items, design, mode)
-        except self._errors.DeadlockDetected:
+        except IndexUnavailableError as error:
+            if not isinstance(error.__cause__, self._errors.DeadlockDetected):
+                raise
             return self._fill(items, design, mode)
 
     def _fill(self, items, design, mode):
