@@ -3,9 +3,9 @@
     python benchmarks/cifar10_tutorial.py [--data DIR] [--epochs 3] [--steps N] [--index 5000]
 
 Batches of 10 classes x 8 images, multi-similarity loss with its mining, Adam at 0.002, embeddings on the unit
-sphere. With a CUDA device it trains 3 epochs of 4000 steps, as the tutorial does (34 to 38 seconds an epoch on
-a Colab GPU, as it prints); on a CPU 3 epochs of 200, which take minutes on 2 cores. Test images are searched
-among each other and in an index of training images.
+sphere. With a CUDA device it trains 3 epochs of 4000 steps, as the tutorial does (34 to 38 seconds an epoch
+on a Colab GPU, as it prints); on a CPU 3 epochs of 200, which take minutes on 2 cores. Test images are
+searched among each other and in an index of training images.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python benchmarks/omniglot_one_shot.py [--data DIR] [--steps 2500] [--develop]
 
-It trains on the background characters alone, upright and turned; an image is recognised by the mean of 9 views.
+It trains on the background characters alone, upright and turned; views of an image are averaged.
 ``--develop`` is for choosing: it holds out six background alphabets, makes runs of them as the official ones
 are made (two drawers, 20 characters of one alphabet), and does not open the official file. Published: people
 95.5 %, Bayesian program learning 96.7 % (Lake et al., Science 2015), Koch's siamese network 92.0 % (2015).

@@ -1,9 +1,10 @@
 """What an index, a lookup and a calibration cost.
 
-    python benchmarks/search.py [--quick]
+    python benchmarks/search.py [--quick] [--cpu]
 
-Each line is the best of two or three calls. FAISS is compared where it is installed. Threads are those that
-OMP_NUM_THREADS allows.
+A call and its peer take turns, and the fastest of each counts. FAISS is compared where it is installed.
+Threads are those that OMP_NUM_THREADS allows; with ``--cpu`` and one thread, seconds are those of the
+processor, which other work on the machine disturbs less.
 """
 
 import argparse
@@ -15,14 +16,15 @@ from sklearn.neighbors import NearestNeighbors
 from skmetric.search import ExactIndex, SimilaritySearch
 
 
-def best(call, repeats=3):
-    """Least seconds of several calls."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def best(*calls, repeats=3, clock=time.perf_counter):
+    """Least seconds of each of several calls, which take turns."""
+    seconds = np.empty((repeats, len(calls)))
+    for row in seconds:
+        for column, call in enumerate(calls):
+            start = clock()
+            call()
+            row[column] = clock() - start
+    return seconds.min(axis=0)
 
 
 def line(label, ours, peer=None, aim=""):
@@ -31,7 +33,7 @@ def line(label, ours, peer=None, aim=""):
     print(f"{label:58} {1e3 * ours:10.2f} ms {ratio:32} {aim}", flush=True)
 
 
-def compare_index(n_items):
+def compare_index(n_items, clock):
     """Queries and enrolment of the exact index."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_items, 128), dtype=np.float32)
@@ -47,44 +49,38 @@ def compare_index(n_items):
     except ImportError:
         pass
     for name, search in peers.items():
-        for n in (100, 1):
-            ours = best(lambda n=n: index.query(queries[:n], 10))
-            peer = best(lambda n=n, search=search: search(queries[:n], 10))
-            line(f"{n_items} x 128, {n} queries, k=10; peer: {name}", ours, peer, "<= 1.25 of FAISS")
-    ids = iter(range(n_items, n_items + 10))
-    line("add one item to the index", best(lambda: index.add([next(ids)], queries[:1])), aim="< 5 ms")
+        for n, repeats in ((100, 6), (1, 60)):
+            calls = (lambda n=n: index.query(queries[:n], 10)), (lambda n=n, s=search: s(queries[:n], 10))
+            taken = best(*calls, repeats=repeats, clock=clock)
+            line(f"{n_items} x 128, {n} queries, k=10; peer: {name}", *taken, "<= 1.25 of FAISS")
+    ids = iter(range(n_items, n_items + 20))
     search = SimilaritySearch().fit(X, np.arange(n_items) % 1000)
-    enrol = best(lambda: search.partial_fit(queries[:1], [5]))
-    line("enrol one item in the search", enrol, aim="< 5 ms")
+    calls = (lambda: index.add([next(ids)], queries[:1])), (lambda: search.partial_fit(queries[:1], [5]))
+    added, enrolled = best(*calls, repeats=20, clock=clock)
+    line("add one item to the index", added, aim="< 5 ms")
+    line("enrol one item in the search", enrolled, aim="< 5 ms")
 
 
-def compare_search(n_items, n_classes):
+def compare_search(n_items, n_classes, clock):
     """Calibration and lookups against bare neighbours."""
     rng = np.random.default_rng(0)
     y = np.arange(n_items) % n_classes
     X = rng.standard_normal((n_classes, 128), dtype=np.float32)[y]
     X += rng.standard_normal(X.shape, dtype=np.float32)
     search = SimilaritySearch().fit(X, y, metadata={"shop": y.astype(str), "price": y * 0.5})
-    neighbors = best(search.kneighbors, 2)
-    line(
-        f"calibrate {n_items} in {n_classes} classes; peer: kneighbors()",
-        best(search.calibrate, 2),
-        neighbors,
-        "<= 1.5",
-    )
+    taken = best(search.calibrate, search.kneighbors, repeats=2, clock=clock)
+    line(f"calibrate {n_items} in {n_classes} classes; peer: kneighbors()", *taken, "<= 1.5")
     rows = X[: n_items // 2]
-    line(
-        f"lookup of {len(rows)} with metadata; peer: kneighbors",
-        best(lambda: search.lookup(rows), 2),
-        best(lambda: search.kneighbors(rows), 2),
-        "<= 1.3",
-    )
+    taken = best(lambda: search.lookup(rows), lambda: search.kneighbors(rows), clock=clock)
+    line(f"lookup of {len(rows)} with metadata; peer: kneighbors", *taken, "<= 1.3")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller sets")
-    quick = parser.parse_args().quick
-    compare_index(20_000 if quick else 200_000)
+    parser.add_argument("--cpu", action="store_true", help="seconds of the processor")
+    options = parser.parse_args()
+    clock = time.process_time if options.cpu else time.perf_counter
+    compare_index(20_000 if options.quick else 200_000, clock)
     for classes in (10, 1000):
-        compare_search(4_000 if quick else 20_000, classes)
+        compare_search(4_000 if options.quick else 20_000, classes, clock)

@@ -3,7 +3,7 @@
     python benchmarks/which_loss.py [--data DIR] [--sets NAME ...] [--losses NAME ...] [--steps 300]
 
 DIR holds `load.py` and its `.npz` files. On frozen features of unit length a linear map to 64 numbers is
-trained, on characters of 28 x 28 pixels a network of four convolutions. All losses have their defaults and the
+trained, on characters of 28 x 28 pixels a network of four convolutions. Losses have their defaults and the
 learning rates of `DeepMetricLearner`; batches are 16 classes of 4. The first half of the classes trains (of
 Omniglot the background set), the other is scored, each row among the others. A loss that is tuned, trained
 longer or given another network may do better than its row: the table compares defaults, and says no more.

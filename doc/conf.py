@@ -24,6 +24,7 @@ extensions = [
     "mathml",
     "measured",
     "contributing",
+    "offline",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
@@ -48,11 +49,12 @@ sphinx_gallery_conf = {
     "doc_module": ("skmetric",),
     "backreferences_dir": "gallery/backreferences",  # which examples use a name: the class template
     "log_level": {"backreference_missing": "debug"},  # most names are in no example
-    "ignore_repr_types": r"matplotlib|skmetric\.inspection|skmetric\.search",  # said by a picture, or at length
+    "ignore_repr_types": r"matplotlib|skmetric\.inspection",  # the picture is there
     "min_reported_time": 5,
     "write_computation_times": False,
     "download_all_examples": False,
     "show_signature": False,
+    "remove_config_comments": True,
     "image_srcset": ["2x"],
 }
 
@@ -63,6 +65,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
+    # none on pages of the gallery, where code needs the width; two patterns must not match one page
+    "secondary_sidebar_items": {"[!g]**": ["page-toc"], "g[!a]**": ["page-toc"], "ga**": []},
 }
 html_static_path = ["_static"]
 html_css_files = ["skmetric.css"]

@@ -38,7 +38,9 @@ def check_finite_rows(X, name="X"):
 
 def check_matrix(X, name="X"):
     """Return `X` as a finite 2-D float array, float32 kept, or say what is wrong with it."""
-    X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False, input_name=name)
+    is_ready = type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in (np.float32, np.float64)
+    if not is_ready:  # the checks of scikit-learn cost as much as some searches of one row
+        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False, input_name=name)
     check_finite_rows(X, name)
     return X
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from ._threads import n_threads
+from ._threads import map_blocks, n_threads
 
 _BLOCK_BYTES = 2**25  # of float32 distances that one thread holds at a time
 _BLOCK_ROWS = 256
+_FEW_ROWS = 4  # of queries, whose product is bound by memory
+_CACHED = 2**22  # numbers, 16 MiB, about which caches end
 _WIDE = 2.0**50  # coordinates of queries, in the gallery's scale, whose squares might overflow
 _SIGMAS = 6.0  # of rounding error: see `Search.slack`
 
@@ -129,7 +131,7 @@ class Search:
         left = self._gallery.augment(self.queries[rows[0] : rows[-1] + 1])
         left[:, :-2] *= -2
         left[:, -2:] = left[:, :-3:-1]  # (1, |q|^2) becomes (|q|^2, 1)
-        squares = left @ self._gallery.augmented.T
+        squares = _products(left, self._gallery.augmented)
         np.maximum(squares, 0, out=squares)
         if self.leaves_self_out:
             squares[np.arange(len(rows)), rows] = np.inf
@@ -155,6 +157,26 @@ class Search:
         """Squared distances of pairs of a query and an item in float64."""
         difference = self._gallery.rows[indices].astype(np.float64) - self.queries[rows]
         return np.einsum("ij,ij->i", difference, difference)
+
+
+def _products(left, right):
+    """Products ``left @ right.T``, (n_left, n_right).
+
+    A few rows of `left` against more of `right` than caches hold are multiplied by one dot product after the
+    other. That reads `right` from end to end, as fast as memory gives it, in half the time of OpenBLAS's
+    product of a matrix and a vector; within the caches OpenBLAS is faster.
+    """
+    if len(left) > _FEW_ROWS or right.size < _CACHED:
+        return left @ right.T
+    out = np.empty((len(left), len(right)), dtype=np.float32)
+
+    def fill(part):
+        np.vecdot(left[:, None], right[None, part], out=out[:, part])
+
+    ends = np.linspace(0, len(right), n_threads() + 1).astype(int)
+    for _ in map_blocks(fill, map(slice, ends[:-1], ends[1:])):
+        pass
+    return out
 
 
 def _parts(n_rows):

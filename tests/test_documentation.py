@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def test_page_runs(page):
 
 def test_there_are_pages_that_run():
     assert any(doctest.DocTestParser().get_examples((DOC / page).read_text("utf-8")) for page in PAGES)
+
+
+def test_the_install_page_lists_every_extra():
+    project = tomllib.loads((DOC.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    listed = re.findall(r"^   \* - ``(\w+)``$", (DOC / "install.rst").read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(project["optional-dependencies"])
 
 
 def test_every_benchmark_has_a_place():

@@ -6,22 +6,20 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
-
-matplotlib = pytest.importorskip("matplotlib")
-plt = pytest.importorskip("matplotlib.pyplot")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = {path.stem: path for path in sorted(EXAMPLES.rglob("*.py"))}
-SLOW = {"cifar10_tutorial", "faces_never_seen", "omniglot_one_shot"}  # more than a few seconds
-WITHOUT_PICTURE = {"main_job"}  # it writes a file
+QUICK = {"image_search", "main_job", "search_tutorial"}  # a few seconds; the others take more
 
 
 @pytest.fixture
 def in_the_gallery(monkeypatch, tmp_path):
     """Run an example as the documentation does: no arguments, another directory, no window."""
     monkeypatch.chdir(tmp_path)
-    backend = matplotlib.get_backend()
+    backend = plt.get_backend()
     plt.switch_backend("agg")
 
     def run(path):
@@ -34,7 +32,7 @@ def in_the_gallery(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FILES]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FILES]
 )
 def test_example(name, in_the_gallery, tmp_path, capsys):
     if name == "main_job":
@@ -79,3 +77,121 @@ def test_files_named_elsewhere_exist():
 
 def numbers(line):
     return [float(number) for number in re.findall(r"\d*\.\d+|\d+(?=%)", line)]
+
+
+def check_search_tutorial(names, printed):
+    closed, open_ = names.found["closed"], names.found["open"]
+    assert closed["recall_at_1"] == open_["recall_at_1"] > 0.9  # thresholds do not order neighbours
+    assert closed["unknown_accepted"] > 0.7  # the usual recipe
+    assert names.promised < open_["unknown_accepted"] < 0.5 * closed["unknown_accepted"]
+    assert open_["balanced_accuracy"] > closed["balanced_accuracy"] + 0.15
+    strangers = names.predicted["open"][len(names.y_known) :]
+    assert np.mean(strangers != "unknown") == pytest.approx(open_["unknown_accepted"])
+
+
+def check_image_search(names, printed):
+    pixels, features, learned = (numbers(line) for line in printed.splitlines() if "recall@1" in line)
+    assert learned[0] > max(pixels[0], features[0]) + 0.2  # recall@1
+    assert learned[1] > max(pixels[1], features[1]) + 0.2  # MAP@R
+
+
+def check_faces_never_seen(names, printed):
+    reports = names.reports
+    assert reports["network"]["recall_at_1"] > reports["raw pixels, cosine"]["recall_at_1"] + 0.2
+    assert f"Best by recall@1: {names.best}." in printed
+    assert names.evaluation["unknown_accepted"] < 0.2
+    assert re.search(r"after: .*newcomer", printed)
+
+
+def check_pipeline(names, printed):
+    means = {name: scores.mean() for name, scores in names.accuracy.items()}
+    assert means["features, metric, k-NN"] > max(means["features, k-NN"], means["pixels, metric, k-NN"])
+    without, with_memory = re.findall(r"(\d+) images went", printed)
+    assert int(with_memory) < 0.6 * int(without)
+    assert "the same answers" in printed
+
+
+def check_grid_search(names, printed):
+    disjoint, stratified = names.searches.values()
+    assert stratified.best_score_ > disjoint.best_score_  # promises more
+    scores = {
+        name: names.retrieval_report(rows, names.y_new)["map_at_r"] for name, rows in names.choices.items()
+    }
+    assert scores["stratified folds"] < scores["no metric"] < scores["class-disjoint folds"] + 0.01
+
+
+def check_omniglot_one_shot(names, printed):
+    assert names.answers.shape == (100, 5)
+    assert min(share.mean() for share in names.shares.values()) > 0.4  # chance is .2
+    assert ("no clear winner" in printed) == (
+        min(high for _, high in names.intervals.values()) >= max(low for low, _ in names.intervals.values())
+    )
+
+
+def check_siamese_network(names, printed):
+    assert names.right.mean() > 0.85
+    pixels, siamese = (numbers(line)[0] for line in printed.splitlines() if line.startswith("auc"))
+    assert siamese > pixels
+
+
+def check_text_intents(names, printed):
+    assert names.gain[:, 1].min() > 0  # MAP@R in every fold
+    folds = np.ptp([row[1] for row in names.scores["learned"]])
+    assert folds > names.gain[:, 1].mean()  # folds differ more than models
+    topics, learned = (np.mean(names.rates[name, "nearest"], axis=0) for name in ("topics (SVD)", "learned"))
+    assert abs(topics - learned).max() < 0.05  # nothing gained where strangers come
+
+
+def check_deduplication(names, printed):
+    for cut in names.CUTPOINTS:
+        pixels, learned = np.array(names.rows["pixels", cut]), np.array(names.rows["learned", cut])
+        assert (learned[:, :2] > pixels[:, :2] + 0.05).all()  # precision and recall of every draw
+    assert (
+        min(np.mean(shares) for shares in names.equal.values()) * names.n_pairs > 1000
+    )  # bury the right ones
+
+
+def check_label_noise(names, printed):
+    found = {key: np.mean([draw[: draw.sum()].mean() for draw in draws]) for key, draws in names.hits.items()}
+    for name in names.sets:
+        learned, raw, classifier = (
+            found[name, way] for way in ("neighbours, learned", "neighbours, raw", "classifier")
+        )
+        assert learned > classifier + 0.05
+        assert (learned > raw + 0.05) == (name == "uneven light")
+    assert min(found.values()) > 10 * names.share  # chance
+
+
+def check_anomaly_and_clusters(names, printed):
+    for (name, score), ways in names.table.items():
+        raw, whitened, learned = (np.mean(values) for values in ways.values())
+        if name == "spectra":
+            assert learned > max(raw, whitened), score
+    nearest = names.table["digits", "AUROC, nearest item"]
+    assert abs(np.mean(nearest["learned"]) - np.mean(nearest["raw, cosine"])) < 0.02
+
+
+def check_recommendation(names, printed):
+    recall = {key: np.mean(rows, axis=0)[0] for key, rows in names.table.items()}
+    sold, new = (
+        {way: value for (kind, way), value in recall.items() if kind == asked}
+        for asked in ("sold before", "new")
+    )
+    assert max(sold, key=sold.get) == "common baskets"
+    assert max(new, key=new.get) == "description, learned"
+    assert new["common baskets"] < new["description, raw"] < new["popularity"]
+    assert new["description, learned"] > 0.9 * sold["description, learned"]
+    assert names.found["in_stock"].all()
+    assert abs(names.found["price"] / names.price - 1).max() <= 0.5
+
+
+def check_learner_as_features(names, printed):
+    def mean(task, model, features):
+        return np.mean(names.results[task][model, features])
+
+    for task in ("digits, 5 labels", "digits, 20 labels", "new digits, 5 labels"):
+        for model in ("1-NN", "SVC, RBF", "logistic"):
+            others = max(mean(task, model, features) for features in ("scaled", "PCA", "LDA"))
+            assert mean(task, model, "learned") > others, (task, model)
+        assert mean(task, "boosting", "PCA") > mean(task, "boosting", "learned") - 0.01
+    assert mean("wine, 5 labels", "SVC, RBF", "scaled") > mean("wine, 5 labels", "SVC, RBF", "learned")

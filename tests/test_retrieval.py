@@ -211,6 +211,17 @@ def test_bad_input_is_named(call, message):
         call()
 
 
+@pytest.mark.parametrize("n_gallery", [50, 2**17])  # in the caches, and beyond: see `_products`
+@pytest.mark.parametrize("n_queries", [1, 4, 5])  # dot products, and one product of matrices
+def test_few_queries_find_what_many_find(n_queries, n_gallery):
+    rng = np.random.default_rng(0)
+    gallery, queries = (rng.standard_normal((n, 32)).astype(np.float32) for n in (n_gallery, n_queries))
+    order, distances = brute_order(queries, gallery)
+    found = nearest(queries, gallery, k=7)
+    np.testing.assert_array_equal(found.indices, order[:, :7])
+    np.testing.assert_allclose(found.distances, distances[:, :7])
+
+
 def test_queries_may_be_far_larger_than_the_gallery():
     X = np.random.default_rng(0).standard_normal((30, 3))
     found = nearest([[1e30, 0.0, 0.0]], X, k=30).distances

@@ -24,7 +24,7 @@ def visit_displaymath(self, node):
 
 
 def _mathml(node, as_block):
-    tex = re.sub(r"(frac)(\d)(?=\d)", r"\1{\2}", node.astext())  # docutils takes 12 for the numerator of \frac12
+    tex = re.sub(r"(frac)(\d)(?=\d)", r"\1{\2}", node.astext())  # else 12 of \frac12 is on top
     try:
         return tex2mathml(tex, as_block=as_block)
     except MathError as error:

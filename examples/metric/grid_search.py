@@ -72,7 +72,7 @@ searches = {
     for name, cv in folds.items()
 }
 for name, search in searches.items():
-    print(f"{name}: MAP@R {search.best_score_:.3f} at {search.best_params_}")
+    print(f"{name:20}  MAP@R {search.best_score_:.3f} at {search.best_params_}")
 
 # %%
 # The classes to come
@@ -83,7 +83,7 @@ choices = {name: search.transform(X_new) for name, search in searches.items()} |
 for name, rows in choices.items():
     report = retrieval_report(rows, y_new)
     low, high = report.intervals["map_at_r"]
-    print(f"{name:22} MAP@R of the classes to come {report['map_at_r']:.3f} [{low:.3f}, {high:.3f}]")
+    print(f"{name:20}  MAP@R {report['map_at_r']:.3f} [{low:.3f}, {high:.3f}]")
 
 # %%
 # Each candidate again, fitted on all classes of the search: the dashed line is what a search ought to find
@@ -115,4 +115,4 @@ for ax, margin in zip(axes, grid["margin"], strict=True):
     )
     ax.tick_params(axis="x", rotation=30)
 axes[0].set_ylabel("MAP@R")
-axes[0].legend()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)

@@ -122,9 +122,7 @@ NeighborsDisplay.from_estimator(search, shown, shown_names, gallery=X_index)
 found, predicted = {}, {}
 for protocol in ("closed", "open"):
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # that it accepts nearly everything is what we want to see
+        warnings.simplefilter("ignore", UserWarning)  # that is what we want to see
         calibration = search.calibrate(X_calibration, y_calibration, protocol=protocol)
     print(f"{protocol} protocol\n{calibration}\n")
     found[protocol] = search.evaluate(X_known, y_known, strangers)
@@ -135,7 +133,7 @@ for protocol in ("closed", "open"):
 # and what is turned away is the last column.
 
 truth = np.concatenate([y_known, np.full(len(strangers), search.no_match_label_)])
-figure, both = plt.subplots(1, 2, figsize=(10, 5), layout="constrained", sharey=True)
+figure, both = plt.subplots(1, 2, figsize=(8.5, 4.6), layout="constrained", sharey=True)
 for axes, (protocol, answers) in zip(both, predicted.items(), strict=True):
     ConfusionMatrixDisplay.from_predictions(
         truth,

@@ -6,8 +6,8 @@ from joblib import effective_n_jobs
 from torch.utils.data import Dataset, IterableDataset, Subset
 
 from skmetric._checks import check_finite_rows
-from skmetric._images._images import as_pixels
 from skmetric._images._files import is_pil
+from skmetric._images._images import as_pixels
 from skmetric._images._opening import open_images
 from skmetric._torch import seeded
 

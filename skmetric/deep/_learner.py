@@ -194,6 +194,10 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     Dataset always are. Nothing of it stays in the fitted learner. Chance in a Dataset must come from
     torch: it is drawn anew in each epoch of `fit`, and is the same in each `transform`.
 
+    **Layout.** On a CPU, networks get images channels last, on which convolutions are faster, if all their
+    layers are torch's or of this package, or they come from timm. A network with code of its own gets them
+    contiguous, and may take any ``view``; so does `augment`. The results differ in their last digits.
+
     A function without a name of its own, as a lambda, is pickled by value, by the cloudpickle that comes with
     joblib: it loads where its Python version is the same.
 

@@ -237,7 +237,8 @@ class SiameseLearner(TupleLearner):
         ndarray of shape (n_pairs,)
             Of ``classes_``.
         """
-        return self.classes_[(self.decision_function(X) >= 0).astype(int)]
+        similar = self.decision_function(X) >= 0  # first, for it asks whether there is a `classes_`
+        return self.classes_[similar.astype(int)]
 
     def score(self, X, y):
         """Area under the ROC curve of pairs by distance: the threshold plays no part.

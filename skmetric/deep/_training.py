@@ -248,5 +248,5 @@ def _waited_enough(training, patience):
 
 
 def _mean(shares):
-    told = [float(share) for share in shares if share is not None]
-    return sum(told) / len(told) if told else math.nan
+    told = [torch.as_tensor(share) for share in shares if share is not None]
+    return torch.stack(told).double().mean().item() if told else math.nan  # a GPU is waited for once

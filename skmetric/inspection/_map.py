@@ -61,7 +61,7 @@ def embedding_map(
     X : array-like of shape (n_samples, n_features)
         Embeddings; two dimensions are drawn as they are.
     labels : array-like of shape (n_samples,), default=None
-        Classes, shown by colour; after seven classes marks tell apart what has the same colour.
+        Classes, shown by colour and, after eight of them, by mark: 48 looks, then they repeat.
     images : sequence of n_samples pictures, default=None
         Arrays (H, W), (H, W, 3) or (3, H, W), PIL images, or paths of image files.
     texts : sequence of n_samples str, default=None

@@ -1,6 +1,7 @@
 """Find what is in a gallery twice, and what stands under a wrong label."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import final
 
 import numpy as np
@@ -95,21 +96,10 @@ class CleaningMixin:
             If `threshold` is not a number from 0.
         """
         check_is_fitted(self)
-        if not np.isscalar(threshold) or not threshold >= 0:
+        if not isinstance(threshold, Real) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
-        gallery = self._gallery.in_memory()
-        vectors = gallery.index.vectors()
-        first, second, distances = _pairs_within(vectors, threshold)
-        order = np.lexsort((second, first, distances))
-        first, second, distances = first[order], second[order], distances[order]
-        graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(vectors),) * 2)
-        member_of = connected_components(graph, directed=False)[1]
-        linked = np.unique(np.concatenate([first, second]))
-        by_group = linked[np.argsort(member_of[linked], kind="stable")]
-        starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
-        ids = gallery.ids.values
-        groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
-        return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
+        with self._gallery.reading():
+            return _duplicates(self._gallery.in_memory(), threshold)
 
     def outliers(self, n_neighbors=None):
         """Rank items by how far they lie among another class than their own: label errors come first.
@@ -143,13 +133,15 @@ class CleaningMixin:
            analysis", Journal of Computational and Applied Mathematics 20, 1987.
         """
         check_is_fitted(self)
+        with self._gallery.reading():
+            return self._suspicions(n_neighbors)
+
+    def _suspicions(self, n_neighbors):
         gallery = self._labelled_gallery("outliers")
         side, labels = gallery.side(), gallery.labels
         if len(labels.present) < 2:
             raise ValueError("outliers compares classes, and the gallery has one: enrol another")
-        k = self.n_neighbors if n_neighbors is None else n_neighbors
-        if k < 1:
-            raise ValueError(f"n_neighbors must be from 1; got {k!r}")
+        k = self._count(n_neighbors)
         largest = int(np.bincount(side.codes).max())
         found = search_twice(side, None, min(k, len(side.codes) - largest))
         own, other = np.full(len(side.codes), np.nan), found.distances_hidden.mean(axis=1)
@@ -186,6 +178,21 @@ def _pairs_within(vectors, threshold):
             parts.append((rows[query], found.indices[near], found.distances[near]))
             rows, k = rows[open_], min(4 * k, len(vectors))
     return map(np.concatenate, zip(*parts, strict=True))
+
+
+def _duplicates(gallery, threshold):
+    vectors = gallery.index.vectors()
+    first, second, distances = _pairs_within(vectors, threshold)
+    order = np.lexsort((second, first, distances))
+    first, second, distances = first[order], second[order], distances[order]
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(vectors),) * 2)
+    member_of = connected_components(graph, directed=False)[1]
+    linked = np.unique(np.concatenate([first, second]))
+    by_group = linked[np.argsort(member_of[linked], kind="stable")]
+    starts = np.flatnonzero(np.diff(member_of[by_group])) + 1
+    ids = gallery.ids.values
+    groups = [ids[group].tolist() for group in np.split(by_group, starts) if len(group)]
+    return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
 
 
 def _many(count, noun):

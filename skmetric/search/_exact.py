@@ -7,10 +7,9 @@ import numpy as np
 from skmetric._checks import check_matrix
 from skmetric.retrieval import Neighbors, nearest
 
-from ._growing import GrowingArray
 from ._index import Index
 from ._requests import check_dimension, check_ids, check_k, refuse_columns
-from ._rows import rows_of
+from ._rows import Ids
 from ._vectors import Stored
 
 
@@ -68,11 +67,9 @@ class ExactIndex(Index):
         embeddings = check_matrix(embeddings, "embeddings")
         ids = check_ids(ids, len(embeddings))
         if not hasattr(self, "_stored"):
-            self._stored, self._ids = Stored(embeddings), GrowingArray(ids)
+            self._stored, self._ids = Stored(embeddings), Ids(ids)
             return self
-        used = ids[np.isin(ids, self._ids.values)] if not self._follow(ids) else ids[:0]
-        if len(used):
-            raise ValueError(f"id {used[0]} is in the index already: remove it first")
+        self._ids.refuse_used(ids)
         check_dimension(embeddings, self._stored.vectors.shape[1])
         self._stored.append(embeddings)
         self._ids.append(ids)
@@ -174,19 +171,11 @@ class ExactIndex(Index):
     @classmethod
     def _of_arrays(cls, content, arrays):
         index = cls()
-        index._ids, index._stored = GrowingArray.of_file(arrays["ids"]), Stored.of_file(arrays["vectors"])
+        index._ids, index._stored = Ids.of_file(arrays["ids"]), Stored.of_file(arrays["vectors"])
         return index
-
-    def _follow(self, ids):
-        """Whether `ids` come after all others, as they do where a counter gives them: then none is in use."""
-        last = self._ids.values[-1] if len(self) else -np.inf
-        return bool(ids.min() > last and self._are_ascending())
-
-    def _are_ascending(self):
-        ids = self._ids.values
-        return bool((ids[1:] > ids[:-1]).all())
 
     def _rows(self, ids):
         """Row of each id."""
-        ids = np.asarray(ids).ravel()
-        return rows_of(ids, self._ids.values if len(self) else np.empty(0, dtype=np.int64))
+        if not hasattr(self, "_ids"):
+            raise ValueError("the index is empty: add embeddings first")
+        return self._ids.rows(ids)

@@ -10,15 +10,16 @@ from skmetric._checks import check_matrix
 from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors, nearest
 
-from ._faiss_engine import build, load_faiss, search_parameters
+from ._faiss_engine import Engine, build, squared_distances
 from ._growing import GrowingArray
 from ._index import Index
 from ._requests import check_dimension, check_ids, check_k, refuse_columns
-from ._rows import rows_of
+from ._rows import Ids
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _COMPARES_EMBEDDINGS = re.compile(r"(IVF\d+(_HNSW\d+)?,)?Flat|HNSW\d*(,Flat)?")
 _MEASURES = re.compile(r"IVF\d+(_HNSW\d+)?,Flat|HNSW\d*(,Flat)?")  # kinds that subtract before they square
+_LOW = np.uint64(2**32 - 1)
 _FEW = 0.1  # share of the items below which a search among some of them is made exactly
 
 
@@ -54,7 +55,9 @@ class FaissIndex(Index):
 
     Notes
     -----
-    Graphs cannot remove items, and say so; inverted lists, flat and quantised ones can. Searches use as many
+    Graphs cannot remove items, and say so; inverted lists, flat and quantised ones can. A query for which a
+    graph or the lists find too few, as where parts of a graph hang together by no edge, looks everywhere, at
+    last among the embeddings. Searches use as many
     threads as OpenMP is allowed. Nothing is random: equal calls give equal indexes.
 
     References
@@ -129,13 +132,11 @@ class FaissIndex(Index):
         if not hasattr(self, "_ids"):
             check_params(self)
             built = build(self, embeddings)
-            self._index, self._ids = built, GrowingArray(ids[:0])
+            self._engine, self._ids = built, Ids(ids[:0])
             self._vectors = GrowingArray(embeddings[:0]) if self.keep_vectors else None
-        used = ids[np.isin(ids, self._ids.values)]
-        if len(used):
-            raise ValueError(f"id {used[0]} is in the index already: remove it first")
-        check_dimension(embeddings, self._index.d)
-        self._index.add_with_ids(embeddings, ids)
+        self._ids.refuse_used(ids)
+        check_dimension(embeddings, self._engine.index.d)
+        self._engine.index.add_with_ids(embeddings, ids)
         self._ids.append(ids)
         if self._vectors is not None:
             self._vectors.append(embeddings)
@@ -164,7 +165,7 @@ class FaissIndex(Index):
         ids = np.asarray(ids).ravel().astype(np.int64)
         rows = self._rows(ids)
         try:
-            self._index.remove_ids(ids)
+            self._engine.index.remove_ids(ids)
         except RuntimeError as error:
             raise NotImplementedError(
                 f"FaissIndex(factory={self.factory!r}) cannot remove items: use one of inverted lists, as "
@@ -207,16 +208,15 @@ class FaissIndex(Index):
         embeddings = _as_float32(embeddings)
         rows = None if among is None else self._rows(among)
         check_k(k, len(self) if rows is None else len(rows))
-        check_dimension(embeddings, self._index.d)
+        check_dimension(embeddings, self._engine.index.d)
         if rows is not None and self._vectors is not None and len(rows) <= max(_FEW * len(self), 10 * k):
             return self._exactly(embeddings, k, np.sort(rows))
         n_candidates = min(
             k * (self.rescore if self._is_quantised() else 1), len(self if rows is None else rows)
         )
         try:
-            squares, found = self._search(
-                embeddings, n_candidates, None if rows is None else self._ids.values[rows]
-            )
+            among = None if rows is None else self._ids.values[rows]
+            squares, found = self._engine.search(embeddings, n_candidates, self, among)
         except RuntimeError as error:
             if rows is None:
                 raise
@@ -226,8 +226,15 @@ class FaissIndex(Index):
                 f"FaissIndex(factory={self.factory!r}) cannot search among some items: use keep_vectors=True"
             ) from error
         if self._vectors is None or _MEASURES.fullmatch(self.factory):
-            return Neighbors(np.sqrt(np.maximum(squares[:, :k], 0), dtype=np.float64), found[:, :k])
-        return self._rescored(embeddings, found, k)
+            neighbors = _as_neighbors(squares[:, :k], found[:, :k])
+        else:
+            neighbors = self._rescored(embeddings, found, k)
+        short = np.flatnonzero(neighbors.indices[:, -1] < 0)  # parts of a graph that no edge leads to
+        if len(short) and self._vectors is not None:
+            rows = np.arange(len(self)) if rows is None else np.sort(rows)
+            for part, exact in zip(neighbors, self._exactly(embeddings[short], k, rows), strict=True):
+                part[short] = exact
+        return neighbors
 
     def vectors(self, ids=None):
         """Return embeddings of items: those that came, or the quantised ones if they are not kept.
@@ -251,7 +258,7 @@ class FaissIndex(Index):
             raise ValueError("the index is empty: add embeddings first")
         if self._vectors is None:
             wanted = self._ids.values if ids is None else self._ids.values[self._rows(ids)]
-            values = self._index.reconstruct_batch(wanted)
+            values = self._engine.index.reconstruct_batch(wanted)
         else:
             values = self._vectors.values if ids is None else self._vectors.values[self._rows(ids)]
         values = values.view()
@@ -261,19 +268,8 @@ class FaissIndex(Index):
     def __len__(self):
         return len(self._ids) if hasattr(self, "_ids") else 0
 
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "_index" in state:
-            state["_index"] = load_faiss().serialize_index(state["_index"])
-        return state
-
-    def __setstate__(self, state):
-        if "_index" in state:
-            state = state | {"_index": load_faiss().deserialize_index(state["_index"])}
-        super().__setstate__(state)
-
     def _to_arrays(self):
-        arrays = {"ids": self._ids.values, "faiss": load_faiss().serialize_index(self._index)}
+        arrays = {"ids": self._ids.values, "faiss": self._engine.to_bytes()}
         if self._vectors is not None:
             arrays["vectors"] = self._vectors.values
         return self.get_params(), arrays
@@ -281,44 +277,45 @@ class FaissIndex(Index):
     @classmethod
     def _of_arrays(cls, content, arrays):
         index = cls(**content)
-        index._ids = GrowingArray.of_file(arrays["ids"])
+        index._ids = Ids.of_file(arrays["ids"])
         index._vectors = GrowingArray.of_file(arrays["vectors"]) if "vectors" in arrays else None
-        index._index = load_faiss().deserialize_index(np.array(arrays["faiss"]))
+        index._engine = Engine.of_bytes(np.array(arrays["faiss"]))
         return index
 
     def _rows(self, ids):
-        stored = self._ids.values if len(self) else np.empty(0, dtype=np.int64)
-        return rows_of(np.asarray(ids).ravel(), stored)
+        if not len(self):
+            raise ValueError("the index is empty: add embeddings first")
+        return self._ids.rows(ids)
 
     def _is_quantised(self):
         """Whether FAISS compares codes or projections, and not the embeddings themselves."""
         return _COMPARES_EMBEDDINGS.fullmatch(self.factory) is None
 
-    def _search(self, embeddings, k, selected):
-        """Squared distances and ids by FAISS; queries that found too few look everywhere."""
-        # faiss.contrib.torch_utils, which pytorch-metric-learning imports, puts another `search` in place
-        search = getattr(self._index, "search_numpy", self._index.search)
-        squares, found = search(embeddings, k, params=search_parameters(self, self._index, selected))
-        short = np.flatnonzero(found[:, -1] < 0)
-        if len(short):
-            wide = {"n_probe": 2**31 - 1, "ef_search": len(self)}
-            everywhere = search_parameters(self, self._index, selected, **wide)
-            squares[short], found[short] = search(embeddings[short], k, params=everywhere)
-        return squares, found
-
     def _rescored(self, embeddings, found, k):
         """The k nearest of the candidates by their exact distances, ties by the order in which they came."""
-        rows = rows_of(found.ravel(), self._ids.values).reshape(found.shape)
-        difference = self._vectors.values[rows]  # (n_queries, n_candidates, n_features), a copy
-        difference -= embeddings[:, None]
-        squares = np.einsum("qij,qij->qi", difference, difference)
-        order = np.lexsort((rows, squares), axis=1)[:, :k]
-        distances = np.sqrt(np.take_along_axis(squares, order, axis=1), dtype=np.float64)
-        return Neighbors(distances, np.take_along_axis(found, order, axis=1))
+        nothing = found < 0
+        rows = self._ids.rows(np.where(nothing, self._ids.values[0], found)).reshape(found.shape)
+        squares = squared_distances(embeddings, self._vectors.values, rows)
+        squares[nothing] = np.inf
+        # numbers from 0 order as their bits do: one integer holds square and row (of fewer than 2 ** 32)
+        keys = squares.view(np.uint32).astype(np.uint64) << np.uint64(32) | rows.view(np.uint64)
+        keys.partition(k - 1, axis=1)
+        keys = np.sort(keys[:, :k], axis=1)
+        squares = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)
+        return _as_neighbors(squares, self._ids.values[(keys & _LOW).astype(np.intp)])
 
     def _exactly(self, embeddings, k, rows):
         distances, found = nearest(embeddings, self._vectors.values[rows], k)
         return Neighbors(distances, self._ids.values[rows[found]])
+
+
+def _as_neighbors(squares, ids):
+    """Distances from squares, which rounding may have taken below 0; those of nothing are infinite."""
+    distances = np.sqrt(np.maximum(squares, 0), dtype=np.float64)
+    nothing = (ids < 0) | np.isinf(distances)
+    if nothing.any():
+        distances, ids = np.where(nothing, np.inf, distances), np.where(nothing, -1, ids)
+    return Neighbors(distances, ids)
 
 
 def _as_float32(embeddings):

@@ -38,6 +38,14 @@ class Gallery(ABC):
         """Number of items."""
 
     @abstractmethod
+    def has_column(self, name):
+        """Whether items have a column of metadata of that name."""
+
+    @abstractmethod
+    def reading(self):
+        """A context for calls that are to see one state, as far as other threads of this process go."""
+
+    @abstractmethod
     def add(self, embeddings, ids, labels, metadata):
         """Enrol items, all or none."""
 

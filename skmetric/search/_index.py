@@ -30,6 +30,9 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
     -----
     Parameters are stored by ``__init__`` and checked when the index is first filled.
 
+    Threads may query an index side by side, but not while one adds or removes: :class:`SimilaritySearch` sees
+    to that.
+
     An approximate index may find fewer items than asked for. The rest of such a row, at its end, has id -1
     and distance infinity.
 

@@ -1,10 +1,12 @@
 """What new items must be like: ids, labels and metadata against those that a gallery has."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
 from ._labels import is_text
+from ._metadata import check_kind, check_metadata
 
 
 class Layout(NamedTuple):
@@ -35,25 +37,30 @@ class Layout(NamedTuple):
             raise ValueError(
                 "y holds labels of another type than at fit, text on one side only: convert them to one"
             )
-        columns = check_metadata(metadata, n_items)
+        columns = check_metadata(metadata, n_items, self.columns)
         if columns.keys() != self.columns.keys():
             raise ValueError(
                 f"metadata must have the columns given at fit, {sorted(self.columns)}; got {sorted(columns)}"
             )
         for name, values in columns.items():
-            _check_kind(name, values.dtype, self.columns[name])
+            check_kind(name, values.dtype, self.columns[name])
         return ids, labels, columns
 
 
 def check_ids(ids, n_items):
     """Ids as an array of integers or text, each once, or what is wrong with them."""
-    ids = np.asarray(ids)
-    if ids.dtype == object and all(isinstance(i, str) for i in ids.ravel()):
+    ids = np.asarray(ids if hasattr(ids, "dtype") else np.array(list(ids), dtype=object))
+    if ids.dtype.kind in "OT" and all(isinstance(i, str) for i in ids.ravel()):
         ids = ids.astype(str)
+    if ids.dtype == object and all(isinstance(i, Integral) and not isinstance(i, bool) for i in ids.ravel()):
+        ids = np.array(ids.tolist())
     if ids.shape != (n_items,):
         raise ValueError(f"ids must be one for each of the {n_items} items; got shape {ids.shape}")
     if ids.dtype.kind not in "iuU":
-        raise ValueError(f"ids must be integers or text, all of one kind; got {ids.dtype}")
+        kinds = sorted({type(i).__name__ for i in ids.ravel().tolist()})
+        raise ValueError(f"ids must be integers or text, all of one kind; got {', '.join(kinds)}")
+    if ids.dtype == np.uint64 and ids.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"id {ids.max()} is beyond 64-bit integers: give ids as text")
     ids = ids if ids.dtype.kind == "U" else ids.astype(np.int64)
     refuse_duplicates(ids.tolist())
     return ids
@@ -65,30 +72,3 @@ def refuse_duplicates(ids):
         seen = set()
         twice = next(i for i in ids if i in seen or seen.add(i))
         raise ValueError(f"id {twice!r} comes more than once: ids name one item each")
-
-
-def check_metadata(metadata, n_items):
-    """Columns of a dict or a DataFrame as arrays: numbers, booleans, dates or text."""
-    if metadata is None:
-        return {}
-    columns = metadata.keys() if hasattr(metadata, "keys") else metadata.columns
-    checked = {str(name): _check_column(str(name), metadata[name]) for name in columns}
-    for name, values in checked.items():
-        if values.shape != (n_items,):
-            raise ValueError(f"metadata {name!r} must be one value for each of the {n_items} items")
-    return checked
-
-
-def _check_column(name, values):
-    values = np.asarray(values)
-    if values.dtype.kind in "OT":
-        if not all(isinstance(value, str) for value in values.ravel()):
-            raise ValueError(f"metadata {name!r} must be of one type: numbers, booleans, dates or text")
-        values = values.astype(str)
-    return values
-
-
-def _check_kind(name, new, old):
-    numbers = "iuf"
-    if new.kind != old.kind and not (new.kind in numbers and old.kind in numbers):
-        raise ValueError(f"metadata {name!r} is {old} since fit; got {new}")

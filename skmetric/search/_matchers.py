@@ -46,8 +46,8 @@ class Majority:
         return _elect(distances, codes, self.votes(distances))
 
     def votes(self, distances):
-        """The weight of each neighbour."""
-        return np.ones_like(distances)
+        """The weight of each neighbour: 1, or 0 at infinity, where an index found nothing."""
+        return np.isfinite(distances).astype(distances.dtype)
 
 
 @final
@@ -90,8 +90,9 @@ class Ratio:
 
     def match(self, distances, codes):
         """Match queries by their neighbours, both (n_queries, k), nearest first."""
-        other = codes != codes[:, :1]
-        second = np.where(other.any(axis=1), other.argmax(axis=1), distances.shape[1] - 1)
+        there = np.isfinite(distances)  # an approximate index may have found fewer
+        other = (codes != codes[:, :1]) & there
+        second = np.where(other.any(axis=1), other.argmax(axis=1), np.maximum(there.sum(axis=1) - 1, 0))
         to_other = np.take_along_axis(distances, second[:, None], axis=1)[:, 0]
         ratio = np.divide(distances[:, 0], to_other, out=np.ones(len(codes)), where=to_other > 0)
         return Match(codes[:, 0], ratio)

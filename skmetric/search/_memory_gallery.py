@@ -9,8 +9,10 @@ from skmetric.retrieval import Neighbors
 from ._evidence import Side
 from ._gallery import EMPTY, Gallery, Labelled
 from ._growing import GrowingArray
-from ._items import Layout, check_ids, check_metadata, refuse_duplicates
+from ._items import Layout, check_ids, refuse_duplicates
 from ._labels import LabelColumn
+from ._lock import SharedLock, reads, writes
+from ._metadata import check_metadata
 from ._remote import Hits
 from ._where import conditions
 
@@ -20,10 +22,12 @@ class MemoryGallery(Gallery):
     """Ids, labels and metadata of items, row by row, in the order of enrolment.
 
     The index knows items by `keys`, integers that ascend and are never used twice; users know them by `ids`.
+    Threads may search while one changes it.
     """
 
     def __init__(self, index, embeddings, ids, labels, metadata):
         n_items = len(embeddings)
+        self.lock = SharedLock()
         self.index = index
         self.has_own_ids = ids is not None
         self.keys = GrowingArray(np.arange(n_items))
@@ -50,12 +54,22 @@ class MemoryGallery(Gallery):
     def __getstate__(self):
         return self.__dict__ | {"ranked": None}
 
+    def has_column(self, name):
+        """Whether items have a column of metadata of that name."""
+        return name in self.columns
+
+    def reading(self):
+        """A context in which no other thread changes anything."""
+        return self.lock.reading()
+
     # Changes
 
+    @writes
     def add(self, embeddings, ids, labels, metadata):
         """Enrol items, all or none."""
         self._append(embeddings, *self._layout().check(len(embeddings), ids, labels, metadata))
 
+    @writes
     def update(self, ids, embeddings, labels, metadata):
         """Replace items; they move to the end."""
         ids = np.atleast_1d(np.asarray(ids))
@@ -64,6 +78,7 @@ class MemoryGallery(Gallery):
         self._drop(old)
         self._append(embeddings, *rows)
 
+    @writes
     def remove(self, ids):
         """Take items out."""
         self._drop(self.keys_of(ids))
@@ -117,29 +132,34 @@ class MemoryGallery(Gallery):
 
     # What is here
 
+    @reads
     def all_ids(self):
         """Ids, row by row."""
         return self.ids.values.copy()
 
+    @reads
     def all_labels(self):
         """Labels, row by row; None without labels."""
         return None if self.labels is None else self.labels.decode(self.labels.codes.values)
 
+    @reads
     def classes(self):
         """Labels of the classes that have an item, sorted."""
         return self.labels.classes
 
+    @reads
     def tally(self):
         """Labels, and the number of items under each code."""
         return self.labels, np.bincount(self.labels.codes.values, minlength=len(self.labels.code_of))
 
+    @reads
     def sizes(self):
         """Number of items and of classes."""
         return len(self), 0 if self.labels is None else len(self.labels.present)
 
     def rows(self, keys):
-        """Row of each key; keys ascend, so this is a binary search."""
-        return np.searchsorted(self.keys.values, keys)
+        """Row of each key, -1 for -1; keys ascend, so this is a binary search."""
+        return np.where(keys < 0, -1, np.searchsorted(self.keys.values, keys))
 
     def side(self):
         """Embeddings and class codes, row by row."""
@@ -149,8 +169,8 @@ class MemoryGallery(Gallery):
         """Itself."""
         return self
 
-    def passing(self, where):
-        """Rows that pass a filter: a dict of columns and what they must hold, or one of what."""
+    def passing(self, where, k=1):
+        """Rows that pass a filter, `k` or more: a dict of columns and what they must hold."""
         columns = {name: column.values for name, column in self.columns.items()}
         if self.labels is not None:
             columns.setdefault("label", self.all_labels())
@@ -159,50 +179,54 @@ class MemoryGallery(Gallery):
         rows = np.flatnonzero(np.logical_and.reduce(masks))
         if not len(rows):
             raise ValueError(f"no item of the gallery passes where={where!r}")
+        if k > len(rows):
+            raise ValueError(f"n_neighbors={k} is more than the {len(rows)} items that pass where={where!r}")
         return rows
 
     # Searches
 
+    @reads
     def neighbors(self, embeddings, k, where=None):
         """Neighbours with rows for indices."""
-        return self._among(embeddings, k, where, None if where is None else self.passing(where))
+        return self._among(embeddings, k, None if where is None else self.passing(where, k))
 
+    @reads
     def up_to(self, embeddings, k, where=None):
         """As `neighbors`, but fewer where there are fewer."""
         passing = None if where is None else self.passing(where)
         n_items = len(self) if passing is None else len(passing)
-        return self._among(embeddings, min(k, max(n_items, 1)), where, passing)
+        return self._among(embeddings, min(k, max(n_items, 1)), passing)
 
+    @reads
     def labelled(self, embeddings, k, where=None, labels=None):
         """Neighbours with their classes."""
         if not len(self):
             raise ValueError(EMPTY)
         found = self.up_to(embeddings, k, where)
-        return Labelled(found.distances, self.labels.codes.values[found.indices], self.labels)
+        codes = np.where(found.indices < 0, -1, self.labels.codes.values[found.indices])
+        return Labelled(found.distances, codes, self.labels)
 
+    @reads
     def look_up(self, embeddings, k, where=None):
         """Hits with all that is known of them."""
         return self.described(self.neighbors(embeddings, k, where))
 
+    @reads
     def described(self, found):
-        """Neighbours, whose indices are rows, as hits with ids and columns."""
-        rows = found.indices.ravel()
+        """Neighbours, whose indices are rows, as hits with ids and columns; without those of row -1."""
+        queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
+        rows, distances = found.indices.ravel(), found.distances.ravel()
+        if (rows < 0).any():
+            queries, rows, distances = (part[rows >= 0] for part in (queries, rows, distances))
         columns = {}
         if self.labels is not None:
             columns["label"] = self.labels.decode(self.labels.codes.values[rows])
         columns |= {name: column.values[rows] for name, column in self.columns.items()}
-        queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
-        return Hits(queries, self.ids.values[rows], found.distances.ravel(), columns)
+        return Hits(queries, self.ids.values[rows], distances, columns)
 
-    def _among(self, embeddings, k, where, passing):
-        if passing is None:
-            found = self.index.query(embeddings, k)
-        elif k > len(passing):
-            raise ValueError(
-                f"n_neighbors={k} is more than the {len(passing)} items that pass where={where!r}"
-            )
-        else:
-            found = self.index.query(embeddings, k, among=self.keys.values[passing])
+    def _among(self, embeddings, k, passing):
+        keys = {} if passing is None else {"among": self.keys.values[passing]}
+        found = self.index.query(embeddings, k, **keys)
         return Neighbors(found.distances, self.rows(found.indices))
 
     # A folder
@@ -231,6 +255,7 @@ class MemoryGallery(Gallery):
     def restore(cls, index, described, arrays):
         """The gallery that `describe` and `arrays` wrote."""
         gallery = cls.__new__(cls)
+        gallery.lock = SharedLock()
         gallery.index = index
         gallery.has_own_ids, gallery.next_key = described["has_own_ids"], described["next_key"]
         gallery.keys, gallery.ids = GrowingArray.of_file(arrays["keys"]), GrowingArray.of_file(arrays["ids"])

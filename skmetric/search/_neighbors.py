@@ -1,5 +1,7 @@
 """Neighbours of queries: by number, by radius, as a table."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
@@ -34,16 +36,20 @@ class NeighborsMixin:
         distances : ndarray of shape (n_queries, n_neighbors)
             Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`.
         rows : ndarray of shape (n_queries, n_neighbors)
-            Rows of the gallery: ``ids_[rows]`` are the ids.
+            Rows of the gallery: ``ids_[rows]`` are the ids. An approximate index may find fewer than asked
+            for: the rest is -1, at distance infinity, and is missing in `lookup` and `kneighbors_graph`.
         """
         check_is_fitted(self)
-        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        k = self._count(n_neighbors)
         if X is None and where is not None:
             raise ValueError("where= filters what queries find: give X")
         if X is None:
-            found = self._among_the_others(k)
+            with self._gallery.reading():
+                found = self._among_the_others(k)
         else:
-            found = self._find(self._embed(X), k, where)
+            embeddings = self._embed(X)
+            with self._gallery.reading():
+                found = self._find(embeddings, k, where)
         return tuple(found) if return_distance else found.indices
 
     def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
@@ -71,10 +77,13 @@ class NeighborsMixin:
         """
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
-        distances, rows = self.kneighbors(X, n_neighbors)
-        values = distances if mode == "distance" else np.ones_like(distances)
-        starts = np.arange(0, rows.size + 1, rows.shape[1])
-        return csr_matrix((values.ravel(), rows.ravel(), starts), shape=(len(rows), len(self._gallery)))
+        check_is_fitted(self)
+        with self._gallery.reading():
+            distances, rows = self.kneighbors(X, n_neighbors)
+            n_items = len(self._gallery)
+        values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
+        starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
+        return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
 
     def radius_neighbors(self, X, radius, return_distance=True, *, where=None):
         """All items within a distance of each query, nearest first.
@@ -104,9 +113,15 @@ class NeighborsMixin:
             If `radius` is not a number from 0.
         """
         check_is_fitted(self)
-        if not np.isscalar(radius) or not radius >= 0:
+        if not isinstance(radius, Real) or not radius >= 0:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
+        with self._gallery.reading():
+            distances, rows = self._within(embeddings, radius, where)
+        return (distances, rows) if return_distance else rows
+
+    def _within(self, embeddings, radius, where):
+        """Distances and rows of all items within a radius, as arrays of arrays."""
         distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
         open_, k = np.arange(len(embeddings)), 32
         while len(open_):
@@ -116,7 +131,14 @@ class NeighborsMixin:
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), at[:end].copy()
             open_, k = open_[~done], 4 * k
-        return (distances, rows) if return_distance else rows
+        return distances, rows
+
+    def _count(self, n_neighbors):
+        """Neighbours asked for; None stands for the parameter."""
+        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"n_neighbors must be an integer from 1; got {k!r}")
+        return k
 
     def lookup(self, X, n_neighbors=None, *, where=None):
         """Nearest items of the gallery with all that is known of them.
@@ -139,7 +161,8 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
-        hits = self._look_up(embeddings, self.n_neighbors if n_neighbors is None else n_neighbors, where)
+        with self._gallery.reading():
+            hits = self._look_up(embeddings, self._count(n_neighbors), where)
         return tabulate(hits, len(embeddings), getattr(self, "_output", None))
 
     def set_output(self, *, transform=None):
@@ -185,6 +208,10 @@ class NeighborsMixin:
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
+        with self._gallery.reading():
+            return self._decide(embeddings)
+
+    def _decide(self, embeddings):
         gallery = self._labelled_gallery("decision_function")
         codes, present = gallery.labels.codes.values, gallery.labels.present
         matcher = self._matcher()

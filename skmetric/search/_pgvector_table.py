@@ -5,6 +5,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from skmetric._optional import import_optional
+from skmetric.exceptions import IndexUnavailableError
 
 from ._columns import DTYPES, ITEM_ID, match_kinds
 from ._pgvector_sql import OWN, TYPES, Statements, VectorArray, decode, encode, register
@@ -68,7 +69,19 @@ class Table:
         return self._known
 
     def fill(self, items, design, mode="add"):
-        """Store items in one transaction; for the modes see `SharedIndex._fill`."""
+        """Store items in one transaction; for the modes see `SharedIndex._fill`.
+
+        Two that store the same ids in another order wait for each other, until the server stops one: that
+        one finds the items of the other when it tries again.
+        """
+        try:
+            return self._fill(items, design, mode)
+        except IndexUnavailableError as error:
+            if not isinstance(error.__cause__, self._errors.DeadlockDetected):
+                raise
+            return self._fill(items, design, mode)
+
+    def _fill(self, items, design, mode):
         try:
             with self._server.transaction() as connection:
                 made = self._make(connection, items, is_start=mode == "start")

@@ -14,12 +14,11 @@ class RankedMixin:
         """Neighbours with rows of the gallery for indices, by all options of ranking."""
         if not self._has_ranking_options():
             return self._gallery.neighbors(embeddings, k, where)
-        if where is not None:
-            raise ValueError(
-                "where= does not go with rerank, query_expansion or augment_gallery, which look at the "
-                "neighbours of neighbours in the whole gallery: filter what lookup returns"
-            )
-        return self._find_rows(embeddings, k)
+        if where is None:
+            return self._find_rows(embeddings, k)
+        rows = self._gallery.passing(where, k)
+        found = self._find_rows(embeddings, k, rows)
+        return found._replace(indices=rows[found.indices])
 
     def _find_labelled(self, embeddings, k, labels):
         """Codes of neighbours by all options, (n_queries, k)."""
@@ -33,8 +32,9 @@ class RankedMixin:
             return self._gallery.look_up(embeddings, k, where)
         return self._gallery.described(self._find(embeddings, k, where))
 
-    def _find_rows(self, embeddings, k):
-        vectors, encoded = self._ranked_gallery()
+    def _find_rows(self, embeddings, k, among=None):
+        """Neighbours under the rows of the gallery, or under places in `among`, the rows to search."""
+        vectors, encoded = self._ranked_gallery(among)
         self._check_depth(k, len(vectors))
         if self.query_expansion is not None:
             around = nearest(embeddings, vectors, min(self.query_expansion.n_neighbors, len(vectors)))
@@ -65,18 +65,30 @@ class RankedMixin:
             )
         return True
 
-    def _ranked_gallery(self):
-        """Embeddings to search and their encoding, made anew when the gallery or an option has changed."""
+    def _ranked_gallery(self, among=None):
+        """Embeddings to search and their encoding, of all rows or of those `among` which a filter searches.
+
+        Made anew when the gallery or an option has changed; those of the whole gallery and of the filter used
+        last are kept.
+        """
         gallery, options = self._gallery, (repr(self.augment_gallery), repr(self.rerank))
         state = (gallery.next_key, len(gallery), *options)  # a key is never used twice: this names a state
-        if gallery.ranked is None or gallery.ranked[0] != state:
-            vectors = self.index_.vectors()
-            if self.augment_gallery is not None and len(vectors) > 1:
-                around = nearest(vectors, k=min(self.augment_gallery.n_neighbors, len(vectors) - 1))
-                vectors = self.augment_gallery.average(vectors, vectors[around.indices])
-            encoded = None if self.rerank is None else self.rerank.encode(vectors)
-            gallery.ranked = (state, vectors, encoded)
-        return gallery.ranked[1:]
+        kept = gallery.ranked[1] if gallery.ranked is not None and gallery.ranked[0] == state else {}
+        name = None if among is None else among.tobytes()
+        if name not in kept:
+            whole = {None: kept[None]} if None in kept else {}
+            kept = whole | {name: self._rank_gallery(among)}
+            gallery.ranked = (state, kept)
+        return kept[name]
+
+    def _rank_gallery(self, among):
+        vectors = self.index_.vectors()
+        if among is not None:
+            vectors = vectors[among]
+        if self.augment_gallery is not None and len(vectors) > 1:
+            around = nearest(vectors, k=min(self.augment_gallery.n_neighbors, len(vectors) - 1))
+            vectors = self.augment_gallery.average(vectors, vectors[around.indices])
+        return vectors, None if self.rerank is None else self.rerank.encode(vectors)
 
     @staticmethod
     def _check_depth(k, n_items):

@@ -1,5 +1,6 @@
 """A gallery on a server: many processes see the same items, and nothing about them is kept here."""
 
+from contextlib import nullcontext
 from typing import final
 
 import numpy as np
@@ -7,9 +8,10 @@ import numpy as np
 from ._columns import DTYPES, ITEM_ID
 from ._exact import ExactIndex
 from ._gallery import EMPTY, Gallery, Labelled
-from ._items import Layout, check_ids, check_metadata, refuse_duplicates
+from ._items import Layout, check_ids, refuse_duplicates
 from ._labels import LabelColumn
 from ._memory_gallery import MemoryGallery
+from ._metadata import check_metadata
 from ._remote import batches, check_found
 from ._where import Condition, conditions
 
@@ -37,11 +39,8 @@ class ServerGallery(Gallery):
     def start(cls, index, embeddings, ids, labels, metadata):
         """Fill the index, which must have no items."""
         columns = check_metadata(metadata, len(embeddings))
-        for name in (LABEL, ITEM_ID):
-            if name in columns:
-                raise ValueError(
-                    f"metadata {name!r}: an index on a server has a column of that name: rename it"
-                )
+        if ITEM_ID in columns:
+            raise ValueError(f"metadata {ITEM_ID!r}: the index has a column of that name, rename yours")
         ids = None if ids is None else check_ids(ids, len(embeddings))
         index._fill(None, embeddings, _held(ids, labels, columns), "start")
         return cls(index)
@@ -58,6 +57,14 @@ class ServerGallery(Gallery):
 
     def __len__(self):
         return len(self.index)
+
+    def has_column(self, name):
+        """Whether items have a column of metadata of that name."""
+        return name in self._metadata()
+
+    def reading(self):
+        """No more than each call promises: other processes change the same items."""
+        return nullcontext()
 
     # Changes
 
@@ -180,7 +187,7 @@ class ServerGallery(Gallery):
         else:
             codes = labels.encode(hits.columns[LABEL])
         distances = hits.spread(hits.distances, len(embeddings), np.inf)
-        return Labelled(distances, hits.spread(codes, len(embeddings), 0), labels)
+        return Labelled(distances, hits.spread(codes, len(embeddings), -1), labels)
 
     def look_up(self, embeddings, k, where=None):
         """Hits with all that is known of them."""

@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,9 +23,11 @@ from ._by_class import ByClassMixin
 from ._cleaning import CleaningMixin
 from ._exact import ExactIndex
 from ._index import Index
+from ._items import check_ids
 from ._labels import check_y
 from ._matchers import MATCHERS, make_matcher
 from ._memory_gallery import MemoryGallery
+from ._metadata import PATH, check_metadata, with_paths
 from ._neighbors import NeighborsMixin
 from ._open_set import OpenSetMixin
 from ._ranked import RankedMixin
@@ -78,7 +81,9 @@ class SimilaritySearch(
     rerank : KReciprocal, default=None
         Re-ranking of what `kneighbors`, `lookup` and `kneighbors_graph` return, with distances of its own.
         The three options of ranking need the gallery in memory, and change no match, threshold or
-        calibration, which go by the Euclidean distance.
+        calibration, which go by the Euclidean distance. With ``where=`` they act inside the gallery of the
+        items that pass, as if the others were not there, at the cost of a search of these in themselves each
+        time that the filter changes.
     query_expansion : NeighborAverage, default=None
         Mean of query and neighbours, with which these methods ask again.
     augment_gallery : NeighborAverage, default=None
@@ -113,6 +118,14 @@ class SimilaritySearch(
     --------
     sklearn.neighbors.KNeighborsClassifier : Neighbours vote; everyone is taken for known.
     skmetric.MetricLearner : An embedder.
+
+    Notes
+    -----
+    Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
+    `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
+    change or after it, and the embedder works while others search. Rows that `kneighbors` returned name other
+    items once some were removed: take the ids of `lookup`. `fit`, `calibrate`, `evaluate`, `set_cutpoint` and
+    `set_params` want the search for themselves.
 
     Examples
     --------
@@ -178,7 +191,10 @@ class SimilaritySearch(
         ids : array-like of shape (n_samples,), default=None
             An int or a text for each item, all different. None counts from 0.
         metadata : dict of str to array-like, or DataFrame, default=None
-            Columns of numbers, booleans, dates or text, which lookups return.
+            Columns of numbers, booleans, dates (kept to the microsecond) or text, which lookups return. None
+            among numbers is kept as NaN and among dates as NaT, which pass no filter. Where `X` is a sequence
+            of paths, as an embedder of images takes them, they are kept as a column "path", unless there is
+            one.
 
         Returns
         -------
@@ -188,9 +204,12 @@ class SimilaritySearch(
         Raises
         ------
         ValueError
-            On NaN or infinity (rows named), labels of mixed types, ids that come twice, or lengths that
-            differ.
+            On NaN or infinity (rows named), labels, ids or a column of mixed types, ids that come twice, or
+            lengths that differ; of these all but the first before the embedder works.
         """
+        metadata = with_paths(metadata, X)
+        if self.embedder is not None:  # what is wrong with these is said before an embedder works
+            _check_what_comes_with(X, y, ids, metadata)
         self.embedder_ = self._fitted_embedder(X, y)
         embeddings = self._embed(X, reset=True)
         labels = _check_targets(y, len(embeddings))
@@ -218,7 +237,7 @@ class SimilaritySearch(
         ids : array-like of shape (n_samples,), default=None
             Ids, if `fit` had some; not in use yet.
         metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`.
+            The same columns as in `fit`; "path" comes from `X` as it did there.
 
         Returns
         -------
@@ -232,8 +251,7 @@ class SimilaritySearch(
         """
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
-        embeddings = self._embed(X)
-        labels = _check_targets(y, len(embeddings))
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.add(embeddings, ids, labels, metadata)
@@ -275,7 +293,7 @@ class SimilaritySearch(
         y : array-like of shape (n_samples,), default=None
             Labels, if `fit` had some.
         metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`.
+            The same columns as in `fit`; "path" comes from `X` as it did there.
 
         Returns
         -------
@@ -290,8 +308,7 @@ class SimilaritySearch(
             As `partial_fit`.
         """
         check_is_fitted(self)
-        embeddings = self._embed(X)
-        labels = _check_targets(y, len(embeddings))
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata)
@@ -328,7 +345,7 @@ class SimilaritySearch(
         if self.embedder is None:
             return None
         try:
-            check_is_fitted(self.embedder)
+            _check_all_fitted(self.embedder)
         except NotFittedError:
             fitted = clone(self.embedder)
             fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
@@ -366,6 +383,13 @@ class SimilaritySearch(
             )
         return embeddings
 
+    def _new_items(self, X, y, metadata):
+        """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
+        embeddings = self._embed(X)
+        if self._gallery.has_column(PATH):
+            metadata = with_paths(metadata, X)
+        return embeddings, _check_targets(y, len(embeddings)), metadata
+
     def _choose_no_match_label(self, labels):
         label = self.no_match_label
         is_text = labels.dtype.kind in "OUS"
@@ -385,11 +409,31 @@ class SimilaritySearch(
         return make_matcher(self.matcher)
 
 
+def _check_all_fitted(embedder):
+    """Raise unless every step is fitted: a pipeline asks its last alone, which may have nothing to fit."""
+    if not isinstance(embedder, Pipeline):
+        check_is_fitted(embedder)
+        return
+    for _, step in embedder.steps:
+        if step not in (None, "passthrough"):
+            _check_all_fitted(step)
+
+
 def _check_targets(y, n_samples):
     if y is None:
         return None
     if not isinstance(y, list | tuple):  # check_labels looks at lists itself
         y = column_or_1d(y, warn=True)
     labels = check_y(y, n_samples)
-    check_classification_targets(labels)
+    if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
+        check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels
+
+
+def _check_what_comes_with(X, y, ids, metadata):
+    """Refuse labels, ids and metadata that do not go with samples."""
+    n_items = X.shape[0] if hasattr(X, "shape") else len(X)
+    _check_targets(y, n_items)
+    if ids is not None:
+        check_ids(ids, n_items)
+    check_metadata(metadata, n_items)

@@ -43,11 +43,19 @@ class StoredMixin:
             If the index or the matcher is of your own class, or labels are neither numbers nor text.
         FileExistsError
             If the folder holds something else.
+        OSError
+            If it cannot be written, or the disk is full; the old state is as it was.
         """
         check_is_fitted(self)
         kind = type(self.index_).__name__
         if _INDEXES.get(kind) is not type(self.index_):
             raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
+        with self._gallery.reading():
+            content, arrays = self._to_folder(kind)
+            write_folder(path, _KIND, content, arrays)
+
+    def _to_folder(self, kind):
+        """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_._to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
@@ -74,7 +82,7 @@ class StoredMixin:
                 }
             arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
             content["rates"] = list(self.calibration_.thresholds)
-        write_folder(path, _KIND, content, arrays)
+        return content, arrays
 
     @classmethod
     def load(cls, path, embedder=None, *, index=None):
@@ -101,9 +109,12 @@ class StoredMixin:
         ------
         ValueError
             If the search had an embedder and none is given, or the other way round; if an `index` is given
-            to a folder that holds items; if the table is not there.
+            to a folder that holds items; if the table is not there; if a file is damaged (it is named), the
+            manifest was edited, or the format is of another version.
         IndexUnavailableError
             If the server is away.
+        FileNotFoundError
+            If there is no such folder, or one of its files is missing.
 
         See Also
         --------

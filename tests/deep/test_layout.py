@@ -40,7 +40,7 @@ def convolutions():
 
 
 def test_known_networks_of_images_take_it():
-    assert takes("conv4") and takes("small_resnet") and takes("tutorial_conv", (3, 32, 32))
+    assert all(takes(name, (3, 32, 32)) for name in ("conv4", "small_resnet", "tutorial_conv"))
     assert takes(convolutions())
     assert takes(nn.Conv2d(3, 4, 3), pooling="gem", n_components=3)
 
@@ -105,7 +105,9 @@ def test_maps_of_a_frozen_trunk_lie_as_the_network_takes_them(tiny, pictures):
     settings = {"n_components": None, "freeze": "0", "max_epochs": 3}
     X, y = pictures
     once = tiny(network, **settings).fit(X, y)
-    often = tiny(network, augment=lambda batch: batch, **settings).fit(X, y)  # which runs the trunk every time
+    often = tiny(network, augment=lambda batch: batch, **settings).fit(
+        X, y
+    )  # which runs the trunk every time
     np.testing.assert_allclose(once.transform(X), often.transform(X), atol=1e-5)
 
 

@@ -77,7 +77,9 @@ def test_arguments_for_what_is_built(tiny, pictures):
     assert own.set_params(model_kwargs={"width": 5}, max_epochs=1).fit(*pictures).n_components_ == 5
     with pytest.raises(ValueError, match="this module is built already"):
         tiny(MAPS, pooling="avg", model_kwargs={"width": 5}).fit(*pictures)
-    with pytest.raises(ValueError, match=r"model_kwargs has \['depth'\], but module 'small_resnet' takes .*'width'"):
+    with pytest.raises(
+        ValueError, match=r"model_kwargs has \['depth'\], but module 'small_resnet' takes .*'width'"
+    ):
         tiny("small_resnet", model_kwargs={"depth": 5}).fit(*pictures)
 
 

@@ -1,19 +1,23 @@
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 import torch
-from sklearn.callback import ScoringMonitor
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skmetric.deep import DeepMetricLearner
+from skmetric.deep import DeepMetricLearner, losses
+from skmetric.deep._criterion import loss_names
 from skmetric.deep._optim import constant, cosine, one_cycle, warmup
 from skmetric.exceptions import CollapseWarning, DivergenceWarning, StuckLossWarning, TrainingWarning
 from skmetric.metrics import RetrievalScorer
 from skmetric.model_selection import ClassDisjointKFold
+
+TWO_VIEWS = ("barlow_twins", "clip", "sig_lip", "sim_clr", "vicreg")
 
 
 class Recorder:
@@ -61,6 +65,18 @@ def test_scoring_monitor_sees_each_epoch(tiny, blobs):
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert len(rows) == 3
     assert rows[-1]["map_at_r"] == pytest.approx(learner.score(*blobs))
+
+
+def test_the_progress_bar_of_scikit_learn_counts_epochs(tiny, blobs, capsys):
+    tiny(max_epochs=3).set_callbacks(ProgressBar()).fit(*blobs)
+    assert "DeepMetricLearner - fit" in capsys.readouterr().out
+    search = GridSearchCV(tiny(), {"margin": [0.1, 0.2]}, cv=ClassDisjointKFold(2)).set_callbacks(
+        ProgressBar()
+    )
+    search.fit(*blobs)
+    out = capsys.readouterr().out
+    assert "GridSearchCV - fit" in out
+    assert "DeepMetricLearner - fit" in out
 
 
 def test_callbacks_reach_through_pipeline_and_search(tiny, blobs):
@@ -118,6 +134,29 @@ def test_warm_start_is_exact(tiny, blobs, loss, validation_fraction):
     assert [row["loss"] for row in twice.history_] == [row["loss"] for row in once.history_]
     assert twice.best_epoch_ == once.best_epoch_
     np.testing.assert_array_equal(twice.transform(X), once.transform(X))
+
+
+def jitter(rows):
+    return rows + 0.1 * torch.randn_like(rows)
+
+
+REMEMBER = [  # or draw something between batches
+    pytest.param(losses.ArcFaceLoss(sampled_classes=4), id="sampled classes"),
+    pytest.param(losses.CrossBatchMemory(losses.ContrastiveLoss()), id="cross-batch memory"),
+]
+
+
+@pytest.mark.parametrize("loss", [*sorted(loss_names()), *REMEMBER])
+def test_each_loss_goes_on_exactly_from_a_pickle(tiny, blobs, loss):
+    X, y = blobs
+    batches = {"augment": ["two_views", jitter]} if str(loss) in TWO_VIEWS else {"classes_per_batch": 4}
+    distance = "poincare" if str(loss) == "hyperbolic_info_nce" else "euclidean"
+    settings = {"loss": loss, "distance": distance, **batches}
+    once = tiny("mlp", max_epochs=2, **settings).fit(X, y)
+    half = tiny("mlp", max_epochs=1, warm_start=True, **settings).fit(X, y)
+    again = pickle.loads(pickle.dumps(half)).fit(X, y)
+    assert [row["loss"] for row in again.history_] == [row["loss"] for row in once.history_]
+    np.testing.assert_array_equal(again.transform(X), once.transform(X))
 
 
 def test_warm_start_takes_the_new_learning_rate(tiny, blobs):

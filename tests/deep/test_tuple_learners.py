@@ -7,6 +7,7 @@ import torch
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
@@ -416,3 +417,11 @@ def test_too_few_pairs_to_hold_out(quick, pairs):
         quick(SiameseLearner).fit(X[few], y[few])
     with pytest.raises(ValueError, match="early_stopping"):
         quick(SiameseLearner, early_stopping=True, validation_fraction=0.0).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["decision_function", "predict", "transform"])
+def test_before_fit_there_is_nothing_to_ask(quick, data_of, kind, method):
+    X = data_of(kind)[0]
+    with pytest.raises(NotFittedError, match=kind.__name__):
+        getattr(quick(kind), method)(X[:, 0] if method == "transform" else X)

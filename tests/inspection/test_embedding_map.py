@@ -75,14 +75,25 @@ def place_of(page, row):
     return page.evaluate(
         """row => {
             const plot = document.getElementById("plot"), box = plot.getBoundingClientRect();
-            const { xaxis: right, yaxis: down } = plot._fullLayout, trace = plot.data[0];
+            const { xaxis: right, yaxis: down } = plot._fullLayout;
+            const trace = plot.data.find((trace) => trace.customdata && trace.customdata.includes(row));
+            const place = trace.customdata.indexOf(row);
             return [
-                box.left + right._offset + right.l2p(trace.x[row]),
-                box.top + down._offset + down.l2p(trace.y[row]),
+                box.left + right._offset + right.l2p(trace.x[place]),
+                box.top + down._offset + down.l2p(trace.y[place]),
             ];
         }""",
         row,
     )
+
+
+def samples_of(page, what):
+    """Rows of the samples in each trace that `what`, an expression of the trace, picks; sorted."""
+    picked = page.evaluate(
+        f"""() => document.getElementById("plot").data.filter((trace) => trace.customdata)
+            .flatMap((trace) => ({what}).map((place) => trace.customdata[place]))"""
+    )
+    return sorted(picked)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +107,7 @@ def alone(digits):
 
 @needs_browser
 def test_it_draws_every_sample(page, digits):
-    assert page.evaluate("document.getElementById('plot').data[0].x.length") == len(digits.data)
+    assert samples_of(page, "[...trace.x.keys()]") == list(range(len(digits.data)))
     shot = np.asarray(Image.open(BytesIO(page.locator("#plot").screenshot())).convert("RGB")).reshape(-1, 3)
     blue = np.abs(shot.astype(int) - (0x00, 0x72, 0xB2)).sum(axis=1) < 120  # the first class, a little pale
     assert blue.sum() > 500  # pixels
@@ -128,10 +139,21 @@ def test_click_shows_the_neighbors_in_the_embedding_space(page, alone, digits):
 
 
 @needs_browser
+def test_the_legend_has_the_color_and_the_mark_of_each_class(page):
+    looks = page.evaluate(
+        """() => [...document.querySelectorAll("#legend .swatch")].map(
+            (swatch) => [swatch.textContent, getComputedStyle(swatch).color])"""
+    )
+    assert len({tuple(look) for look in looks}) == 10  # eight colours, two marks
+    assert looks[0] == ["\N{BLACK CIRCLE}", "rgb(0, 114, 178)"]
+    assert looks[8] == ["\N{BLACK SQUARE}", "rgb(0, 114, 178)"]
+
+
+@needs_browser
 def test_search_finds_a_label(page, names):
     page.fill("#search", "ThRe")
     expected = np.flatnonzero(names == "three").tolist()
-    assert page.evaluate("document.getElementById('plot').data[0].selectedpoints") == expected
+    assert samples_of(page, "trace.selectedpoints") == expected
     assert page.inner_text("#found") == f"{len(expected)} samples in 1 class"
 
 

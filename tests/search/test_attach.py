@@ -1,5 +1,7 @@
 """SimilaritySearch.attach: one gallery on a server, several searches, each sees what the others do."""
 
+import threading
+
 import joblib
 import numpy as np
 import pytest
@@ -224,8 +226,8 @@ def test_what_cannot_be_attached(index):
             SimilaritySearch.attach(local)
     with pytest.raises(ValueError, match=r"the index is empty: add embeddings first \((table|collection)"):
         SimilaritySearch.attach(index)
-    with pytest.raises(ValueError, match="metadata 'label': an index on a server has a column of that name"):
-        SimilaritySearch(index=index).fit(X[:2], metadata={"label": [1, 2]})
+    with pytest.raises(ValueError, match="metadata 'item_id': the index has a column of that name"):
+        SimilaritySearch(index=index).fit(X[:2], metadata={"item_id": [1, 2]})
     search = SimilaritySearch(index=index).fit(X[:20], y[:20])
     with pytest.raises(NotFittedError):
         SimilaritySearch.attach(index, PCA(3))
@@ -319,6 +321,38 @@ def test_a_table_that_another_process_drops(make_pgvector):
     clone(index).clear()
     with pytest.raises(ValueError, match=r"table '.*' on .* was dropped or made anew"):
         search.predict(QUERIES)
+
+
+def test_of_two_that_wait_for_ids_of_each_other_one_is_refused(make_pgvector, monkeypatch):
+    index = make_pgvector()
+    search = SimilaritySearch(index=index).fit(X[:1], ids=["first"])
+    ids = np.array([f"item {i}" for i in range(10)])
+    met, have_met, outcomes, copy = threading.Barrier(2), set(), [], Table._copy
+
+    def copy_in_halves(self, connection, items, arrays, kinds):
+        for half in (slice(5), slice(5, None)):
+            part = items._replace(ids=items.ids[half], embeddings=items.embeddings[half])
+            copy(self, connection, part, {name: values[half] for name, values in arrays.items()}, kinds)
+            if threading.get_ident() not in have_met:  # each has the ids that the other wants next
+                have_met.add(threading.get_ident())
+                met.wait(30)
+
+    def enrol(ids):
+        try:
+            SimilaritySearch.attach(clone(index)).partial_fit(X[:10], ids=ids)
+            outcomes.append("enrolled")
+        except ValueError as error:
+            outcomes.append(str(error))
+
+    monkeypatch.setattr(Table, "_copy", copy_in_halves)
+    threads = [threading.Thread(target=enrol, args=[order]) for order in (ids, ids[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(search.ids_) == sorted(["first", *ids])
+    assert sorted(outcome == "enrolled" for outcome in outcomes) == [False, True]
+    assert any("is in the index already" in outcome for outcome in outcomes)
 
 
 def test_keys_are_drawn_above_those_that_came_from_elsewhere(make_pgvector):

@@ -32,8 +32,9 @@ def test_planted_duplicates_are_found_by_id():
     found = search.duplicates(0)
     assert found.groups == [[f"image {i}", f"image {len(X) + n}"] for n, i in enumerate(planted)]
     assert SimilaritySearch().fit(X).duplicates(0).pairs.shape == (0, 2)
-    with pytest.raises(ValueError, match="threshold must be a number from 0; got -1"):
-        search.duplicates(-1)
+    for wrong in (-1, "near", None, np.nan):
+        with pytest.raises(ValueError, match=f"threshold must be a number from 0; got {wrong!r}"):
+            search.duplicates(wrong)
 
 
 def test_outliers_by_hand():
@@ -75,7 +76,7 @@ def test_outliers_needs_classes():
         SimilaritySearch().fit(X[:9]).outliers()
     with pytest.raises(ValueError, match="the gallery has one: enrol another"):
         SimilaritySearch().fit(X[:9], np.zeros(9, int)).outliers()
-    with pytest.raises(ValueError, match="n_neighbors must be from 1; got 0"):
+    with pytest.raises(ValueError, match="n_neighbors must be an integer from 1; got 0"):
         SimilaritySearch().fit(X[:9], y[:9]).outliers(0)
 
 

@@ -103,7 +103,9 @@ def test_load_says_what_it_does_not_read(tmp_path):
     filled().save(tmp_path / "index")
     manifest = json.loads((tmp_path / "index/manifest.json").read_text())
     (tmp_path / "index/manifest.json").write_text(json.dumps(manifest | {"version": 99}))
-    with pytest.raises(ValueError, match="format version 99; this skmetric reads version 2"):
+    with pytest.raises(
+        ValueError, match="format version 99, newer than version 3, which this skmetric reads: upgrade"
+    ):
         ExactIndex.load(tmp_path / "index")
     (tmp_path / "index/manifest.json").write_text(json.dumps(manifest | {"format": "other"}))
     with pytest.raises(ValueError, match="holds 'other'"):

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skmetric.retrieval import nearest
 from skmetric.search import ExactIndex, FaissIndex, Index, SimilaritySearch
+from skmetric.search._matchers import MATCHERS
 
 # what makes an empty index, given a test's request; and what the kind promises
 INDEXES = {
@@ -313,6 +314,40 @@ def test_queries_whose_lists_hold_too_few_look_everywhere(digits):
     found = index.query(digits[0][300:310], 100)
     assert (found.indices >= 0).all()
     assert np.isfinite(found.distances).all()
+
+
+@pytest.mark.parametrize("factory", ["HNSW4", "HNSW8,SQ8"])
+def test_parts_of_a_graph_that_no_edge_leads_to_are_found_in_the_embeddings(factory):
+    X = np.repeat(np.random.default_rng(0).normal(size=(20, 8)), 100, axis=0).astype(np.float32)
+    found = FaissIndex(factory).add(np.arange(2000), X).query(X[::500], 2000)
+    assert all(len(set(ids)) == 2000 for ids in found.indices.tolist())
+    np.testing.assert_allclose(found.distances, nearest(X[::500], X, 2000).distances, rtol=1e-5, atol=1e-5)
+
+
+def test_what_an_index_does_not_find_is_left_out():
+    X = np.repeat(np.random.default_rng(0).normal(size=(20, 8)), 100, axis=0).astype(np.float32)
+    index = FaissIndex("HNSW4", keep_vectors=False)  # nothing to fall back upon
+    y = np.where(np.arange(2000) % 100, np.arange(2000) // 100, 99)
+    search = SimilaritySearch(index=index, n_neighbors=2000, matcher="majority").fit(X, y)
+    distances, rows = search.kneighbors(X[::500])
+    assert (rows == -1).any()
+    np.testing.assert_array_equal(rows == -1, np.isinf(distances))
+    n_found = (rows >= 0).sum(axis=1)
+    table = search.lookup(X[::500])
+    np.testing.assert_array_equal(np.bincount(table["query"]), n_found)
+    assert np.isfinite(table["distance"]).all()
+    np.testing.assert_array_equal(np.diff(search.kneighbors_graph(X[::500]).indptr), n_found)
+    for query, label in enumerate(search.predict(X[::500])):
+        votes = np.bincount(table["label"][table["query"] == query])
+        assert votes[label] == votes.max()
+
+
+@pytest.mark.parametrize("matcher", ["nearest", "majority", "distance", "ratio"])
+def test_what_was_not_found_is_no_vote_and_no_other_class(matcher):
+    distances, codes = np.array([[1.0, 2.0, np.inf, np.inf, np.inf]]), np.array([[3, 3, -1, -1, -1]])
+    match = MATCHERS[matcher]().match(distances, codes)
+    assert match.codes.tolist() == [3]
+    assert match.distances.tolist() == [0.5 if matcher == "ratio" else 1.0]
 
 
 @pytest.mark.parametrize(

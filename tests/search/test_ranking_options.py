@@ -135,6 +135,34 @@ def test_options_reach_lookups_and_leave_matches(options, tmp_path):
         assert repr(again) == repr(search)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rerank": KReciprocal(5, 2)},
+        {"query_expansion": NeighborAverage(3), "augment_gallery": NeighborAverage(2)},
+        {"rerank": KReciprocal(5, 2), "query_expansion": NeighborAverage(3)},
+    ],
+)
+def test_a_filter_leaves_a_gallery_of_what_passes(options):
+    shops = np.array(["A", "B", "C"])[np.arange(60) % 3]
+    search = SimilaritySearch(**options).fit(X, ids=np.arange(100, 160), metadata={"shop": shops})
+    whole = search.kneighbors(QUERIES)
+    for shop in ("A", "B", "A"):
+        rows = np.flatnonzero(shops == shop)
+        alone = SimilaritySearch(**options).fit(X[rows], ids=100 + rows).lookup(QUERIES, 4)
+        found = search.lookup(QUERIES, 4, where={"shop": shop})
+        np.testing.assert_array_equal(found["id"], alone["id"])
+        np.testing.assert_allclose(found["distance"], alone["distance"])
+        np.testing.assert_array_equal(
+            search.kneighbors(QUERIES, 4, where={"shop": shop})[1].ravel(), found["id"] - 100
+        )
+    np.testing.assert_array_equal(search.kneighbors(QUERIES)[1], whole[1])  # a filter leaves nothing behind
+    search.partial_fit(QUERIES, ids=np.arange(9), metadata={"shop": ["A"] * 9})
+    assert set(search.lookup(QUERIES, 1, where={"shop": "A"})["id"]) <= {*range(9), *range(100, 160, 3)}
+    with pytest.raises(ValueError, match="n_neighbors=21 is more than the 20 items that pass"):
+        search.kneighbors(QUERIES, 21, where={"shop": "B"})
+
+
 def map_at_r(search, X, y):
     return search.evaluate(X, y)["map_at_r"]
 

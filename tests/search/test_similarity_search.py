@@ -1,5 +1,7 @@
 """SimilaritySearch: a gallery that grows, lookups, and a classifier for scikit-learn."""
 
+from datetime import UTC, datetime
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 import skmetric
 from skmetric.exceptions import NoEmbeddingError
@@ -124,6 +126,14 @@ class TestEmbedder:
         assert search.n_components_ == 5
         assert search.n_features_in_ == 64
 
+    def test_a_pipeline_is_fitted_though_its_last_step_has_nothing_to_fit(self):
+        unfitted = make_pipeline(PCA(5, svd_solver="full"), "passthrough", Normalizer())
+        search = fitted(embedder=unfitted)
+        assert not hasattr(unfitted[0], "components_")
+        expected = clone(unfitted).fit_transform(X[TRAIN])
+        np.testing.assert_allclose(search.index_.vectors(), expected)
+        assert fitted(embedder=search.embedder_).embedder_ is search.embedder_
+
     def test_the_last_step_is_left_out_if_it_predicts(self):
         knn = make_pipeline(StandardScaler(), PCA(5, svd_solver="full"), KNeighborsClassifier())
         for embedder in (knn, clone(knn).fit(X[TRAIN], y[TRAIN])):
@@ -208,13 +218,26 @@ def enrol(y=("c",), **options):
 
 SHOP = {"shop": ["A"]}
 TWO = [[0.0], [1.0]]
+NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 REFUSED = [
     (lambda s: s.fit(TWO, ids=["x", "x"]), ValueError, "id 'x' comes more than once"),
     (lambda s: s.fit(TWO, ids=[1]), ValueError, "one for each of the 2 items"),
     (lambda s: s.fit(TWO, ids=[0.5, 1]), ValueError, "ids must be integers or text"),
+    (lambda s: s.fit(TWO, ids=["x", 1]), ValueError, "ids must be integers or text, .*; got int, str"),
+    (lambda s: s.fit(TWO, ids=np.array([1, 2**63], "u8")), ValueError, "id 9223372036854775808 is beyond"),
     (lambda s: s.fit(TWO, [1, "a"]), ValueError, "y mixes labels of several types"),
     (lambda s: s.fit(TWO, metadata={"m": [1]}), ValueError, "metadata 'm' must be one value for each"),
-    (lambda s: s.fit(TWO, metadata={"m": [1, None]}), ValueError, "metadata 'm' must be of one type"),
+    (
+        lambda s: s.fit(TWO, metadata={"m": [1, "a"]}),
+        ValueError,
+        "must be of one type: .*; got numbers and text",
+    ),
+    (lambda s: s.fit(TWO, metadata={"m": ["a", None]}), ValueError, "no value in row 1: give '' or a word"),
+    (lambda s: s.fit(TWO, metadata={"m": [None, True]}), ValueError, "no value in row 0: give False, or"),
+    (lambda s: s.fit(TWO, metadata={"m": [None, None]}), ValueError, "got no value"),
+    (lambda s: s.fit(TWO, metadata={"m": [[1], [2]]}), ValueError, "must be a column, of one axis; got 2"),
+    (lambda s: s.fit(TWO, metadata={"m": [NOON, NOON]}), ValueError, "dates of a time zone: convert them"),
+    (lambda s: s.fit(TWO, metadata={"rank": [1, 2]}), ValueError, "a lookup has a column 'rank' of its own"),
     (lambda s: enrol(ids=[2], metadata=SHOP), ValueError, "id 2 is in the gallery already"),
     (lambda s: enrol(metadata=SHOP), ValueError, "ids must be given each time or never"),
     (lambda s: enrol(ids=["x"], metadata=SHOP), ValueError, "ids must be all integers or all text"),
@@ -228,7 +251,15 @@ REFUSED = [
     (lambda s: s.update([1], [[0.0]], ["a"]), ValueError, "columns given at fit"),
     (lambda s: s.kneighbors([[0.0]], 3), ValueError, "k=3 is more than the 2 items"),
     (lambda s: s.kneighbors(None, 2), ValueError, "n_neighbors=2 is more than the 1 items"),
+    (lambda s: s.kneighbors(None, 0), ValueError, "n_neighbors must be an integer from 1; got 0"),
+    (lambda s: s.lookup([[0.0]], 1.5), ValueError, "n_neighbors must be an integer from 1; got 1.5"),
     (lambda s: s.radius_neighbors([[0.0]], -1), ValueError, "radius must be a number from 0"),
+    (lambda s: s.radius_neighbors([[0.0]], "far"), ValueError, "radius must be a number from 0; got 'far'"),
+    (
+        lambda s: s.fit(TWO, metadata=[{"m": 1}, {"m": 2}]),
+        ValueError,
+        "must be a dict of columns .*; got list",
+    ),
     (lambda s: s.remove([1, 2]).predict([[0.0]]), ValueError, "the gallery is empty: enrol some"),
 ]
 
@@ -249,6 +280,17 @@ def test_what_fails_changes_nothing():
     assert len(search.index_) == 2
 
 
+def test_classes_of_one_item_are_no_regression():
+    words = [f"person {i}" for i in range(50)]
+    assert (
+        len(SimilaritySearch().fit(X[:50], np.arange(50)).classes_) == 50
+    )  # and no warning, as anywhere here
+    for labels in (words, np.array(words, dtype=object)):
+        assert SimilaritySearch().fit(X[:50], labels).predict(X[3:4]).tolist() == ["person 3"]
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        SimilaritySearch().fit(X[:50], np.arange(50) + 0.5)
+
+
 def test_the_no_match_label_must_not_be_a_class():
     with pytest.raises(ValueError, match="no_match_label='a' is a class of y too"):
         SimilaritySearch(no_match_label="a").fit(TWO, ["a", "b"])
@@ -257,8 +299,9 @@ def test_the_no_match_label_must_not_be_a_class():
 
 
 def test_unfitted():
-    with pytest.raises(NotFittedError):
-        SimilaritySearch().predict([[0.0]])
+    for call in (SimilaritySearch().predict, SimilaritySearch().kneighbors_graph):
+        with pytest.raises(NotFittedError):
+            call([[0.0]])
 
 
 def test_centers_follow_the_gallery():

@@ -11,8 +11,9 @@
   const codes = decode(data.codes, Int32Array);
   const neighbors = decode(data.neighbors, Int32Array), distances = decode(data.distances, Float32Array);
   const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star"];
+  const SIGNS = ["●", "■", "◆", "▲", "✖", "★"]; // of these, in the legend
   const color = (code) => data.palette[code % data.palette.length];
-  const symbol = (code) => SYMBOLS[Math.floor(code / data.palette.length) % SYMBOLS.length];
+  const symbol = (code) => Math.floor(code / data.palette.length) % SYMBOLS.length;
 
   // What a sample looks like
 
@@ -48,17 +49,26 @@
     return box;
   }
 
-  // The plot: all points, then what is found and whose neighbours are shown
+  // The plot: all points, one trace a symbol (symbols that change within a trace are drawn many times slower),
+  // then the neighbours that are shown and whose they are
 
   const probe = document.createElement("canvas");
   const type = probe.getContext("webgl") ? "scattergl" : "scatter"; // without WebGL it is slower, not empty
   const every = Array.from({ length: n }, (_, i) => i);
-  const marks = { size: n > 20000 ? 4 : 6, opacity: 0.75, color: every.map((i) => color(codes[i])), symbol: every.map((i) => symbol(codes[i])) };
+  const groups = SYMBOLS.map(() => []);
+  const groupOf = new Uint8Array(n), placeOf = new Uint32Array(n); // which trace a sample is in, and where
+  every.forEach((i) => { placeOf[i] = groups[groupOf[i] = symbol(codes[i])].push(i) - 1; });
+  const used = groups.flatMap((rows, group) => (rows.length ? [group] : []));
+  const size = n > 20000 ? 4 : 6;
   const ring = { size: 13, color: "rgba(0,0,0,0)", line: { width: 2, color: "#000" }, symbol: "circle" };
   const quiet = { type, mode: "markers", hoverinfo: "skip", x: [], y: [] };
   const traces = [
-    { type, mode: "markers", x, y, marker: marks, hoverinfo: "none", selectedpoints: null,
-      selected: { marker: { opacity: 1 } }, unselected: { marker: { opacity: 0.12 } } },
+    ...used.map((group) => ({
+      type, mode: "markers", customdata: groups[group], hoverinfo: "none", selectedpoints: null,
+      x: groups[group].map((i) => x[i]), y: groups[group].map((i) => y[i]),
+      marker: { size, opacity: 0.75, symbol: SYMBOLS[group], color: groups[group].map((i) => color(codes[i])) },
+      selected: { marker: { opacity: 1 } }, unselected: { marker: { opacity: 0.12 } },
+    })),
     { ...quiet, marker: ring },
     { ...quiet, marker: { ...ring, size: 18, line: { width: 3, color: "#d55e00" } } },
   ];
@@ -68,6 +78,7 @@
     xaxis: axis(data.axes[0]), yaxis: axis(data.axes[1]),
   };
   const config = { responsive: true, scrollZoom: true, displaylogo: false, showSendToCloud: false,
+    plotGlPixelRatio: Math.min(window.devicePixelRatio || 1, 2), // of plotly 2, whatever the screen: 4 times the work
     modeBarButtonsToRemove: ["sendDataToCloud", "sendChartToCloud"] };
   let selection = [];
 
@@ -77,7 +88,9 @@
 
   function select(rows, words) {
     selection = rows || [];
-    Plotly.restyle(plot, { selectedpoints: [rows] }, [0]);
+    const places = SYMBOLS.map(() => (rows ? [] : null));
+    selection.forEach((i) => places[groupOf[i]].push(placeOf[i]));
+    Plotly.restyle(plot, { selectedpoints: used.map((group) => places[group]) }, used.map((_, trace) => trace));
     element("found").textContent = words;
     element("export").disabled = !selection.length;
   }
@@ -99,8 +112,8 @@
       if (data.labels.length) box.classList.add(codes[row] === codes[i] ? "same" : "other");
       panel.append(box);
     });
-    ringed(rows, 1);
-    ringed([i], 2);
+    ringed(rows, used.length);
+    ringed([i], used.length + 1);
   }
 
   function showTip(i, event) {
@@ -128,9 +141,9 @@
       option.value = label;
       element("labels").append(option);
       if (code >= data.most_in_legend) return;
-      const button = document.createElement("button"), swatch = document.createElement("span");
+      const button = document.createElement("button"), swatch = line("span", SIGNS[symbol(code)]);
       swatch.className = "swatch";
-      swatch.style.background = color(code);
+      swatch.style.color = color(code);
       button.append(swatch, line("span", `${label} (${counts[code]})`));
       button.addEventListener("click", () => { select(every.filter((i) => codes[i] === code), `${counts[code]} samples in 1 class`); });
       element("legend").append(button);
@@ -140,14 +153,14 @@
   }
 
   fillLegend();
-  const base = (event) => event.points.find((point) => point.curveNumber === 0);
+  const sampled = (points) => points.filter((point) => point.curveNumber < used.length).map((point) => point.customdata);
   Plotly.newPlot(plot, traces, layout, config).then(() => {
-    plot.on("plotly_hover", (event) => { const point = base(event); if (point) showTip(point.pointIndex, event.event); });
+    plot.on("plotly_hover", (event) => sampled(event.points).slice(0, 1).forEach((i) => showTip(i, event.event)));
     plot.on("plotly_unhover", () => { tip.hidden = true; });
-    plot.on("plotly_click", (event) => { const point = base(event); if (point) showNeighbors(point.pointIndex); });
+    plot.on("plotly_click", (event) => sampled(event.points).slice(0, 1).forEach(showNeighbors));
     plot.on("plotly_selected", (event) => {
       if (!event || !event.points) return;
-      const rows = event.points.filter((point) => point.curveNumber === 0).map((point) => point.pointIndex);
+      const rows = sampled(event.points).sort((a, b) => a - b);
       select(rows, `${rows.length} samples selected`);
     });
     plot.on("plotly_deselect", () => select(null, ""));

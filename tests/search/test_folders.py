@@ -1,0 +1,238 @@
+"""Folders of a gallery: what a kill, a full disk or a damaged file does to them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import pytest
+
+from skmetric.search import FaissIndex, SimilaritySearch
+
+# A process that forks for each moment of a save, kills the fork there and reads what is left. Embeddings,
+# labels and metadata of a state all tell its number.
+KILLED = """
+import os, signal, sys
+import numpy as np
+from skmetric.search import SimilaritySearch
+
+path = sys.argv[1]
+
+def state(number):
+    metadata = {"number": np.full(40, number)}
+    return SimilaritySearch().fit(np.full((40, 3), number), [str(number)] * 40, metadata=metadata)
+
+def number_of(search):
+    table = search.lookup([[0.0] * 3], 40)
+    found = {*search.index_.vectors().ravel(), *table["number"], *map(int, table["label"])}
+    assert len(found) == 1, found
+    return int(found.pop())
+
+class Moments:
+    def __init__(self, last):
+        self.left, self.names = last, []
+
+    def watch(self, owner, name):
+        function = getattr(owner, name)
+
+        def watched(*args, **options):
+            self.names.append(name)
+            self.left -= 1
+            if self.left == 0:
+                if name == "save":
+                    args[0].write(b"half a file")
+                    args[0].flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **options)
+
+        setattr(owner, name, watched)
+
+state(0).save(path)
+before, moment, seen = 0, 0, {"old": 0, "new": 0}
+while True:
+    moment += 1
+    child = os.fork()
+    if child == 0:
+        moments = Moments(moment)
+        for owner, name in [(np, "save"), (os, "fsync"), (os, "replace"), (__import__("shutil"), "rmtree")]:
+            moments.watch(owner, name)
+        state(moment).save(path)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    now = number_of(SimilaritySearch.load(path))
+    assert now in (before, moment), (before, moment, now)
+    seen["new" if now == moment else "old"] += 1
+    before = now
+    if not os.WIFSIGNALED(status):
+        break
+print(moment, seen["old"], seen["new"], now)
+"""
+# A process that may write small files only, as on a full disk; later as another user where this one is
+# root, whom no permission holds back.
+CROWDED = """
+import os, resource, sys
+from pathlib import Path
+import numpy as np
+from skmetric.search import SimilaritySearch
+
+path = Path(sys.argv[1])
+SimilaritySearch().fit(np.zeros((9, 3))).save(path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+try:
+    SimilaritySearch().fit(np.ones((9_000, 3))).save(path)
+except OSError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(len(list(path.iterdir())), SimilaritySearch.load(path).index_.vectors().shape)
+path.chmod(0o555)
+if os.geteuid() == 0:
+    path.parent.chmod(0o755)
+    os.seteuid(65534)
+try:
+    SimilaritySearch().fit(np.ones((5, 3))).save(path)
+except PermissionError as error:
+    print(error)
+print(len(list(path.iterdir())), SimilaritySearch.load(path).index_.vectors().shape)
+"""
+
+
+def run(code, path):
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills, as POSIX has them")
+def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path):
+    moments, old, new, last = map(int, run(KILLED, tmp_path / "folder").split())
+    # 7 arrays are written and synced, then their folder; the manifest is synced and renamed: these leave
+    # the old state. The folder is synced and the old arrays are swept; the last fork is left alone.
+    assert (moments, old, new, last) == (20, 17, 3, 20)
+    left = list((tmp_path / "folder").iterdir())
+    assert len(left) > 2  # what the killed ones left: another process may be writing it
+    for path in left:
+        os.utime(path, (0, time.time() - 7200))
+    SimilaritySearch.load(tmp_path / "folder").save(tmp_path / "folder")
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits and users, as POSIX has them")
+def test_a_full_disk_and_a_folder_that_may_not_be_written():
+    with tempfile.TemporaryDirectory() as parent:
+        path = os.path.join(parent, "folder")
+        full, after, forbidden, last = run(CROWDED, path).splitlines()
+    assert "could not be written" in full
+    assert f"{path}/data-" in full
+    assert "What was saved before is as it was" in full
+    assert after == last == "2 (9, 3)"
+    assert f"Permission denied: '{path}/data-" in forbidden
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder, its manifest file, and the folder of its arrays."""
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    search = SimilaritySearch().fit(X, ["a", "b"] * 25, metadata={"shop": ["A", "B"] * 25})
+    search.calibrate()
+    search.save(tmp_path / "gallery")
+    manifest = tmp_path / "gallery/manifest.json"
+    return tmp_path / "gallery", manifest, manifest.parent / json.loads(manifest.read_text())["data"]
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, 300])
+def test_a_truncated_array_is_named(saved, length):
+    path, _, data = saved
+    for file in data.iterdir():
+        whole = file.read_bytes()
+        if length < len(whole):
+            file.write_bytes(whole[:length])
+            with pytest.raises(ValueError, match=rf"{file.name} is damaged .*: take it from a copy"):
+                SimilaritySearch.load(path)
+        file.write_bytes(whole)
+    assert len(SimilaritySearch.load(path).ids_) == 50
+
+
+def test_an_array_that_was_exchanged_or_is_missing_is_named(saved):
+    path, _, data = saved
+    whole = (data / "codes.npy").read_bytes()
+    np.save(data / "codes.npy", np.zeros(49, dtype=np.int32))
+    with pytest.raises(
+        ValueError, match=r"codes\.npy holds <i4 \[49\], and manifest\.json tells of <i4 \[50\]"
+    ):
+        SimilaritySearch.load(path)
+    (data / "codes.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"codes\.npy is missing: the folder was copied in part"):
+        SimilaritySearch.load(path)
+    (data / "codes.npy").write_bytes(whole)
+    assert len(SimilaritySearch.load(path).ids_) == 50
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text[: len(text) // 2], r"manifest\.json is damaged"),
+        (lambda text: "[]", r"manifest\.json is damaged"),
+        (lambda text: "{}", r"manifest\.json is damaged \('format'\)"),
+        (lambda text: text.replace('"n_neighbors": 5', '"n_neighbors": 6'), r"manifest\.json was edited"),
+        (
+            lambda text: text.replace('"version": 3', '"version": 4'),
+            "version 4, newer than .*: upgrade skmetric",
+        ),
+        (lambda text: text.replace('"version": 3', '"version": 2'), "version 2, older than .*: fit anew"),
+    ],
+)
+def test_an_edited_manifest_is_named(saved, edit, message):
+    path, manifest, _ = saved
+    manifest.write_text(edit(manifest.read_text()))
+    with pytest.raises(ValueError, match=message):
+        SimilaritySearch.load(path)
+
+
+def test_a_reader_follows_a_save_that_comes_in_between(saved, monkeypatch):
+    path, _, _ = saved
+    load, others = np.load, [SimilaritySearch().fit(np.ones((3, 4)))]
+
+    def slow(*args, **options):
+        if others:
+            others.pop().save(path)  # and so what the manifest named is gone
+        return load(*args, **options)
+
+    monkeypatch.setattr(np, "load", slow)
+    assert SimilaritySearch.load(path).index_.vectors().tolist() == [[1.0] * 4] * 3
+
+
+def test_two_saves_at_once_leave_one_whole(saved, monkeypatch):
+    path, _, _ = saved
+    write, others = np.save, [SimilaritySearch().fit(np.ones((3, 4)))]
+
+    def slow(*args, **options):
+        if others:
+            others.pop().save(path)
+        return write(*args, **options)
+
+    monkeypatch.setattr(np, "save", slow)
+    SimilaritySearch().fit(np.zeros((6, 4))).save(path)
+    assert SimilaritySearch.load(path).index_.vectors().shape == (6, 4)
+
+
+def test_loading_maps_the_embeddings(saved):
+    path, _, data = saved
+    loaded = SimilaritySearch.load(path)
+    array = loaded.index_.vectors()
+    while not isinstance(array, np.memmap):
+        array = array.base
+    assert os.path.samefile(array.filename, data / "index_vectors.npy")
+
+
+@pytest.mark.parametrize("index", [None, FaissIndex("IVF2,Flat")])
+def test_an_emptied_gallery_is_saved(index, tmp_path):
+    search = SimilaritySearch(index=index).fit(np.eye(4), ["a", "b"] * 2).remove([0, 1, 2, 3])
+    search.save(tmp_path)
+    loaded = SimilaritySearch.load(tmp_path)
+    assert len(loaded.ids_) == 0
+    assert loaded.partial_fit([[0.0] * 4], ["c"]).predict([[1.0] * 4]).tolist() == ["c"]
+    assert loaded.ids_.tolist() == [4]
