@@ -165,8 +165,8 @@ ax.legend(fontsize="small")
 # The groups
 # ----------
 # ``duplicates`` links pairs to groups, directly or through others. One wrong pair joins two sheets, so
-# groups call for a strict threshold. The largest groups at one false accept in 10,000, each a row; a red
-# cross marks what is not of the sheet of the first.
+# groups call for a strict threshold. The six largest groups at one false accept in 10,000, each a row of at
+# most eight; a red cross marks what is not of the sheet of the first.
 
 found = search.duplicates(search.calibration_.cutpoints["far_0.0001"]["distance"])
 groups = sorted(found.groups, key=len, reverse=True)

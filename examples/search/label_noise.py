@@ -115,9 +115,7 @@ for name, (X, y) in sets.items():
         for way, order in orders.items():
             hits.setdefault((name, way), []).append(np.isin(order, changed))
 
-print(
-    f"{share:.0%} of all labels are wrong. Of the first of the list, mean [lowest, highest of {n_draws} draws]:"
-)
+print(f"{share:.0%} of labels are wrong. Wrong among the first of the list, mean [range of {n_draws} draws]:")
 print(f"{'first ...':36}{'half as many':>22}{'as many as are wrong':>22}{'twice as many':>22}")
 for (name, way), draws in hits.items():
     cells = []

@@ -163,7 +163,7 @@ for i, (kind, color) in enumerate((("sold before", "#0072b2"), ("new", "#d55e00"
     middle, at = values.mean(axis=1), np.arange(len(ways)) + (i - 0.5) * 0.25
     ends = [middle - values.min(axis=1), values.max(axis=1) - middle]
     look = {"color": color, "marker": "os"[i], "linestyle": "none", "capsize": 3}
-    ax.errorbar(middle, at, xerr=ends, label=f"asked with an item that is {kind}", **look)
+    ax.errorbar(middle, at, xerr=ends, label=f"asked with an item: {kind}", **look)
 ax.set(
     yticks=range(len(ways)), yticklabels=ways, xlabel="recall@10, from 0 to 1; bars: lowest and highest shop"
 )

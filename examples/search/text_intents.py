@@ -124,7 +124,10 @@ for name, difference in zip(("recall@1", "MAP@R"), gain.T, strict=True):
 
 ax = plt.subplots(figsize=(6.4, 4), layout="constrained")[1]
 for fold, line in enumerate(zip(*[[row[1] for row in rows] for rows in scores.values()], strict=True)):
-    ax.plot(list(scores), line, marker="os^Dv"[fold], label=f"fold {fold + 1}")
+    color = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")[
+        fold
+    ]  # told apart by colour-blind eyes too
+    ax.plot(list(scores), line, color=color, marker="os^Dv"[fold], label=f"fold {fold + 1}")
 ax.set(ylabel="MAP@R of unseen intents, from 0 to 1", ylim=(0, 1))
 ax.legend(fontsize="small", ncols=5, loc="lower center")
 ax.spines[["top", "right"]].set_visible(False)
