@@ -132,3 +132,66 @@ def check_siamese_network(names, printed):
     assert names.right.mean() > 0.85
     pixels, siamese = (numbers(line)[0] for line in printed.splitlines() if line.startswith("auc"))
     assert siamese > pixels
+
+
+def check_text_intents(names, printed):
+    assert names.gain[:, 1].min() > 0  # MAP@R in every fold
+    folds = np.ptp([row[1] for row in names.scores["learned"]])
+    assert folds > names.gain[:, 1].mean()  # folds differ more than models
+    topics, learned = (np.mean(names.rates[name, "nearest"], axis=0) for name in ("topics (SVD)", "learned"))
+    assert abs(topics - learned).max() < 0.05  # nothing gained where strangers come
+
+
+def check_deduplication(names, printed):
+    for cut in names.CUTPOINTS:
+        pixels, learned = np.array(names.rows["pixels", cut]), np.array(names.rows["learned", cut])
+        assert (learned[:, :2] > pixels[:, :2] + 0.05).all()  # precision and recall of every draw
+    assert (
+        min(np.mean(shares) for shares in names.equal.values()) * names.n_pairs > 1000
+    )  # bury the right ones
+
+
+def check_label_noise(names, printed):
+    found = {key: np.mean([draw[: draw.sum()].mean() for draw in draws]) for key, draws in names.hits.items()}
+    for name in names.sets:
+        learned, raw, classifier = (
+            found[name, way] for way in ("neighbours, learned", "neighbours, raw", "classifier")
+        )
+        assert learned > classifier + 0.05
+        assert (learned > raw + 0.05) == (name == "uneven light")
+    assert min(found.values()) > 10 * names.share  # chance
+
+
+def check_anomaly_and_clusters(names, printed):
+    for (name, score), ways in names.table.items():
+        raw, whitened, learned = (np.mean(values) for values in ways.values())
+        if name == "spectra":
+            assert learned > max(raw, whitened), score
+    nearest = names.table["digits", "AUROC, nearest item"]
+    assert abs(np.mean(nearest["learned"]) - np.mean(nearest["raw, cosine"])) < 0.02
+
+
+def check_recommendation(names, printed):
+    recall = {key: np.mean(rows, axis=0)[0] for key, rows in names.table.items()}
+    sold, new = (
+        {way: value for (kind, way), value in recall.items() if kind == asked}
+        for asked in ("sold before", "new")
+    )
+    assert max(sold, key=sold.get) == "common baskets"
+    assert max(new, key=new.get) == "description, learned"
+    assert new["common baskets"] < new["description, raw"] < new["popularity"]
+    assert new["description, learned"] > 0.9 * sold["description, learned"]
+    assert names.found["in_stock"].all()
+    assert abs(names.found["price"] / names.price - 1).max() <= 0.5
+
+
+def check_learner_as_features(names, printed):
+    def mean(task, model, features):
+        return np.mean(names.results[task][model, features])
+
+    for task in ("digits, 5 labels", "digits, 20 labels", "new digits, 5 labels"):
+        for model in ("1-NN", "SVC, RBF", "logistic"):
+            others = max(mean(task, model, features) for features in ("scaled", "PCA", "LDA"))
+            assert mean(task, model, "learned") > others, (task, model)
+        assert mean(task, "boosting", "PCA") > mean(task, "boosting", "learned") - 0.01
+    assert mean("wine, 5 labels", "SVC, RBF", "scaled") > mean("wine, 5 labels", "SVC, RBF", "learned")

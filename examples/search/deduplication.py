@@ -2,14 +2,14 @@
 Deduplication: the same picture twice
 =====================================
 
-A collection holds some pictures more than once, and never the same file: scanned again, cropped, brighter. A learned
-metric is told what may change between two scans of one sheet, by sheets that were scanned several times. What it
-learned holds for sheets that it never saw.
+A collection holds some pictures more than once, and never the same file: scanned again, cropped, brighter.
+A learned metric is told what may change between two scans of one sheet, by sheets that were scanned several
+times. What it learned holds for sheets that it never saw.
 
-Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them and throws
-shadows. With ``--full`` the same scanner is fed with photographs of faces::
+Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them
+and throws shadows. With ``--full`` the same scanner is fed with photographs of faces::
 
-    python examples/deduplication.py --full --data DIR
+    python examples/search/deduplication.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 """
@@ -17,8 +17,7 @@ where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,22 +30,21 @@ from sklearn.preprocessing import Normalizer
 from skmetric import MetricLearner, SimilaritySearch
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 # %%
 # Sheets and scans
 # ----------------
-# Every row is a scan, and its label is the sheet. That is all the metric is told: two scans of one sheet belong
-# together, whatever digit it shows.
+# Every row is a scan, and its label is the sheet. That is all the metric is told: two scans of one sheet
+# belong together, whatever digit it shows.
 
 
 def read_faces(folder):
     """Photographs (n, 31, 24) of faces, from 0 to 16 as the digits are."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    return reader.load("lfw_faces").data[:, ::2, ::2] / 16
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    return load("lfw_faces").data[:, ::2, ::2] / 16
 
 
 def scan(image, rng):
@@ -58,7 +56,7 @@ def scan(image, rng):
 
 
 def draw(images, seed):
-    """Scans as rows, and their sheets: to learn from, of which pairs are known, and of the collection to clean."""
+    """Scans as rows, and their sheets: to learn from, of known pairs, and of the collection to clean."""
     rng = np.random.default_rng(seed)
     learn, known, clean = np.split(rng.permutation(len(images))[:1350], [400, 650])
     copies = rng.choice([1, 2, 3], size=len(clean), p=[0.8, 0.15, 0.05])  # one sheet in five is there again
@@ -69,16 +67,18 @@ def draw(images, seed):
 images = read_faces(options.data) if options.full else load_digits().images
 _, _, (X, sheets) = draw(images, seed=0)
 n_pairs = len(X) * (len(X) - 1) // 2
-print(f"{len(X)} items in the collection, {len(X) - len(np.unique(sheets))} of them too many; {n_pairs:,} pairs")
+print(
+    f"{len(X)} items in the collection, {len(X) - len(np.unique(sheets))} of them too many; {n_pairs:,} pairs"
+)
 
 # %%
 # A threshold that minds how many pairs there are
 # -----------------------------------------------
-# The threshold comes from pairs that are known, of sheets that are neither learned from nor in the collection. At
-# the equal error rate, the usual choice for a single pair, a share of wrong pairs is let in that seems small. But a
-# collection has so many pairs that the wrong ones would bury the right ones: the rate of false accepts has to be that
-# number of wrong pairs which one is ready to look at, over the number of all pairs. ``calibrate_pairs`` takes such
-# rates, where there are pairs enough to estimate them.
+# The threshold comes from pairs that are known, of sheets that are neither learned from nor in the
+# collection. At the equal error rate, the usual choice for a single pair, a share of wrong pairs is let in
+# that seems small. But a collection has so many pairs that the wrong ones would bury the right ones: the
+# rate of false accepts has to be that number of wrong pairs which one is ready to look at, over the number
+# of all pairs. ``calibrate_pairs`` takes such rates, where there are pairs enough to estimate them.
 
 FAR = [1e-3, 1e-4, 1e-5]
 CUTPOINTS = {f"far_{far:g}": f"false accepts {far:g}" for far in FAR}
@@ -100,7 +100,10 @@ def find_pairs(embedder, X_known, known, X, sheets):
     right = np.cumsum(sheets[found.pairs[:, 0]] == sheets[found.pairs[:, 1]])  # nearest pairs come first
     n_right = (np.bincount(sheets) * (np.bincount(sheets) - 1) // 2).sum()
     precision, recall = right / np.arange(1, len(right) + 1), right / n_right
-    ends = [np.searchsorted(found.distances, calibration.cutpoints[name]["distance"], "right") for name in CUTPOINTS]
+    ends = [
+        np.searchsorted(found.distances, calibration.cutpoints[name]["distance"], "right")
+        for name in CUTPOINTS
+    ]
     return search, precision, recall, np.array(ends)
 
 
@@ -138,8 +141,8 @@ for name, shares in equal.items():
     print(f"{name}: equal error rate {np.mean(shares):.3f}, which would be {wrong:,.0f} wrong pairs here")
 
 # %%
-# All thresholds of the last draw, and where the calibration put them. Pixels that are near are seldom those of one
-# sheet: the shadow of the scanner is what they have in common.
+# All thresholds of the last draw, and where the calibration put them. Pixels that are near are seldom those
+# of one sheet: the shadow of the scanner is what they have in common.
 
 ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")[1]
 for i, (name, (precision, recall, ends)) in enumerate(curves.items()):
@@ -150,7 +153,10 @@ for i, (name, (precision, recall, ends)) in enumerate(curves.items()):
             ax.scatter(recall[end - 1], precision[end - 1], color=color, marker=mark, s=60, zorder=3)
 for mark, cut in zip("os^", CUTPOINTS.values(), strict=True):
     ax.scatter([], [], color="black", marker=mark, s=60, label=cut)
-ax.set(xlabel="recall: share of the true pairs that are found", ylabel="precision: share of found pairs that are true")
+ax.set(
+    xlabel="recall: share of the true pairs that are found",
+    ylabel="precision: share of found pairs that are true",
+)
 ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(fontsize="small")
@@ -158,9 +164,9 @@ ax.legend(fontsize="small")
 # %%
 # The groups
 # ----------
-# ``duplicates`` links pairs to groups, directly or through others. One wrong pair joins two sheets, so groups call
-# for a strict threshold. The largest groups at one false accept in 10,000, each a row; a red cross marks what is not
-# of the sheet of the first.
+# ``duplicates`` links pairs to groups, directly or through others. One wrong pair joins two sheets, so
+# groups call for a strict threshold. The six largest groups at one false accept in 10,000, each a row of at
+# most eight; a red cross marks what is not of the sheet of the first.
 
 found = search.duplicates(search.calibration_.cutpoints["far_0.0001"]["distance"])
 groups = sorted(found.groups, key=len, reverse=True)
@@ -168,7 +174,9 @@ pure = sum(len(set(sheets[group])) == 1 for group in groups)
 print(f"{len(groups)} groups, {pure} of them of a single sheet")
 groups = [group[:8] for group in groups[:6]]
 n_columns = max(map(len, groups))
-figure, grid = plt.subplots(len(groups), n_columns, figsize=(1.1 * n_columns, 7.5), squeeze=False, layout="constrained")
+figure, grid = plt.subplots(
+    len(groups), n_columns, figsize=(1.1 * n_columns, 7.5), squeeze=False, layout="constrained"
+)
 for group, axes in zip(groups, grid, strict=True):
     for ax in axes[len(group) :]:
         ax.set_axis_off()

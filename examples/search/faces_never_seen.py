@@ -1,6 +1,6 @@
 """
-Recognise people whom nobody was trained on
-===========================================
+Faces that training never saw
+=============================
 
 A door camera is trained once, on whoever can be had, and then meets other people: some enrol with a few
 pictures, and the rest are strangers. So what counts is how well people are told apart who were *not*
@@ -163,12 +163,15 @@ print(f"Its interval {'lies above' if apart else 'overlaps'} that of the next, {
 # %%
 # Some enrol, the rest are strangers
 # ----------------------------------
-# The best of the three goes to the door. Two thirds of the people enrol with half of their pictures, and
-# nobody was trained on any of them. ``calibrate`` needs no stranger: each enrolled person stands in for
-# one, with the own pictures hidden. Let at most one stranger in twenty in:
+# The best of the three goes to the door. (It was chosen on these very people, which flatters it a little.)
+# Two thirds of them enrol with half of their pictures; training saw none of them. ``calibrate`` needs no
+# stranger: each enrolled person stands in for one, with the own pictures hidden. Let at most one stranger
+# in twenty in:
 
 names = np.array([f"person {number}" for number in y_test])
-enrolled, X_strangers, y_enrolled, _ = class_disjoint_split(X_test, names, test_size=1 / 3, random_state=0)
+enrolled, X_strangers, y_enrolled, y_strangers = class_disjoint_split(
+    X_test, names, test_size=1 / 3, random_state=0
+)
 X_queries, X_gallery, y_queries, y_gallery = query_gallery_split(
     enrolled, y_enrolled, query_size=0.5, random_state=0
 )
@@ -183,7 +186,7 @@ print(f"let in: {evaluation['unknown_accepted']:.3f} of {len(X_strangers)} pictu
 
 # %%
 # The interval beside the false accept rate of the table says what other strangers may bring: twenty people
-# who stand in for all of them tell no more. The histogram shows why no threshold serves all.
+# who stand in for all of them tell no more. The histogram shows why no threshold serves everybody.
 
 DistanceHistogramDisplay.from_estimator(search, X_queries, y_queries, X_unknown=X_strangers)
 
@@ -192,7 +195,8 @@ DistanceHistogramDisplay.from_estimator(search, X_queries, y_queries, X_unknown=
 # --------------------
 # A stranger enrols with half of the pictures, and is known from then on.
 
-newcomer = X_strangers[:8]
-print("before:", *search.predict(newcomer[4:]), sep="  ")
-search.partial_fit(newcomer[:4], ["newcomer"] * 4)
-print("after: ", *search.predict(newcomer[4:]), sep="  ")
+newcomer = X_strangers[y_strangers == y_strangers[0]]
+n_enrolled = len(newcomer) // 2
+print("before:", *search.predict(newcomer[n_enrolled:]), sep="  ")
+search.partial_fit(newcomer[:n_enrolled], ["newcomer"] * n_enrolled)
+print("after: ", *search.predict(newcomer[n_enrolled:]), sep="  ")

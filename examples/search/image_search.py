@@ -7,7 +7,7 @@ things whose names are known, and the search is for things that were never named
 
 Here the things are places in scikit-learn's two sample photographs, each seen several times, in another
 light and a little to the side; the network is small and was never trained, so that nothing is downloaded.
-With ``--full`` they are groceries, queries from other shops than the gallery, and the network is
+With ``--full`` they are groceries, queries of the official test split, and the network is
 MobileNetV2; ``load.py``, ``grocery.npz`` and ``weights/`` are read from a folder, and it takes two minutes
 on a CPU::
 

@@ -3,24 +3,25 @@ Wrong labels, found by neighbours
 =================================
 
 Labels are given by people, and some are wrong. An item that lies among another class is suspicious, and
-``outliers`` puts those first: somebody looks at the head of the list, and not at the whole set. How good the list is
-depends on the distance, and the distance is learned from the same labels, wrong ones included. Is that a circle?
+``outliers`` puts those first: somebody looks at the head of the list, and not at the whole set. How good
+the list is depends on the distance, and the distance is learned from the same labels, wrong ones included.
+Is that a circle?
 
-The images are scikit-learn's digits, once as they are and once in uneven light, which has nothing to do with the
-digit. One label in twenty is changed at random, so that it is known which are wrong. With ``--full`` these are faces,
-groceries and messages to a bank::
+The images are scikit-learn's digits, once as they are and once in uneven light, which has nothing to do
+with the digit. One label in twenty is changed at random, so that it is known which are wrong. With
+``--full`` these are faces, groceries and messages to a bank::
 
-    python examples/label_noise.py --full --data DIR
+    python examples/search/label_noise.py --full --data DIR
 
-where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that reads them.
+where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that
+reads them.
 """
 
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
+import runpy
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,8 +36,8 @@ from skmetric import MetricLearner, SimilaritySearch
 from skmetric.inspection import NeighborsDisplay
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 # %%
@@ -54,10 +55,9 @@ def digits_in_uneven_light(rng):
 
 def read_sets(folder):
     """Rows and labels of three sets, and the pictures of the last."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
+    load = runpy.run_path(f"{folder}/load.py")["load"]
     names = {"messages": "banking77", "groceries": "grocery_features", "faces": "lfw_faces"}
-    read, sets = {name: reader.load(file, split="train") for name, file in names.items()}, {}
+    read, sets = {name: load(file, split="train") for name, file in names.items()}, {}
     for name, data in read.items():
         X = data.data.reshape(len(data.data), -1).astype(np.float32)
         sets[name] = PCA(100, random_state=0).fit_transform(X), data.target
@@ -74,8 +74,9 @@ else:
 # %%
 # Three lists
 # -----------
-# ``outliers`` by the raw distance, ``outliers`` by the learned one, and, as people often do it, the probability that
-# a classifier gives to the label of a row that it was not fitted on. All three see the changed labels alone.
+# ``outliers`` by the raw distance, ``outliers`` by the learned one, and, as people often do it, the
+# probability that a classifier gives to the label of a row that it was not fitted on. All three see the
+# changed labels alone.
 
 
 def change_labels(y, rng, share=0.05):
@@ -114,7 +115,7 @@ for name, (X, y) in sets.items():
         for way, order in orders.items():
             hits.setdefault((name, way), []).append(np.isin(order, changed))
 
-print(f"Wrong labels among the first of the list, {share:.0%} of all being wrong; mean [lowest, highest of {n_draws} draws]")
+print(f"{share:.0%} of labels are wrong. Wrong among the first of the list, mean [range of {n_draws} draws]:")
 print(f"{'first ...':36}{'half as many':>22}{'as many as are wrong':>22}{'twice as many':>22}")
 for (name, way), draws in hits.items():
     cells = []
@@ -126,9 +127,9 @@ print(f"{'chance':36}" + f"{share:.3f}".rjust(22) * 3)
 print(f"{'all found':36}{1:22.3f}{1:22.3f}{0.5:22.3f}")
 
 # %%
-# On digits as they are the raw distance leaves nothing to gain. Uneven light makes it compare lights, and the learned
-# distance does not: what varies within classes it learns from all labels at once, and one wrong in twenty changes
-# little of that. A linear classifier is worse than neighbours on both; digits have no straight borders.
+# On digits as they are the raw distance leaves nothing to gain. Uneven light makes it compare lights, and
+# the learned distance does not: what varies within classes it learns from all labels at once, and one wrong
+# in twenty changes little of that. The linear classifier comes behind the learned neighbours on both sets.
 
 ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
 for i, (way, color) in enumerate(zip(orders, ("#d55e00", "#0072b2", "#009e73"), strict=True)):
@@ -140,7 +141,11 @@ for i, (way, color) in enumerate(zip(orders, ("#d55e00", "#0072b2", "#009e73"), 
 ax.plot(looked, looked / len(y), color="#767676", linestyle=":", label="chance")
 ax.axvline(draws[0].sum(), color="black", linewidth=0.8)
 ax.text(draws[0].sum(), 0.68, " as many as are wrong", fontsize="small")
-ax.set(xlabel="items looked at, from the head of the list", ylabel="share of the wrong labels found", ylim=(0, 1.03))
+ax.set(
+    xlabel="items looked at, from the head of the list",
+    ylabel="share of the wrong labels found",
+    ylim=(0, 1.03),
+)
 ax.set_title(f"{name}: mean and range of {n_draws} draws", fontsize="medium")
 ax.legend(fontsize="small", loc="center right")
 ax.spines[["top", "right"]].set_visible(False)
@@ -148,9 +153,9 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 # The head of the list
 # --------------------
-# What somebody would look at: the first of the list, each beside its nearest neighbours. A red cross is a neighbour
-# under another label. Where all neighbours agree with one another and not with the item, its label is
-# probably wrong.
+# What somebody would look at: the first of the list, each beside its nearest neighbours. A red cross is a
+# neighbour under another label. Where all neighbours agree with one another and not with the item, its
+# label is probably wrong.
 
 table = learned.outliers()
 first = table["id"][:5]
@@ -160,4 +165,8 @@ display = NeighborsDisplay.from_predictions(
     pictures[first], pictures, distances[first], rows[first], y=given[first], y_gallery=given
 )
 for record, truth in zip(table.to_records()[:5], said, strict=True):
-    print(f"item {record['id']}: labelled {truth}; lies among {record['other_label']}, score {record['score']:.2f}")
+    print(
+        "item {id}: labelled {truth}; lies among {other_label}, score {score:.2f}".format(
+            **record, truth=truth
+        )
+    )

@@ -122,9 +122,7 @@ NeighborsDisplay.from_estimator(search, shown, shown_names, gallery=X_index)
 found, predicted = {}, {}
 for protocol in ("closed", "open"):
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # that it accepts nearly everything is what we want to see
+        warnings.simplefilter("ignore", UserWarning)  # that is what we want to see
         calibration = search.calibrate(X_calibration, y_calibration, protocol=protocol)
     print(f"{protocol} protocol\n{calibration}\n")
     found[protocol] = search.evaluate(X_known, y_known, strangers)

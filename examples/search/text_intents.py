@@ -2,15 +2,15 @@
 Text: intents that were never trained on
 ========================================
 
-A help desk sorts messages by what is wanted. New intents turn up every week, each with a handful of messages:
-too few to train on, enough to compare with. So a distance between texts is learned on the intents of the past,
-and new ones are only enrolled.
+A help desk sorts messages by what is wanted. New intents turn up every week, each with a handful of
+messages: too few to train on, enough to compare with. So a distance between texts is learned on the intents
+of the past, and new ones are only enrolled.
 
-The texts here come with scikit-learn: what its estimators say of their parameters. Two texts belong together if
-they describe the same parameter, such as ``n_jobs`` or ``tol``, of whatever estimator. With ``--full`` they are
-messages to a bank, of 77 intents::
+The texts here come with scikit-learn: what its estimators say of their parameters. Two texts belong
+together if they describe the same parameter, such as ``n_jobs`` or ``tol``, of whatever estimator. With
+``--full`` they are messages to a bank, of 77 intents::
 
-    python examples/text_intents.py --full --data DIR
+    python examples/search/text_intents.py --full --data DIR
 
 where DIR holds ``banking77.npz`` and the ``load.py`` that reads it.
 """
@@ -18,10 +18,9 @@ where DIR holds ``banking77.npz`` and the ``load.py`` that reads it.
 # sphinx_gallery_thumbnail_number = 1
 
 import argparse
-import importlib.util
 import inspect
 import re
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,16 +37,15 @@ from skmetric.metrics import retrieval_report
 from skmetric.model_selection import ClassDisjointKFold, class_disjoint_split, query_gallery_split
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 
 def read_messages(folder):
     """Messages to a bank, their intents, and the messages once more as the corpus without labels."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    bank = reader.load("banking77")
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    bank = load("banking77")
     return bank.text, np.array(bank.target_names)[bank.target], bank.text
 
 
@@ -55,8 +53,12 @@ def read_docstrings(n_least=5):
     """Descriptions of parameters, the parameters with `n_least` different ones, and all descriptions."""
     found = {}  # description -> parameter: what several estimators say in the same words counts once
     for _, estimator in all_estimators():
-        section = re.search(r"^Parameters\n-+\n(.*?)(\n\n\w+\n-+\n|\Z)", inspect.getdoc(estimator), re.S | re.M)
-        for name, text in re.findall(r"^(\w+) : .*\n((?:(?: .*)?\n)+)", section[1] + "\n" if section else "", re.M):
+        section = re.search(
+            r"^Parameters\n-+\n(.*?)(\n\n\w+\n-+\n|\Z)", inspect.getdoc(estimator), re.S | re.M
+        )
+        for name, text in re.findall(
+            r"^(\w+) : .*\n((?:(?: .*)?\n)+)", section[1] + "\n" if section else "", re.M
+        ):
             text = re.sub(r":\w+:|[`~]|\.\. \w+::.*", "", text)  # markup
             sentences = re.split(r"(?<=[.]) ", " ".join(text.split()))
             if len((start := " ".join(sentences[:2])).split()) >= 5:
@@ -75,12 +77,14 @@ for row in (0, len(texts) // 2):
 # %%
 # What is learned with labels, and what without
 # ---------------------------------------------
-# TF-IDF counts words, and a truncated SVD brings together words that occur together. Neither needs labels, so both
-# may read all texts there are. The metric is learned on top, and sees some intents only:
+# TF-IDF counts words, and a truncated SVD brings together words that occur together. Neither needs labels,
+# so both may read all texts there are. The metric is learned on top, and sees some intents only:
 # :class:`~sklearn.frozen.FrozenEstimator` keeps the pipeline from fitting the first part again.
 
 words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit(corpus)
-topics = make_pipeline(words, TruncatedSVD(300 if options.full else 100, random_state=0), Normalizer()).fit(corpus)
+topics = make_pipeline(words, TruncatedSVD(300 if options.full else 100, random_state=0), Normalizer()).fit(
+    corpus
+)
 
 
 def learn(texts, intents):
@@ -89,8 +93,8 @@ def learn(texts, intents):
 
 
 # %%
-# Does it carry over to intents that it never saw? Five folds of *intents*: each is scored once, by a metric that
-# was learned on the other folds, and every text is searched among the other texts of its fold.
+# Does it carry over to intents that it never saw? Five folds of *intents*: each is scored once, by a metric
+# that was learned on the other folds, and every text is searched among the other texts of its fold.
 
 folds = ClassDisjointKFold(5, shuffle=True, random_state=0)
 scores = {name: [] for name in ("words (TF-IDF)", "topics (SVD)", "learned")}
@@ -107,17 +111,23 @@ for name, rows in scores.items():
     print(f"{name:16}" + "".join(f"{cell:>22}" for cell in cells))
 gain = np.subtract(scores["learned"], scores["topics (SVD)"])
 for name, difference in zip(("recall@1", "MAP@R"), gain.T, strict=True):
-    print(f"{name}: learned over topics {difference.mean():+.3f}, better in {(difference > 0).sum()} of 5 folds")
+    print(
+        f"{name}: learned over topics {difference.mean():+.3f}, better in {(difference > 0).sum()} of 5 folds"
+    )
 
 
 # %%
-# One line a fold. Folds differ more than models do, since some parameters are told apart more easily than others; so
-# models are compared within folds. The metric orders the far neighbours better, which is what MAP@R looks at. The
-# nearest neighbour often shares rare words with the query, and plain TF-IDF finds that one too.
+# One line a fold. Folds differ more than models do, since some parameters are told apart more easily than
+# others; so models are compared within folds. The metric orders the far neighbours better, which is what
+# MAP@R looks at. The nearest neighbour often shares rare words with the query, and plain TF-IDF finds that
+# one too.
 
 ax = plt.subplots(figsize=(6.4, 4), layout="constrained")[1]
 for fold, line in enumerate(zip(*[[row[1] for row in rows] for rows in scores.values()], strict=True)):
-    ax.plot(list(scores), line, marker="os^Dv"[fold], label=f"fold {fold + 1}")
+    color = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")[
+        fold
+    ]  # told apart by colour-blind eyes too
+    ax.plot(list(scores), line, color=color, marker="os^Dv"[fold], label=f"fold {fold + 1}")
 ax.set(ylabel="MAP@R of unseen intents, from 0 to 1", ylim=(0, 1))
 ax.legend(fontsize="small", ncols=5, loc="lower center")
 ax.spines[["top", "right"]].set_visible(False)
@@ -125,12 +135,13 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 # A desk that knows some intents and turns others away
 # ----------------------------------------------------
-# Now with strangers: half of the intents teach the metric, a quarter fills the gallery, and the last quarter is
-# unknown to both. ``calibrate`` sets the threshold from the gallery alone, and no stranger takes part.
+# Now with strangers: half of the intents teach the metric, a quarter fills the gallery, and the last
+# quarter is unknown to both. ``calibrate`` sets the threshold from the gallery alone, and no stranger takes
+# part.
 #
-# Then each intent of the strangers is enrolled in its turn, with three of its texts: nothing is fitted, no threshold
-# is set anew. The last column is the share of its other texts that are recognised from then on; before, none was. A
-# query is matched to its nearest text, or to the nearest centre of an intent.
+# Then each intent of the strangers is enrolled in its turn, with three of its texts: nothing is fitted, no
+# threshold is set anew. The last column is the share of its other texts that are recognised from then on;
+# before, none was. A query is matched to its nearest text, or to the nearest centre of an intent.
 
 
 def divide(seed):
@@ -142,7 +153,7 @@ def divide(seed):
 
 
 def recognised_from_three(search, texts, intents):
-    """Share of the texts of a new intent that get its name after three of them were enrolled; mean over intents."""
+    """Share of the texts of a new intent that get its name once three are enrolled; mean over intents."""
     shares = []
     for intent in np.unique(intents):
         rows = texts[intents == intent]
@@ -173,12 +184,13 @@ for name, rows in rates.items():
     print(f"{', '.join(name):22}" + "".join(f"{cell:>22}" for cell in cells))
 
 # %%
-# On scikit-learn's parameters the learned rows are no better than those of the topics: the draws overlap. The words
-# of these descriptions are set phrases, and there is little left to learn from twenty parameters. Customers of a bank
-# say the same thing in many ways: run it with ``--full`` for a case in which learning pays.
+# On scikit-learn's parameters the learned rows are no better than those of the topics: the draws overlap.
+# The words of these descriptions are set phrases, and there is little left to learn from twenty parameters.
+# Customers of a bank say the same thing in many ways: run it with ``--full`` for a case in which learning
+# pays.
 #
-# What the last of these desks answers. Two known queries, then two strangers: blue and a check mark are hits, red
-# and a cross misses, and what is beyond the threshold is grey and dashed.
+# What the last of these desks answers. Two known queries, then two strangers: blue and a check mark are
+# hits, red and a cross misses, and what is beyond the threshold is grey and dashed.
 
 shown = [*queries[0][[0, -1]], *strangers[0][[0, -1]]]
 true = [*queries[1][[0, -1]], *strangers[1][[0, -1]]]

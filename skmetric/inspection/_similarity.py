@@ -49,7 +49,7 @@ class SimilarityMapDisplay:
     With parts :math:`u_i` and :math:`v_j` the embeddings are :math:`a = \sum_i u_i` and :math:`b = \sum_j
     v_j`. Place i of the first image gets :math:`u_i \cdot b`; both maps of the similarity add up to :math:`a
     \cdot b`. Of the distance it gets :math:`u_i \cdot (a - b)`, place j of the second :math:`v_j \cdot (b -
-    a)`, and the two maps together add up to :math:`\|a - b\|^2`. `pairs` holds :math:`u_i \cdot v_j`. These
+    a)`, and the two maps together add up to :math:`|a - b|^2`. `pairs` holds :math:`u_i \cdot v_j`. These
     sums are exact. What a single part means differs:
 
     - average pooling, linear maps, batch norm, unit length: the part is what the place gave, no more and no
@@ -67,7 +67,8 @@ class SimilarityMapDisplay:
 
     References
     ----------
-    .. [1] A. Stylianou, R. Souvenir, R. Pless, "Visualizing deep similarity networks", WACV 2019.
+    .. [1] A. Stylianou, R. Souvenir, R. Pless, "Visualizing deep similarity networks", IEEE Winter Conference
+       on Applications of Computer Vision (WACV), 2019.
     .. [2] S. Zhu, T. Yang, C. Chen, "Visual explanation for deep metric learning", IEEE Transactions on Image
        Processing 30, 2021, pages 7593-7607.
 

@@ -77,10 +77,13 @@ class NeighborsMixin:
         """
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
-        distances, rows = self.kneighbors(X, n_neighbors)
+        check_is_fitted(self)
+        with self._gallery.reading():
+            distances, rows = self.kneighbors(X, n_neighbors)
+            n_items = len(self._gallery)
         values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
         starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
-        return csr_matrix((values[found], rows[found], starts), shape=(len(rows), len(self._gallery)))
+        return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
 
     def radius_neighbors(self, X, radius, return_distance=True, *, where=None):
         """All items within a distance of each query, nearest first.

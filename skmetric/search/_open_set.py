@@ -274,7 +274,8 @@ class OpenSetMixin:
                 "another matcher, or a gallery of the items that pass"
             )
         gallery = self._labelled_gallery("predict")
-        prototypes = self._prototypes(gallery)
+        with gallery.reading():
+            prototypes = self._prototypes(gallery)
         found = nearest(embeddings, prototypes.embeddings)
         codes = prototypes.codes[found.indices[:, 0]]
         if labels is not None:

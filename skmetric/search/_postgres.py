@@ -100,8 +100,11 @@ class Server:
         psycopg = self._psycopg
         try:
             yield
-        except psycopg.errors.DeadlockDetected:
-            raise  # of those who call: nothing is wrong with the server
+        except psycopg.errors.DeadlockDetected as error:
+            raise IndexUnavailableError(
+                f"{self.name}: this call and one of another process waited for each other, and the server "
+                "stopped this one: nothing of it was kept, call again"
+            ) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise IndexUnavailableError(
                 f"{self.name} cannot be reached or dropped the connection; of the call under way all was "

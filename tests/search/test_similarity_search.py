@@ -299,8 +299,9 @@ def test_the_no_match_label_must_not_be_a_class():
 
 
 def test_unfitted():
-    with pytest.raises(NotFittedError):
-        SimilaritySearch().predict([[0.0]])
+    for call in (SimilaritySearch().predict, SimilaritySearch().kneighbors_graph):
+        with pytest.raises(NotFittedError):
+            call([[0.0]])
 
 
 def test_centers_follow_the_gallery():

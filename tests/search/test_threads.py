@@ -47,7 +47,8 @@ def test_many_threads_find_what_one_finds(index, matcher):
 
 @pytest.mark.parametrize(
     ("index", "options"),
-    [(index, {}) for index in INDEXES[:3]] + [(None, {"rerank": KReciprocal(4, 2)})],
+    [(index, {}) for index in INDEXES[:3]]
+    + [(None, {"rerank": KReciprocal(4, 2)}), (None, {"matcher": "center"})],
     ids=repr,
 )
 def test_lookups_beside_changes_see_whole_states(index, options):

@@ -2,27 +2,28 @@
 Anomalies and clusters in a learned metric
 ==========================================
 
-An instrument records spectra of substances, and each spectrum is bent by what has nothing to do with the substance: the
-baseline drifts, the layer is thick or thin, the air is moist. Detectors of anomalies and clusterings take the distance
-as it comes, and find drift and moisture. A metric that was learned on *other* substances knows what may vary.
+An instrument records spectra of substances, and each spectrum is bent by what has nothing to do with the
+substance: the baseline drifts, the layer is thick or thin, the air is moist. Detectors of anomalies and
+clusterings take the distance as it comes, and find drift and moisture. A metric that was learned on *other*
+substances knows what may vary.
 
-There are three groups of substances, none in two of them: the metric is learned on the first, the second is known,
-and the third is new. Is a spectrum one of the known substances or new, and how many new ones are there?
+There are three groups of substances, none in two of them: the metric is learned on the first, the second is
+known, and the third is new. Is a spectrum one of the known substances or new, and how many new ones are
+there?
 
-The spectra are made here. Beside them run scikit-learn's digits, where learning has nothing to gain. With ``--full``
-the sets are groceries, objects and messages to a bank::
+The spectra are made here. Beside them run scikit-learn's digits, where learning has nothing to gain. With
+``--full`` the sets are groceries, objects and messages to a bank::
 
-    python examples/anomaly_and_clusters.py --full --data DIR
+    python examples/search/anomaly_and_clusters.py --full --data DIR
 
-where DIR holds ``grocery_features.npz``, ``caltech101_features.npz``, ``banking77.npz`` and the ``load.py`` that reads
-them.
+where DIR holds ``grocery_features.npz``, ``caltech101_features.npz``, ``banking77.npz`` and the ``load.py``
+that reads them.
 """
 
 # sphinx_gallery_thumbnail_number = -1
 
 import argparse
-import importlib.util
-from pathlib import Path
+import runpy
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,8 +40,8 @@ from skmetric.inspection import DistanceHistogramDisplay, EmbeddingDisplay
 from skmetric.model_selection import query_gallery_split
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+parser.add_argument("--full", action="store_true", help="real sets in place of small ones")
+parser.add_argument("--data", default="../shared/data", help="folder with load.py and the sets")
 options = parser.parse_args()
 
 
@@ -50,7 +51,10 @@ def make_spectra(n_substances=60, n_each=20, seed=0):
     wavelengths = np.linspace(1100, 2300, 120)
 
     def bands(n_rows, n_bands, width):
-        centers, heights = rng.uniform(1100, 2300, (n_rows, n_bands, 1)), rng.uniform(0.1, 0.5, (n_rows, n_bands, 1))
+        centers, heights = (
+            rng.uniform(1100, 2300, (n_rows, n_bands, 1)),
+            rng.uniform(0.1, 0.5, (n_rows, n_bands, 1)),
+        )
         return (heights * np.exp(-(((wavelengths - centers) / width) ** 2))).sum(axis=1)
 
     def vary(spread):
@@ -65,11 +69,13 @@ def make_spectra(n_substances=60, n_each=20, seed=0):
 
 def read_sets(folder):
     """Rows and labels of three sets; Caltech-101 without the class that it holds twice."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    spec.loader.exec_module(reader := importlib.util.module_from_spec(spec))
-    sets, files = {}, {"messages": "banking77", "objects": "caltech101_features", "groceries": "grocery_features"}
+    load = runpy.run_path(f"{folder}/load.py")["load"]
+    sets, files = (
+        {},
+        {"messages": "banking77", "objects": "caltech101_features", "groceries": "grocery_features"},
+    )
     for name, file in files.items():
-        data = reader.load(file)
+        data = load(file)
         kept = np.array(data.target_names)[data.target] != "Faces_easy"
         sets[name] = PCA(128, random_state=0).fit_transform(data.data[kept]), data.target[kept]
     return sets
@@ -91,9 +97,9 @@ else:
 # %%
 # New or known?
 # -------------
-# The score of an anomaly is the distance to the nearest item of the gallery. scikit-learn's own detectors, fitted on
-# the same gallery, see the raw rows and the embeddings. The area under the ROC curve is the chance that a new one is
-# farther out than a known one: 0.5 is no detector.
+# The score of an anomaly is the distance to the nearest item of the gallery. scikit-learn's own detectors,
+# fitted on the same gallery, see the raw rows and the embeddings. The area under the ROC curve is the
+# chance that a new one is farther out than a known one: 0.5 is no detector.
 
 
 def divide(X, y, seed):
@@ -119,9 +125,9 @@ def detect(embedder, gallery, queries, new):
 # %%
 # How many new ones are there?
 # ----------------------------
-# Only the new classes now, without their labels. Agglomerative clustering is told how many clusters there are. DBSCAN
-# is not: it links what is nearer than ``eps``, and ``eps`` is the distance that ``calibrate`` chose on the *known*
-# classes, up to which two items pass for one class.
+# Only the new classes now, without their labels. Agglomerative clustering is told how many clusters there
+# are. DBSCAN is not: it links what is nearer than ``eps``, and ``eps`` is the distance that ``calibrate``
+# chose on the *known* classes, up to which two items pass for one class.
 
 
 def cluster(embedder, gallery, new):
@@ -131,7 +137,9 @@ def cluster(embedder, gallery, new):
     eps = known.calibrate().cutpoints["optimal"]["distance"]
     graph = SimilaritySearch(embedder).fit(new[0]).kneighbors_graph(n_neighbors=10, mode="distance")
     found = {
-        "agglomerative": AgglomerativeClustering(len(np.unique(y)), linkage="average").fit_predict(embeddings),
+        "agglomerative": AgglomerativeClustering(len(np.unique(y)), linkage="average").fit_predict(
+            embeddings
+        ),
         "DBSCAN": DBSCAN(eps=eps, min_samples=4, metric="precomputed").fit_predict(graph),
     }
     scores = {"ARI": adjusted_rand_score, "NMI": normalized_mutual_info_score}
@@ -153,21 +161,25 @@ for name, (X, y) in sets.items():
             for key, value in (found | cluster(embedder, gallery, new)).items():
                 table.setdefault((name, key), {}).setdefault(way, []).append(value)
 
-print(f"mean [lowest, highest] of {n_draws} draws of classes\n{'':36}" + "".join(f"{way:>20}" for way in embedders))
+print(
+    f"mean [lowest, highest] of {n_draws} draws of classes\n{'':36}"
+    + "".join(f"{way:>20}" for way in embedders)
+)
 for (name, key), ways in table.items():
     cells = [f"{np.mean(v):.2f} [{min(v):.2f}, {max(v):.2f}]" for v in ways.values()]
     print(f"{name + ': ' + key:36}" + "".join(f"{cell:>20}" for cell in cells))
 
 # %%
-# On spectra the raw distance groups by drift, and everything that is built on it fails with it. Whitening without
-# labels takes away what varies most, which is drift and moisture, but blows up noise as well; labels tell which is
-# which. On digits, of which few classes are there to learn from, the distance stays about as good as it was: the learner
-# tries on classes held out whether learning helps. Nor does learning pay everywhere on features of large networks, which
-# are made to be compared by cosine: with ``--full`` new groceries cluster better in the learned metric, while new
-# objects and messages are detected no better, or a little worse.
+# On spectra the raw distance groups by drift, and everything that is built on it fails with it. Whitening
+# without labels takes away what varies most, which is drift and moisture, but blows up noise as well;
+# labels tell which is which. On digits, of which few classes are there to learn from, the distance stays
+# about as good as it was: the learner tries on classes held out whether learning helps. Nor does learning
+# pay everywhere on features of large networks, which are made to be compared by cosine: with ``--full`` new
+# groceries cluster better in the learned metric, while new objects and messages are detected no better, or
+# a little worse.
 #
-# Distances of the last set, to the nearest item of the gallery: of known queries to their own class and to another,
-# and of what is new. A threshold can tell apart what does not overlap.
+# Distances of the last set, to the nearest item of the gallery: of known queries to their own class and to
+# another, and of what is new. A threshold can tell apart what does not overlap.
 
 for way in ("raw, cosine", "learned"):
     search = SimilaritySearch(embedders[way]).fit(*gallery)
