@@ -127,7 +127,9 @@ photographs = [
 flat = FunctionTransformer(as_rows)
 models = {
     "raw pixels, cosine": make_pipeline(flat, Normalizer()),
-    "linear metric": make_pipeline(flat, PCA(256, random_state=0), MetricLearner(random_state=0)),
+    "linear metric": make_pipeline(
+        flat, PCA(min(256, len(X_train) - 1), random_state=0), MetricLearner(random_state=0)
+    ),
     "network": DeepMetricLearner(
         place_aware,
         loss="multi_similarity",
