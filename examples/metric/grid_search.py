@@ -77,7 +77,7 @@ for name, search in searches.items():
 # %%
 # The classes to come
 # -------------------
-# Stratified folds promised more. What did they choose?
+# The two scores answer two questions and cannot be compared. What does each choice do for new classes?
 
 choices = {name: search.transform(X_new) for name, search in searches.items()} | {"no metric": X_new}
 for name, rows in choices.items():
@@ -87,7 +87,8 @@ for name, rows in choices.items():
 
 # %%
 # Each candidate again, fitted on all classes of the search: the dashed line is what a search ought to find
-# out. Stratified folds fall where it rises. They like best what knows the known classes by heart.
+# out. On digits, stratified folds fall where it rises. They like best what knows the known classes by
+# heart.
 
 candidates = searches["class-disjoint folds"].cv_results_["params"]
 to_come = [

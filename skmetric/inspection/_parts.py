@@ -42,7 +42,8 @@ def image_parts(estimator, image):
 
 def steps_of(estimator):
     """Fitted transformers of an estimator, one after another."""
-    embedder = getattr(estimator, "embedder_", None) or estimator
+    embedder = getattr(estimator, "embedder_", None)  # of a search
+    embedder = estimator if embedder is None else embedder
     return [step for part in transformers_of(embedder) or [embedder] for step in _flat(part)]
 
 

@@ -161,9 +161,9 @@ def _spread(pooling):
     with torch.enable_grad():
         maps = maps.detach().requires_grad_()
         pooled = layer(maps)
-        parts = (maps * torch.autograd.grad(pooled.sum(), maps)[0]).detach()
+        by_place = (maps * torch.autograd.grad(pooled.sum(), maps)[0]).detach()  # as maps
     pooled = pooled.detach()
-    for parts, grid in _readings(layer, parts):  # noqa: B020
+    for parts, grid in _readings(layer, by_place):
         if parts.shape[1] == pooled.numel() and _equal(parts.sum(0), pooled.flatten()):
             rows = torch.cat([len(parts) * parts, pooled.view(1, -1)])
             return rows.view(-1, *pooled.shape[1:]), grid
@@ -173,15 +173,15 @@ def _spread(pooling):
     )
 
 
-def _readings(layer, parts):
-    """Parts (n_places, C) and the grid, for each axis that may be the channels'."""
+def _readings(layer, by_place):
+    """Parts (n_places, C) and the grid, for each axis of maps or tokens that may be the channels'."""
     if isinstance(layer, Pool):
-        grid = _grid_of_tokens(parts.shape[1] - (layer.n_prefix or 0)) if parts.ndim == 3 else None
-        grid = grid or (parts.shape[1:3] if layer.channels_last else parts.shape[2:])
-        yield places(parts, layer.n_prefix, layer.channels_last)[0], tuple(grid)
+        grid = _grid_of_tokens(by_place.shape[1] - (layer.n_prefix or 0)) if by_place.ndim == 3 else None
+        grid = grid or (by_place.shape[1:3] if layer.channels_last else by_place.shape[2:])
+        yield places(by_place, layer.n_prefix, layer.channels_last)[0], tuple(grid)
         return
     for axis in (1, 3):
-        moved = parts.movedim(axis, -1)[0]
+        moved = by_place.movedim(axis, -1)[0]
         yield moved.flatten(0, 1), tuple(moved.shape[:2])
 
 

@@ -211,12 +211,8 @@ class FaissIndex(Index):
         check_dimension(embeddings, self._engine.index.d)
         if rows is not None and self._vectors is not None and len(rows) <= max(_FEW * len(self), 10 * k):
             return self._exactly(embeddings, k, np.sort(rows))
-        n_candidates = min(
-            k * (self.rescore if self._is_quantised() else 1), len(self if rows is None else rows)
-        )
         try:
-            among = None if rows is None else self._ids.values[rows]
-            squares, found = self._engine.search(embeddings, n_candidates, self, among)
+            neighbors = self._approximately(embeddings, k, rows)
         except RuntimeError as error:
             if rows is None:
                 raise
@@ -225,10 +221,6 @@ class FaissIndex(Index):
             raise NotImplementedError(
                 f"FaissIndex(factory={self.factory!r}) cannot search among some items: use keep_vectors=True"
             ) from error
-        if self._vectors is None or _MEASURES.fullmatch(self.factory):
-            neighbors = _as_neighbors(squares[:, :k], found[:, :k])
-        else:
-            neighbors = self._rescored(embeddings, found, k)
         short = np.flatnonzero(neighbors.indices[:, -1] < 0)  # parts of a graph that no edge leads to
         if len(short) and self._vectors is not None:
             rows = np.arange(len(self)) if rows is None else np.sort(rows)
@@ -290,6 +282,16 @@ class FaissIndex(Index):
     def _is_quantised(self):
         """Whether FAISS compares codes or projections, and not the embeddings themselves."""
         return _COMPARES_EMBEDDINGS.fullmatch(self.factory) is None
+
+    def _approximately(self, embeddings, k, rows):
+        """What FAISS finds, among rows or among all; by distances of the embeddings where they are kept."""
+        n_candidates = k * self.rescore if self._is_quantised() else k
+        n_candidates = min(n_candidates, len(self if rows is None else rows))
+        among = None if rows is None else self._ids.values[rows]
+        squares, found = self._engine.search(embeddings, n_candidates, self, among)
+        if self._vectors is None or _MEASURES.fullmatch(self.factory):
+            return _as_neighbors(squares[:, :k], found[:, :k])
+        return self._rescored(embeddings, found, k)
 
     def _rescored(self, embeddings, found, k):
         """The k nearest of the candidates by their exact distances, ties by the order in which they came."""

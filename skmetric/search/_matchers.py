@@ -94,7 +94,10 @@ class Ratio:
         other = (codes != codes[:, :1]) & there
         second = np.where(other.any(axis=1), other.argmax(axis=1), np.maximum(there.sum(axis=1) - 1, 0))
         to_other = np.take_along_axis(distances, second[:, None], axis=1)[:, 0]
-        ratio = np.divide(distances[:, 0], to_other, out=np.ones(len(codes)), where=to_other > 0)
+        nearest = distances[:, 0]
+        found = np.isfinite(nearest)  # an approximate index may find nothing for a query
+        unsure = np.where(found, 1.0, np.inf)
+        ratio = np.divide(nearest, to_other, out=unsure, where=found & (to_other > 0))
         return Match(codes[:, 0], ratio)
 
 

@@ -312,7 +312,9 @@ class OpenSetMixin:
         return gallery.prototypes
 
     def _threshold(self):
-        return np.inf if self.cutpoint_ is None else self.calibration_.cutpoints[self.cutpoint_]["distance"]
+        if self.cutpoint_ is None:
+            return np.finfo(np.float64).max  # all that was found: a query that found nothing is at infinity
+        return self.calibration_.cutpoints[self.cutpoint_]["distance"]
 
     def _name(self, names, accepted):
         if accepted.all():

@@ -8,22 +8,14 @@ from skmetric._optional import import_optional
 from skmetric.exceptions import IndexUnavailableError
 
 from ._columns import DTYPES, ITEM_ID, match_kinds
-from ._pgvector_sql import OWN, TYPES, Statements, VectorArray, decode, encode, register
+from ._pgvector_schema import Schema, indexes_of, read_schema
+from ._pgvector_sql import Statements, VectorArray, decode, encode, register
 from ._postgres import Server
 from ._remote import HOLDS_ITEMS, Hits, in_order
 from ._requests import check_dimension
 
-_KIND_OF = {name: kind for kind, name in TYPES.items()}
 _COPIED = {"boolean": "bool", "integer": "int8", "real": "float8", "text": "text", "time": "timestamp"}
 _SPARE = 4  # times k candidates where those of the index are ranked in half precision
-_SCHEMA = """
-    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)::text FROM pg_attribute AS a
-    WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
-_INDEX = """
-    SELECT am.amname::text, coalesce(c.reltuples, 0)::float8, array_to_string(c.reloptions, ',')::text,
-    c.oid::regclass::text FROM pg_index AS i
-    JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS am ON am.oid = c.relam
-    WHERE i.indrelid = to_regclass(%s) AND am.amname IN ('hnsw', 'ivfflat')"""
 
 
 class Items(NamedTuple):
@@ -33,15 +25,6 @@ class Items(NamedTuple):
     embeddings: np.ndarray
     columns: dict
     kinds: dict
-
-
-class Schema(NamedTuple):
-    """What the table looks like. `method` is that of its index, or None."""
-
-    n_features: int
-    kinds: dict
-    method: str | None
-    lists: int
 
 
 @final
@@ -180,8 +163,8 @@ class Table:
         """Drop the index over embeddings, if there is one, and make that of the design."""
         schema = self.schema()
         with self._server.transaction() as connection:
-            for *_, index in connection.execute(_INDEX, [self._name()]).fetchall():
-                connection.execute(self._sql.raw(f"DROP INDEX {index}"))  # quoted by the server, as regclass
+            for index in indexes_of(connection, self._name()):
+                connection.execute(self._sql.raw(f"DROP INDEX {index}"))  # quoted by the server
             n_items = connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
             self._make_index(connection, schema, design(n_items))
             known = self._read_schema(connection)
@@ -265,21 +248,7 @@ class Table:
         return self._sql.quoted
 
     def _read_schema(self, connection):
-        rows = dict(connection.execute(_SCHEMA, [self._name()]).fetchall())
-        if not rows:
-            return None
-        try:
-            n_features = int(rows["embedding"].removeprefix("vector(").removesuffix(")"))
-            kinds = {name: _KIND_OF[kind] for name, kind in rows.items() if name not in OWN}
-            if not set(OWN) <= set(rows):
-                raise KeyError
-        except (KeyError, ValueError):
-            raise ValueError(f"{self.name} was not made by PgVectorIndex: choose another name") from None
-        method, lists = None, 1
-        for name, _, options, _ in connection.execute(_INDEX, [self._name()]).fetchall():
-            method = name
-            lists = int(dict(o.split("=") for o in options.split(",")).get("lists", 1)) if options else 1
-        return Schema(n_features, kinds, method, lists)
+        return read_schema(connection, self._name(), self.name)
 
     def _make(self, connection, items, is_start=False):
         """The schema of the table, which is made if it is not there; at a start it must have no items."""

@@ -168,11 +168,7 @@ class ServerGallery(Gallery):
 
     def neighbors(self, embeddings, k, where=None):
         """Neighbours with rows for indices; the server counts the rows that come before."""
-        found = self.up_to(embeddings, k, where)
-        n_found = found.indices.shape[1]
-        if where is not None and n_found < k:
-            raise ValueError(f"n_neighbors={k} is more than the {n_found} items that pass where={where!r}")
-        return check_found(found, k, self.__len__, where is not None)
+        return self._as_many_as(k, self.up_to(embeddings, k, where), where)
 
     def up_to(self, embeddings, k, where=None):
         """As `neighbors`, but fewer where there are fewer."""
@@ -194,15 +190,16 @@ class ServerGallery(Gallery):
         names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
         hits = self._hits(embeddings, k, names, where)
         if len(hits.ids) < k * len(embeddings):
-            found = hits.neighbors(len(embeddings))
-            if where is not None and found.indices.shape[1] < k:
-                n_found = found.indices.shape[1]
-                raise ValueError(
-                    f"n_neighbors={k} is more than the {n_found} items that pass where={where!r}"
-                )
-            check_found(found, k, self.__len__, where is not None)
+            self._as_many_as(k, hits.neighbors(len(embeddings)), where)
         ids = hits.columns.pop(ITEM_ID, hits.ids)
         return hits._replace(ids=ids)
+
+    def _as_many_as(self, k, found, where):
+        """Neighbours, or what they are too few for."""
+        n_found = found.indices.shape[1]
+        if where is not None and n_found < k:
+            raise ValueError(f"n_neighbors={k} is more than the {n_found} items that pass where={where!r}")
+        return check_found(found, k, self.__len__, where is not None)
 
     def _hits(self, embeddings, k, names, where, is_ranked=False):
         """Up to `k` hits of each query, some in all."""

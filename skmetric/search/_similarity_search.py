@@ -431,8 +431,10 @@ def _check_targets(y, n_samples):
 
 
 def _check_what_comes_with(X, y, ids, metadata):
-    """Refuse labels, ids and metadata that do not go with samples."""
-    n_items = X.shape[0] if hasattr(X, "shape") else len(X)
+    """Refuse labels, ids and metadata that do not go with samples, where these can be counted."""
+    n_items = X.shape[0] if getattr(X, "shape", ()) else len(X) if hasattr(X, "__len__") else 0
+    if not n_items:  # the embedder says what is wrong with samples
+        return
     _check_targets(y, n_items)
     if ids is not None:
         check_ids(ids, n_items)

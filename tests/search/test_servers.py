@@ -266,3 +266,15 @@ def test_lost_after_a_fork(postgres):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert len(index.query(X, 1).indices) == 200
     index.clear()
+
+
+def test_reindex(make_pgvector):
+    index = make_pgvector().add(IDS, X)
+    expected = index.query(X[:9] + 0.1, 5)
+    for method in ("hnsw", "ivfflat"):
+        index.set_params(method=method, ef_search=200, probes=100, lists=4).reindex()
+        schema = clone(index)._opened().schema()
+        assert (schema.method, schema.lists) == (method, 4 if method == "ivfflat" else 1)
+        np.testing.assert_array_equal(index.query(X[:9] + 0.1, 5).indices, expected.indices)
+    index.set_params(method="exact").reindex()
+    assert clone(index)._opened().schema().method is None

@@ -20,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 
 import skmetric
 from skmetric.exceptions import NoEmbeddingError
+from skmetric.retrieval import Neighbors
 from skmetric.search import ClassCenters, ExactIndex, Index, LookupTable, SimilaritySearch
 
 X, y = load_digits(return_X_y=True)
@@ -319,3 +320,19 @@ def test_joblib(tmp_path):
     np.testing.assert_array_equal(loaded.predict(X[TEST]), search.predict(X[TEST]))
     loaded.partial_fit(X[TEST], names[TEST])
     assert len(loaded.ids_) == 900
+
+
+class FindsNothing(ExactIndex):
+    """An index whose approximate search finds nothing for some queries: those beyond 10."""
+
+    def query(self, embeddings, k, **filters):
+        found = super().query(embeddings, k, **filters)
+        lost = np.asarray(embeddings)[:, :1] > 10
+        return Neighbors(np.where(lost, np.inf, found.distances), np.where(lost, -1, found.indices))
+
+
+@pytest.mark.parametrize("matcher", ["nearest", "majority", "distance", "ratio"])
+def test_a_query_that_found_nothing_is_no_match(matcher):
+    search = SimilaritySearch(index=FindsNothing(), n_neighbors=2, matcher=matcher)
+    search.fit([[0.0], [0.1], [5.0], [5.2]], ["ant", "ant", "bee", "bee"])
+    assert search.predict([[0.0], [20.0], [5.0]]).tolist() == ["ant", "unknown", "bee"]
