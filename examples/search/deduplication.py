@@ -129,7 +129,8 @@ for seed in range(3):
             at = [precision[end - 1], recall[end - 1], end * (1 - precision[end - 1])] if end else [1, 0, 0]
             rows[name, cut].append(at)
 
-print(f"{'':33}{'precision':>18}{'recall':>18}{'wrong pairs':>21}   mean [lowest, highest of 3 draws]")
+print("mean [lowest, highest of 3 draws]")
+print(f"{'':33}{'precision':>18}{'recall':>18}{'wrong pairs':>21}")
 for (name, cut), values in rows.items():
     precision_, recall_, wrong = zip(*values, strict=True)
     cells = [f"{np.mean(v):.2f} [{min(v):.2f}, {max(v):.2f}]" for v in (precision_, recall_)]

@@ -93,9 +93,9 @@ def learn(X, together, sold):
 # %%
 # Four ways to recommend ten items
 # --------------------------------
-# Asked with one item of a later basket, which of the rest are among the ten that are recommended? Recall@10
-# is the share that is, not the hit rate that metric learning calls so, and nDCG@10 counts what stands
-# further up more. All ways choose among the items that were sold.
+# Asked with one item of a later basket, which of the rest are among the ten that are recommended?
+# ``recall@10`` is the share that is, not the hit rate that metric learning calls so, and ``nDCG@10`` counts
+# what stands further up more. All ways choose among the items that were sold.
 
 
 def recommend(X, together, sold, k=10):
@@ -145,7 +145,7 @@ for seed in range(n_draws):
         for kind, asked in {"sold before": sold, "new": new}.items():
             table.setdefault((kind, name), []).append(score(ranked, later, asked, sold))
 
-print(f"{'asked with an item that is':42}{'recall@10':>22}{'nDCG@10':>22}   mean [range of {n_draws} shops]")
+print(f"{'asked with an item that is':42}{'recall@10':>22}{'nDCG@10':>22}  mean [range]")
 for (kind, name), rows in table.items():
     cells = [f"{np.mean(v):.3f} [{min(v):.3f}, {max(v):.3f}]" for v in zip(*rows, strict=True)]
     print(f"{kind + ': ' + name:42}" + "".join(f"{cell:>22}" for cell in cells))

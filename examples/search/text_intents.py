@@ -105,7 +105,7 @@ for train, test in folds.split(texts, intents):
         report = retrieval_report(rows, intents[test], scores=["recall_at_1", "map_at_r"], n_resamples=1)
         scores[name].append([report["recall_at_1"], report["map_at_r"]])
 
-print(f"{'unseen intents':16}{'recall@1':>22}{'MAP@R':>22}   mean [lowest, highest of 5 folds]")
+print(f"{'unseen intents':16}{'recall@1':>22}{'MAP@R':>22}  mean [range of 5 folds]")
 for name, rows in scores.items():
     cells = [f"{np.mean(s):.3f} [{min(s):.3f}, {max(s):.3f}]" for s in zip(*rows, strict=True)]
     print(f"{name:16}" + "".join(f"{cell:>22}" for cell in cells))
@@ -119,8 +119,8 @@ for name, difference in zip(("recall@1", "MAP@R"), gain.T, strict=True):
 # %%
 # One line a fold. Folds differ more than models do, since some parameters are told apart more easily than
 # others; so models are compared within folds. The metric orders the far neighbours better, which is what
-# MAP@R looks at. The nearest neighbour often shares rare words with the query, and plain TF-IDF finds that
-# one too.
+# ``MAP@R`` looks at. The nearest neighbour often shares rare words with the query, and plain TF-IDF finds
+# that one too.
 
 ax = plt.subplots(figsize=(6.4, 4), layout="constrained")[1]
 for fold, line in enumerate(zip(*[[row[1] for row in rows] for rows in scores.values()], strict=True)):
@@ -178,16 +178,16 @@ for seed in range(n_draws):
 
 columns = ("identified", "strangers let in", "AUROC", "new, from 3 texts")
 print(f"mean [lowest, highest of {n_draws} draws]")
-print(f"{'':22}" + "".join(f"{name:>22}" for name in columns))
+print(f"{'':22}" + "".join(f"{name:>20}" for name in columns))
 for name, rows in rates.items():
     cells = [f"{np.mean(r):.2f} [{min(r):.2f}, {max(r):.2f}]" for r in zip(*rows, strict=True)]
-    print(f"{', '.join(name):22}" + "".join(f"{cell:>22}" for cell in cells))
+    print(f"{', '.join(name):22}" + "".join(f"{cell:>20}" for cell in cells))
 
 # %%
 # On scikit-learn's parameters the learned rows are no better than those of the topics: the draws overlap.
 # The words of these descriptions are set phrases, and there is little left to learn from twenty parameters.
-# Customers of a bank say the same thing in many ways: run it with ``--full`` for a case in which learning
-# pays.
+# Customers of a bank say the same thing in many ways: with ``--full`` the ranking gains much and so do new
+# intents, while strangers are turned away about as often.
 #
 # What the last of these desks answers. Two known queries, then two strangers: blue and a check mark are
 # hits, red and a cross misses, and what is beyond the threshold is grey and dashed.
