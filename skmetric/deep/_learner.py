@@ -146,8 +146,8 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     Attributes
     ----------
     module_ : nn.Module
-        The network, of the best epoch if classes were held out, else of the last: a sequence of the trunk and
-        what follows it.
+        The network, of the best epoch if classes were held out, else of the last, in evaluation mode: a
+        sequence of the trunk and what follows it.
     loss_ : callable
         What was minimised, with what it learned itself.
     history_ : list of dict

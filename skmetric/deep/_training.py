@@ -128,6 +128,7 @@ def train(training, plan, validate, tasks):
     last = training.snapshot() if interrupted else good
     if training.best is not None:
         training.module.load_state_dict(training.best["module"])
+    training.module.eval()  # whoever calls the module itself next, uses it
     return last
 
 

@@ -95,6 +95,13 @@ def test_callbacks_reach_through_pipeline_and_search(tiny, blobs):
 # Validation
 
 
+def test_the_network_is_left_in_evaluation_mode(tiny, blobs):
+    X, y = blobs
+    learner = tiny().fit(X, y)
+    assert not any(part.training for part in learner.module_.modules())
+    assert not any(part.training for part in learner.partial_fit(X, y).module_.modules())
+
+
 def test_classes_held_out_are_not_trained_on_and_the_best_epoch_is_kept(tiny, blobs):
     X, y = blobs
     learner = tiny("mlp", max_epochs=4, validation_fraction=0.3, learning_rate=0.01).fit(X, y)
