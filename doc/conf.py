@@ -35,6 +35,7 @@ autosummary_generate = True
 autosummary_generate_overwrite = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the class template does it
 
 sphinx_gallery_conf = {

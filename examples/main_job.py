@@ -81,6 +81,8 @@ def main():
     print(what_was_learned(learner, before, after))
     if not options.images:
         print("On digits a tie is what to expect: what sets some apart is no help with others. Try --images.")
+    elif not options.network:
+        print("These were raw pixels. Features of a network tell more: see --network, extra 'vision'.")
 
     model = make_pipeline(*steps, learner)
     inputs = pictures_test if options.network else test

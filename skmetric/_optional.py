@@ -43,3 +43,9 @@ def import_optional(module, *, extra, purpose):
         raise ImportError(
             f"{purpose} needs the package {package!r}: pip install 'skmetric[{extra}]'", name=package
         ) from None
+    except (RuntimeError, OSError, AttributeError) as error:  # a torchvision of another torch, for one
+        raise ImportError(
+            f"{purpose} needs the package {package!r}, which is installed and fails to import ({error}): "
+            f"versions that do not fit each other; install them together by pip install 'skmetric[{extra}]'",
+            name=package,
+        ) from error

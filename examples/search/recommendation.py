@@ -120,7 +120,7 @@ def recommend(X, together, sold, k=10):
 
 
 def score(ranked, baskets, asked, sold):
-    """Recall@10 and nDCG@10, mean over the items of baskets that may be asked with."""
+    """Recall and nDCG at 10, mean over the items of baskets that may be asked with."""
     discounts, values = 1 / np.log2(np.arange(2, ranked.shape[1] + 2)), []
     for basket in baskets:
         for item in np.intersect1d(basket, asked):

@@ -347,6 +347,11 @@ class SimilaritySearch(
         try:
             _check_all_fitted(self.embedder)
         except NotFittedError:
+            if X is None:  # of a gallery that is there
+                raise NotFittedError(
+                    f"embedder={type(self.embedder).__name__} is not fitted: give the one that made the "
+                    "embeddings of the gallery, the search's embedder_"
+                ) from None
             fitted = clone(self.embedder)
             fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
         else:

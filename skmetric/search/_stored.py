@@ -1,10 +1,15 @@
 """A gallery in a folder: arrays, a manifest, no pickle."""
 
+import warnings
 from dataclasses import asdict, fields
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+
+from skmetric.metrics._scorer import transformers_of
 
 from . import _exact, _faiss, _milvus, _pgvector
 from ._averaging import NeighborAverage
@@ -64,6 +69,7 @@ class StoredMixin:
             "no_match_label": _plain(self.no_match_label),
             "no_match_label_used": _plain(getattr(self, "no_match_label_", None)),
             "embedder": None if self.embedder_ is None else type(self.embedder_).__name__,
+            "embedder_steps": _steps(self.embedder_),
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
@@ -121,7 +127,7 @@ class StoredMixin:
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND)
-        _check_embedder(path, content["embedder"], embedder)
+        _check_embedder(path, content, embedder)
         search = cls(
             embedder, None, content["n_neighbors"], _matcher(content["matcher"]), content["no_match_label"]
         )
@@ -164,7 +170,21 @@ def _index(described, arrays):
     return _INDEXES[described["class"]]._of_arrays(described["content"], own)
 
 
-def _check_embedder(path, name, embedder):
+def _steps(embedder):
+    """Names of the classes that make embeddings, in order."""
+    return [] if embedder is None else [name for part in transformers_of(embedder) for name in _names(part)]
+
+
+def _names(part):
+    if isinstance(part, FrozenEstimator):
+        return _names(part.estimator)
+    if isinstance(part, Pipeline):
+        return [name for _, step in part.steps if step not in (None, "passthrough") for name in _names(step)]
+    return [type(part).__name__]
+
+
+def _check_embedder(path, content, embedder):
+    name = content["embedder"]
     if name is not None and embedder is None:
         raise ValueError(
             f"{path} was saved with an embedder, a {name}, which the folder does not hold: keep it with "
@@ -172,6 +192,14 @@ def _check_embedder(path, name, embedder):
         )
     if name is None and embedder is not None:
         raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")
+    saved, given = content.get("embedder_steps"), _steps(embedder)
+    if saved is not None and saved != given:
+        warnings.warn(
+            f"{path} was saved with an embedder of {' -> '.join(saved)}, and this one is of "
+            f"{' -> '.join(given)}: if its embeddings are others, distances and thresholds mean nothing",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _describe(matcher):

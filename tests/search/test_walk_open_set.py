@@ -7,6 +7,10 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 
 from skmetric import MetricLearner, SimilaritySearch
 
@@ -97,6 +101,16 @@ def test_a_folder_says_what_it_lacks(learner, tmp_path):
     loaded = SimilaritySearch.load(tmp_path / "without")
     np.testing.assert_array_equal(loaded.predict(X[50:]), plain.predict(X[50:]))
     assert loaded.get_params() == plain.get_params()
+
+
+def test_another_embedder_is_noticed(learner, tmp_path):
+    SimilaritySearch(learner).fit(X[:50], y[:50]).save(tmp_path)
+    other = make_pipeline(FrozenEstimator(learner), Normalizer()).fit(X[:50])
+    with pytest.warns(UserWarning, match="of MetricLearner, and this one is of MetricLearner -> Normalizer"):
+        SimilaritySearch.load(tmp_path, embedder=other)
+    assert len(SimilaritySearch.load(tmp_path, embedder=FrozenEstimator(learner)).ids_) == 50
+    with pytest.raises(NotFittedError, match="embedder=MetricLearner is not fitted: give the one that made"):
+        SimilaritySearch.load(tmp_path, embedder=MetricLearner())
 
 
 def test_a_gallery_without_labels_is_saved_too(tmp_path):
