@@ -5,6 +5,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import column_or_1d
 
 _SHOWN = 5  # row numbers in an error message
+_MISSING = {"NoneType", "NAType", "NaTType"}  # the last two are of pandas
 
 
 def name_rows(rows):
@@ -53,6 +54,9 @@ def check_labels(y, n_samples, name="y"):
     if y.dtype.kind == "f":
         check_finite_rows(y, name)
     if y.dtype.kind == "O":
+        missing = [row for row, label in enumerate(y) if _is_missing(label)]
+        if missing:
+            raise ValueError(f"{name} has no label in {name_rows(missing)}: label or drop these rows")
         kinds = sorted({_kind(label) for label in y})
         if len(kinds) > 1:
             raise ValueError(
@@ -65,6 +69,10 @@ def _array_of_labels(y):
     """A list as an array that does not turn [1, 'a'] into ['1', 'a']."""
     y = list(y) if not isinstance(y, list) else y
     return np.array(y, dtype=object) if len({_kind(label) for label in y}) > 1 else np.asarray(y)
+
+
+def _is_missing(label):
+    return (isinstance(label, float) and label != label) or type(label).__name__ in _MISSING
 
 
 def _kind(label):

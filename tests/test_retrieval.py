@@ -3,10 +3,12 @@
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import skmetric._relevance
+from skmetric._checks import check_labels
 from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, Ranking, iter_rankings, nearest, rank
 
@@ -240,3 +242,9 @@ def test_a_gallery_that_grows_is_searched_as_a_new_one(make):
         )
     wide = np.concatenate([X, np.full((1, 6), 1e40)])
     assert nearest([[1e40] * 6], gallery.grown(wide)).indices == 300
+
+
+@pytest.mark.parametrize("labels", [["a", np.nan, "b"], ["a", None, "b"], pd.Series(["a", None, "b"])])
+def test_missing_labels_are_named_by_row(labels):
+    with pytest.raises(ValueError, match="y has no label in row 1: label or drop"):
+        check_labels(labels, 3)

@@ -44,7 +44,9 @@ def check_k(k, n_items):
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer from 1; got {k!r}")
     if k > n_items:
-        raise ValueError(f"k={k} is more than the {n_items} items that are searched")
+        raise ValueError(
+            f"k={k} is more than the {n_items} items that are searched: ask for fewer neighbours"
+        )
 
 
 def refuse_columns(index, columns=None, where=None):
