@@ -1,12 +1,20 @@
 """Made-up images; real data where the checkout has it: tests that need it are skipped elsewhere, and say."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
+
+
+@pytest.fixture(autouse=True)
+def seeded_weights():
+    """Networks that a test makes have the same first weights in each run."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 def _import_file(path):
