@@ -10,9 +10,8 @@ _KNOWN = ("torch.nn.", "skmetric.deep.")  # whose layers take images in any layo
 def takes_channels_last(network, device):
     """Whether batches go to a network channels last.
 
-    On a CPU, where that takes .60 to .86 of the time for the networks of `deep.modules`, forward and backward
-    (1.03 for a ResNet-18 of timm, .72 for its MobileNetV2). Only where every layer is known to bear it: code
-    of others may ask for a `view` that such a batch does not have.
+    On a CPU, where ``benchmarks/deep_epoch.py`` shows what it saves; it was measured nowhere else. Only where
+    every layer is known to bear it: code of others may ask for a `view` that such a batch does not have.
 
     Parameters
     ----------
