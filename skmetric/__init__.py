@@ -6,6 +6,8 @@ never trained on. The names below load on first use (:pep:`562`), so that ``impo
 
 from importlib import import_module
 
+from ._moved import install
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -27,6 +29,9 @@ _SUBPACKAGES = [
 ]
 
 __all__ = ["DeepMetricLearner", "FrozenFeatures", "MetricLearner", "SimilaritySearch", *_SUBPACKAGES]
+
+
+install()
 
 
 def __getattr__(name):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._threads import map_blocks, n_threads
+from skmetric._threads import map_blocks, n_threads
 
 _BLOCK_BYTES = 2**25  # of float32 distances that one thread holds at a time
 _BLOCK_ROWS = 256

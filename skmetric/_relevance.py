@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._kernel import ascending, candidates
+from skmetric._kernel import ascending, candidates
 
 _HEAD, _LONG_HEAD = 1024, 256  # ranks that are always in the order of float64, in short and long rows
 _ALL_BUT_LAST = np.uint32(0xFFFFFFFE)

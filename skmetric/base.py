@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._checks import check_finite_rows
-from ._documented import DocumentedMixin
-from .metrics import RetrievalScorer
+from skmetric._checks import check_finite_rows
+from skmetric._documented import DocumentedMixin
+from skmetric.metrics import RetrievalScorer
 
 __all__ = ["MahalanobisMixin", "MetricLearnerMixin"]
 

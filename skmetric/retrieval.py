@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._checks import check_labels, check_matrix, encode_labels
-from ._kernel import Gallery, Search, candidates
-from ._relevance import block_relevance
-from ._threads import map_blocks
+from skmetric._checks import check_labels, check_matrix, encode_labels
+from skmetric._kernel import Gallery, Search, candidates
+from skmetric._relevance import block_relevance
+from skmetric._threads import map_blocks
 
 __all__ = ["Neighbors", "Ranking", "iter_rankings", "nearest", "rank"]
 

@@ -1,5 +1,7 @@
 """Deep metric learning: learners for scikit-learn, and what they are made of, for a loop of your own."""
 
+from skmetric._public import publish
+
 from . import augment, losses, miners, modules, samplers
 from ._learner import DeepMetricLearner
 from ._siamese import SiameseLearner
@@ -15,3 +17,5 @@ __all__ = [
     "modules",
     "samplers",
 ]
+
+publish(__name__)

@@ -4,13 +4,13 @@ from functools import partial
 
 from skmetric._torch import resolve_device
 
-from ._assembly import embed
-from ._callbacks import EpochTasks
-from ._checkpoint import pack
-from ._criterion import margin_of
-from ._diagnosis import warn_of_failure
 from ._pickling import packed, unpacked
-from ._training import train
+from ._training._assembly import embed
+from ._training._callbacks import EpochTasks
+from ._training._checkpoint import pack
+from ._training._criterion import margin_of
+from ._training._diagnosis import warn_of_failure
+from ._training._loop import train
 
 
 class NetworkMixin:

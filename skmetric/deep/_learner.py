@@ -14,12 +14,12 @@ from skmetric._params import Interval, StrOptions, fit_context
 from skmetric.base import MetricLearnerMixin
 
 from ._ball import ball_distance, ball_of, rankings_on
-from ._data import read_samples
+from ._data._input import labels_of
+from ._data._labelled import read_samples
 from ._estimator import NetworkMixin
-from ._input import labels_of
-from ._optim import OPTIMIZERS, SCHEDULES
-from ._session import fitted_state, open_session
-from ._trunk import LAYERS
+from ._network._trunk import LAYERS
+from ._training._optim import OPTIMIZERS, SCHEDULES
+from ._training._session import fitted_state, open_session
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")

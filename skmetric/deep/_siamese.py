@@ -6,10 +6,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._params import fit_context
 
+from ._data._tuples import read_similarity
 from ._threshold import choose_threshold
+from ._training._tuple_session import similarity_score, tuple_state
 from ._tuple_learner import TupleLearner
-from ._tuple_session import similarity_score, tuple_state
-from ._tuples import read_similarity
 
 
 @final

@@ -6,8 +6,8 @@ import numpy as np
 
 from skmetric._params import fit_context
 
+from ._training._tuple_session import similarity_score, tuple_state
 from ._tuple_learner import TupleLearner
-from ._tuple_session import similarity_score, tuple_state
 
 
 @final

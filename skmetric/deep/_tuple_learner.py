@@ -12,11 +12,11 @@ from torch import nn
 from skmetric._params import Interval, StrOptions
 from skmetric.base import MetricLearnerMixin
 
-from ._data import read_samples
+from ._data._labelled import read_samples
+from ._data._tuples import read_tuples
 from ._estimator import NetworkMixin
-from ._optim import OPTIMIZERS, SCHEDULES
-from ._tuple_session import open_tuple_session
-from ._tuples import read_tuples
+from ._training._optim import OPTIMIZERS, SCHEDULES
+from ._training._tuple_session import open_tuple_session
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")

@@ -1,5 +1,7 @@
 """Pictures of a metric: neighbours, thresholds, distances, regions, embeddings, training; a browser map."""
 
+from skmetric._public import publish
+
 from ._contributions import distance_contributions
 from ._embedding import EmbeddingDisplay
 from ._histogram import DistanceHistogramDisplay
@@ -21,3 +23,5 @@ __all__ = [
     "distance_contributions",
     "embedding_map",
 ]
+
+publish(__name__)

@@ -24,10 +24,10 @@ from skmetric._backbone._pooling import places
 from skmetric._images._sizing import normalised, sized_batches
 from skmetric._torch import evaluating, resolve_device
 from skmetric.deep._ball import ball_of
-from skmetric.deep._data import read_samples
-from skmetric.deep._input import to_float
-from skmetric.deep._source import in_blocks
-from skmetric.deep._trunk import Pool
+from skmetric.deep._data._input import to_float
+from skmetric.deep._data._labelled import read_samples
+from skmetric.deep._data._source import in_blocks
+from skmetric.deep._network._trunk import Pool
 from skmetric.deep.modules import L2Normalize
 from skmetric.features._network import unpooled
 

@@ -1,5 +1,9 @@
 """Linear metrics: the learned distance is Euclidean after one matrix."""
 
+from skmetric._public import publish
+
 from ._metric_learner import MetricLearner
 
 __all__ = ["MetricLearner"]
+
+publish(__name__)

@@ -1,5 +1,7 @@
 """Scores of embeddings and of distances between pairs; a scorer for scikit-learn's model selection."""
 
+from skmetric._public import publish
+
 from ._retrieval import (
     map_at_r,
     mean_average_precision,
@@ -27,3 +29,5 @@ __all__ = [
     "retrieval_report",
     "verification_report",
 ]
+
+publish(__name__)

@@ -1,6 +1,10 @@
 """Splits for metric learning: train on some classes, score on others; queries against a gallery."""
 
+from skmetric._public import publish
+
 from ._class_disjoint import ClassDisjointKFold, ClassDisjointShuffleSplit, class_disjoint_split
 from ._query_gallery import query_gallery_split
 
 __all__ = ["ClassDisjointKFold", "ClassDisjointShuffleSplit", "class_disjoint_split", "query_gallery_split"]
+
+publish(__name__)

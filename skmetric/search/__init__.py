@@ -1,17 +1,19 @@
 """Similarity search and open-set recognition: index, look up, match, calibrate, enrol."""
 
-from ._averaging import NeighborAverage
-from ._calibration import Calibration
+from skmetric._public import publish
+
+from ._calibration._calibration import Calibration
+from ._calibration._evaluation import Evaluation
+from ._calibration._matchers import ClassCenters
 from ._cleaning import Duplicates
-from ._evaluation import Evaluation
-from ._exact import ExactIndex
-from ._faiss import FaissIndex
-from ._index import Index
-from ._lookup import LookupTable
-from ._matchers import ClassCenters
-from ._milvus import MilvusIndex
-from ._pgvector import PgVectorIndex
-from ._reranking import KReciprocal
+from ._index._exact import ExactIndex
+from ._index._faiss import FaissIndex
+from ._index._index import Index
+from ._lookup_table import LookupTable
+from ._ranking._k_reciprocal import KReciprocal
+from ._ranking._neighbor_average import NeighborAverage
+from ._server.milvus._index import MilvusIndex
+from ._server.pgvector._index import PgVectorIndex
 from ._similarity_search import SimilaritySearch
 
 __all__ = [
@@ -29,3 +31,5 @@ __all__ = [
     "PgVectorIndex",
     "SimilaritySearch",
 ]
+
+publish(__name__)

@@ -4,8 +4,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._params import check_params
 
-from ._server_gallery import ServerGallery
-from ._shared import SharedIndex
+from ._gallery._server import ServerGallery
+from ._server._shared import SharedIndex
 
 
 class AttachedMixin:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._class_factors import class_factors, scaled
+from ._calibration._class_factors import class_factors, scaled
 
 
 class ByClassMixin:

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric.metrics._report import _html, _text
 from skmetric.retrieval import nearest
 
-from ._hidden import search_twice
-from ._lookup import LookupTable
+from ._calibration._two_searches import search_twice
+from ._lookup_table import LookupTable
 
 _ROWS = 1024  # searched at a time
 _SHOWN = 10  # pairs that are printed

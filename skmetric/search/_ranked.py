@@ -4,7 +4,7 @@ import numpy as np
 
 from skmetric.retrieval import Neighbors, nearest
 
-from ._memory_gallery import MemoryGallery
+from ._gallery._memory import MemoryGallery
 
 
 class RankedMixin:

@@ -18,22 +18,22 @@ from skmetric.exceptions import NoEmbeddingError
 from skmetric.metrics._scorer import transformers_of
 
 from ._attached import AttachedMixin
-from ._averaging import NeighborAverage
 from ._by_class import ByClassMixin
+from ._calibration._matchers import MATCHERS, make_matcher
 from ._cleaning import CleaningMixin
-from ._exact import ExactIndex
-from ._index import Index
-from ._items import check_ids
-from ._labels import check_y
-from ._matchers import MATCHERS, make_matcher
-from ._memory_gallery import MemoryGallery
-from ._metadata import PATH, check_metadata, with_paths
-from ._neighbors import NeighborsMixin
-from ._open_set import OpenSetMixin
+from ._gallery._labels import check_y
+from ._gallery._layout import check_ids
+from ._gallery._memory import MemoryGallery
+from ._gallery._metadata import PATH, check_metadata, with_paths
+from ._gallery._server import ServerGallery
+from ._index._exact import ExactIndex
+from ._index._index import Index
+from ._lookups import NeighborsMixin
+from ._opening import StoredMixin
 from ._ranked import RankedMixin
-from ._server_gallery import ServerGallery
-from ._shared import SharedIndex
-from ._stored import StoredMixin
+from ._ranking._neighbor_average import NeighborAverage
+from ._recognition import OpenSetMixin
+from ._server._shared import SharedIndex
 from ._verifying import VerifyingMixin
 
 

@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric.metrics import verification_report
 
-from ._calibration import Calibration
+from ._calibration._calibration import Calibration
 
 
 class VerifyingMixin:

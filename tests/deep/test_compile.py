@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from skmetric.deep._network import Network
+from skmetric.deep._network._network import Network
 
 
 class Squashed(nn.Module):

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, get_worker_info
 
 from skmetric.deep import DeepMetricLearner, _assembly
-from skmetric.deep._input import labels_of
+from skmetric.deep._data._input import labels_of
 from skmetric.model_selection import ClassDisjointKFold
 
 

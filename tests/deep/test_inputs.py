@@ -12,8 +12,8 @@ from sklearn.model_selection import GridSearchCV
 
 from skmetric._images import _files
 from skmetric.deep import DeepMetricLearner, _source
-from skmetric.deep._input import read_images
-from skmetric.deep._source import Streamed, read_if_small
+from skmetric.deep._data._input import read_images
+from skmetric.deep._data._source import Streamed, read_if_small
 from skmetric.metrics import RetrievalScorer
 from skmetric.model_selection import ClassDisjointKFold
 

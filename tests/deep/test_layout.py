@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from skmetric.deep import SiameseLearner
-from skmetric.deep._layout import channels_last, takes_channels_last
-from skmetric.deep._network import build_network
+from skmetric.deep._network._layout import channels_last, takes_channels_last
+from skmetric.deep._network._network import build_network
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

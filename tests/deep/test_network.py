@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from skmetric import FrozenFeatures
-from skmetric.deep._network import build_network
+from skmetric.deep._network._network import build_network
 
 with torch.random.fork_rng():
     torch.manual_seed(1)  # other weights than those that the tests make, which start from 0

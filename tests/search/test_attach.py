@@ -12,8 +12,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from skmetric.search import ExactIndex, FaissIndex, KReciprocal, PgVectorIndex, SimilaritySearch
-from skmetric.search._milvus_collection import Collection
-from skmetric.search._pgvector_table import Table
+from skmetric.search._server.milvus._collection import Collection
+from skmetric.search._server.pgvector._table import Table
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)

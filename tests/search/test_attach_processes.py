@@ -11,7 +11,7 @@ import pytest
 
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search import PgVectorIndex, SimilaritySearch
-from skmetric.search._pgvector_table import Table
+from skmetric.search._server.pgvector._table import Table
 
 SECRET = "hush-hush"
 

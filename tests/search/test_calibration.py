@@ -8,9 +8,10 @@ from sklearn.datasets import load_digits
 
 from skmetric.retrieval import nearest
 from skmetric.search import Calibration, ClassCenters, Evaluation, SimilaritySearch
-from skmetric.search._evidence import Side, gather
-from skmetric.search._hidden import search_twice
-from skmetric.search._matchers import MATCHERS, make_matcher
+from skmetric.search._calibration._evidence import gather
+from skmetric.search._calibration._matchers import MATCHERS, make_matcher
+from skmetric.search._calibration._two_searches import search_twice
+from skmetric.search._gallery._side import Side
 
 X, y = load_digits(return_X_y=True)
 KNOWN, STRANGERS = np.flatnonzero(y < 7), np.flatnonzero(y >= 7)

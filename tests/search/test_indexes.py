@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skmetric.retrieval import nearest
 from skmetric.search import ExactIndex, FaissIndex, Index, SimilaritySearch
-from skmetric.search._matchers import MATCHERS
+from skmetric.search._calibration._matchers import MATCHERS
 
 # what makes an empty index, given a test's request; and what the kind promises
 INDEXES = {

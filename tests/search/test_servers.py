@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search import ExactIndex, MilvusIndex, PgVectorIndex, SimilaritySearch
-from skmetric.search._secrets import masked
+from skmetric.search._server._secrets import masked
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 8)).astype(np.float32)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmetric.search import ExactIndex, FaissIndex, KReciprocal, SimilaritySearch
-from skmetric.search._lock import SharedLock
+from skmetric.search._gallery._lock import SharedLock
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)

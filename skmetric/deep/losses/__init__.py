@@ -11,6 +11,8 @@ without positives does, precision and memory are told in ``skmetric/deep/losses/
 with :class:`skmetric.exceptions.NothingToLearnWarning`.
 """
 
+from skmetric._public import publish
+
 from ._angular import AngularLoss
 from ._arc_face import ArcFaceLoss, SubCenterArcFaceLoss
 from ._barlow_twins import BarlowTwinsLoss
@@ -79,3 +81,5 @@ __all__ = [
     "TupletMarginLoss",
     "VICRegLoss",
 ]
+
+publish(__name__)

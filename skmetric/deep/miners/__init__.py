@@ -1,5 +1,7 @@
 """Miners: ``miner(distances, labels)`` chooses the tuples of a batch that a loss learns from."""
 
+from skmetric._public import publish
+
 from ._base import Pairs, Triplets
 from ._batch_hard import BatchHardMiner
 from ._distance_weighted import DistanceWeightedMiner
@@ -16,3 +18,5 @@ __all__ = [
     "SemiHardMiner",
     "Triplets",
 ]
+
+publish(__name__)

@@ -1,5 +1,7 @@
 """Networks that are small enough to train from nothing, and the heads that follow any trunk."""
 
+from skmetric._public import publish
+
 from ._conv import Conv4, TutorialConv
 from ._heads import BatchNormNeck, GeM, L2Normalize, PoincareBall
 from ._mlp import MLP, LinearMap
@@ -16,3 +18,5 @@ __all__ = [
     "SmallResNet",
     "TutorialConv",
 ]
+
+publish(__name__)

@@ -1,0 +1,125 @@
+"""Where modules went: pickles of earlier versions name the old paths, and load all the same.
+
+Only unpickling asks for these names. A name of this table is found by a finder that Python asks last, so that
+nothing else pays for it; a package that has taken the name of an old module gives what was in it by
+`names_of`. New pickles name public modules alone: :mod:`skmetric._public`.
+"""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+__all__ = ["install", "names_of"]
+
+# of each package: the old name of a module, and where its content is now
+_MOVED = {
+    "skmetric.search": {
+        "_evidence": "_calibration._evidence",
+        "_hidden": "_calibration._two_searches",
+        "_rates": "_calibration._rates",
+        "_targets": "_calibration._targets",
+        "_class_factors": "_calibration._class_factors",
+        "_evaluation": "_calibration._evaluation",
+        "_matchers": "_calibration._matchers",
+        "_memory_gallery": "_gallery._memory",
+        "_server_gallery": "_gallery._server",
+        "_items": "_gallery._layout",
+        "_labels": "_gallery._labels",
+        "_metadata": "_gallery._metadata",
+        "_lock": "_gallery._lock",
+        "_exact": "_index._exact",
+        "_faiss": "_index._faiss",
+        "_faiss_engine": "_index._faiss_engine",
+        "_requests": "_index._checks",
+        "_rows": "_index._ids",
+        "_vectors": "_index._vectors",
+        "_growing": "_index._growing",
+        "_where": "_index._where",
+        "_folder": "_index._folder",
+        "_reranking": "_ranking._k_reciprocal",
+        "_averaging": "_ranking._neighbor_average",
+        "_shared": "_server._shared",
+        "_columns": "_server._columns",
+        "_secrets": "_server._secrets",
+        "_remote": "_server._remote",
+        "_postgres": "_server.pgvector._postgres",
+        "_pgvector": "_server.pgvector._index",
+        "_pgvector_table": "_server.pgvector._table",
+        "_pgvector_schema": "_server.pgvector._schema",
+        "_pgvector_sql": "_server.pgvector._sql",
+        "_milvus": "_server.milvus._index",
+        "_milvus_collection": "_server.milvus._collection",
+        "_lookup": "_lookup_table",
+        "_neighbors": "_lookups",
+        "_open_set": "_recognition",
+        "_stored": "_opening",
+    },
+    "skmetric.deep": {
+        "_session": "_training._session",
+        "_tuple_session": "_training._tuple_session",
+        "_assembly": "_training._assembly",
+        "_criterion": "_training._criterion",
+        "_optim": "_training._optim",
+        "_batches": "_training._batches",
+        "_diagnosis": "_training._diagnosis",
+        "_validation": "_training._validation",
+        "_checkpoint": "_training._checkpoint",
+        "_callbacks": "_training._callbacks",
+        "_tuple_loss": "_training._tuple_loss",
+        "_trunk": "_network._trunk",
+        "_freeze": "_network._freeze",
+        "_layout": "_network._layout",
+        "_compile": "_network._compile",
+        "_input": "_data._input",
+        "_items": "_data._items",
+        "_source": "_data._source",
+        "_tuples": "_data._tuples",
+    },
+}
+_PATHS = {
+    f"{package}.{old}": f"{package}.{new}" for package, moves in _MOVED.items() for old, new in moves.items()
+}
+
+
+class _OldPath(MetaPathFinder, Loader):
+    """Finds modules by their old paths: empty ones that ask the new module for each name."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in _PATHS else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        new = _PATHS[module.__name__]
+        module.__getattr__ = lambda name: getattr(import_module(new), name)  # type: ignore[method-assign]
+
+
+def install() -> None:
+    """Let old paths be found."""
+    if not any(isinstance(finder, _OldPath) for finder in sys.meta_path):
+        sys.meta_path.append(_OldPath())
+
+
+def names_of(module: str) -> Callable[[str], Any]:
+    """Make the ``__getattr__`` of a package that has the name of an old module.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the file of the package that has the content of the old module.
+
+    Returns
+    -------
+    callable
+        From a name that was in the old module to the object.
+    """
+    package = module.rpartition(".")[0]
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(module), name)
+
+    return __getattr__

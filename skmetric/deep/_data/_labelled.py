@@ -1,0 +1,201 @@
+"""From X and y to what is trained on: checked samples, classes as codes, classes held out."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from skmetric._checks import check_labels
+from skmetric._images._opening import holds_images
+
+from ._held_out import split_classes
+from ._input import as_float32, is_dataset, read_dataset, read_images
+from ._source import Streamed
+
+_FLOATS = [np.float64, np.float32]
+
+
+class Data(NamedTuple):
+    """Samples to train on and samples of other classes to score."""
+
+    samples: np.ndarray | Streamed  # (n, n_features) or (n, C, H, W)
+    codes: np.ndarray  # (n,) positions in `trained`
+    trained: np.ndarray  # labels by code: those of the proxies, if the loss has some
+    classes: np.ndarray  # all labels, sorted
+    held_out: np.ndarray | Streamed  # samples, of shape (0, ...) if none
+    held_out_labels: np.ndarray
+
+
+def read_samples(estimator, X):
+    """Samples for `transform`: checked against what `estimator` was fitted on."""
+    _check_kind(X, estimator.input_shape_)
+    if not _is_table(X):
+        return _read_others(estimator, X, estimator.input_shape_)
+    return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
+
+
+def read_labelled(estimator, X, y, *, reset, label_free=False):
+    """Checked samples and labels for `fit`; labels may be None where training does without."""
+    if y is None and not label_free:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
+            + (": its items are no pairs (sample, label) either" if is_dataset(X) else "")
+            + ". Training without labels takes augment='two_views' and a loss such as 'sim_clr'"
+        )
+    if isinstance(y, list | tuple):
+        y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
+    shape = None if reset else estimator.input_shape_
+    if not reset:
+        _check_kind(X, shape)
+    if not _is_table(X):
+        samples = _read_others(estimator, X, shape)
+        _set_n_features(estimator, samples.shape[1:])
+    else:
+        if estimator.image_size is not None:
+            raise ValueError(
+                f"image_size={estimator.image_size!r} is for images, and X holds rows of features: leave it "
+                "None"
+            )
+        how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
+        if y is None:
+            X = validate_data(estimator, X, reset=reset, **how)
+        else:
+            X, y = validate_data(estimator, X, y, reset=reset, **how)
+        samples = as_float32(X)
+    if y is None:
+        return samples, None
+    y = check_labels(y, len(samples))
+    check_classification_targets(y)
+    return samples, y
+
+
+def _is_table(X):
+    """Whether `X` is for scikit-learn's validation: rows of features."""
+    return not is_dataset(X) and not holds_images(X)
+
+
+def _read_others(estimator, X, shape):
+    """Images or a dataset, checked; of `shape` each where something was fitted on."""
+    return (read_dataset if is_dataset(X) else read_images)(
+        X,
+        estimator.channel_axis,
+        shape,
+        image_size=getattr(estimator, "image_size", None),  # learners of pairs and triplets have neither
+        num_workers=getattr(estimator, "num_workers", 0),
+    )
+
+
+def _set_n_features(estimator, shape):
+    """What scikit-learn's validation sets for tables: the number of features, none for images."""
+    for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+        vars(estimator).pop(name, None)
+    if len(shape) == 1:
+        estimator.n_features_in_ = shape[0]
+
+
+def _check_kind(X, shape):
+    """Refuse rows where `fit` saw images, and the other way round; items of a dataset are looked at later."""
+    if not is_dataset(X) and _is_table(X) != (len(shape) == 1):
+        given, seen = ("rows of features", "images")[:: 1 if _is_table(X) else -1]
+        raise ValueError(f"X holds {given}; fit saw {seen}, of shape {shape} each")
+
+
+def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True):
+    """Hold classes out, number the others, and leave out what a loss of pairs learns nothing from.
+
+    Parameters
+    ----------
+    samples, y : ndarray of n rows and of shape (n,)
+        Checked.
+    classes : ndarray, default=None
+        Labels in the order that the loss's proxies have; None numbers the labels of `y`.
+    fraction, early_stopping, seed
+        See :func:`skmetric.deep._data._held_out.split_classes`.
+    pairwise : bool, default=True
+        Whether the loss learns from pairs alone.
+
+    Returns
+    -------
+    Data
+        With at least two classes to train on.
+    """
+    found, codes = np.unique(y, return_inverse=True)
+    if len(found) < 2:
+        raise ValueError(
+            f"y has one class only ({found.tolist()[0]!r}): telling classes apart needs two or more"
+        )
+    rows, held_out = split_classes(codes, fraction, early_stopping, seed)
+    if pairwise:
+        rows = _without_singletons(rows, codes[rows])
+    trained, codes = _numbered(y[rows], classes)
+    everything = slice(None) if len(rows) == len(y) else rows  # spares a copy of the samples
+    return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out])
+
+
+def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0):
+    """Make each sample a class of its own; hold out classes of `y`, if there is a `y`.
+
+    Parameters
+    ----------
+    samples : ndarray of n rows
+        Checked.
+    y : ndarray of shape (n,), default=None
+        Labels for validation.
+    fraction, early_stopping, seed
+        See :func:`skmetric.deep._data._held_out.split_classes`.
+
+    Returns
+    -------
+    Data
+        With at least two samples to train on.
+    """
+    if y is None and (fraction or early_stopping):
+        raise ValueError(
+            "validation_fraction and early_stopping hold classes out, and y is None: pass y, or leave "
+            "both off"
+        )
+    found, codes = np.unique(np.zeros(0, dtype=int) if y is None else y, return_inverse=True)
+    rows, held_out = np.arange(len(samples)), np.zeros(0, dtype=int)
+    if y is not None and (fraction or early_stopping):
+        rows, held_out = split_classes(codes, fraction, early_stopping, seed)
+    if len(rows) < 2:
+        raise ValueError(f"X has {len(rows)} sample to train on: telling samples apart needs two or more")
+    everything = slice(None) if len(rows) == len(samples) else rows  # spares a copy of the samples
+    numbers = np.arange(len(rows))
+    labels = found[codes[held_out]]
+    return Data(samples[everything], numbers, numbers, found, samples[held_out], labels)
+
+
+def _without_singletons(rows, codes):
+    """Rows whose class has another row; one warning counts the others."""
+    alone = np.bincount(codes)[codes] == 1
+    n_left = len(np.unique(codes[~alone]))
+    if n_left < 2:
+        raise ValueError(
+            f"y has {n_left} classes with two samples or more to train on, and a loss of pairs needs two "
+            f"such classes; {alone.sum()} classes have one sample"
+        )
+    if alone.any():
+        warnings.warn(
+            f"{alone.sum()} classes with one sample are left out of training: they have no pair",
+            stacklevel=6,
+        )
+    return rows[~alone]
+
+
+def _numbered(y, classes):
+    """Labels by code, and the codes of `y`."""
+    if classes is None:
+        return np.unique(y, return_inverse=True)
+    order = np.argsort(classes)
+    places = np.searchsorted(classes, y, sorter=order).clip(max=len(classes) - 1)
+    codes = order[places]
+    strange = np.unique(y[classes[codes] != y])
+    if len(strange):
+        raise ValueError(
+            f"the loss has no proxies for the labels {strange[:5].tolist()}: pass all labels to come as "
+            "classes= in the first partial_fit, or fit anew"
+        )
+    return classes, codes

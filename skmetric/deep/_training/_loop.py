@@ -1,0 +1,253 @@
+"""The training loop, top to bottom.
+
+All chance in an epoch comes from the pair (seed, number of the epoch): so training that stops after any epoch
+goes on later with the same bits, and nothing but weights and moments has to be kept.
+"""
+
+import copy
+import math
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from skmetric._torch import autocast, evaluating, seeded
+from skmetric.deep._data._input import to_float
+from skmetric.deep._data._source import Resident, Streamed, seed_of
+from skmetric.exceptions import DivergenceWarning
+
+from ._diagnosis import batch_statistics
+from ._optim import is_module, trainable
+
+_RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics
+_PROBED = 8  # samples that show whether the network still gives numbers
+_LOOK_EVERY = 50  # steps after which the loss is looked at: each look makes a GPU wait
+
+
+class Plan(NamedTuple):
+    """What does not change while training goes on."""
+
+    samples: Resident | Streamed  # n of shape (C, H, W) or (n_features,), uint8 or float32
+    codes: torch.Tensor  # (n,) classes from 0
+    batches: Any  # iterable over lists of row numbers, with set_epoch
+    n_epochs: int
+    device: torch.device
+    precision: str = "auto"
+    augment: Callable | None = None
+    clip_norm: float | None = None
+    patience: int | None = None  # epochs without a better score before training stops; None: it does not
+    statistics: Callable = batch_statistics  # of [(embeddings, labels)], for the history
+
+
+@dataclass
+class Training:
+    """What changes: weights, moments, and what is known of the epochs so far."""
+
+    module: nn.Module
+    run: Callable  # embeds a batch: the module, as compiled and fed, or what follows its frozen trunk
+    loss: Any
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+    scaler: Any
+    seed: int
+    n_components: int = 0
+    history: list = field(default_factory=list)
+    best: dict | None = None  # epoch, score and weights of the module
+
+    @property
+    def epoch(self):
+        """Number of epochs done, over all fits."""
+        return self.history[-1]["epoch"] if self.history else 0
+
+    def parts(self):
+        """Everything with a state."""
+        parts = {"module": self.module, "optimizer": self.optimizer, "schedule": self.schedule}
+        return parts | {"scaler": self.scaler} | ({"loss": self.loss} if is_module(self.loss) else {})
+
+    def snapshot(self):
+        """Copy of the state of every part."""
+        return {name: copy.deepcopy(part.state_dict()) for name, part in self.parts().items()}
+
+    def restore(self, snapshot):
+        """Go back to a snapshot."""
+        for name, part in self.parts().items():
+            part.load_state_dict(snapshot[name])
+
+
+def train(training, plan, validate, tasks):
+    """Train until `plan` or somebody says that it is enough.
+
+    Parameters
+    ----------
+    training : Training
+        Changed in place; its module ends with the weights of the best epoch if there is a validation score,
+        else with the last ones.
+    plan : Plan
+        Data and settings.
+    validate : callable
+        ``validate(module) -> dict`` of scores, the first of which says what is best; empty without them.
+    tasks : object
+        ``begin()`` and ``end() -> stop`` are called around each epoch.
+
+    Returns
+    -------
+    dict
+        Snapshot of the state to go on from.
+    """
+    plan = plan._replace(**_on_device(plan))
+    good, interrupted = training.snapshot(), False
+    try:
+        for _ in range(plan.n_epochs):
+            tasks.begin()
+            row = run_epoch(training, plan)
+            if not (math.isfinite(row["loss"]) and _is_sound(training, plan)):
+                training.restore(good)
+                _warn_of_divergence(row["epoch"])
+                tasks.end()
+                break
+            good = training.snapshot()
+            scores = validate(training.module)
+            training.history.append(row | scores)
+            _keep_best(training, scores)
+            if tasks.end() or _waited_enough(training, plan.patience):
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+        _settle(training, plan, good)
+        warnings.warn(
+            f"Training interrupted in epoch {training.epoch + 1}: the network is usable as it stands",
+            stacklevel=2,
+        )
+    finally:
+        plan.samples.close()
+    last = training.snapshot() if interrupted else good
+    if training.best is not None:
+        training.module.load_state_dict(training.best["module"])
+    training.module.eval()  # whoever calls the module itself next, uses it
+    return last
+
+
+def run_epoch(training, plan):
+    """Forward, loss, backward, step, for each batch of an epoch; the row of the history that comes of it."""
+    start, number = time.perf_counter(), training.epoch + 1
+    total, n_done = torch.zeros((), device=plan.device, dtype=torch.float32), 0
+    active, recent = [], deque(maxlen=_RECENT)
+    training.module.train()
+    plan.batches.set_epoch(training.epoch)
+    seed = seed_of(training.seed, number)
+    with seeded(seed):
+        for rows, samples in plan.samples.served(plan.batches, seed):
+            samples, labels = _batch(plan, rows, samples)
+            with autocast(plan.device, plan.precision):
+                embeddings = training.run(samples)
+            embeddings = embeddings.float()
+            value = check_scalar(training.loss(embeddings, labels), training.loss)
+            _step(training, value, plan.clip_norm)
+            total, n_done = total + value.detach(), n_done + 1
+            recent.append((embeddings.detach(), labels))
+            active.append(getattr(training.loss, "active_share_", None))
+            if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
+                break
+    row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
+    return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
+
+
+def check_scalar(value, loss):
+    """Refuse what cannot be minimised."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return value.reshape(())
+    shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
+    raise ValueError(
+        f"loss must return one number for a batch; {loss!r} returned {shape}: reduce it, as by its mean"
+    )
+
+
+def _step(training, value, clip_norm):
+    """One step of the optimizer; none where the loss depends on no weight, as in a batch without pairs."""
+    training.optimizer.zero_grad(set_to_none=True)
+    if value.requires_grad:
+        training.scaler.scale(value).backward()
+        if clip_norm is not None:
+            training.scaler.unscale_(training.optimizer)
+            nn.utils.clip_grad_norm_([*training.module.parameters(), *trainable(training.loss)], clip_norm)
+        training.scaler.step(training.optimizer)
+        training.scaler.update()
+    training.schedule.step()
+
+
+# Batches
+
+
+def _batch(plan, rows, samples):
+    samples = to_float(samples.to(plan.device, non_blocking=True))
+    codes = plan.codes[rows.to(plan.device)]
+    return (samples, codes) if plan.augment is None else _augmented(plan.augment, samples, codes)
+
+
+def _augmented(augment, samples, codes):
+    """A batch and its classes after augmentation, which may give several views of it, one after the other."""
+    views = augment(samples)
+    if len(views) == 0 or len(views) % len(samples):
+        raise ValueError(
+            f"augment made {len(views)} samples of a batch of {len(samples)}: it must keep their number, or "
+            "give whole views of the batch one after the other"
+        )
+    return views, codes.repeat(len(views) // len(samples))
+
+
+def _on_device(plan):
+    """Labels, and samples that fit, go to the device once."""
+    return {"samples": plan.samples.to(plan.device), "codes": plan.codes.to(plan.device)}
+
+
+# After an epoch
+
+
+def _is_sound(training, plan):
+    """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
+    with evaluating(training.module), torch.no_grad():
+        probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
+        embeddings = training.run(to_float(probed.to(plan.device)))
+    kept = [embeddings, *trainable(training.loss)]
+    return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
+
+
+def _warn_of_divergence(number):
+    kept = "the untrained network" if number == 1 else f"the state after epoch {number - 1}"
+    warnings.warn(
+        f"training diverged: NaN or infinity in epoch {number}. Training stopped and {kept} was kept. Try a "
+        "lower learning_rate, clip_norm=1.0, scaled features, or precision='fp32'",
+        DivergenceWarning,
+        stacklevel=3,
+    )
+
+
+def _settle(training, plan, good):
+    """After an interrupt: weights as they stand, unless a step was leading nowhere."""
+    if not _is_sound(training, plan):
+        training.restore(good)
+
+
+def _keep_best(training, scores):
+    if not scores:
+        return
+    score = next(iter(scores.values()))
+    if training.best is None or score > training.best["score"]:
+        weights = copy.deepcopy(training.module.state_dict())
+        training.best = {"epoch": training.epoch, "score": score, "module": weights}
+
+
+def _waited_enough(training, patience):
+    if patience is None or training.best is None:
+        return False
+    return training.epoch - training.best["epoch"] >= patience
+
+
+def _mean(shares):
+    told = [torch.as_tensor(share) for share in shares if share is not None]
+    return torch.stack(told).double().mean().item() if told else math.nan  # a GPU is waited for once

@@ -1,0 +1,246 @@
+"""A gallery on a server: many processes see the same items, and nothing about them is kept here."""
+
+from contextlib import nullcontext
+from typing import final
+
+import numpy as np
+
+from skmetric.search._index._exact import ExactIndex
+from skmetric.search._index._hits import check_found
+from skmetric.search._index._where import Condition, conditions
+from skmetric.search._server._columns import DTYPES, ITEM_ID
+from skmetric.search._server._remote import batches
+
+from ._gallery import EMPTY, Gallery, Labelled
+from ._labels import LabelColumn
+from ._layout import Layout, check_ids, refuse_duplicates
+from ._memory import MemoryGallery
+from ._metadata import check_metadata
+
+LABEL = "label"
+_IDS = 8192  # of one request
+_FRESH = 20  # sizes are asked for anew after one item in so many
+
+
+@final
+class ServerGallery(Gallery):
+    """Items in the table or collection of an index; each call asks the server.
+
+    Labels are the column "label" and ids of the user the column "item_id", whose values the server keeps
+    unique where it can; without that column the ids are the index's own. Both are there since the first fill.
+    """
+
+    def __init__(self, index):
+        self.index = index
+        schema = index._opened().schema()
+        self.n_features = schema.n_features
+        self.dtypes = {name: np.dtype(DTYPES[kind]) for name, kind in schema.kinds.items()}
+        self._sizes = None  # with the number of items that were enrolled here since
+
+    @classmethod
+    def start(cls, index, embeddings, ids, labels, metadata):
+        """Fill the index, which must have no items."""
+        columns = check_metadata(metadata, len(embeddings))
+        if ITEM_ID in columns:
+            raise ValueError(f"metadata {ITEM_ID!r}: the index has a column of that name, rename yours")
+        ids = None if ids is None else check_ids(ids, len(embeddings))
+        index._fill(None, embeddings, _held(ids, labels, columns), "start")
+        return cls(index)
+
+    @property
+    def has_own_ids(self):
+        """Whether the user gave ids."""
+        return ITEM_ID in self.dtypes
+
+    @property
+    def has_labels(self):
+        """Whether items have labels."""
+        return LABEL in self.dtypes
+
+    def __len__(self):
+        return len(self.index)
+
+    def has_column(self, name):
+        """Whether items have a column of metadata of that name."""
+        return name in self._metadata()
+
+    def reading(self):
+        """No more than each call promises: other processes change the same items."""
+        return nullcontext()
+
+    # Changes
+
+    def add(self, embeddings, ids, labels, metadata):
+        """Enrol items under new keys; the server refuses ids that are in use."""
+        rows = self._check(len(embeddings), ids, labels, metadata)
+        keys = self.index.new_ids(len(embeddings))
+        self.index._fill(keys, embeddings, _held(*rows), "add")
+        if self._sizes is not None:
+            self._sizes = self._sizes[0], self._sizes[1] + len(embeddings)
+
+    def update(self, ids, embeddings, labels, metadata):
+        """Replace items under their keys."""
+        ids = np.atleast_1d(np.asarray(ids))
+        ids, labels, columns = self._check(len(embeddings), ids, labels, metadata, is_update=True)
+        held = _held(ids if self.has_own_ids else None, labels, columns)
+        self._at_keys(ids, lambda keys: self.index._fill(keys, embeddings, held, "replace"))
+
+    def remove(self, ids):
+        """Take items out."""
+        self._at_keys(np.atleast_1d(np.asarray(ids)), self.index.remove)
+
+    def _at_keys(self, ids, change):
+        """Change the items of ids; once more where another process has replaced one in between."""
+        try:
+            return change(self._keys_of(ids))
+        except KeyError:
+            pass
+        return change(self._keys_of(ids))
+
+    def _keys_of(self, ids):
+        """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
+        asked, found = ids.tolist(), {}
+        refuse_duplicates(asked)
+        column = ITEM_ID if self.has_own_ids else None
+        for part in batches(len(asked), _IDS):
+            found |= self._keys_by_id(ids[part], column)
+        unknown = [i for i in asked if i not in found]
+        if unknown:
+            more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+            raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
+        return np.array([found[i] for i in asked], dtype=np.int64)
+
+    def _keys_by_id(self, ids, column):
+        is_of_kind = (ids.dtype.kind == "U") == (column is not None and self.dtypes[column].kind == "U")
+        if not is_of_kind or ids.dtype.kind not in "iuU":
+            return {}
+        if column is None:
+            return {key: key for key in self._store.known(ids.astype(np.int64)).tolist()}
+        keys, columns = self._store.columns(None, [column], [Condition(column, tuple(ids.tolist()))])
+        return dict(zip(columns[column].tolist(), keys.tolist(), strict=True))
+
+    def _check(self, n_items, ids, labels, metadata, is_update=False):
+        layout = Layout(
+            self.dtypes[ITEM_ID].kind if self.has_own_ids else None,
+            self.dtypes[LABEL].kind == "U" if self.has_labels else None,
+            self._metadata(),
+        )
+        ids, labels, columns = layout.check(n_items, ids, labels, metadata, is_update)
+        return ids, _as_stored(labels, self.dtypes.get(LABEL)), columns
+
+    # What is there
+
+    def all_ids(self):
+        """Ids, row by row."""
+        keys, columns, _ = self._store.contents([ITEM_ID] * self.has_own_ids, with_vectors=False)
+        return columns.get(ITEM_ID, keys)
+
+    def all_labels(self):
+        """Labels, row by row; None without labels."""
+        return self._store.contents([LABEL], with_vectors=False)[1][LABEL] if self.has_labels else None
+
+    def classes(self):
+        """Labels of the classes that have an item, sorted."""
+        return self._store.tally(LABEL)[0]
+
+    def tally(self):
+        """Labels, and the number of items under each code."""
+        values, counts = self._store.tally(LABEL)
+        return LabelColumn(values), counts
+
+    def sizes(self):
+        """Number of items and of classes; asked for after every twentieth part that is enrolled here."""
+        if self._sizes is None or _FRESH * self._sizes[1] >= self._sizes[0][0]:
+            if self.has_labels:
+                counts = self._store.tally(LABEL)[1]
+                self._sizes = (int(counts.sum()), len(counts)), 0
+            else:
+                self._sizes = (len(self), 0), 0
+        return self._sizes[0]
+
+    def in_memory(self):
+        """What is there now, without metadata, as a gallery over an exact index."""
+        names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids
+        keys, columns, vectors = self._store.contents(names)
+        if not len(keys):
+            raise ValueError(EMPTY)
+        return MemoryGallery(ExactIndex(), vectors, columns.get(ITEM_ID, keys), columns.get(LABEL), None)
+
+    # Searches: one round trip
+
+    def neighbors(self, embeddings, k, where=None):
+        """Neighbours with rows for indices; the server counts the rows that come before."""
+        return self._as_many_as(k, self.up_to(embeddings, k, where), where)
+
+    def up_to(self, embeddings, k, where=None):
+        """As `neighbors`, but fewer where there are fewer."""
+        return self._hits(embeddings, k, (), where, is_ranked=True).neighbors(len(embeddings))
+
+    def labelled(self, embeddings, k, where=None, labels=None):
+        """Neighbours with their classes."""
+        hits = self._hits(embeddings, k, (LABEL,), where)
+        if labels is None:
+            labels = LabelColumn(hits.columns[LABEL])
+            codes = labels.codes.values
+        else:
+            codes = labels.encode(hits.columns[LABEL])
+        distances = hits.spread(hits.distances, len(embeddings), np.inf)
+        return Labelled(distances, hits.spread(codes, len(embeddings), -1), labels)
+
+    def look_up(self, embeddings, k, where=None):
+        """Hits with all that is known of them."""
+        names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
+        hits = self._hits(embeddings, k, names, where)
+        if len(hits.ids) < k * len(embeddings):
+            self._as_many_as(k, hits.neighbors(len(embeddings)), where)
+        ids = hits.columns.pop(ITEM_ID, hits.ids)
+        return hits._replace(ids=ids)
+
+    def _as_many_as(self, k, found, where):
+        """Neighbours, or what they are too few for."""
+        n_found = found.indices.shape[1]
+        if where is not None and n_found < k:
+            raise ValueError(f"n_neighbors={k} is more than the {n_found} items that pass where={where!r}")
+        return check_found(found, k, self.__len__, where is not None)
+
+    def _hits(self, embeddings, k, names, where, is_ranked=False):
+        """Up to `k` hits of each query, some in all."""
+        if where is not None:
+            conditions(where, {name: dtype for name, dtype in self.dtypes.items() if name != ITEM_ID})
+        hits = self.index._look_up(embeddings, k, names, where=where, is_ranked=is_ranked)
+        if not len(hits.ids):
+            if where is not None:
+                raise ValueError(f"no item of the gallery passes where={where!r}")
+            raise ValueError(EMPTY)
+        return hits
+
+    # A folder
+
+    def describe(self):
+        """Nothing: it is on the server."""
+        return {}
+
+    def arrays(self):
+        """None."""
+        return {}
+
+    @property
+    def _store(self):
+        return self.index._opened()
+
+    def _metadata(self):
+        """Columns of metadata by dtype."""
+        return {name: dtype for name, dtype in self.dtypes.items() if name not in (LABEL, ITEM_ID)}
+
+
+def _held(ids, labels, columns):
+    """What the index is to hold of items."""
+    own = {ITEM_ID: ids, LABEL: labels}
+    return columns | {name: values for name, values in own.items() if values is not None}
+
+
+def _as_stored(labels, dtype):
+    """Labels of the type of their column: those that scikit-learn takes for classes are whole numbers."""
+    if labels is None or labels.dtype.kind != "f" or dtype.kind != "i":
+        return labels
+    return labels.astype(np.int64)

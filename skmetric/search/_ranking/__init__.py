@@ -1,0 +1,1 @@
+"""Other rankings than the plain distance: re-ranking and averages over neighbours."""

@@ -1,0 +1,1 @@
+"""What galleries on a server share."""

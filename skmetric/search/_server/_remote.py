@@ -1,0 +1,45 @@
+"""What indexes on servers have in common: the shape of an answer, checks of a query, ids over processes."""
+
+import itertools
+import threading
+import time
+from numbers import Integral
+
+import numpy as np
+
+from skmetric.search._index._checks import check_dimension
+
+
+def check_query(embeddings, k, n_features):
+    """Refuse queries of another dimension, and `k` that is no number of neighbours."""
+    check_dimension(embeddings, n_features)
+    if not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be an integer from 1; got {k!r}")
+
+
+HOLDS_ITEMS = "holds items already: open it by SimilaritySearch.attach, or clear the index first"
+
+
+class Clock:
+    """Numbers that ascend over the calls of all processes, as far as their clocks agree: microseconds."""
+
+    def __init__(self):
+        self._lock, self._last = threading.Lock(), 0
+
+    def draw(self, n):
+        """`n` numbers, ascending, above all that this process drew before."""
+        with self._lock:
+            first = max(time.time_ns() // 1000, self._last + 1)
+            self._last = first + n - 1
+        return np.arange(first, first + n)
+
+
+clock = Clock()
+
+
+def batches(n_items, size):
+    """Slices of at most `size`."""
+    starts = itertools.count(0, max(1, size))
+    return [
+        slice(start, start + size) for start in itertools.takewhile(lambda start: start < n_items, starts)
+    ]

@@ -1,0 +1,183 @@
+"""What indexes on servers offer beyond those in memory: columns, new ids, changes that many processes see."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from skmetric._checks import check_matrix
+from skmetric.search._index._checks import check_among
+from skmetric.search._index._hits import check_found, in_order
+from skmetric.search._index._index import Index
+from skmetric.search._index._where import conditions
+
+from ._columns import dtypes_of
+from ._remote import check_query
+
+
+class SharedIndex(Index, ABC):
+    """An index on a server: many processes hold it, and the server is the one source of truth.
+
+    A subclass has a store behind `_opened`, which sends the requests: ``schema()`` (with ``n_features`` and
+    ``kinds`` of columns), ``fill``, ``remove``, ``look_up``, ``known``, ``vectors``, ``columns``,
+    ``contents``, ``tally``, ``new_ids``, ``count`` and ``drop``.
+    """
+
+    holds_columns = True
+
+    @abstractmethod
+    def _opened(self):
+        """The store."""
+
+    @abstractmethod
+    def _fill(self, ids, embeddings, columns, mode):
+        """Check items and store them.
+
+        `mode` is "add"; "upsert", which replaces those whose ids are in use; "replace", which refuses others;
+        or "start", which refuses a store that holds items.
+        """
+
+    @abstractmethod
+    def _search_options(self, k):
+        """What the store is to know of the method of search."""
+
+    def remove(self, ids):
+        """Take items out.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids to remove.
+
+        Returns
+        -------
+        Index
+            The index.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index; then nothing is removed.
+        """
+        self._opened().remove(np.asarray(ids).ravel())
+        return self
+
+    def query(self, embeddings, k, *, where=None, among=None):
+        """Find the nearest items of each embedding, a batch in one round trip.
+
+        Parameters
+        ----------
+        embeddings : array-like of shape (n_queries, n_features)
+            Queries.
+        k : int
+            Neighbours of each, from 1 to the number of items; a cluster of Milvus gives up to 16,384. With a
+            filter that fewer items pass, there are as many as pass.
+        where : dict of str to value, list or slice, default=None
+            Only items whose columns have a value, one of several, or one from ``slice(low, high)``, both
+            ends included.
+        among : array-like of int, default=None
+            Only these ids, each once.
+
+        Returns
+        -------
+        Neighbors
+            Euclidean distances (float64 of what the server finds in float32) and ids, both (n_queries, k),
+            nearest first; id -1 at distance infinity where an approximate search found no more.
+
+        Raises
+        ------
+        ValueError
+            If the index is empty, `k` is out of range, embeddings do not fit, or no item passes the filter.
+        KeyError
+            If an id of `among` is not in the index.
+        """
+        embeddings = check_matrix(embeddings, "embeddings")
+        among = None if among is None else check_among(among)
+        if among is not None:
+            in_order(self._opened().known(among), among)
+        found = self._look_up(embeddings, k, where=where, among=among).neighbors(len(embeddings))
+        return check_found(found, k, self.__len__, where is not None or among is not None)
+
+    def vectors(self, ids=None):
+        """Fetch embeddings of items from the server.
+
+        Parameters
+        ----------
+        ids : array-like of int, default=None
+            Which; None gives all, in the order in which they came.
+
+        Returns
+        -------
+        ndarray of shape (n_items, n_features)
+            Read only, float32.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index.
+        """
+        return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
+
+    def columns(self, ids=None):
+        """Fetch labels and metadata of items.
+
+        Parameters
+        ----------
+        ids : array-like of int, default=None
+            Which; those that are not there any more are left out. None gives all.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_items,)
+            Ids, ascending.
+        columns : dict of str to ndarray of shape (n_items,)
+            By name.
+        """
+        return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
+
+    def new_ids(self, n_items):
+        """Draw ids that no other process is given.
+
+        Parameters
+        ----------
+        n_items : int
+            How many.
+
+        Returns
+        -------
+        ndarray of shape (n_items,)
+            In PostgreSQL ascending, of a counter, above all that it gave before and all that are in the
+            table. Milvus has no counter: there they are drawn at random among 63-bit numbers, so that two
+            alike are not to be expected before billions of items.
+        """
+        return self._opened().new_ids(int(n_items))
+
+    def clear(self):
+        """Drop the table or collection with all items, for every process.
+
+        Returns
+        -------
+        Index
+            Empty.
+        """
+        self._opened().drop()
+        return self
+
+    def __len__(self):
+        return self._opened().count()
+
+    @classmethod
+    def _of_arrays(cls, content, arrays):
+        return cls(**content["params"])
+
+    def _look_up(self, embeddings, k, names=(), *, where=None, among=None, is_ranked=False):
+        """Up to `k` hits of each query with columns, in one round trip.
+
+        With `is_ranked` ids give way to the place of each item among all, in the order of the gallery.
+        """
+        opened = self._opened()
+        schema = opened.schema()
+        check_query(embeddings, k, schema.n_features)
+        asked = [] if where is None else conditions(where, dtypes_of(schema.kinds))
+        return opened.look_up(
+            embeddings, int(k), names, asked, among, self._search_options(int(k)), is_ranked
+        )

@@ -1,0 +1,1 @@
+"""A gallery in a table of PostgreSQL with pgvector."""

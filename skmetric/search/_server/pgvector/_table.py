@@ -1,0 +1,311 @@
+"""The table of a PgVectorIndex: its schema, and each call as one transaction."""
+
+from typing import NamedTuple, final
+
+import numpy as np
+
+from skmetric._optional import import_optional
+from skmetric.exceptions import IndexUnavailableError
+from skmetric.search._index._checks import check_dimension
+from skmetric.search._index._hits import Hits, in_order
+from skmetric.search._server._columns import DTYPES, ITEM_ID, match_kinds
+from skmetric.search._server._remote import HOLDS_ITEMS
+
+from ._postgres import Server
+from ._schema import Schema, indexes_of, read_schema
+from ._sql import Statements, VectorArray, decode, encode, register
+
+_COPIED = {"boolean": "bool", "integer": "int8", "real": "float8", "text": "text", "time": "timestamp"}
+_SPARE = 4  # times k candidates where those of the index are ranked in half precision
+
+
+class Items(NamedTuple):
+    """What is to be stored, checked; without ids the table gives new ones."""
+
+    ids: np.ndarray | None
+    embeddings: np.ndarray
+    columns: dict
+    kinds: dict
+
+
+@final
+class Table:
+    """Statements run on a server. What it knows of the schema, it has read there."""
+
+    def __init__(self, conninfo, table):
+        self.address = conninfo, table
+        self._server, self._sql = Server(conninfo, table), Statements(table)
+        self._errors = import_optional("psycopg.errors", extra="pgvector", purpose="PgVectorIndex")
+        self._known = None
+
+    @property
+    def name(self):
+        """Table and host, for messages."""
+        return self._server.name
+
+    def schema(self):
+        """The schema; a ValueError if there is no table."""
+        if self._known is None:
+            with self._server.transaction() as connection:
+                self._known = self._read_schema(connection)
+        if self._known is None:
+            raise ValueError(f"the index is empty: add embeddings first ({self.name} is not there)")
+        return self._known
+
+    def fill(self, items, design, mode="add"):
+        """Store items in one transaction; for the modes see `SharedIndex._fill`.
+
+        Two that store the same ids in another order wait for each other, until the server stops one: that
+        one finds the items of the other when it tries again.
+        """
+        try:
+            return self._fill(items, design, mode)
+        except IndexUnavailableError as error:
+            if not isinstance(error.__cause__, self._errors.DeadlockDetected):
+                raise
+            return self._fill(items, design, mode)
+
+    def _fill(self, items, design, mode):
+        try:
+            with self._server.transaction() as connection:
+                made = self._make(connection, items, is_start=mode == "start")
+                check_dimension(items.embeddings, made.n_features)
+                arrays = match_kinds(dict(items.columns), items.kinds, made.kinds)
+                if items.ids is None:
+                    items = items._replace(ids=self._draw(connection, len(items.embeddings)))
+                if mode == "replace":
+                    in_order(self._locked(connection, items.ids), items.ids)
+                write = self._replace if mode in ("upsert", "replace") else self._copy
+                write(connection, items, arrays, made.kinds)
+                if self._read_schema(connection).method is None:
+                    self._make_index(connection, made, design(len(items.ids)))
+                known = self._read_schema(connection)
+        except self._errors.UniqueViolation as error:
+            raise ValueError(
+                f"{_in_use(error)} is in the index already ({self.name}): remove it first"
+            ) from None
+        self._known = known
+
+    def remove(self, ids):
+        """Delete items, all or none."""
+        with self._server.transaction() as connection:
+            there = np.empty(0, dtype=np.int64)
+            if self._read_schema(connection) is not None:
+                there = self._locked(connection, ids)
+            in_order(there, ids)
+            if len(ids):
+                connection.execute(
+                    self._sql.compose("DELETE FROM {table} WHERE id = ANY(%s::bigint[])"), [ids.tolist()]
+                )
+
+    def look_up(self, embeddings, k, names, conditions, among, options, is_ranked):
+        """Hits of all queries; where an index did not find enough, by comparing with all."""
+        is_indexed, settings = options
+        filter_, params = self._sql.found(conditions, among)
+        n_features = self.schema().n_features
+        depth = k if self._sql.operand(n_features) == "{}" else _SPARE * k
+
+        def ask(embeddings, is_indexed):
+            statement = self._sql.query(filter_, n_features, is_indexed, depth, names, is_ranked)
+            bound = [VectorArray(embeddings), *params, depth if is_indexed else k, k]
+            return self._ask(statement, bound, settings if is_indexed else {}, prepare=register)
+
+        rows = ask(embeddings, is_indexed)
+        if is_indexed:
+            found = np.bincount([row[0] - 1 for row in rows], minlength=len(embeddings))
+            short = np.flatnonzero(found < k)
+            if len(short):
+                more = ((short[row[0] - 1] + 1, *row[1:]) for row in ask(embeddings[short], False))
+                rows = [row for row in rows if found[row[0] - 1] == k]
+                rows = sorted([*rows, *more], key=lambda row: row[0])
+        queries, ids, distances, *columns = self._as_arrays(rows, ["integer", "integer", "real"], names)
+        return Hits(queries - 1, ids, distances, dict(zip(names, columns, strict=True)))
+
+    def vectors(self, ids):
+        """Embeddings in the order of `ids`, or of coming."""
+        n_features = self.schema().n_features
+        if ids is None:
+            rows = self._ask(self._sql.compose("SELECT embedding FROM {table} ORDER BY position"))
+            return _decoded([row[0] for row in rows], n_features)
+        statement = "SELECT id, embedding FROM {table} WHERE id = ANY(%s::bigint[])"
+        rows = self._ask(self._sql.compose(statement), [ids.tolist()])
+        order = in_order(np.array([row[0] for row in rows], dtype=np.int64), ids)
+        return _decoded([rows[row][1] for row in order], n_features)
+
+    def columns(self, ids, names=None, conditions=()):
+        """Ids, ascending, and columns."""
+        names = list(self.schema().kinds) if names is None else names
+        ids, columns, _ = self._read(names, False, *self._sql.found(conditions, ids))
+        return ids, columns
+
+    def contents(self, names, with_vectors=True):
+        """Ids, columns and embeddings of all items, as they are at one moment, in order of their ids."""
+        return self._read(names, with_vectors, *self._sql.found(()))
+
+    def tally(self, name):
+        """Values of a column, sorted, and the number of items of each."""
+        statement = "SELECT {names}, count(*) FROM {table} GROUP BY 1"
+        rows = self._ask(self._sql.compose(statement, names=self._sql.names([name])))
+        values, counts = self._as_arrays([row[::-1] for row in rows], ["integer"], [name])[::-1]
+        order = np.argsort(values, kind="stable")
+        return values[order], counts[order]
+
+    def new_ids(self, n_items):
+        """Numbers of the sequence of ids, in one round trip but where ids were given from outside it."""
+        self.schema()
+        with self._server.transaction() as connection:
+            return self._draw(connection, n_items)
+
+    def known(self, ids):
+        """Which of the ids there are."""
+        return self._read([], False, *self._sql.found((), ids))[0]
+
+    def reindex(self, design):
+        """Drop the index over embeddings, if there is one, and make that of the design."""
+        schema = self.schema()
+        with self._server.transaction() as connection:
+            for index in indexes_of(connection, self._name()):
+                connection.execute(self._sql.raw(f"DROP INDEX {index}"))  # quoted by the server
+            n_items = connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
+            self._make_index(connection, schema, design(n_items))
+            known = self._read_schema(connection)
+        self._known = known
+
+    def drop(self):
+        """Drop the table."""
+        with self._server.transaction() as connection:
+            connection.execute(self._sql.compose("DROP TABLE IF EXISTS {table}"), ())
+        self._known = None
+
+    def count(self):
+        """Number of items."""
+        with self._server.transaction() as connection:
+            if self._read_schema(connection) is None:
+                return 0
+            return connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
+
+    def _read(self, names, with_vectors, filter_, params):
+        """Ids, ascending, columns and, where asked for, embeddings."""
+        chosen = ["id", *names, *["embedding"] * with_vectors]
+        statement = self._sql.compose(
+            "SELECT {names} FROM {table} {filter} ORDER BY id", names=self._sql.names(chosen), filter=filter_
+        )
+        rows = self._ask(statement, params)
+        vectors = None
+        if with_vectors:
+            vectors = _decoded([row[-1] for row in rows], self.schema().n_features)
+            rows = [row[:-1] for row in rows]
+        ids, *columns = self._as_arrays(rows, ["integer"], names)
+        return ids, dict(zip(names, columns, strict=True)), vectors
+
+    def _ask(self, statement, params=(), *args, **options):
+        """Rows of a query; what is known of a table that was dropped meanwhile is forgotten."""
+        try:
+            return self._server.read(statement, params, *args, **options)
+        except (self._errors.UndefinedTable, self._errors.UndefinedColumn):
+            self._known = None
+            raise ValueError(
+                f"{self.name} was dropped or made anew with other columns since it was opened: open it again"
+            ) from None
+
+    def _as_arrays(self, rows, kinds, names):
+        """Columns of rows: first those of `kinds`, then those of the names."""
+        kinds = [*kinds, *(self.schema().kinds[name] for name in names)]
+        columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+        return [np.array(column, dtype=DTYPES[kind]) for column, kind in zip(columns, kinds, strict=True)]
+
+    def _draw(self, connection, n_items):
+        """New ids. Where some came from outside, the counter is first moved beyond them, under a lock."""
+        drawn, highest = self._next(connection, n_items)
+        if len(drawn) and drawn[0] <= highest:
+            self._lock(connection)
+            drawn, highest = self._next(connection, n_items)
+            if drawn[0] <= highest:
+                statement = "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)"
+                connection.execute(statement, [self._name(), highest])
+                drawn, _ = self._next(connection, n_items)
+        return drawn
+
+    def _next(self, connection, n_items):
+        """Numbers of the counter, and the highest id in the table."""
+        statement = (
+            "SELECT nextval(pg_get_serial_sequence(%s, 'id')), (SELECT coalesce(max(id), -1) FROM {table}) "
+            "FROM generate_series(1, %s)"
+        )
+        rows = connection.execute(self._sql.compose(statement), [self._name(), n_items]).fetchall()
+        return np.sort(np.array([row[0] for row in rows], dtype=np.int64)), rows[0][1] if rows else -1
+
+    def _locked(self, connection, ids):
+        """Which of the ids there are; nobody else changes these until the transaction ends."""
+        statement = "SELECT id FROM {table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE"
+        rows = connection.execute(self._sql.compose(statement), [ids.tolist()]).fetchall()
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def _lock(self, connection):
+        """Wait for others who make, start or number this table."""
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('skmetric'), hashtext(%s))", [self._name()])
+
+    def _name(self):
+        return self._sql.quoted
+
+    def _read_schema(self, connection):
+        return read_schema(connection, self._name(), self.name)
+
+    def _make(self, connection, items, is_start=False):
+        """The schema of the table, which is made if it is not there; at a start it must have no items."""
+        schema = self._read_schema(connection)
+        if schema is None or is_start:
+            self._lock(connection)  # one process makes it, others that come at the same time wait and find it
+            schema = self._read_schema(connection)
+        if schema is None:
+            self._make_extension(connection)
+            connection.execute(self._sql.create(items.embeddings.shape[1], items.kinds), ())
+            return Schema(items.embeddings.shape[1], items.kinds, None, 1)
+        if is_start and connection.execute(self._sql.compose("SELECT 1 FROM {table} LIMIT 1"), ()).fetchone():
+            raise ValueError(f"{self.name} {HOLDS_ITEMS}")
+        return schema
+
+    def _make_extension(self, connection):
+        if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
+            return
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('skmetric'), 0)")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+
+    def _make_index(self, connection, schema, design):
+        method, options = design
+        if method is not None:
+            connection.execute(self._sql.index(method, schema.n_features, options), ())
+
+    def _copy(self, connection, items, arrays, kinds, into=None):
+        """Binary COPY. Its values have no types of their own: a vector goes as the bytes that it is."""
+        names = ["id", "embedding", *kinds]
+        statement = self._sql.copy(names, into)
+        records = encode(items.embeddings)
+        data, size = records.tobytes(), records.itemsize
+        vectors = (data[start + 4 : start + size] for start in range(0, len(data), size))
+        columns = [arrays[name].tolist() for name in kinds]
+        with connection.cursor() as cursor, cursor.copy(statement, ()) as copy:
+            copy.set_types(["int8", "bytea", *(_COPIED[kind] for kind in kinds.values())])
+            for row in zip(items.ids.tolist(), vectors, *columns, strict=True):
+                copy.write_row(row)
+
+    def _replace(self, connection, items, arrays, kinds):
+        names = ["id", "embedding", *kinds]
+        connection.execute(self._sql.staging(names), ())
+        self._copy(connection, items, arrays, kinds, into="skmetric_staging")
+        connection.execute(self._sql.upsert(names), ())
+        connection.execute("DROP TABLE skmetric_staging")
+
+
+def _in_use(error):
+    """What a violated key was, by the server's words: Key (id)=(7) already exists."""
+    detail = error.diag.message_detail or ""
+    name, _, value = detail.partition("=(")
+    name = name.removeprefix("Key (").removesuffix(")") or "an id"
+    return f"{'id' if name == ITEM_ID else name} {value.removesuffix(') already exists.')}"
+
+
+def _decoded(values, n_features):
+    vectors = decode(values, n_features)
+    vectors.flags.writeable = False
+    return vectors
