@@ -26,6 +26,12 @@ def check_items(items, n_items, name):
     return items
 
 
+def as_column(values):
+    """Labels as an array of one dimension, of a DataFrame with one column too."""
+    values = np.asarray(values)
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
 def pixels(item, side=_SIDE):
     """Pixels (H, W) or (H, W, 3) of a picture, shrunk to at most `side` if it is a file or PIL image."""
     if isinstance(item, str | os.PathLike):

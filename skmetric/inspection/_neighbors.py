@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._items import are_pictures, check_items, pixels, wrapped
+from ._items import are_pictures, as_column, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
 
 # inches
@@ -163,7 +163,7 @@ class NeighborsDisplay:
         if indices.size and indices.max() >= len(gallery):
             raise ValueError(f"indices has row {indices.max()}, and the gallery has {len(gallery)} items")
         y, y_gallery, predictions = (
-            None if labels is None else np.asarray(labels) for labels in (y, y_gallery, predictions)
+            None if labels is None else as_column(labels) for labels in (y, y_gallery, predictions)
         )
         return cls(
             queries, gallery, distances, indices, y, y_gallery, predictions, cutpoint, no_match_label

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_finite_rows, check_labels, encode_labels
+from skmetric._checks import check_finite_rows, encode_labels, read_labels
 from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
 from skmetric.base import MahalanobisMixin
 
@@ -227,8 +227,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
 
     def _check_data(self, X, y, sample_weight, reset, min_samples=2):
         """Validated rows of positive weight, their class codes, the classes and the weights or None."""
-        if hasattr(y, "__len__"):
-            y = check_labels(y, len(y))  # before an array makes ["1", "a"] of [1, "a"]
+        y = y if y is None else read_labels(y)
         X, y = validate_data(
             self,
             X,

@@ -6,11 +6,10 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import check_finite_rows
+from skmetric._checks import check_finite_rows, check_labels
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import check_embeds, check_euclidean, check_steps_fitted, embed
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
@@ -19,7 +18,6 @@ from ._attached import AttachedMixin
 from ._by_class import ByClassMixin
 from ._calibration._matchers import MATCHERS, make_matcher
 from ._cleaning import CleaningMixin
-from ._gallery._labels import check_y
 from ._gallery._layout import check_ids
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, check_metadata, with_paths
@@ -406,9 +404,7 @@ class SimilaritySearch(
 def _check_targets(y, n_samples):
     if y is None:
         return None
-    if not isinstance(y, list | tuple):  # check_labels looks at lists itself
-        y = column_or_1d(y, warn=True)
-    labels = check_y(y, n_samples)
+    labels = check_labels(y, n_samples, warns=True)
     if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
         check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels
