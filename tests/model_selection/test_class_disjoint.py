@@ -155,7 +155,7 @@ def test_bad_labels_are_named(splitter, y, message):
 
 def test_labels_of_mixed_types_are_refused():
     y = np.array([1, "a"] * 10, dtype=object)
-    with pytest.raises(TypeError, match="uniformly strings or numbers"):
+    with pytest.raises(ValueError, match="y mixes labels of several types"):
         next(ClassDisjointKFold(2).split(y, y))
 
 
