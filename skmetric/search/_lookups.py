@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric.retrieval import Neighbors
 
 from ._base import SearchBase
+from ._gallery._gallery import no_neighbors
 from ._lookup_table import tabulate
 from ._ranking._options import find_among_the_others, without_itself
 
@@ -101,8 +102,13 @@ class Lookups(SearchBase):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
         check_is_fitted(self)
         with self._gallery.reading():
-            distances, rows = self.kneighbors(X, n_neighbors)
             n_items = len(self._gallery)
+            k, n_searched = self._count(n_neighbors), n_items - (X is None)
+            if k > n_searched:
+                raise ValueError(
+                    f"n_neighbors={k} is more than the {n_searched} items that each is searched among"
+                )
+            distances, rows = self.kneighbors(X, k)
         values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
         starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
         return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
@@ -152,7 +158,8 @@ class Lookups(SearchBase):
         open_, k = np.arange(len(embeddings)), 32
         while len(open_):
             found = self._gallery.up_to(embeddings[open_], k, where)
-            done = (found.distances[:, -1] > radius) | (found.distances.shape[1] < k)
+            n_found = found.distances.shape[1]
+            done = np.full(len(open_), n_found < k) if n_found < k else found.distances[:, -1] > radius
             for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), at[:end].copy()
@@ -220,10 +227,9 @@ class Lookups(SearchBase):
         options = self._ranking_options()
         gallery = self._gallery.in_memory()
         n_items = len(gallery)
-        if k >= n_items:
-            raise ValueError(
-                f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
-            )
+        k = min(k, n_items - 1)
+        if k < 1:
+            return no_neighbors(n_items)
         vectors = gallery.index.vectors()
         if options is not None:
             return find_among_the_others(self._prepared(options), vectors, k, options)
