@@ -105,9 +105,7 @@ class Lookups(SearchBase):
             n_items = len(self._gallery)
             k, n_searched = self._count(n_neighbors), n_items - (X is None)
             if k > n_searched:
-                raise ValueError(
-                    f"n_neighbors={k} is more than the {n_searched} items that each is searched among"
-                )
+                raise ValueError(f"n_neighbors={k} is more than the {n_searched} items to search")
             distances, rows = self.kneighbors(X, k)
         values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
         starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
