@@ -45,20 +45,22 @@ class Lookups(SearchBase):
         X : array-like of shape (n_queries, ...), default=None
             What the embedder takes. None looks up each item among the others, itself left out by identity.
         n_neighbors : int, default=None
-            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+            Neighbours of each query; None means the parameter.
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
             label. None searches all.
 
         Returns
         -------
-        distances : ndarray of shape (n_queries, n_neighbors)
-            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`.
-        rows : ndarray of shape (n_queries, n_neighbors)
-            Rows of the gallery: ``ids_[rows]`` are the ids. An approximate index may find fewer than asked
-            for: the rest is -1, at distance infinity, and is missing in `lookup` and `kneighbors_graph`.
+        distances : ndarray of shape (n_queries, k)
+            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`. k
+            is `n_neighbors`, or the number of items to search if the gallery has fewer.
+        rows : ndarray of shape (n_queries, k)
+            Rows of the gallery: ``ids_[rows]`` are the ids. Where a filter leaves fewer items, or an
+            approximate index finds fewer, the rest of the row is -1, at distance infinity; `lookup` and
+            `kneighbors_graph` leave it out.
         """
         check_is_fitted(self)
         k = self._count(n_neighbors)
@@ -83,20 +85,20 @@ class Lookups(SearchBase):
         X : array-like of shape (n_queries, ...), default=None
             What the embedder takes. None is the graph of the gallery, no item linked to itself.
         n_neighbors : int, default=None
-            Neighbours of each query; None stands for the parameter.
+            Neighbours of each query, at most the number of items to search; None means the parameter.
         mode : {"connectivity", "distance"}, default="connectivity"
             Entries: 1, or the distances of `kneighbors`.
 
         Returns
         -------
         csr_matrix of shape (n_queries, n_items)
-            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"`` it is
-            what estimators with ``metric="precomputed"`` take.
+            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"``,
+            estimators with ``metric="precomputed"`` take it.
 
         Raises
         ------
         ValueError
-            If `mode` is neither of these, or `n_neighbors` out of range.
+            If `mode` is neither of these, or `n_neighbors` is out of range.
         """
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
@@ -125,7 +127,7 @@ class Lookups(SearchBase):
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
             label. None searches all.
 
         Returns
@@ -133,7 +135,7 @@ class Lookups(SearchBase):
         distances : ndarray of shape (n_queries,) of ndarray
             Euclidean distances, ascending; only if `return_distance`.
         rows : ndarray of shape (n_queries,) of ndarray
-            Rows of the gallery.
+            Rows of the gallery; empty where no item is that near.
 
         Raises
         ------
@@ -165,16 +167,17 @@ class Lookups(SearchBase):
         return distances, rows
 
     def lookup(self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None) -> Any:
-        """Nearest items of the gallery with all that is known of them.
+        """Nearest items of the gallery with their ids, labels and metadata.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
         n_neighbors : int, default=None
-            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+            Neighbours of each query; where there are fewer, the table has fewer rows. None means the
+            parameter.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
             label. None searches all.
 
         Returns
