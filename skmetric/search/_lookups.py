@@ -49,8 +49,8 @@ class Lookups(SearchBase):
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
-            label. None searches all.
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
+            ``"label"`` is the label. None searches all.
 
         Returns
         -------
@@ -127,8 +127,8 @@ class Lookups(SearchBase):
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
-            label. None searches all.
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
+            ``"label"`` is the label. None searches all.
 
         Returns
         -------
@@ -177,8 +177,8 @@ class Lookups(SearchBase):
             Neighbours of each query; where there are fewer, the table has fewer rows. None means the
             parameter.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
-            label. None searches all.
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
+            ``"label"`` is the label. None searches all.
 
         Returns
         -------
