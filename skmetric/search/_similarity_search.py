@@ -30,6 +30,8 @@ from ._recognition import Recognition
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     pass
 
 
