@@ -48,7 +48,8 @@ class ServerGallery(Gallery):
         schema = index._opened().schema()
         self.n_features = schema.n_features
         self.dtypes: dict[str, np.dtype[Any]] = {
-            name: np.dtype(DTYPES[kind]) for name, kind in schema.kinds.items()
+            name: np.dtype(DTYPES[kind])  # type: ignore[call-overload]
+            for name, kind in schema.kinds.items()
         }
         # with the number of items that were enrolled here since
         self._sizes: tuple[tuple[int, int], int] | None = None
