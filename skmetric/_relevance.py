@@ -1,15 +1,25 @@
-"""Which ranks of a search hold items of the query's class, found without sorting what need not be sorted."""
+"""Which ranks of a search hold items of the query's class."""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skmetric._kernel import ascending, candidates
+from skmetric._kernel import Search, upper_bounds
 
-_HEAD, _LONG_HEAD = 1024, 256  # ranks that are always in the order of float64, in short and long rows
-_ALL_BUT_LAST = np.uint32(0xFFFFFFFE)
-_SORTED_WHOLE = 2**14  # galleries up to this size are sorted a block at a time
+_PART = 2**18  # distances that are ranked at a time, so that their keys stay in the cache
+_LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)  # key of what fills up a row
+_INDEX = np.uint64(0xFFFFFFFF)
+_PIECES = 16  # of a row, each with a slack of its own
 
 
-def block_relevance(search, rows, codes, codes_gallery, members, depth):
+def block_relevance(
+    search: Search,
+    rows: NDArray[np.intp],
+    codes: NDArray[np.int32],
+    codes_gallery: NDArray[np.int32],
+    depth: int,
+) -> NDArray[np.bool_]:
     """Relevance of the first `depth` ranks of a block of queries.
 
     Parameters
@@ -20,118 +30,82 @@ def block_relevance(search, rows, codes, codes_gallery, members, depth):
         Consecutive queries.
     codes, codes_gallery : ndarray, int32
         Classes of all queries and of the gallery.
-    members : list of ndarray
-        Indices of each class in the gallery, ascending.
     depth : int
         Ranks to give.
 
     Returns
     -------
     ndarray of shape (n_rows, depth), bool
-        In the order of float64, ties by index, down to rank 256 (1024 in galleries of up to 16,384 rows) or
-        the size of the query's class, whichever is more. Further down float32 decides.
+        In the order of float64 distances, ties in the order of the gallery.
     """
     squares, norms = search.squares(rows)
-    if search.n_gallery <= _SORTED_WHOLE:
-        return _sorted_block(search, rows, squares, norms, codes, codes_gallery, members, depth)
-    relevant = np.zeros((len(rows), depth), dtype=bool)
-    for out, row, values, norm in zip(relevant, rows, squares, norms, strict=True):
-        _long_row(search, row, values, norm, members[codes[row]], codes_gallery == codes[row], out)
+    relevant = np.empty((len(rows), depth), dtype=bool)
+    step = max(_PART // search.n_gallery, 1)
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        keys = _sorted_keys(search, squares[part], norms[part], depth)  # (n_part, width)
+        items = (keys & _INDEX).view(np.intp)
+        hits = codes_gallery[items] == codes[rows[part], None]
+        _settle(search, rows[part], norms[part], keys, items, hits)
+        relevant[part] = hits[:, :depth]
     return relevant
 
 
-def _sorted_block(search, rows, squares, norms, codes, codes_gallery, members, depth):
-    """Sort whole rows at once: relevance rides in the last bit of the distance."""
-    keys = squares.view(np.uint32) & _ALL_BUT_LAST
-    keys |= codes_gallery == codes[rows, None]
-    kept = min(depth + 1, search.n_gallery)  # one more, to see a tie across the cut
-    if 2 * kept < search.n_gallery:
-        keys.partition(kept - 1, axis=1)
-    keys = np.ascontiguousarray(keys[:, :kept]) if 2 * kept < search.n_gallery else keys
-    keys.sort(axis=1)
-    relevant = (keys[:, :kept] & np.uint32(1)).astype(bool)
-    keys &= _ALL_BUT_LAST
-    head = min(kept, max(_HEAD, *(len(members[code]) for code in np.unique(codes[rows]))))
-    values = (
-        keys[:, :head].view(np.float32) if head == keys.shape[1] else keys[:, :head].copy().view(np.float32)
-    )
-    with np.errstate(invalid="ignore"):  # infinity, from a row to itself, is last and close to nothing
-        slack = search.slack(norms, np.minimum(values[:, -1], values[:, -2:].min(axis=1)))
-        close = np.diff(values, axis=1) <= slack[:, None]
-    mixed = close & (relevant[:, 1:head] != relevant[:, : head - 1])
-    mixed[:, -1:] |= close[:, -1:]  # what lies behind the cut may differ
-    for i in np.flatnonzero(mixed.any(axis=1)):
-        top = np.append(values[i, :-1], values[i, -1] + slack[i])
-        is_member = codes_gallery == codes[rows[i]]
-        _settle_runs(search, rows[i], squares[i], values[i], top, close[i], mixed[i], is_member, relevant[i])
-    return relevant[:, :depth]
+def _sorted_keys(search: Search, squares: NDArray[np.float32], norms: Any, depth: int) -> NDArray[np.uint64]:
+    """The nearest items of each query for sure, in the order of float32, ties by index, as (n_rows, width).
 
-
-def _settle_runs(search, row, squares, values, top, close, mixed, is_member, relevant):
-    """Order anew, in float64, each run of ranks that float32 cannot tell apart and that mixes classes."""
-    ends = np.append(np.flatnonzero(~close), len(close))
-    truncated = (squares.view(np.uint32) & _ALL_BUT_LAST).view(np.float32)
-    for run in np.unique(np.searchsorted(ends, np.flatnonzero(mixed))):
-        first = ends[run - 1] + 1 if run else 0
-        found = np.flatnonzero((truncated >= values[first]) & (truncated <= top[ends[run]]))
-        order = np.argsort(search.exact_squares(row, found), kind="stable")
-        hits = is_member[found[order]]
-        relevant[first : first + len(hits)] = hits[: len(relevant) - first]
-
-
-def _long_row(search, row, squares, norm, members, is_member, out):
-    """Rank a long row: an exact head, and behind it only the places of the members that it lacks."""
-    head = min(len(out), max(_LONG_HEAD, len(members)))
-    found = candidates(search, squares, norm, head)
-    found = found[ascending(squares[found])]
-    hits = is_member[found]
-    _settle(search, row, squares[found], norm, found, hits)
-    out[:head] = hits[:head]
-    if head == len(out):
-        return
-    missing = is_member.copy()
-    missing[found[:head]] = False
-    if search.leaves_self_out:
-        missing[row] = False
-    places = _places(squares, missing)
-    # float32 may place an item of the tail inside the head: move it behind, and those after it if need be
-    order = np.arange(len(places))
-    places = np.maximum.accumulate(np.maximum(places, head) - order) + order
-    out[places[places < len(out)]] = True
-
-
-def _settle(search, row, values, norm, found, hits):
-    """Put `found` and `hits` from float32 order into float64 order where that changes `hits`; in place."""
-    close = np.diff(values) <= search.slack(norm, values[-1])
-    mixed = close & (hits[1:] != hits[:-1])
-    if not mixed.any():
-        return
-    run = np.concatenate([[0], np.cumsum(~close)])  # items that float32 cannot tell apart share a run
-    is_open = np.zeros(run[-1] + 1, dtype=bool)
-    is_open[run[1:][mixed]] = True
-    at = np.flatnonzero(is_open[run])
-    order = np.lexsort((found[at], search.exact_squares(row, found[at]), run[at]))
-    found[at], hits[at] = found[at][order], hits[at][order]
-
-
-def _places(values, is_item):
-    """Ranks, ascending, of the items among all values, ties by index, without sorting them all.
-
-    Bins of equal width give the rank of a bin; only bins that hold an item are sorted.
+    Non-negative floats order like their bits, so bits and index make one integer to sort.
     """
-    items = np.flatnonzero(is_item)
-    if len(items) == 0:
-        return items
-    n_bins = len(values) // 4 + 1
-    top = values[items].max()
-    scale = np.float32(n_bins) / top if top > 0 else np.float32(0)
-    bins = (np.minimum(values, 2 * top) * scale).astype(np.intp)  # what is farther than all items: last bins
-    counts = np.bincount(bins, minlength=2 * n_bins + 1)
-    wanted = np.zeros(len(counts), dtype=bool)
-    wanted[bins[items]] = True
-    pool = np.flatnonzero(wanted[bins])
-    pool = pool[ascending(values[pool])]
-    at = np.flatnonzero(is_item[pool])
-    # before an item: what the sorted pool puts before it, and earlier bins outside the pool
-    counts[wanted] = 0
-    return at + np.cumsum(counts)[bins[pool[at]]]
+    bits = squares.view(np.uint32)
+    if 4 * depth > search.n_gallery:
+        keys = bits.astype(np.uint64) << np.uint64(32)
+        keys |= np.arange(search.n_gallery, dtype=np.uint64)
+    else:
+        bounds = upper_bounds(squares, depth)
+        limits = bounds + search.slack(norms, bounds)
+        row, item = np.nonzero(squares <= limits[:, None])
+        counts = np.bincount(row, minlength=len(squares))
+        keys = np.full((len(squares), counts.max()), _LAST)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        keys[row, place] = (bits[row, item].astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)
+    keys.sort(axis=1)
+    return keys
+
+
+def _settle(
+    search: Search,
+    rows: NDArray[np.intp],
+    norms: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+    items: NDArray[np.intp],
+    hits: NDArray[np.bool_],
+) -> None:
+    """Put `hits` from the order of float32 into that of float64 where the two may differ; in place.
+
+    Neighbours that float32 cannot tell apart make a run. Only runs that mix hits and others matter.
+    """
+    if (norms < 0).all():
+        return  # exact, and so are the ties
+    mixed = hits[:, 1:] != hits[:, :-1]
+    values = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n_rows, width)
+    close = np.zeros(values.shape, dtype=bool)  # with the next one; the last of a row is not
+    largest = (norms + search.norm) ** 2  # that a distance can be
+    width = -(-values.shape[1] // _PIECES)
+    with np.errstate(invalid="ignore"):  # infinity, from a row to itself, is last and close to nothing
+        for start in range(0, values.shape[1] - 1, width):
+            piece = values[:, start : start + width + 1]
+            slack = search.slack(norms, np.minimum(piece[:, -1], largest)).astype(np.float32)
+            close[:, start : start + piece.shape[1] - 1] = np.diff(piece, axis=1) <= slack[:, None]
+    at = np.flatnonzero(np.pad(mixed, ((0, 0), (0, 1))) & close)
+    if not len(at):
+        return
+    ends = np.flatnonzero(~close)  # of all runs, counted through the rows
+    runs = np.unique(np.searchsorted(ends, at))  # that are mixed
+    starts = np.where(runs > 0, ends[runs - 1] + 1, 0)
+    counts = ends[runs] + 1 - starts
+    run = np.repeat(np.arange(len(runs)), counts)
+    place = np.arange(len(run)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    found = items.ravel()[place]
+    exact = search.exact_pairs(rows[place // hits.shape[1]], found)
+    flat = hits.reshape(-1)
+    flat[place] = flat[place[search.order(exact, found, run)]]

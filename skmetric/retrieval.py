@@ -125,7 +125,7 @@ def nearest(queries, gallery=None, k=1):
         for row, squares, norm in zip(rows, *search.squares(rows), strict=True):
             found = candidates(search, squares, norm, k)
             exact = search.exact_squares(row, found)
-            order = np.argsort(exact, kind="stable")[:k]  # `found` is ascending: ties by index
+            order = search.order(exact, found)[:k]
             distances[row] = np.sqrt(exact[order])
             indices[row] = found[order]
 
@@ -232,11 +232,10 @@ def iter_rankings(
     codes, codes_gallery, n_classes = _check_codes(search, y, y_gallery)
     depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
     sizes = np.bincount(codes_gallery, minlength=n_classes)
-    members = np.split(np.argsort(codes_gallery, kind="stable"), np.cumsum(sizes)[:-1])
     n_relevant = sizes - search.leaves_self_out
 
     def block(rows):
-        relevant = block_relevance(search, rows, codes, codes_gallery, members, depth)
+        relevant = block_relevance(search, rows, codes, codes_gallery, depth)
         return rows, Ranking(relevant, n_relevant[codes[rows]], search.n_items)
 
     return map_blocks(block, search.blocks())
