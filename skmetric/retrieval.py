@@ -235,7 +235,7 @@ def iter_rankings(
     n_relevant = sizes - search.leaves_self_out
 
     def block(rows):
-        relevant = block_relevance(search, rows, codes, codes_gallery, depth)
+        relevant = block_relevance(search, rows, codes, codes_gallery, sizes, depth)
         return rows, Ranking(relevant, n_relevant[codes[rows]], search.n_items)
 
     return map_blocks(block, search.blocks())

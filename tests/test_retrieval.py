@@ -228,3 +228,49 @@ def test_a_gallery_that_grows_is_searched_as_a_new_one(make):
 def test_missing_labels_are_named_by_row(labels):
     with pytest.raises(ValueError, match="y has no label in row 1: label or drop"):
         check_labels(labels, 3)
+
+
+def codes_of_bits(rng, n):
+    bits = rng.integers(0, 2, (n, 48))
+    return bits, bits.astype(float)
+
+
+def unit_codes(rng, n):
+    bits = rng.integers(0, 2, (n, 48))
+    return bits, (2 * bits - 1) / np.sqrt(48)
+
+
+def bytes_(rng, n):
+    return (numbers := rng.integers(0, 256, (n, 2))), numbers
+
+
+def quantised(rng, n):
+    numbers = rng.integers(0, 4, (n, 12))
+    return numbers, numbers / 255
+
+
+def repeated(rng, n):
+    rows = rng.integers(0, n // 10, n)
+    numbers = rng.integers(-(2**20), 2**20, (n, 3))[rows]
+    return numbers, numbers / 3.0
+
+
+@pytest.mark.parametrize("n", [300, 1025, 20_000])
+@pytest.mark.parametrize("n_classes", [2, 200])
+@pytest.mark.parametrize("make", [codes_of_bits, unit_codes, bytes_, quantised, repeated])
+def test_ties_are_in_the_gallerys_order_at_any_size_and_depth(make, n_classes, n):
+    rng = np.random.default_rng(n)
+    numbers, gallery = make(rng, n)
+    y = rng.integers(0, n_classes, n)
+    squares = ((numbers[:4, None] - numbers[None]) ** 2).sum(-1)  # in integers: ties are ties
+    order = np.argsort(squares, axis=1, kind="stable")
+    for depth in (20, n // 3, n):
+        ranking = rank(gallery[:4], y[:4], gallery=gallery, y_gallery=y, depth=depth)
+        np.testing.assert_array_equal(ranking.relevant, (y[order] == y[:4, None])[:, :depth])
+        np.testing.assert_array_equal(nearest(gallery[:4], gallery, depth).indices, order[:, :depth])
+
+
+def test_half_of_equal_items_beyond_rank_1024_is_relevant():
+    gallery, y = np.repeat([[0.0], [1.0]], 1100, axis=0), np.tile([0, 1], 1100)
+    ranking = rank([[0.0]], [1], gallery=gallery, y_gallery=y, depth=1500)
+    np.testing.assert_array_equal(ranking.relevant[0], y[:1500] == 1)  # 1100 zeros, then ones, as they come

@@ -20,11 +20,13 @@ class RecallAtKDisplay:
     recall : dict of str to ndarray of shape (n_k,)
         By model.
     intervals : dict of str to ndarray of shape (n_k, 2)
-        Bootstrap intervals over queries, by model.
+        Bootstrap intervals, by model.
     chance : ndarray of shape (n_k,)
         Expected recall of a gallery in random order.
     confidence_level : float, default=0.95
         Of the intervals.
+    resample : {"classes", "queries"}, default="classes"
+        What the intervals draw with replacement.
 
     Attributes
     ----------
@@ -51,12 +53,13 @@ class RecallAtKDisplay:
     ['learned', 'pixels']
     """
 
-    def __init__(self, k, recall, intervals, chance, confidence_level=0.95):
+    def __init__(self, k, recall, intervals, chance, confidence_level=0.95, resample="classes"):
         self.k = k
         self.recall = recall
         self.intervals = intervals
         self.chance = chance
         self.confidence_level = confidence_level
+        self.resample = resample
 
     @classmethod
     def from_estimator(
@@ -114,7 +117,8 @@ class RecallAtKDisplay:
         ax : matplotlib Axes, default=None
             Where; None makes a figure.
         **options : dict
-            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`, `random_state`.
+            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`,
+            `resample`, `random_state`.
 
         Returns
         -------
@@ -134,7 +138,7 @@ class RecallAtKDisplay:
             recall[name] = np.array([report.scores[score] for score in scores])
             intervals[name] = np.array([report.intervals[score] for score in scores])
             chance = np.array([report.chance[score] for score in scores])
-        return cls(tuple(k), recall, intervals, chance, report.confidence_level).plot(ax=ax)
+        return cls(tuple(k), recall, intervals, chance, report.confidence_level, report.resample).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw.
@@ -160,7 +164,7 @@ class RecallAtKDisplay:
             )  # fmt: skip
         ax.plot(positions, self.chance, color=GREY, linestyle=":", marker="_", label="chance")
         ax.set_xticks(positions, [str(cut) for cut in self.k])
-        title = f"bars: {100 * self.confidence_level:g}% over queries"
+        title = f"bars: {100 * self.confidence_level:g}% over {self.resample}"
         ax.legend(fontsize="small", title=title, title_fontsize="small")
         finish(ax, xlabel="k", ylabel="recall@k: share of queries with a hit", ylim=(0, 1.02))
         self.ax_, self.figure_ = ax, ax.figure
