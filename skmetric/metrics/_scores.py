@@ -107,6 +107,10 @@ def mean_scores(
     result = score_queries(scores, embeddings, y, gallery=gallery, y_gallery=y_gallery, rankings=rankings)
     kept = result.answerable
     weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
+    if weights is not None and not weights.any():
+        raise ValueError(
+            "sample_weight is 0 for each row that has something to find: give one of them a positive weight"
+        )
     means = np.average(result.values.compress(kept, axis=1), axis=1, weights=weights)
     return dict(zip(names, means.tolist(), strict=True))
 
