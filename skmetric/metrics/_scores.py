@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmetric.retrieval import iter_rankings
+from skmetric.retrieval import as_array, iter_rankings
 
 from . import _chance, _ranking
+from ._copies import check_copies
 
 
 class Score(NamedTuple):
@@ -82,7 +83,8 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankin
     Raises
     ------
     ValueError
-        If a cut-off is beyond the gallery or no query has anything to find, and what the kernel raises.
+        If a cut-off is beyond the gallery, no query has anything to find, or the queries are rows of the
+        gallery, and what the kernel raises.
     """
     parts = []
     depth = _depth(scores, y, y_gallery)
@@ -95,6 +97,9 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankin
     if not n_relevant.any():
         reason = "every class of y has one row" if gallery is None else "y and y_gallery share no class"
         raise ValueError(f"no query has anything to find: {reason}")
+    if gallery is not None:
+        sides = [as_array(side) for side in (embeddings, gallery)]
+        check_copies(sides[0], np.ravel(y), sides[1], np.ravel(y_gallery))
     order = np.argsort(rows)
     return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
 
