@@ -288,11 +288,11 @@ def _check_count(k: Any, name: str, largest: int | None = None) -> int:
     return int(k)
 
 
-def _check_codes(
-    search: Search, y: Any, y_gallery: Any
-) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
+def _check_codes(search: Search, y: Any, y_gallery: Any) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
     y = check_labels(as_array(y), search.n_queries)
-    y_gallery = None if y_gallery is None else check_labels(as_array(y_gallery), search.n_gallery, "y_gallery")
+    y_gallery = (
+        None if y_gallery is None else check_labels(as_array(y_gallery), search.n_gallery, "y_gallery")
+    )
     codes, codes_gallery, classes = encode_labels(y, y_gallery)
     codes = codes.astype(np.int32)
     return codes, codes if codes_gallery is None else codes_gallery.astype(np.int32), len(classes)

@@ -54,9 +54,7 @@ def class_sums(
     return sums, np.bincount(codes).astype(np.float64)
 
 
-def percentile_interval(
-    resampled: NDArray[np.float64], confidence_level: float
-) -> list[tuple[float, float]]:
+def percentile_interval(resampled: NDArray[np.float64], confidence_level: float) -> list[tuple[float, float]]:
     """Central interval of each column: a list of (low, high)."""
     tail = (1 - confidence_level) / 2
     return [tuple(pair) for pair in np.quantile(resampled, [tail, 1 - tail], axis=0).T.tolist()]

@@ -12,7 +12,7 @@ from skmetric._warning import warn
 
 from ._bootstrap import as_generator, class_sums, percentile_interval, resampled_means
 from ._report import Report
-from ._scores import parse_score, score_queries
+from ._scores import names_at, parse_score, score_queries
 
 
 @final
@@ -220,17 +220,7 @@ def _names(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[
         return list(dict.fromkeys(scores))
     if k is None:
         k = [cutoff for cutoff in (1, 10) if cutoff <= np.size(y_searched) - leaves_self_out]
-    k = list(dict.fromkeys(k))
-    beyond_first = [cutoff for cutoff in k if cutoff != 1]
-    return [
-        *(f"recall_at_{cutoff}" for cutoff in k),
-        *(f"precision_at_{cutoff}" for cutoff in beyond_first),
-        "r_precision",
-        "map_at_r",
-        "mean_average_precision",
-        "mean_reciprocal_rank",
-        *(f"ndcg_at_{cutoff}" for cutoff in beyond_first),
-    ]
+    return names_at(list(dict.fromkeys(k)))
 
 
 def _by_name(names: list[str], values: NDArray[np.float64]) -> dict[str, float]:
@@ -243,4 +233,3 @@ def _per_class(
     sums, sizes = class_sums(values, codes)
     means = sums / sizes[:, None]  # (n_classes, n_scores)
     return {label: _by_name(names, row) for label, row in zip(classes.tolist(), means, strict=True)}
-

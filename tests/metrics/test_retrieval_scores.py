@@ -118,7 +118,9 @@ def test_duplicates_are_found_and_only_the_row_itself_is_left_out(blobs):
 def test_queries_that_are_rows_of_the_gallery_are_refused(score_of, blobs, part):
     """tensorflow/similarity #37, open-metric-learning #341: each query found itself, and all was perfect."""
     X, y = blobs
-    with pytest.raises(ValueError, match="the queries in rows 0, .* are rows of the gallery .*without gallery="):
+    with pytest.raises(
+        ValueError, match="the queries in rows 0, .* are rows of the gallery .*without gallery="
+    ):
         score_of(X[part].copy(), y[part], gallery=X, y_gallery=y)
 
 
@@ -155,3 +157,9 @@ def test_cutoff_out_of_range(function):
     function(X, y, k=3, gallery=np.add(X, 0.5), y_gallery=y)
     with pytest.raises(ValueError, match="'k' parameter"):
         function(X, y, k=0)
+
+
+def test_each_score_of_the_table_has_a_public_function_and_the_other_way_round():
+    from skmetric.metrics._ranking import SCORES
+
+    assert set(SCORES) == {function.__name__ for function in functions}

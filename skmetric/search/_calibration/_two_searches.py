@@ -93,4 +93,3 @@ def _nearest(search, rows, squares, norms, k, offset, order):
     places, nearest = np.zeros((len(rows), k), dtype=int), np.full((len(rows), k), np.inf)
     places[query[kept], rank[kept]], nearest[query[kept], rank[kept]] = place[kept], exact[kept]
     return places, nearest
-
