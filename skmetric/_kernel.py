@@ -156,7 +156,7 @@ class Search:
         n_blocks = max(-(-self.n_queries // most), min(n_threads(), self.n_queries // 8))
         return np.array_split(np.arange(self.n_queries), max(n_blocks, 1))
 
-    def squares(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Floats]:
+    def squares(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Squared distances of a block, and the norms of its queries.
 
         Returns
@@ -185,7 +185,7 @@ class Search:
 
         The product sums n_features terms of |q||g| in all and then adds |q|^2 and |g|^2. Its rounding errors
         behave like independent ones (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), so they grow with the
-        root of the number of terms; an item that near has |g| <= |q| + d. Where the squares are exact it is 0.
+        root of the number of terms; an item that near has |g| <= |q| + d. It is 0 where squares are exact.
         """
         g = np.minimum(norms + np.sqrt(squares), self._gallery.norm)
         product = np.sqrt(self.queries.shape[1] / 12) * norms * g

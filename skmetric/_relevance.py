@@ -1,5 +1,6 @@
 """Which ranks of a search hold items of the query's class, found without sorting what need not be sorted."""
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -170,7 +171,7 @@ def _settle(
 
 
 def _is_close(search: Search, norms: NDArray[np.float64], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether float32 cannot tell an item from the next one, (n_rows, width); the last of a row is not close."""
+    """Whether float32 cannot tell an item from the next one of its row, (n_rows, width)."""
     values = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n_rows, width)
     close = np.zeros(values.shape, dtype=bool)
     last = values.shape[1] - 1
@@ -180,6 +181,6 @@ def _is_close(search: Search, norms: NDArray[np.float64], keys: NDArray[np.uint6
     slack = np.asarray(search.slack(norms[:, None], ends), dtype=np.float32)
     with np.errstate(invalid="ignore"):  # infinity is last, and close to nothing
         step = values[:, 1:] - values[:, :-1]
-        for piece, (start, end) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        for piece, (start, end) in enumerate(pairwise(cuts)):
             close[:, start:end] = step[:, start:end] <= slack[:, piece, None]
     return close

@@ -12,8 +12,8 @@ _NEAR = 1e-5  # of the spread of the gallery: encoded again, or saved and read i
 _MANY = 0.5  # share of the queries from which copies cannot be chance
 _SOME = 0.1  # share from which near-copies are worth a warning
 _REMEDY = (
-    "give all rows without gallery=, so that each is left out of its own search by identity, or drop these rows "
-    "from the gallery"
+    "give all rows without gallery=, so that each is left out of its own search by identity, or drop these "
+    "rows from the gallery"
 )
 
 
@@ -60,15 +60,13 @@ def _pairs(
     """
     centre = gallery.mean(axis=0)
     line = np.random.default_rng(0).normal(size=gallery.shape[1])
-    line /= np.linalg.norm(line)
+    line = line / np.linalg.norm(line)
     reach = _NEAR * np.sqrt(np.einsum("ij,ij->", gallery - centre, gallery - centre) / len(gallery))
     at, on_line = (queries - centre) @ line, (gallery - centre) @ line
     order = np.argsort(on_line)
     slack = reach + 1e-12 * np.abs(on_line).max()
-    first, last = (
-        np.searchsorted(on_line[order], at + sign * slack, side=side)
-        for sign, side in ((-1, "left"), (1, "right"))
-    )
+    first = np.searchsorted(on_line[order], at - slack, side="left")
+    last = np.searchsorted(on_line[order], at + slack, side="right")
     counts = last - first
     if not 0 < counts.sum() <= 8 * (len(queries) + len(gallery)):
         return np.empty(0, int), np.empty(0, int), np.empty(0)

@@ -162,11 +162,11 @@ def retrieval_report(
     -----
     The intervals are percentiles of a bootstrap, with the same draws for all scores. A sample of classes has
     as many classes as there are with queries that were scored; its score is the mean over all queries of the
-    classes drawn. It tells how the score varies with other classes, which is the question on classes that were
-    never trained on, with a separate gallery too: queries of one class share what they can find. Intervals over
-    queries tell what other queries of the same classes would score, and are often several times narrower. The
-    gallery stays as it is in both. With few classes, say below 20, a percentile interval is too narrow; with
-    one, there is none: it is NaN, with a warning.
+    classes drawn. It tells how the score varies with other classes, which is the question on classes that
+    were never trained on, with a separate gallery too: queries of one class share what they can find.
+    Intervals over queries tell what other queries of the same classes would score, and are often several
+    times narrower. The gallery stays as it is in both. With few classes, say below 20, an interval over
+    classes is too narrow; with one, there is none: it is NaN, with a warning.
 
     Chance levels are exact expectations over the orders of the gallery, not simulated.
 

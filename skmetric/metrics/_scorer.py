@@ -96,8 +96,8 @@ class RetrievalScorer:
         """
         if not get_config()["enable_metadata_routing"]:
             raise RuntimeError(
-                "set_score_request needs sklearn.set_config(enable_metadata_routing=True); without it weights "
-                "reach the scorer unasked"
+                "set_score_request needs sklearn.set_config(enable_metadata_routing=True); without it "
+                "weights reach the scorer unasked"
             )
         self._sample_weight_request = sample_weight
         return self

@@ -39,7 +39,7 @@ class PerQuery(NamedTuple):
 
 
 def parse_score(name: Any) -> Score:
-    """The score of that name, such as ``"map_at_r"``, or ``"recall_at_10"`` for `recall_at_k` at any cut-off."""
+    """The score of that name: of `SCORES`, or ``"recall_at_10"`` for `recall_at_k` at a cut-off of 10."""
     if name in SCORES and not str(name).endswith("_k"):
         score = SCORES[name]
         return Score(name, score.per_query, score.chance, score.depth)
