@@ -281,9 +281,9 @@ def _check_sides(queries: Any, gallery: Any) -> tuple[NDArray[Any], Gallery | No
 
 
 def _check_count(k: Any, name: str, largest: int | None = None) -> int:
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+    if not isinstance(k, Integral) or isinstance(k, bool) or int(k) < 1:
         raise ValueError(f"{name} must be an integer from 1; got {k!r}")
-    if largest is not None and k > largest:
+    if largest is not None and int(k) > largest:
         raise ValueError(f"{name}={k} is more than the {largest} items that each query is searched among")
     return int(k)
 

@@ -51,7 +51,7 @@ def class_sums(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums of `values` (n_scores, n) by class, (n_classes, n_scores), and sizes of classes, (n_classes,)."""
     sums = np.stack([np.bincount(codes, weights=row) for row in values], axis=1)
-    return sums, np.bincount(codes).astype(np.float64)
+    return sums.astype(np.float64), np.bincount(codes).astype(np.float64)
 
 
 def percentile_interval(resampled: NDArray[np.float64], confidence_level: float) -> list[tuple[float, float]]:

@@ -59,9 +59,9 @@ def _pairs(
     Near rows are near on a line. Where the line tells little, since many rows are equal, nothing is a copy.
     """
     centre = gallery.mean(axis=0)
-    line = np.random.default_rng(0).normal(size=gallery.shape[1])
-    line = line / np.linalg.norm(line)
-    reach = _NEAR * np.sqrt(np.einsum("ij,ij->", gallery - centre, gallery - centre) / len(gallery))
+    line: NDArray[np.float64] = np.random.default_rng(0).normal(size=gallery.shape[1])
+    line = line / float(np.linalg.norm(line))
+    reach = _NEAR * float(np.sqrt(((gallery - centre) ** 2).sum() / len(gallery)))
     at, on_line = (queries - centre) @ line, (gallery - centre) @ line
     order = np.argsort(on_line)
     slack = reach + 1e-12 * np.abs(on_line).max()

@@ -54,7 +54,7 @@ def ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
     return _of_answerable(ranking, gain / best[np.minimum(_at_least_one(ranking), k) - 1])
 
 
-def _of_answerable(ranking: Ranking, values: NDArray[Any]) -> NDArray[np.float64]:
+def _of_answerable(ranking: Ranking, values: Any) -> NDArray[np.float64]:
     return np.where(ranking.n_relevant > 0, values, np.nan)
 
 
