@@ -51,9 +51,10 @@ class RetrievalReport(Report):
     Examples
     --------
     >>> from skmetric.metrics import retrieval_report
-    >>> report = retrieval_report([[0.0], [1.0], [3.0], [3.5]], ["a", "a", "b", "a"])
+    >>> X = [[0.0], [1.0], [3.0], [3.5], [5.0], [9.0]]
+    >>> report = retrieval_report(X, ["a", "a", "b", "a", "b", "c"])
     >>> round(report["map_at_r"], 3), report.n_queries, report.n_unanswerable
-    (0.417, 3, 1)
+    (0.2, 5, 1)
     """
 
     scores: dict[str, float]
@@ -174,14 +175,15 @@ def retrieval_report(
     --------
     >>> import numpy as np
     >>> from skmetric.metrics import retrieval_report
-    >>> y = np.repeat(["bolt", "nut"], 20)
-    >>> X = (y == "nut")[:, None] + np.random.default_rng(0).normal(size=(40, 3)) / 2
+    >>> y = np.repeat(np.arange(20), 5)
+    >>> X = np.random.default_rng(0).normal(size=(20, 3))[y]
+    >>> X += np.random.default_rng(1).normal(size=(100, 3)) / 2
     >>> retrieval_report(X, y, scores=["recall_at_1", "map_at_r"])
                  score    95% interval  chance
-    recall_at_1  0.850  [0.725, 0.950]   0.487
-    map_at_r     0.785  [0.711, 0.848]   0.279
+    recall_at_1  0.370  [0.220, 0.530]   0.040
+    map_at_r     0.284  [0.168, 0.402]   0.022
     <BLANKLINE>
-    40 queries, each searched among 39 items
+    100 queries, each searched among 99 items; intervals over classes
     """
     names = _names(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
     wanted = [parse_score(name) for name in names]
