@@ -29,11 +29,13 @@ class RecallAtKDisplay:
     recall : dict of str to ndarray of shape (n_k,)
         By model.
     intervals : dict of str to ndarray of shape (n_k, 2)
-        Bootstrap intervals over queries, by model.
+        Bootstrap intervals, by model.
     chance : ndarray of shape (n_k,)
         Expected recall of a gallery in random order.
     confidence_level : float, default=0.95
         Of the intervals.
+    resample : {"classes", "queries"}, default="classes"
+        What the intervals draw with replacement.
 
     Attributes
     ----------
@@ -67,12 +69,14 @@ class RecallAtKDisplay:
         intervals: dict[str, np.ndarray],
         chance: np.ndarray,
         confidence_level: float = 0.95,
+        resample: str = "classes",
     ) -> None:
         self.k = k
         self.recall = recall
         self.intervals = intervals
         self.chance = chance
         self.confidence_level = confidence_level
+        self.resample = resample
 
     @classmethod
     def from_estimator(
@@ -149,7 +153,8 @@ class RecallAtKDisplay:
         ax : matplotlib Axes, default=None
             Where; None makes a figure.
         **options : dict
-            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`, `random_state`.
+            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`,
+            `resample`, `random_state`.
 
         Returns
         -------
@@ -171,7 +176,7 @@ class RecallAtKDisplay:
             recall[name] = np.array([report.scores[score] for score in scores])
             intervals[name] = np.array([report.intervals[score] for score in scores])
             chance = np.array([report.chance[score] for score in scores])
-        return cls(tuple(k), recall, intervals, chance, report.confidence_level).plot(ax=ax)
+        return cls(tuple(k), recall, intervals, chance, report.confidence_level, report.resample).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
@@ -197,7 +202,7 @@ class RecallAtKDisplay:
             )  # fmt: skip
         ax.plot(positions, self.chance, color=GREY, linestyle=":", marker="_", label="chance")
         ax.set_xticks(positions, [str(cut) for cut in self.k])
-        title = f"bars: {100 * self.confidence_level:g}% over queries"
+        title = f"bars: {100 * self.confidence_level:g}% over {self.resample}"
         ax.legend(fontsize="small", title=title, title_fontsize="small")
         finish(ax, xlabel="k", ylabel="recall@k: share of queries with a hit", ylim=(0, 1.02))
         self.ax_, self.figure_ = ax, ax.figure
