@@ -29,8 +29,9 @@ def class_factors(evidence: Evidence) -> Factors:
 
     A class with look-alikes needs a strict threshold, and a class far from all others can have a wide one:
     the radius of a class is set by how near other classes come, as in the extreme value machine [1]_ and in
-    score normalisation by impostors [2]_. The scale of a class is the mean logarithm of the distances at which
-    its queries are matched to other classes, their own hidden. Its deviation from the mean of all classes is
+    score normalisation by impostors [2]_. The scale of a class is the mean logarithm of the distances at
+    which its queries are matched to other classes, their own hidden.
+    Its deviation from the mean of all classes is
     shrunk by its reliability t / (t + s / n), with the variance t between classes, the variance s inside them
     and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it counts: the
     threshold is the geometric mean of the common one and that of the class, as in local scaling [4]_.

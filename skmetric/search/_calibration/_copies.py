@@ -63,9 +63,9 @@ class Copies(NamedTuple):
         if self.n_near:
             said.append(
                 f"{self.n_near} of the {self.n_queries} queries are nearly at distance 0 from an item of "
-                f"their class, much nearer than its other items: the same samples encoded again? {effect}. "
-                "Give samples that are not in the gallery, or calibrate() without X, which searches each item "
-                "among the others"
+                "their class, much nearer than its other items: the same samples encoded again? "
+                f"{effect}. Give samples that are not in the gallery, or calibrate() without X, which "
+                "searches each item among the others"
             )
         if self.n_renamed > _SHARE * self.n_strangers:
             said.append(
@@ -120,21 +120,22 @@ def pairs_to_keep(distances: NDArray, same: NDArray) -> tuple[NDArray, list[str]
     n_same = int(same.sum())
     if n_same and itself.sum() == n_same:
         raise ValueError(
-            f"all {n_same} pairs of one class are at distance 0, each a sample and itself: pair different samples"
+            f"all {n_same} pairs of one class are at distance 0, each a sample and itself: pair different "
+            "samples"
         )
     said = []
     if itself.any():
         said.append(
-            f"{itself.sum()} of the {n_same} pairs of one class are at distance 0, each a sample and itself: they "
-            "were left out, since they would make the threshold too strict. Pair different samples"
+            f"{itself.sum()} of the {n_same} pairs of one class are at distance 0, each a sample and itself: "
+            "they were left out, since they would make the threshold too strict. Pair different samples"
         )
     if not same.all():
         rest = same & ~itself
         n_near = int((distances[rest] <= _SAME * np.median(distances[~same])).sum())
         if n_near > _SHARE * rest.sum():
             said.append(
-                f"{n_near} of the {n_same} pairs of one class are nearly at distance 0: the same sample encoded "
-                "again? The threshold is too strict for new samples. Pair different samples"
+                f"{n_near} of the {n_same} pairs of one class are nearly at distance 0: the same sample "
+                "encoded again? The threshold is too strict for new samples. Pair different samples"
             )
     return ~itself, said
 
