@@ -30,15 +30,15 @@ def class_factors(evidence: Evidence) -> Factors:
     A class with look-alikes needs a strict threshold, and a class far from all others can have a wide one:
     the radius of a class is set by how near other classes come, as in the extreme value machine [1]_ and in
     score normalisation by impostors [2]_. The scale of a class is the mean logarithm of the distances at
-    which its queries are matched to other classes, their own hidden.
-    Its deviation from the mean of all classes is
-    shrunk by its reliability t / (t + s / n), with the variance t between classes, the variance s inside them
-    and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it counts: the
-    threshold is the geometric mean of the common one and that of the class, as in local scaling [4]_.
+    which its queries are matched to other classes, their own hidden. Its deviation from the mean of all
+    classes is shrunk by its reliability t / (t + s / n), with the variance t between classes, the variance s
+    inside them and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it
+    counts: the threshold is the geometric mean of the common one and that of the class, as in local scaling
+    [4]_.
 
-    No query judges the mean of a class that it took part in. A known query is left out of its class; where a
-    stranger is judged, items of the matched class that its class was nearest to take their second match. The
-    mean of classes and the two variances are those of all.
+    A query is never judged by a mean that it is part of. A known query is left out of the mean of its class.
+    For a stranger, items of the matched class whose own match was the class of the stranger take their second
+    match. The mean of classes and the two variances are those of all.
 
     References
     ----------
@@ -56,6 +56,9 @@ def class_factors(evidence: Evidence) -> Factors:
     if second_distances is None or second_matches is None:
         raise TypeError("evidence gathered without second matches")
     n_codes = int(max(codes.max(initial=-1), matches.max(), second_matches.max())) + 1
+    if not hidden.any():  # strangers of other classes only, which say nothing of how near classes come
+        rows, strangers = len(evidence.known_rows), len(evidence.stranger_distances)
+        return Factors({}, np.ones(rows), np.ones(strangers), np.ones(strangers))
     log, log_second = _logarithms(evidence.stranger_distances, second_distances)
     groups = _Groups.of(log[hidden], codes, n_codes)
     enough = groups.counts >= _LEAST
