@@ -125,23 +125,25 @@ class Recognition(SearchBase):
         Parameters
         ----------
         X : array-like of shape (n_queries, ...), default=None
-            Queries to calibrate on. None uses the gallery itself, each item searched among the others.
+            Queries to calibrate on. None uses the gallery itself, each item searched among the others; so is
+            a query that is an item of the gallery, with the same embedding and class, with a warning.
         y : array-like of shape (n_queries,), default=None
             Their labels. Queries of classes that are not in the gallery count as strangers only.
         protocol : {"open", "closed"}, default="open"
             "open" counts each query once as itself and once as a stranger, with its class hidden from the
-            gallery: no data of strangers is needed. "closed" is the usual recipe, the table of TensorFlow
-            Similarity: it knows no strangers and accepts most of them.
+            gallery: no data of strangers is needed. "closed" is the recipe of TensorFlow Similarity from
+            version 0.16 on: it counts no strangers and accepts many of them.
         metric : str, default=None
             What the cutpoint ``"optimal"`` maximises: ``"youden"`` (recall minus false accepts),
             ``"balanced_accuracy"``, ``"f1"``, ``"precision"`` or ``"recall"``; in the closed protocol
             ``"f1"``, ``"precision"``, ``"recall"`` or ``"binary_accuracy"``. None means "youden", and "f1" in
             the closed protocol.
         targets : dict of str to (str, float), default=None
-            More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}``. The
-            value is an upper limit for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a lower
-            limit for other rates. The largest distance that meets it is taken; the smallest for recall. A
-            false accept rate is met on classes that the choice has not seen, so it is lower on the others.
+            More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}`` for
+            1 %. The value lies between 0 and 1, neither of them. It is an upper limit for
+            ``"false_accept_rate"`` and ``"false_accept_bound"``, and a lower limit for other rates. The
+            largest distance that meets it is taken; the smallest for recall. A false accept rate is met on
+            classes that the choice has not seen, so it is lower on the others.
         extra_metrics : sequence of str, default=None
             Further rates to report. None reports recall, false accepts and precision; in the closed protocol
             precision, recall and binary accuracy.
@@ -165,9 +167,10 @@ class Recognition(SearchBase):
         Raises
         ------
         ValueError
-            If the gallery has no labels or one class only, a rate is unknown or a target cannot be met; or
-            `per_class` is asked of the closed protocol, of two classes, or of a matcher with distances below
-            0.
+            If the gallery has no labels or one class only, a rate is unknown, or a target cannot be met or is
+            not between 0 and 1; if no class has a second item, and neither a false accept rate is asked for
+            nor strangers are in `X`; or `per_class` is asked of the closed protocol, of two classes, or of a
+            matcher with distances below 0.
 
         Notes
         -----
@@ -175,6 +178,15 @@ class Recognition(SearchBase):
         ``"false_accept_rate"`` the share of strangers accepted under any. A real stranger is compared with
         all n classes, a hidden class only with the other n - 1; the reported rate is corrected for that.
         Precision assumes as many strangers as known queries.
+
+        With one item a class there are no known queries: recall and the rates that need it are NaN, and
+        ``"optimal"`` is the largest distance that accepts no stranger.
+
+        A query with the same embedding and class as an item is that item, and would find itself at distance
+        0. One such item is left out of its search, so that two equal photos with different ids still find
+        each other. Data with few different values, such as hash codes, give new queries that equal an item
+        too: these are also left out, which makes the threshold a little wider. Queries that nearly equal an
+        item, and a gallery in which items are enrolled twice, get a warning only.
 
         Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
@@ -379,7 +391,8 @@ class Recognition(SearchBase):
         A, B : array-like of shape (n_pairs, ...)
             What the embedder takes.
         y : array-like of shape (n_pairs,)
-            Whether each pair is of one class: booleans, 1 and 0, or 1 and -1.
+            Whether each pair is of one class: booleans, 1 and 0, or 1 and -1. Pairs of one class at distance
+            0 are a sample and itself, and are left out with a warning.
         far : sequence of float, default=None
             False accept rates, each of which gets a cutpoint, as
             :func:`~skmetric.metrics.verification_report` takes them.
@@ -399,7 +412,7 @@ class Recognition(SearchBase):
         Raises
         ------
         ValueError
-            As :func:`~skmetric.metrics.verification_report`.
+            As :func:`~skmetric.metrics.verification_report`; or if all pairs of one class are at distance 0.
 
         Notes
         -----
