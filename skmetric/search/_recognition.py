@@ -126,7 +126,8 @@ class Recognition(SearchBase):
         ----------
         X : array-like of shape (n_queries, ...), default=None
             Queries to calibrate on. None uses the gallery itself, each item searched among the others; so is
-            a query that is an item of the gallery, with the same embedding and class, with a warning.
+            a query that is an item of the gallery, with the same embedding and class. More than 5 % of them
+            give a warning.
         y : array-like of shape (n_queries,), default=None
             Their labels. Queries of classes that are not in the gallery count as strangers only.
         protocol : {"open", "closed"}, default="open"
@@ -283,7 +284,7 @@ class Recognition(SearchBase):
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes; not in the gallery. A query that is an item of the gallery, with the same
-            embedding and class, is searched among the other items, with a warning.
+            embedding and class, is searched among the other items. More than 5 % of them give a warning.
         y : array-like of shape (n_queries,)
             Their labels. Queries of classes that are not in the gallery count as strangers; so do queries
             that are the only item of their class.

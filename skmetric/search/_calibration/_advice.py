@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._calibration import Calibration
 
 _POOR = 0.2  # recall minus false accepts, below which there is a comment
-_HOPELESS = 0.1  # and below which there is a warning too
+_HOPELESS = 0.05  # and below which there is a warning too
 _NOBODY = 0.1  # recall
 
 

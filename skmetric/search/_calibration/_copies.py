@@ -54,7 +54,7 @@ class Copies(NamedTuple):
     def warnings(self, effect: str) -> list[str]:
         """What to say of them, and what to do; `effect` is what copies would do to the result."""
         said = []
-        if self.n_exact:
+        if self.n_exact > _SHARE * self.n_queries:  # a few new samples may equal an item, as short texts do
             said.append(
                 f"{self.n_exact} of the {self.n_queries} queries are items of the gallery (the same "
                 "embedding and class): each was searched among the other items, as calibrate() does without "
