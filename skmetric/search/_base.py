@@ -11,16 +11,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._checks import check_finite_rows
 from skmetric._documented import DocumentedMixin
+from skmetric._embedding import embed
 from skmetric._warning import warn
-from skmetric.metrics._scorer import transformers_of
 from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
 from ._embedder import fitted_embedder
-from ._gallery._gallery import EMPTY
+from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._ranking._options import Options, find, prepare
 
@@ -97,9 +97,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             self.__dict__.pop("n_features_in_", None)
             if hasattr(self.embedder_, "n_features_in_"):
                 self.n_features_in_ = self.embedder_.n_features_in_
-        for transformer in transformers_of(self.embedder_):
-            X = transformer.transform(X)
-        embeddings = check_matrix(X, "embeddings")
+        embeddings = embed(self.embedder_, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
                 f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
@@ -155,11 +153,18 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
         options = self._ranking_options()
         if options is None:
             return self._gallery.neighbors(embeddings, k, where)
+        n_items = len(self._gallery)
+        if not n_items:
+            raise ValueError(EMPTY)
         if where is None:
-            return find(self._prepared(options), embeddings, k, options)
-        rows = self._gallery.in_memory().passing(where, k)
-        found = find(self._prepared(options, rows), embeddings, k, options)
-        return found._replace(indices=rows[found.indices])
+            return find(self._prepared(options), embeddings, min(k, n_items), options)
+        rows = self._gallery.in_memory().passing(where)
+        if not len(rows):
+            return widened(no_neighbors(len(embeddings)), min(k, n_items))
+        if len(rows) == 1:  # there is no neighbourhood to compare
+            options = options._replace(rerank=None)
+        found = find(self._prepared(options, rows), embeddings, min(k, len(rows)), options)
+        return widened(found._replace(indices=rows[found.indices]), min(k, n_items))
 
     def _prepared(self, options: Options, among: NDArray[np.intp] | None = None) -> Prepared:
         """The gallery, or its rows `among`, as ranking options search it.
@@ -172,9 +177,8 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
         kept = gallery.ranked[1] if gallery.ranked is not None and gallery.ranked[0] == state else {}
         name = None if among is None else among.tobytes()
         if name not in kept:
-            vectors = self.index_.vectors()
             whole = {None: kept[None]} if None in kept else {}
-            kept = whole | {name: prepare(vectors if among is None else vectors[among], options)}
+            kept = whole | {name: prepare(gallery.searchable(), options, among)}
             gallery.ranked = state, kept
         return kept[name]
 

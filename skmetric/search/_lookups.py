@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric.retrieval import Neighbors
 
 from ._base import SearchBase
+from ._gallery._gallery import no_neighbors
 from ._lookup_table import tabulate
 from ._ranking._options import find_among_the_others, without_itself
 
@@ -44,20 +45,22 @@ class Lookups(SearchBase):
         X : array-like of shape (n_queries, ...), default=None
             What the embedder takes. None looks up each item among the others, itself left out by identity.
         n_neighbors : int, default=None
-            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+            Neighbours of each query; None means the parameter.
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
-            label. None searches all.
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
+            ``"label"`` is the label. None searches all.
 
         Returns
         -------
-        distances : ndarray of shape (n_queries, n_neighbors)
-            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`.
-        rows : ndarray of shape (n_queries, n_neighbors)
-            Rows of the gallery: ``ids_[rows]`` are the ids. An approximate index may find fewer than asked
-            for: the rest is -1, at distance infinity, and is missing in `lookup` and `kneighbors_graph`.
+        distances : ndarray of shape (n_queries, k)
+            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`. k
+            is `n_neighbors`, or the number of items to search if the gallery has fewer.
+        rows : ndarray of shape (n_queries, k)
+            Rows of the gallery: ``ids_[rows]`` are the ids. Where a filter leaves fewer items, or an
+            approximate index finds fewer, the rest of the row is -1, at distance infinity; `lookup` and
+            `kneighbors_graph` leave it out.
         """
         check_is_fitted(self)
         k = self._count(n_neighbors)
@@ -82,27 +85,30 @@ class Lookups(SearchBase):
         X : array-like of shape (n_queries, ...), default=None
             What the embedder takes. None is the graph of the gallery, no item linked to itself.
         n_neighbors : int, default=None
-            Neighbours of each query; None stands for the parameter.
+            Neighbours of each query, at most the number of items to search; None means the parameter.
         mode : {"connectivity", "distance"}, default="connectivity"
             Entries: 1, or the distances of `kneighbors`.
 
         Returns
         -------
         csr_matrix of shape (n_queries, n_items)
-            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"`` it is
-            what estimators with ``metric="precomputed"`` take.
+            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"``,
+            estimators with ``metric="precomputed"`` take it.
 
         Raises
         ------
         ValueError
-            If `mode` is neither of these, or `n_neighbors` out of range.
+            If `mode` is neither of these, or `n_neighbors` is out of range.
         """
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
         check_is_fitted(self)
         with self._gallery.reading():
-            distances, rows = self.kneighbors(X, n_neighbors)
             n_items = len(self._gallery)
+            k, n_searched = self._count(n_neighbors), n_items - (X is None)
+            if k > n_searched:
+                raise ValueError(f"n_neighbors={k} is more than the {n_searched} items to search")
+            distances, rows = self.kneighbors(X, k)
         values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
         starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
         return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
@@ -121,15 +127,15 @@ class Lookups(SearchBase):
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
-            label. None searches all.
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
+            ``"label"`` is the label. None searches all.
 
         Returns
         -------
         distances : ndarray of shape (n_queries,) of ndarray
             Euclidean distances, ascending; only if `return_distance`.
         rows : ndarray of shape (n_queries,) of ndarray
-            Rows of the gallery.
+            Rows of the gallery; empty where no item is that near.
 
         Raises
         ------
@@ -152,7 +158,8 @@ class Lookups(SearchBase):
         open_, k = np.arange(len(embeddings)), 32
         while len(open_):
             found = self._gallery.up_to(embeddings[open_], k, where)
-            done = (found.distances[:, -1] > radius) | (found.distances.shape[1] < k)
+            n_found = found.distances.shape[1]
+            done = np.full(len(open_), n_found < k) if n_found < k else found.distances[:, -1] > radius
             for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), at[:end].copy()
@@ -160,17 +167,18 @@ class Lookups(SearchBase):
         return distances, rows
 
     def lookup(self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None) -> Any:
-        """Nearest items of the gallery with all that is known of them.
+        """Nearest items of the gallery with their ids, labels and metadata.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
         n_neighbors : int, default=None
-            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+            Neighbours of each query; where there are fewer, the table has fewer rows. None means the
+            parameter.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``. ``"label"`` is the
-            label. None searches all.
+            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
+            ``"label"`` is the label. None searches all.
 
         Returns
         -------
@@ -220,10 +228,9 @@ class Lookups(SearchBase):
         options = self._ranking_options()
         gallery = self._gallery.in_memory()
         n_items = len(gallery)
-        if k >= n_items:
-            raise ValueError(
-                f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
-            )
+        k = min(k, n_items - 1)
+        if k < 1:
+            return no_neighbors(n_items)
         vectors = gallery.index.vectors()
         if options is not None:
             return find_among_the_others(self._prepared(options), vectors, k, options)

@@ -8,8 +8,10 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._kernel import Gallery
 from skmetric._warning import warn
 from skmetric.metrics import verification_report
 from skmetric.metrics._bootstrap import as_generator
@@ -22,9 +24,10 @@ from ._calibration._class_factors import over_factors, with_factors
 from ._calibration._copies import Copies, drop_one, leave_items_out, own_items, pairs_to_keep
 from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores
 from ._calibration._evidence import gather, match_to_prototypes
-from ._calibration._matchers import Match, PrototypeMatcher
+from ._calibration._matchers import MATCHERS, Match, PrototypeMatcher
 from ._calibration._pairs import calibration_of_pairs
 from ._calibration._targets import check_known, check_rates
+from ._class_distances import ByClass, nearest_of_classes, votes_of_classes, with_winner
 from ._gallery._labels import check_y
 from ._gallery._side import Side
 
@@ -33,6 +36,12 @@ if TYPE_CHECKING:
 
     from ._gallery._labels import LabelColumn
     from ._gallery._memory import MemoryGallery
+
+
+def _takes_votes(search: Recognition) -> bool:
+    """Whether the matcher takes votes, which have shares."""
+    matcher = search.matcher
+    return hasattr(MATCHERS.get(matcher) if isinstance(matcher, str) else matcher, "votes")
 
 
 class Recognition(SearchBase):
@@ -88,23 +97,59 @@ class Recognition(SearchBase):
         with self._gallery.reading():
             return self._decide(embeddings)
 
+    @available_if(_takes_votes)
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Share of the votes of each class, where the matcher takes votes: "majority" and "distance".
+
+        The threshold of `calibrate` plays no part. The largest share is that of the class that `predict`
+        gives before `calibrate`: where votes are equal, that class has the smallest possible amount more.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes)
+            Columns as in ``classes_``; each row sums to 1.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        with self._gallery.reading():
+            return self._vote(embeddings, self._labelled_gallery("predict_proba"))
+
     def _decide(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
         gallery = self._labelled_gallery("decision_function")
-        codes, present = gallery.labels.codes.values, gallery.labels.present
-        matcher = self._matcher()
-        if hasattr(matcher, "votes"):
-            found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
-            votes = matcher.votes(found.distances)
-            decision = np.stack(
-                [(votes * (codes[found.indices] == code)).sum(axis=1) for code in present], axis=1
-            )
-            decision /= votes.sum(axis=1, keepdims=True)
+        if _takes_votes(self):
+            decision = self._vote(embeddings, gallery)
         else:
-            side = self._prototypes(gallery) if hasattr(matcher, "prototypes") else gallery.side()
-            decision = np.hstack(
-                [-nearest(embeddings, side.embeddings[side.codes == code]).distances for code in present]
-            )
-        return decision[:, 1] - decision[:, 0] if len(present) == 2 else decision
+            decision = self._compare(embeddings, gallery)
+        return decision[:, 1] - decision[:, 0] if decision.shape[1] == 2 else decision
+
+    def _vote(self, embeddings: NDArray[Any], gallery: MemoryGallery) -> NDArray[np.float64]:
+        """Shares of the votes, (n_queries, n_classes)."""
+        matcher = self._matcher()
+        found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
+        codes, present = gallery.labels.codes.values[found.indices], gallery.labels.present
+        votes = matcher.votes(found.distances)
+        shares = votes_of_classes(votes, codes, present)
+        match = matcher.match(found.distances, codes)
+        return with_winner(shares, (match.codes[:, None] == present).argmax(axis=1))
+
+    def _compare(self, embeddings: NDArray[Any], gallery: MemoryGallery) -> NDArray[np.float64]:
+        """Minus the distances to the nearest item or prototype of each class, (n_queries, n_classes)."""
+        present = gallery.labels.present
+        if hasattr(self._matcher(), "prototypes"):
+            side = self._prototypes(gallery)
+            searched, by_class = Gallery(side.embeddings), ByClass.of(side.codes, present)
+        else:
+            if gallery.by_class is None:
+                gallery.by_class = ByClass.of(gallery.labels.codes.values, present)
+            searched, by_class = gallery.searchable(), gallery.by_class
+        distances, rows = nearest_of_classes(embeddings, searched, by_class)
+        is_nearest = distances == distances.min(axis=1, keepdims=True)
+        return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
     def calibrate(
         self,

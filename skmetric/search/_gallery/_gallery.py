@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from skmetric.retrieval import Neighbors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skmetric.retrieval import Neighbors
     from skmetric.search._index._hits import Hits
     from skmetric.search._index._index import Index
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Where = Mapping[str, Any] | None
 
 EMPTY = "the gallery is empty: enrol some items"
+NONE_PASSES = "no item of the gallery passes where={where!r}"
 
 
 class Labelled(NamedTuple):
@@ -35,8 +37,8 @@ class Labelled(NamedTuple):
 class Gallery(ABC):
     """Items under the ids of the user, with labels and metadata, over an index that holds their embeddings.
 
-    A row is the place of an item in the order of enrolment. `k` neighbours are found, or a ValueError says
-    why not, where nothing else is said.
+    A row is the place of an item in the order of enrolment. Searches find what there is: `k` neighbours of
+    each query or as many as the gallery, or the filter `where`, leaves. An empty gallery is refused.
     """
 
     index: Index
@@ -92,18 +94,22 @@ class Gallery(ABC):
         """Number of items and of classes, 0 without labels; on a server as it was a little before."""
 
     @abstractmethod
+    def known_sizes(self) -> tuple[int, int] | None:
+        """As `sizes`, without asking a server; None if it was not asked yet."""
+
+    @abstractmethod
     def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
-        """Neighbours with rows for indices."""
+        """Neighbours with rows for indices, as wide as `k` or the gallery; -1 at infinity fills up."""
 
     @abstractmethod
     def up_to(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
-        """Neighbours with rows for indices; fewer than `k` where there are fewer items."""
+        """As `neighbors`, but no wider than what a filter leaves, maybe nothing."""
 
     @abstractmethod
     def labelled(
         self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
     ) -> Labelled:
-        """Neighbours with their classes, fewer than `k` where there are fewer items.
+        """Neighbours with their classes, fewer than `k` where there are fewer items, one at least.
 
         Codes are those of the `labels` that :meth:`tally` gave, or of labels of their own.
         """
@@ -123,3 +129,17 @@ class Gallery(ABC):
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows as arrays by name."""
+
+
+def no_neighbors(n_queries: int) -> Neighbors:
+    """Neighbours of queries where there is nothing to find, (n_queries, 0)."""
+    return Neighbors(np.empty((n_queries, 0)), np.empty((n_queries, 0), dtype=np.intp))
+
+
+def widened(found: Neighbors, k: int) -> Neighbors:
+    """Neighbours, (n_queries, k): the rest of a row is -1 at distance infinity."""
+    short = k - found.indices.shape[1]
+    if short <= 0:
+        return found
+    distances = np.pad(found.distances, ((0, 0), (0, short)), constant_values=np.inf)
+    return Neighbors(distances, np.pad(found.indices, ((0, 0), (0, short)), constant_values=-1))

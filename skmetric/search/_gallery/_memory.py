@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from skmetric import _kernel
 from skmetric.retrieval import Neighbors
 from skmetric.search._gallery._side import Side
+from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
 from skmetric.search._index._where import conditions
 
-from ._gallery import EMPTY, Gallery, Labelled
+from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._labels import LabelColumn
 from ._layout import Layout, check_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
@@ -38,7 +40,9 @@ class MemoryGallery(Gallery):
 
     labels: LabelColumn  # None without labels
     prototypes: tuple[Any, Side] | None  # a matcher and its prototypes, until the gallery changes
+    by_class: Any  # the order of rows by class, until the gallery changes
     ranked: tuple[Any, dict[Any, Any]] | None  # what ranking options made of a state of the gallery
+    _searchable: _kernel.Gallery | None
 
     def __init__(
         self,
@@ -58,7 +62,8 @@ class MemoryGallery(Gallery):
         self._key_of: dict[Any, int] = {}
         self._enter(self.ids.values, self.keys.values)
         self.labels = None if labels is None else LabelColumn(labels)  # type: ignore[assignment]
-        self.prototypes, self.ranked = None, None
+        self._changed()
+        self.ranked = None
         self.columns = {
             name: GrowingArray(values) for name, values in check_metadata(metadata, n_items).items()
         }
@@ -73,10 +78,16 @@ class MemoryGallery(Gallery):
         return len(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"prototypes": None, "ranked": None}
+        return self.__dict__ | {"prototypes": None, "by_class": None, "ranked": None, "_searchable": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, prototypes=None, ranked=None)  # an earlier version kept others there
+        self.__dict__.update(state)
+        self.ranked = None  # an earlier version kept something else there
+        self._changed()
+
+    def _changed(self) -> None:
+        """Forget what was made of the items."""
+        self.prototypes, self.by_class, self._searchable = None, None, None
 
     def has_column(self, name: str) -> bool:
         """Whether items have a column of metadata of that name."""
@@ -124,7 +135,7 @@ class MemoryGallery(Gallery):
         if used is not None:
             raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
         self.index.add(keys, embeddings)
-        self.prototypes = None
+        self._changed()
         self.keys.append(keys)
         self.ids.append(ids)
         self._enter(ids, keys)
@@ -136,7 +147,7 @@ class MemoryGallery(Gallery):
 
     def _drop(self, keys):
         self.index.remove(keys)
-        self.prototypes = None
+        self._changed()
         kept = np.ones(len(self), dtype=bool)
         kept[self.rows(keys)] = False
         for i in self.ids.values[~kept].tolist():
@@ -181,6 +192,10 @@ class MemoryGallery(Gallery):
         """Number of items and of classes."""
         return len(self), 0 if self.labels is None else len(self.labels.present)
 
+    def known_sizes(self) -> tuple[int, int]:
+        """As `sizes`."""
+        return self.sizes()
+
     def rows(self, keys: NDArray[Any]) -> NDArray[np.intp]:
         """Row of each key, -1 for -1; keys ascend, so this is a binary search."""
         return np.where(keys < 0, -1, np.searchsorted(self.keys.values, keys))
@@ -189,53 +204,62 @@ class MemoryGallery(Gallery):
         """Embeddings and class codes, row by row."""
         return Side(self.index.vectors(), self.labels.codes.values)
 
+    def searchable(self) -> _kernel.Gallery:
+        """The embeddings, row by row, as the kernel searches them; kept until the gallery changes."""
+        if isinstance(self.index, ExactIndex):
+            return self.index._searchable()
+        if self._searchable is None:
+            self._searchable = _kernel.Gallery(self.index.vectors())
+        return self._searchable
+
     def in_memory(self) -> MemoryGallery:
         """Itself."""
         return self
 
-    def passing(self, where: Where, k: int = 1) -> NDArray[np.intp]:
-        """Rows that pass a filter, `k` or more: a dict of columns and what they must hold."""
+    def passing(self, where: Where) -> NDArray[np.intp]:
+        """Rows that pass a filter, a dict of columns and what they must hold; maybe none."""
         columns = {name: column.values for name, column in self.columns.items()}
         if self.labels is not None:
             columns.setdefault("label", self.all_labels())
         asked = conditions(where, {name: values.dtype for name, values in columns.items()})
         masks = [condition.passes(columns[condition.column]) for condition in asked]
-        rows = np.flatnonzero(np.logical_and.reduce(masks))
-        if not len(rows):
-            raise ValueError(f"no item of the gallery passes where={where!r}")
-        if k > len(rows):
-            raise ValueError(f"n_neighbors={k} is more than the {len(rows)} items that pass where={where!r}")
-        return rows
+        return np.flatnonzero(np.logical_and.reduce(masks))
 
     # Searches
 
     @reads
     def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
         """Neighbours with rows for indices."""
-        return self._among(embeddings, k, None if where is None else self.passing(where, k))
+        return widened(self.up_to(embeddings, k, where), min(k, len(self)))
 
     @reads
     def up_to(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
-        """As `neighbors`, but fewer where there are fewer."""
+        """As `neighbors`, but no wider than what a filter leaves."""
+        if not len(self):
+            raise ValueError(EMPTY)
         passing = None if where is None else self.passing(where)
-        n_items = len(self) if passing is None else len(passing)
-        return self._among(embeddings, min(k, max(n_items, 1)), passing)
+        k = min(k, len(self) if passing is None else len(passing))
+        if not k:
+            return no_neighbors(len(embeddings))
+        keys = {} if passing is None else {"among": self.keys.values[passing]}
+        found = self.index.query(embeddings, k, **keys)
+        return Neighbors(found.distances, self.rows(found.indices))
 
     @reads
     def labelled(
         self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
     ) -> Labelled:
         """Neighbours with their classes."""
-        if not len(self):
-            raise ValueError(EMPTY)
         found = self.up_to(embeddings, k, where)
+        if not found.indices.shape[1]:
+            raise ValueError(NONE_PASSES.format(where=where))
         codes = np.where(found.indices < 0, -1, self.labels.codes.values[found.indices])
         return Labelled(found.distances, codes, self.labels)
 
     @reads
     def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits with all that is known of them."""
-        return self.described(self.neighbors(embeddings, k, where))
+        return self.described(self.up_to(embeddings, k, where))
 
     @reads
     def described(self, found: Neighbors) -> Hits:
@@ -249,11 +273,6 @@ class MemoryGallery(Gallery):
             columns["label"] = self.labels.decode(self.labels.codes.values[rows])
         columns |= {name: column.values[rows] for name, column in self.columns.items()}
         return Hits(queries, self.ids.values[rows], distances, columns)
-
-    def _among(self, embeddings, k, passing):
-        keys = {} if passing is None else {"among": self.keys.values[passing]}
-        found = self.index.query(embeddings, k, **keys)
-        return Neighbors(found.distances, self.rows(found.indices))
 
     # A folder
 
@@ -294,5 +313,6 @@ class MemoryGallery(Gallery):
         gallery.columns = {
             name: GrowingArray.of_file(arrays[f"metadata_{i}"]) for i, name in enumerate(described["columns"])
         }
-        gallery.prototypes, gallery.ranked = None, None
+        gallery._changed()
+        gallery.ranked = None
         return gallery

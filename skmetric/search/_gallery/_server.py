@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from skmetric.search._index._exact import ExactIndex
-from skmetric.search._index._hits import check_found
 from skmetric.search._index._where import Condition, conditions
 from skmetric.search._server._columns import DTYPES, ITEM_ID
 from skmetric.search._server._remote import batches
 
-from ._gallery import EMPTY, Gallery, Labelled
+from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
 from ._layout import Layout, check_ids, refuse_duplicates
 from ._memory import MemoryGallery
@@ -49,11 +48,11 @@ class ServerGallery(Gallery):
         schema = index._opened().schema()
         self.n_features = schema.n_features
         self.dtypes: dict[str, np.dtype[Any]] = {
-            name: np.dtype(DTYPES[kind]) for name, kind in schema.kinds.items()
+            name: np.dtype(DTYPES[kind])  # type: ignore[call-overload]
+            for name, kind in schema.kinds.items()
         }
-        self._sizes: tuple[tuple[int, int], int] | None = (
-            None  # with the number of items that were enrolled here since
-        )
+        # with the number of items that were enrolled here since
+        self._sizes: tuple[tuple[int, int], int] | None = None
 
     @classmethod
     def start(cls, index, embeddings, ids, labels, metadata):
@@ -177,6 +176,10 @@ class ServerGallery(Gallery):
                 self._sizes = (len(self), 0), 0
         return self._sizes[0]
 
+    def known_sizes(self) -> tuple[int, int] | None:
+        """As `sizes` last were."""
+        return None if self._sizes is None else self._sizes[0]
+
     def in_memory(self) -> MemoryGallery:
         """What is there now, without metadata, as a gallery over an exact index."""
         names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids
@@ -189,10 +192,11 @@ class ServerGallery(Gallery):
 
     def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
         """Neighbours with rows for indices; the server counts the rows that come before."""
-        return self._as_many_as(k, self.up_to(embeddings, k, where), where)
+        found = self.up_to(embeddings, k, where)
+        return widened(found, min(k, len(self))) if found.indices.shape[1] < k else found
 
     def up_to(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
-        """As `neighbors`, but fewer where there are fewer."""
+        """As `neighbors`, but no wider than what a filter leaves."""
         return self._hits(embeddings, k, (), where, is_ranked=True).neighbors(len(embeddings))
 
     def labelled(
@@ -200,6 +204,8 @@ class ServerGallery(Gallery):
     ) -> Labelled:
         """Neighbours with their classes."""
         hits = self._hits(embeddings, k, (LABEL,), where)
+        if not len(hits.ids):
+            raise ValueError(NONE_PASSES.format(where=where))
         if labels is None:
             labels = LabelColumn(hits.columns[LABEL])
             codes = labels.codes.values
@@ -212,26 +218,15 @@ class ServerGallery(Gallery):
         """Hits with all that is known of them."""
         names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
         hits = self._hits(embeddings, k, names, where)
-        if len(hits.ids) < k * len(embeddings):
-            self._as_many_as(k, hits.neighbors(len(embeddings)), where)
         ids = hits.columns.pop(ITEM_ID, hits.ids)
         return hits._replace(ids=ids)
 
-    def _as_many_as(self, k, found, where):
-        """Neighbours, or what they are too few for."""
-        n_found = found.indices.shape[1]
-        if where is not None and n_found < k:
-            raise ValueError(f"n_neighbors={k} is more than the {n_found} items that pass where={where!r}")
-        return check_found(found, k, self.__len__, where is not None)
-
     def _hits(self, embeddings, k, names, where, is_ranked=False):
-        """Up to `k` hits of each query, some in all."""
+        """Up to `k` hits of each query; a gallery without items is refused, if there is no filter."""
         if where is not None:
             conditions(where, {name: dtype for name, dtype in self.dtypes.items() if name != ITEM_ID})
         hits = self.index._look_up(embeddings, k, names, where=where, is_ranked=is_ranked)
-        if not len(hits.ids):
-            if where is not None:
-                raise ValueError(f"no item of the gallery passes where={where!r}")
+        if not len(hits.ids) and where is None:
             raise ValueError(EMPTY)
         return hits
 

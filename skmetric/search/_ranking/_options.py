@@ -35,13 +35,16 @@ class Prepared(NamedTuple):
     encoded: Any  # of `rerank`
 
 
-def prepare(vectors: NDArray[Any], options: Options) -> Prepared:
-    """Augment and encode the embeddings of a gallery: one search of all in all for each option."""
+def prepare(gallery: Gallery, options: Options, among: NDArray[np.intp] | None = None) -> Prepared:
+    """Augment and encode a gallery, or its rows `among`: one search of all in all for each of the two."""
+    vectors = gallery.rows if among is None else gallery.rows[among]
+    augments = options.augment_gallery is not None and len(vectors) > 1
     if options.augment_gallery is not None and len(vectors) > 1:
         around = nearest(vectors, k=min(options.augment_gallery.n_neighbors, len(vectors) - 1))
         vectors = options.augment_gallery.average(vectors, vectors[around.indices])
     encoded = None if options.rerank is None else options.rerank.encode(vectors)
-    return Prepared(vectors, Gallery(vectors), encoded)
+    is_gallery = among is None and not augments
+    return Prepared(vectors, gallery if is_gallery else Gallery(vectors), encoded)
 
 
 def find(prepared: Prepared, embeddings: NDArray[Any], k: int, options: Options) -> Neighbors:
