@@ -59,7 +59,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
 
     _gallery: Gallery
-    _has_warned_of_growth: bool
+    _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
     _output: str
 
     @property
@@ -203,14 +203,15 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     def _forget_calibration(self) -> None:
         self.__dict__.pop("calibration_", None)
-        self.cutpoint_, self._has_warned_of_growth = None, False
+        self.cutpoint_, self._growth_said = None, 0.0
 
     def _warn_if_grown(self) -> None:
-        if not hasattr(self, "calibration_") or self._has_warned_of_growth:
-            return
+        if not hasattr(self, "calibration_") or self.calibration_.protocol == "pairs":
+            return  # a threshold on pairs does not depend on the gallery
         was, now = self.calibration_, self._gallery.sizes()
-        if now[0] > _GROWN * was.n_gallery or now[1] > _GROWN * was.n_classes:
-            self._has_warned_of_growth = True
+        growth = max(now[0] / was.n_gallery, now[1] / was.n_classes)
+        if growth > max(_GROWN, 2 * self._growth_said):
+            self._growth_said = growth
             warn(
                 f"the gallery has grown from {was.n_gallery} items in {was.n_classes} classes at calibration "
                 f"to {now[0]} in {now[1]}: more strangers will be accepted than it says; calibrate again"

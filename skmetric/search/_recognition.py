@@ -18,18 +18,15 @@ from skmetric.metrics._bootstrap import as_generator
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
-from ._calibration._calibration import (
-    Calibration,
-    accepts_nearly_all,
-    calibrate_closed,
-    calibrate_open,
-    check_rates,
-)
+from ._calibration._advice import hopeless
+from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
 from ._calibration._class_factors import over_factors, with_factors
+from ._calibration._copies import Copies, drop_one, leave_items_out, own_items, pairs_to_keep
 from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores
-from ._calibration._evidence import gather
-from ._calibration._matchers import MATCHERS, Match
+from ._calibration._evidence import gather, match_to_prototypes
+from ._calibration._matchers import MATCHERS, Match, PrototypeMatcher
 from ._calibration._pairs import calibration_of_pairs
+from ._calibration._targets import check_known, check_rates
 from ._class_distances import ByClass, nearest_of_classes, votes_of_classes, with_winner
 from ._gallery._labels import check_y
 from ._gallery._side import Side
@@ -173,23 +170,26 @@ class Recognition(SearchBase):
         Parameters
         ----------
         X : array-like of shape (n_queries, ...), default=None
-            Queries to calibrate on. None uses the gallery itself, each item searched among the others.
+            Queries to calibrate on. None uses the gallery itself, each item searched among the others; so is
+            a query that is an item of the gallery, with the same embedding and class. More than 5 % of them
+            give a warning.
         y : array-like of shape (n_queries,), default=None
             Their labels. Queries of classes that are not in the gallery count as strangers only.
         protocol : {"open", "closed"}, default="open"
             "open" counts each query once as itself and once as a stranger, with its class hidden from the
-            gallery: no data of strangers is needed. "closed" is the usual recipe, the table of TensorFlow
-            Similarity: it knows no strangers and accepts most of them.
+            gallery: no data of strangers is needed. "closed" is the recipe of TensorFlow Similarity from
+            version 0.16 on: it counts no strangers and accepts many of them.
         metric : str, default=None
             What the cutpoint ``"optimal"`` maximises: ``"youden"`` (recall minus false accepts),
             ``"balanced_accuracy"``, ``"f1"``, ``"precision"`` or ``"recall"``; in the closed protocol
             ``"f1"``, ``"precision"``, ``"recall"`` or ``"binary_accuracy"``. None means "youden", and "f1" in
             the closed protocol.
         targets : dict of str to (str, float), default=None
-            More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}``. The
-            value is an upper limit for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a lower
-            limit for other rates. The largest distance that meets it is taken; the smallest for recall. A
-            false accept rate is met on classes that the choice has not seen, so it is lower on the others.
+            More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}`` for
+            1 %. The value lies between 0 and 1, neither of them. It is an upper limit for
+            ``"false_accept_rate"`` and ``"false_accept_bound"``, and a lower limit for other rates. The
+            largest distance that meets it is taken; the smallest for recall. A false accept rate is met on
+            classes that the choice has not seen, so it is lower on the others.
         extra_metrics : sequence of str, default=None
             Further rates to report. None reports recall, false accepts and precision; in the closed protocol
             precision, recall and binary accuracy.
@@ -213,9 +213,10 @@ class Recognition(SearchBase):
         Raises
         ------
         ValueError
-            If the gallery has no labels or one class only, a rate is unknown or a target cannot be met; or
-            `per_class` is asked of the closed protocol, of two classes, or of a matcher with distances below
-            0.
+            If the gallery has no labels or one class only, a rate is unknown, or a target cannot be met or is
+            not between 0 and 1; if no class has a second item, and neither a false accept rate is asked for
+            nor strangers are in `X`; or `per_class` is asked of the closed protocol, of two classes, or of a
+            matcher with distances below 0.
 
         Notes
         -----
@@ -223,6 +224,15 @@ class Recognition(SearchBase):
         ``"false_accept_rate"`` the share of strangers accepted under any. A real stranger is compared with
         all n classes, a hidden class only with the other n - 1; the reported rate is corrected for that.
         Precision assumes as many strangers as known queries.
+
+        With one item a class there are no known queries: recall and the rates that need it are NaN, and
+        ``"optimal"`` is the largest distance that accepts no stranger.
+
+        A query with the same embedding and class as an item is that item, and would find itself at distance
+        0. One such item is left out of its search, so that two equal photos with different ids still find
+        each other. Data with few different values, such as hash codes, give new queries that equal an item
+        too: these are also left out, which makes the threshold a little wider. Queries that nearly equal an
+        item, and a gallery in which items are enrolled twice, get a warning only.
 
         Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
@@ -246,10 +256,7 @@ class Recognition(SearchBase):
         check_is_fitted(self)
         if protocol not in ("open", "closed"):
             raise ValueError(f"protocol must be 'open' or 'closed'; got {protocol!r}")
-        if not 0 < confidence_level < 1:
-            raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}")
-        if not isinstance(n_resamples, Integral) or n_resamples < 1:
-            raise ValueError(f"n_resamples must be an integer from 1; got {n_resamples!r}")
+        _check_bootstrap(confidence_level, n_resamples)
         if not isinstance(per_class, bool | np.bool_):
             raise ValueError(f"per_class must be True or False; got {per_class!r}")
         if per_class and protocol == "closed":
@@ -260,8 +267,9 @@ class Recognition(SearchBase):
         twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
         queries = self._queries(X, y, gallery)
         evidence = gather(self._matcher(), self.n_neighbors, gallery.side(), queries, twice)
-        if not len(evidence.known_distances):
-            raise ValueError("no query has an item of its class to find: two items of a class are needed")
+        check_known(evidence, protocol, targets)
+        for doubt in evidence.doubts:
+            warn(doubt)
         factors: dict[Any, float] = {}
         if per_class:
             evidence, factors = with_factors(evidence, gallery.labels.decode, self.matcher)
@@ -269,11 +277,13 @@ class Recognition(SearchBase):
         if protocol == "open":
             calibration = calibrate_open(evidence, *options, n_resamples, as_generator(random_state))
             calibration = replace(calibration, class_factors=factors)
+            if message := hopeless(calibration):
+                warn(message)
         else:
             calibration, accepted = calibrate_closed(evidence, *options)
             if message := accepts_nearly_all(accepted):
                 warn(message)
-        self.calibration_, self._has_warned_of_growth = calibration, False
+        self.calibration_, self._growth_said = calibration, 0.0
         return self.set_cutpoint("optimal").calibration_
 
     def set_cutpoint(self, name: str | None) -> Self:
@@ -309,53 +319,80 @@ class Recognition(SearchBase):
         X_unknown: ArrayLike | None = None,
         *,
         recall_at: Sequence[int] = (1, 5, 10),
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> Evaluation:
         """Measure retrieval, recognition and refusal on labelled queries, and on strangers.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
-            What the embedder takes; not in the gallery.
+            What the embedder takes; not in the gallery. A query that is an item of the gallery, with the same
+            embedding and class, is searched among the other items. More than 5 % of them give a warning.
         y : array-like of shape (n_queries,)
-            Their labels. Queries of classes that are not in the gallery count as strangers.
+            Their labels. Queries of classes that are not in the gallery count as strangers; so do queries
+            that are the only item of their class.
         X_unknown : array-like of shape (n_unknown, ...), default=None
             Strangers.
         recall_at : sequence of int, default=(1, 5, 10)
             Cut-offs of recall@k; those beyond the size of the gallery are left out. Recall@k and MAP@R are
             those of the ranking that `kneighbors` gives, its options included.
+        confidence_level : float, default=0.95
+            Of the intervals, in (0, 1).
+        n_resamples : int, default=1000
+            Bootstrap samples of classes.
+        random_state : int, RandomState instance or None, default=0
+            Of the bootstrap.
 
         Returns
         -------
         Evaluation
-            Rates by name, the curve of open-set recognition, and the confusion matrix.
+            Scores by name with their intervals, the curve of open-set recognition, and the confusion matrix.
 
         Raises
         ------
         ValueError
             If the gallery has no labels, no query is of a class in the gallery, or a cut-off is below 1.
+
+        Notes
+        -----
+        Intervals resample classes, known ones and strangers apart, each class with all of its queries: they
+        say how much a score may change with other classes of the same kind. The labels of `X_unknown` are not
+        known, so each of its rows counts as a class; where several are of one class, give them in `X` with
+        their labels.
         """
         check_is_fitted(self)
+        _check_bootstrap(confidence_level, n_resamples)
         if not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
             raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
         self._check_labelled("evaluate")
         embeddings, (labels, counts) = self._embed(X), self._gallery.tally()
-        true = labels.encode(check_y(y, len(embeddings)))
+        y = np.asarray(check_y(y, len(embeddings)))
+        true = labels.encode(y)
+        classes = _with_strangers(true, y)
         if X_unknown is not None:
             strangers = self._embed(X_unknown)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
-        match, _ = self._match(embeddings, labels=labels)
-        distances = over_factors(match.distances, labels.decode(match.codes), self._factors())
+            classes = np.concatenate([classes, classes.min() - 1 - np.arange(len(strangers))])
+        match, is_item, copies = self._match_left_out(embeddings, true, labels)
+        for doubt in copies.warnings("The scores are better than those of new queries"):
+            warn(doubt)
+        true = np.where(counts[true] > is_item, true, -1)  # an only item has nothing left to find
         if not (true >= 0).any():
             raise ValueError("no query is of a class in the gallery: evaluate needs some")
-        known = embeddings[true >= 0]
+        known = embeddings[true >= 0], true[true >= 0], is_item[true >= 0]
 
         def find(rows: NDArray[np.intp], depth: int) -> NDArray[Any]:
-            return self._find_labelled(known[rows], depth, labels)
+            embeddings, codes, is_item = (part[rows] for part in known)
+            return self._find_labelled(embeddings, codes, is_item, depth, labels)
 
+        distances = over_factors(match.distances, labels.decode(match.codes), self._factors())
         return evaluate_matches(
-            retrieval_scores(find, true[true >= 0], recall_at, counts), true, match.codes, distances,
-            self._threshold(), labels, self.no_match_label_,
+            retrieval_scores(find, known[1], recall_at, counts, known[2]),
+            Match(match.codes, distances), true, classes, self._threshold(), labels, self.no_match_label_,
+            confidence_level, n_resamples, as_generator(random_state),
         )  # fmt: skip
 
     def pair_distance(self, A: ArrayLike, B: ArrayLike) -> NDArray[np.float64]:
@@ -400,7 +437,8 @@ class Recognition(SearchBase):
         A, B : array-like of shape (n_pairs, ...)
             What the embedder takes.
         y : array-like of shape (n_pairs,)
-            Whether each pair is of one class: booleans, 1 and 0, or 1 and -1.
+            Whether each pair is of one class: booleans, 1 and 0, or 1 and -1. Pairs of one class at distance
+            0 are a sample and itself, and are left out with a warning.
         far : sequence of float, default=None
             False accept rates, each of which gets a cutpoint, as
             :func:`~skmetric.metrics.verification_report` takes them.
@@ -420,7 +458,7 @@ class Recognition(SearchBase):
         Raises
         ------
         ValueError
-            As :func:`~skmetric.metrics.verification_report`.
+            As :func:`~skmetric.metrics.verification_report`; or if all pairs of one class are at distance 0.
 
         Notes
         -----
@@ -428,15 +466,20 @@ class Recognition(SearchBase):
         rate of p may become n * p. Use `verify` with this, and `calibrate` before `predict`.
         """
         distances = self.pair_distance(A, B)
+        same = np.asarray(y).ravel()
+        kept = np.ones(len(distances), dtype=bool)
+        if same.shape == kept.shape and same.dtype.kind in "biuf":  # the report refuses others
+            kept, said = pairs_to_keep(distances, same > 0)
+            for message in said:
+                warn(message)
+            distances, same = distances[kept], same[kept]
         report = verification_report(
-            distances, y, far=far, confidence_level=confidence_level, n_resamples=n_resamples,
+            distances, same, far=far, confidence_level=confidence_level, n_resamples=n_resamples,
             random_state=random_state,
         )  # fmt: skip
-        same = np.asarray(y).ravel() > 0
         self.calibration_ = calibration_of_pairs(
-            report, distances, same, self._gallery.sizes(), confidence_level
+            report, distances, same > 0, self._gallery.sizes(), confidence_level
         )
-        self._has_warned_of_growth = True  # a pair does not depend on the gallery
         return self.set_cutpoint("optimal").calibration_
 
     def verify(self, A: ArrayLike, B: ArrayLike) -> NDArray[np.bool_]:
@@ -488,11 +531,46 @@ class Recognition(SearchBase):
             codes = labels.encode(gallery.labels.decode(codes))
         return Match(codes, found.distances[:, 0]), gallery.labels
 
-    def _find_labelled(self, embeddings: NDArray[Any], k: int, labels: LabelColumn) -> NDArray[Any]:
-        """Codes of neighbours by the ranking options, (n_queries, k)."""
+    def _match_left_out(
+        self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn
+    ) -> tuple[Match, NDArray[Any], Copies]:
+        """Matches of queries of classes `true`; those that are items are matched to the other items."""
+        matcher = self._matcher()
+        if not isinstance(matcher, PrototypeMatcher):
+            k = matcher.depth(self.n_neighbors)
+            found = self._gallery.labelled(embeddings, max(k, 2) + 1, None, labels)
+            *neighbors, is_item, copies = leave_items_out(found.distances, found.codes, true, k)
+            return matcher.match(*neighbors), is_item, copies
+        gallery = self._labelled_gallery("evaluate")
+        with gallery.reading():
+            prototypes = self._prototypes(gallery)
+        codes = np.full(len(true), -1)
+        codes[true >= 0] = gallery.labels.encode(labels.decode(true[true >= 0]))
+        queries = Side(embeddings, codes)
+        matched = match_to_prototypes(matcher, gallery.side(), queries, prototypes=prototypes)
+        best = matched.best()
+        match = Match(labels.encode(gallery.labels.decode(best.codes)), best.distances)
+        return match, matched.is_item, matched.copies
+
+    def _find_labelled(
+        self,
+        embeddings: NDArray[Any],
+        codes: NDArray[Any],
+        is_item: NDArray[Any],
+        k: int,
+        labels: LabelColumn,
+    ) -> NDArray[Any]:
+        """Codes of neighbours by the ranking options, (n_queries, k), without the item that a query is."""
+        has_items = bool(is_item.any())
         if self._ranking_options() is None:
-            return self._gallery.labelled(embeddings, k, labels=labels).codes
-        return labels.codes.values[self._find(embeddings, k).indices]
+            found = self._gallery.labelled(embeddings, k + has_items, labels=labels)
+            itself = is_item[:, None] & (found.codes == codes[:, None]) & (found.distances == 0)
+            return drop_one(found.codes, itself) if has_items else found.codes
+        rows = self._find(embeddings, k + has_items).indices
+        if has_items:
+            items = own_items(Side(embeddings, codes), self._gallery.in_memory().side())[0]
+            rows = drop_one(rows, rows == items[:, None])
+        return labels.codes.values[rows]
 
     def _queries(self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery) -> Side | None:
         if X is None or y is None:
@@ -501,10 +579,7 @@ class Recognition(SearchBase):
             return None
         embeddings = self._embed(X)
         y = np.asarray(check_y(y, len(embeddings)))
-        codes = gallery.labels.encode(y)
-        absent = codes < 0  # codes below 0, one for each class, so that strangers can be drawn by class
-        codes[absent] = -1 - np.unique(y[absent], return_inverse=True)[1]
-        return Side(embeddings, codes)
+        return Side(embeddings, _with_strangers(gallery.labels.encode(y), y))
 
     def _say_that_all_are_accepted(self) -> None:
         if self.no_match_label is None or self._gallery.has_said_all_accepted:
@@ -523,3 +598,18 @@ def _with_no_match(names: NDArray[Any], accepted: NDArray[np.bool_], no_match_la
     names = names.astype(dtype)
     names[~accepted] = no_match_label
     return names
+
+
+def _with_strangers(codes: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """Codes of labels `y`, with one code below 0 for each class of strangers: these can be drawn too."""
+    absent = codes < 0
+    codes = codes.astype(np.int64)
+    codes[absent] = -1 - np.unique(y[absent], return_inverse=True)[1]
+    return codes
+
+
+def _check_bootstrap(confidence_level: float, n_resamples: int) -> None:
+    if not 0 < confidence_level < 1:
+        raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}")
+    if not isinstance(n_resamples, Integral) or n_resamples < 1:
+        raise ValueError(f"n_resamples must be an integer from 1; got {n_resamples!r}")
