@@ -25,11 +25,30 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category : type of Warning, default=UserWarning
         Its class.
     """
-    passed_over = (_OURS, *_folders())
+    target = user_frame(sys._getframe(1))
     level, frame = 2, sys._getframe(1)  # level 2 of `warnings.warn` is the line that called this function
-    while frame.f_back is not None and _is_passed_over(frame, passed_over):
+    while frame is not target and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def user_frame(frame: FrameType) -> FrameType:
+    """First frame, from `frame` outwards, that is neither of this package nor of those that call it.
+
+    Parameters
+    ----------
+    frame : frame
+        Of this package.
+
+    Returns
+    -------
+    frame
+        The outermost one if there is no other.
+    """
+    passed_over = (_OURS, *_folders())
+    while frame.f_back is not None and _is_passed_over(frame, passed_over):
+        frame = frame.f_back
+    return frame
 
 
 def _folders() -> list[str]:

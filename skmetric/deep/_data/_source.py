@@ -85,6 +85,19 @@ class Streamed:
         """Whether each sample is the same in each reading."""
         return self._reader.items.is_fixed
 
+    @property
+    def dtype(self):
+        """Of the same."""
+        return self._reader.items.dtype
+
+    def peaks(self, n):
+        """Largest absolute values of at most `n` samples, where reading is dear, (n_read,)."""
+        return self._reader.items.peaks(self._index, n)
+
+    def check_scale(self, fitted):
+        """Refuse samples on another scale than those fitted on: now, or as they are read."""
+        self._reader.items.check_scale(self._index, fitted)
+
     def to(self, device):
         """Stay: batches go there one by one."""
         return self

@@ -69,7 +69,8 @@ class Schedule:
     """
 
     def __init__(self, name, optimizer, n_steps):
-        self.factor, self.optimizer, self.n_steps = SCHEDULES[name], optimizer, n_steps
+        self.name, self.factor = name, SCHEDULES[name]
+        self.optimizer, self.n_steps = optimizer, n_steps
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.load_state_dict({"n_done": 0})
 
@@ -78,8 +79,14 @@ class Schedule:
         self.load_state_dict({"n_done": self.n_done + 1})
 
     def state_dict(self):
-        """Number of steps done."""
-        return {"n_done": self.n_done}
+        """Number of steps done, of all."""
+        return {"n_done": self.n_done, "n_steps": self.n_steps, "name": self.name}
+
+    def go_on_from(self, state):
+        """Go on after the steps of an earlier call, if its schedule was this one and not at its end."""
+        if state["name"] == self.name and state["n_done"] < state["n_steps"]:
+            self.n_steps += state["n_done"]
+            self.load_state_dict(state)
 
     def load_state_dict(self, state):
         """Set the rates for the step after those done."""
