@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from skmetric._chance import seeded
+
 __all__ = [
     "PackedModule",
     "autocast",
@@ -106,19 +108,6 @@ def evaluating(module):
     finally:
         for part in training:
             part.training = True
-
-
-@contextmanager
-def seeded(seed):
-    """Draw torch's random numbers from `seed` inside the block; the generators outside do not notice."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:  # torch.manual_seed would also seed, for good, a CUDA that is not in use yet
-            torch.cuda.manual_seed_all(seed)
-        if torch.backends.mps.is_available():
-            torch.mps.manual_seed(seed)
-        yield
 
 
 def infer(forward, batches, *, device, precision="auto"):

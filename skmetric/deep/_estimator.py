@@ -20,7 +20,7 @@ from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_mo
 
 from ._data._scale import Scale
 from ._training._assembly import embed
-from ._training._checkpoint import Checkpoint, CheckpointOnDemand, pack
+from ._training._checkpoint import Checkpoint, pack
 from ._training._criterion import margin_of
 from ._training._diagnosis import warn_of_failure
 from ._training._loop import train
@@ -77,7 +77,7 @@ class NetworkMixin:
     input_shape_: tuple[int, ...]
     n_components_: int
     _seed: int
-    _checkpoint: Checkpoint | CheckpointOnDemand | None
+    _checkpoint: Checkpoint | None
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
 

@@ -7,7 +7,7 @@ import multiprocessing
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from skmetric._torch import seeded, to_tensor
 
@@ -190,7 +190,7 @@ class Reader:
         self._loader = None
 
 
-class _Batches:
+class _Batches(Dataset):
     """What a worker process has: items, asked for by the batch."""
 
     def __init__(self, items):

@@ -30,6 +30,8 @@ class Network(nn.Sequential):
     Frozen parts stay in evaluation mode while the others train: else batch norm would go on measuring.
     """
 
+    __jit_unused_properties__ = ["normalises", "trunk"]  # else torch.jit.script compiles them, and fails
+
     def __init__(self, *parts):
         super().__init__(*parts)
         self.frozen_weights = ()  # names in the trunk, of weights that `freeze` holds still
@@ -175,7 +177,8 @@ def _normalisation(network, input_shape, mean, std):
         raise ValueError(
             f"{given} is of the brightness of images, and X holds rows of features: leave it None"
         )
-    return [InputNormalize(*brightness(network, input_shape[0], mean=mean, std=std), channels_last=False)]
+    mean, std = brightness(network, input_shape[0], mean=mean, std=std)
+    return [InputNormalize(mean, std, channels_last=False)]
 
 
 def _check_kwargs(name, model_kwargs):

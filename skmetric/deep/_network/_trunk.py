@@ -67,7 +67,7 @@ class InputNormalize(nn.Module):
         Whether to lay the channels of images last, on which networks of timm are faster.
     """
 
-    def __init__(self, mean, std, channels_last=True):
+    def __init__(self, mean, std, *, channels_last=True):
         super().__init__()
         self.channels_last = channels_last
         for name, values in (("mean", mean), ("std", std)):

@@ -149,8 +149,8 @@ def _alike(first: Any, second: Any, seen: set[tuple[int, int]]) -> bool:
     if isinstance(first, FunctionType):  # one that was pickled by value is another object
         return first.__code__ == second.__code__ and _alike(_bindings(first), _bindings(second), seen)
     if isinstance(first, partial):
-        parts = ((f.func, f.args, f.keywords) for f in (first, second))
-        return _alike(*parts, seen)
+        parts = [(f.func, f.args, f.keywords) for f in (first, second)]
+        return _alike(parts[0], parts[1], seen)
     if isinstance(first, np.random.RandomState):
         return _alike(first.get_state(), second.get_state(), seen)
     if hasattr(first, "__dict__") and not isinstance(first, type):
@@ -178,7 +178,7 @@ def _same_shapes(bound: torch.nn.Module, kept: torch.nn.Module) -> bool:
     }
 
 
-def _check_ball(before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_ball(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse another geometry: the last layer of the network maps to the ball, or does not."""
     if "poincare" in {before["distance"], now["distance"]} and before["distance"] != now["distance"]:
         raise ValueError(

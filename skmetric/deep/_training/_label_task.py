@@ -74,7 +74,8 @@ class LabelTask:
             if knows_classes(loss, width):
                 raise ValueError(
                     f"augment='two_views' trains without classes, and the loss {type(loss).__name__} learns "
-                    "something of each class: take 'sim_clr', 'vicreg', 'barlow_twins' or another loss of pairs"
+                    "something of each class: take 'sim_clr', 'vicreg', 'barlow_twins' or another loss of "
+                    "pairs"
                 )
             return prepare_label_free(samples, y, **how)
         with seeded(seed):

@@ -140,11 +140,12 @@ def run_epoch(training, plan):
     """Forward, loss, backward, step, for each batch of an epoch; the row of the history that comes of it."""
     start, number = time.perf_counter(), training.epoch + 1
     total, n_done = torch.zeros((), device=plan.device, dtype=torch.float32), 0
-    active, recent = [], deque(maxlen=_RECENT)
+    active: list[Any] = []
+    recent: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_RECENT)
     training.module.train()
     plan.batches.set_epoch(training.epoch)
     seed = seed_of(training.seed, number)
-    with seeded(seed):
+    with seeded(seed) as turn:
         for rows, samples in plan.samples.served(plan.batches, seed):
             samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
@@ -157,6 +158,7 @@ def run_epoch(training, plan):
             active.append(getattr(training.loss, "active_share_", None))
             if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
                 break
+            turn.pause()
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
     return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
 
@@ -239,8 +241,8 @@ def _warn_of_interrupt(training: Training) -> None:
     )
     warn(
         f"Training interrupted in epoch {n_done + 1}: the network is usable {kept}, after "
-        f"{n_done} whole epoch{'' if n_done == 1 else 's'}. `fit` returns, and what called it goes on, such as "
-        "a loop or a grid search: press Ctrl-C once more within 10 seconds to stop that too"
+        f"{n_done} whole epoch{'' if n_done == 1 else 's'}. `fit` returns, and what called it goes on, such "
+        "as a loop or a grid search: press Ctrl-C once more within 10 seconds to stop that too"
     )
 
 

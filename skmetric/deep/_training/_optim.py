@@ -1,11 +1,13 @@
 """Optimizers and schedules of the learning rate."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": lambda groups, **settings: torch.optim.SGD(groups, momentum=0.9, **settings),
@@ -35,7 +37,7 @@ def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rat
     torch.optim.Optimizer
         One or two groups of parameters.
     """
-    groups = [{"params": [weight for weight in module.parameters() if weight.requires_grad]}]
+    groups: list[dict[str, Any]] = [{"params": [weight for weight in module.parameters() if weight.requires_grad]}]
     if not groups[0]["params"]:
         raise ValueError("module has no weights to train: all of them are frozen")
     proxies = trainable(loss)

@@ -1,4 +1,4 @@
-"""One call of `fit`: data, network, loss, optimizer and plan, made from an estimator's parameters and its task."""
+"""One call of `fit`: data, network, loss, optimizer and plan, from an estimator's parameters and its task."""
 
 from __future__ import annotations
 
