@@ -21,7 +21,10 @@ class _Turns:
     """A lock that a thread may take several times, and that goes to who waits when it is given back."""
 
     def __init__(self) -> None:
-        self._running, self._next = threading.Lock(), threading.Lock()  # who waits for the first holds the second
+        self._running, self._next = (
+            threading.Lock(),
+            threading.Lock(),
+        )  # who waits for the first holds the second
         self._owner: int | None = None
         self.depth = 0  # of blocks inside one another
 

@@ -108,9 +108,15 @@ class Pool(nn.Module):
 
     def forward(self, output):
         """Pool (n, C, H, W) or (n, n_tokens, C) to (n, C)."""
-        if self.gem is None:
+        if self.gem is not None:
+            at_places = places(output.float(), self.n_prefix, self.channels_last)  # (n, n_places, C)
+            return self.gem(at_places.mT.unsqueeze(-1))
+        if not torch.jit.is_scripting():
             return pool(output, self.pooling, n_prefix=self.n_prefix, channels_last=self.channels_last)
-        return self.gem(places(output.float(), self.n_prefix, self.channels_last).mT[..., None])
+        if self.pooling == "cls":
+            return output[:, 0].float()
+        at_places = places(output.float(), self.n_prefix, self.channels_last)
+        return at_places.mean(1) if self.pooling == "avg" else at_places.amax(1)
 
     def extra_repr(self):
         """Settings, for the printed network."""

@@ -37,7 +37,9 @@ def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rat
     torch.optim.Optimizer
         One or two groups of parameters.
     """
-    groups: list[dict[str, Any]] = [{"params": [weight for weight in module.parameters() if weight.requires_grad]}]
+    groups: list[dict[str, Any]] = [
+        {"params": [weight for weight in module.parameters() if weight.requires_grad]}
+    ]
     if not groups[0]["params"]:
         raise ValueError("module has no weights to train: all of them are frozen")
     proxies = trainable(loss)

@@ -6,8 +6,6 @@ from torch.nn import functional as F
 
 from skmetric.deep._poincare import CLIP, CURVATURE, into_ball
 
-_SMALLEST = 1e-6
-
 
 class GeM(nn.Module):
     """Generalised-mean pooling of feature maps, its power learned.
@@ -55,7 +53,7 @@ class GeM(nn.Module):
         Tensor of shape (n, C)
             One value a channel.
         """
-        powered = maps.clamp(min=_SMALLEST) ** self.power
+        powered = maps.clamp(min=1e-6) ** self.power
         return powered.mean(dim=(-2, -1)) ** (1 / self.power)
 
 
@@ -191,8 +189,11 @@ class PoincareBall(nn.Module):
         Tensor of shape (n, n_components)
             Of the ball, in float32 at least.
         """
+        rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+        if torch.jit.is_scripting():  # which knows no autocast by the name of a device
+            return into_ball(rows, self.curvature, self.clip)
         with torch.autocast(rows.device.type, enabled=False):
-            return into_ball(rows.float() if rows.dtype.itemsize < 4 else rows, self.curvature, self.clip)
+            return into_ball(rows, self.curvature, self.clip)
 
     def extra_repr(self):
         """Settings, for the printed network.
