@@ -1,4 +1,4 @@
-"""What every estimator of the package tells of itself: its page in the documentation, and in a pickle its version."""
+"""What estimators tell of themselves: their page in the documentation and, in a pickle, their version."""
 
 import warnings
 from functools import cache
@@ -54,8 +54,8 @@ class _AnotherVersion(InconsistentVersionWarning):
     def __str__(self) -> str:
         return (
             f"{self.estimator_name} was pickled by skmetric {self.original_sklearn_version}, and this is "
-            f"skmetric {self.current_sklearn_version}: its results may differ, or it may fail. Load it with the "
-            "version that wrote it, or fit it again"
+            f"skmetric {self.current_sklearn_version}: its results may differ, or it may fail. Load it with "
+            "the version that wrote it, or fit it again"
         )
 
 

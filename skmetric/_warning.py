@@ -29,7 +29,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def stack_level() -> int:
-    """Level of the user's line, for ``warnings.warn(..., stacklevel=)`` in the function that calls this one."""
+    """Level of the user's line, for ``warnings.warn(..., stacklevel=)`` in the function that calls it."""
     frame = sys._getframe(1)
     target, level = user_frame(frame), 1  # 1 is the line that calls `warnings.warn`
     while frame is not target and frame.f_back is not None:

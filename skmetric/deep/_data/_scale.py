@@ -96,6 +96,6 @@ def check_peaks(peaks: NDArray[np.float64], fitted: Scale, where: str, kind: str
     if largest > _FACTOR * fitted.brightest or 0 < largest * factor < fitted.darkest:
         raise ValueError(
             f"X holds {kind} with values up to {largest:.4g} ({where.format(row)}), but `fit` saw values up "
-            f"to {fitted.brightest:.4g}: bring images to the range of those fitted on. uint8 images from 0 to "
-            "255 are the same as floats from 0 to 1"
+            f"to {fitted.brightest:.4g}: bring images to the range of those fitted on. uint8 images from 0 "
+            "to 255 are the same as floats from 0 to 1"
         )
