@@ -1,5 +1,6 @@
 """What estimators tell of themselves: their page in the documentation and, in a pickle, their version."""
 
+import sys
 import warnings
 from functools import cache
 from typing import Any
@@ -64,9 +65,7 @@ def _is_ours(estimator: object) -> bool:
 
 
 def _version() -> str:
-    from skmetric import __version__  # not yet there while the package is imported
-
-    return __version__
+    return sys.modules["skmetric"].__version__  # the root is above this module
 
 
 @cache

@@ -19,6 +19,7 @@ from skmetric._params import FitTasks, check_params
 from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 
 from ._data._scale import Scale
+from ._places import rows_after, rows_of_places
 from ._training._assembly import embed
 from ._training._checkpoint import Checkpoint, pack
 from ._training._criterion import margin_of
@@ -83,6 +84,14 @@ class NetworkMixin:
 
     def _embed(self, X: NDArray[Any] | Streamed) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
+
+    def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
+        """What places of an image give to its embedding: the picture, rows (n_places + 1, n), the grid."""
+        return rows_of_places(self, image)
+
+    def _rows_after(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """What a network behind the one with the places makes of their rows."""
+        return rows_after(self, rows)
 
     def _train(self, make_task: Callable[[], Task], X: Any, y: Any, *, single: bool = False) -> None:
         """Open a session, train, store what it ends with.

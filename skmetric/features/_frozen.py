@@ -4,11 +4,12 @@ import hashlib
 import os
 from numbers import Integral, Real
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
@@ -25,6 +26,7 @@ from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
 from ._network import check_layer, extract, input_config
+from ._places import rows_of_places
 
 __all__ = ["FrozenFeatures"]
 
@@ -259,6 +261,10 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 "precision is 'fp16', which overflows, take 'bf16' or 'fp32'; else look at its weights"
             )
         return normalize(features) if self.normalize else features
+
+    def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
+        """What places of an image give to its features: the picture, rows (n_places + 1, n), the grid."""
+        return rows_of_places(self, image)
 
     @property
     def _n_features_out(self):
