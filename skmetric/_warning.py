@@ -25,7 +25,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category : type of Warning, default=UserWarning
         Its class.
     """
-    warnings.warn(message, category, stacklevel=stack_level() + 1)
+    warnings.warn(message, category, stacklevel=stack_level())
 
 
 def stack_level() -> int:

@@ -11,9 +11,12 @@ from skmetric._torch import seeded
 from skmetric.deep import DeepMetricLearner
 
 
+def dropping(input_shape):
+    return nn.Sequential(nn.Linear(*input_shape, 16), nn.Dropout(0.5), nn.Linear(16, 3))
+
+
 def learner(seed):
-    network = nn.Sequential(nn.Linear(5, 16), nn.Dropout(0.5), nn.Linear(16, 3))
-    return DeepMetricLearner(network, max_epochs=4, random_state=seed, steps_per_epoch=20, device="cpu")
+    return DeepMetricLearner(dropping, max_epochs=4, random_state=seed, steps_per_epoch=20, device="cpu")
 
 
 def in_threads(calls):
