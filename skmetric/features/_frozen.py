@@ -20,7 +20,7 @@ from skmetric._backbone._weights import is_file
 from skmetric._documented import DocumentedMixin
 from skmetric._images._images import check_one_size
 from skmetric._images._opening import open_images
-from skmetric._images._sizing import normalised, sized_batches
+from skmetric._pixels._sizing import normalised, sized_batches
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from skmetric._backbone._pooling import places
-from skmetric._images._sizing import normalised, sized_batches
+from skmetric._pixels._sizing import normalised, sized_batches
 from skmetric._torch import evaluating, resolve_device
 from skmetric.deep._ball import ball_of
 from skmetric.deep._data._input import to_float

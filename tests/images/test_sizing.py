@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from skmetric._images import _sizing
+from skmetric._pixels import _sizing
 from skmetric._images._images import Images
 from skmetric._images._opening import open_images
-from skmetric._images._sizing import (
+from skmetric._pixels._sizing import (
     InputConfig,
     height_and_width,
     normalised,

@@ -7,7 +7,7 @@ from joblib import effective_n_jobs
 from skmetric._images._arrays import checked_image
 from skmetric._images._files import is_pil, pil_pixels
 from skmetric._images._images import as_pixels, check_one_size, check_size
-from skmetric._images._sizing import InputConfig, height_and_width, read_batches, sized
+from skmetric._pixels._sizing import InputConfig, height_and_width, read_batches, sized
 from skmetric._torch import seeded
 
 
