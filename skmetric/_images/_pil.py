@@ -10,6 +10,7 @@ import stat
 import struct
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -46,6 +47,8 @@ _LOCKS = [threading.Lock() for _ in range(64)]  # dealt out by the address of an
 if hasattr(os, "register_at_fork"):  # a thread may hold one just then, and is not there in the child
     os.register_at_fork(after_in_child=lambda: _LOCKS.__setitem__(slice(None), [threading.Lock() for _ in _LOCKS]))
 
+_closing: set[int] = set()  # files that are closed with the image of the caller
+
 
 def is_pil(row: object) -> bool:
     """Whether `row` is an image of Pillow's; does not import it."""
@@ -57,7 +60,7 @@ def colour_of(background: Any) -> tuple[int, int, int]:
     """Red, green and blue, 0 to 255, of the parameter `background`: a name, "#rrggbb", or the three."""
     try:
         if isinstance(background, str):
-            colours = import_optional("PIL.ImageColor", extra="vision", purpose="Reading images")
+            colours = import_optional("PIL.ImageColor", extra="vision", purpose="Reading image files")
             red, green, blue = colours.getrgb(background)[:3]
         else:
             red, green, blue = (int(value) for value in background)
@@ -213,6 +216,9 @@ def _source(image: Any) -> Any:
             f"a PIL image{f' of {name!r}' if name else ''} whose file was closed before its pixels were read: "
             "pass the path, or call its load() before the file is closed"
         )
+    if getattr(image, "_exclusive_fp", False) and id(file) not in _closing:
+        _closing.add(id(file))  # Pillow opened it and closes it once it decodes the image, which does not happen
+        weakref.finalize(image, _close, file)
     try:  # another handle has a position of its own, in another process too
         if name and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):
             return os.path.abspath(name)
@@ -223,6 +229,11 @@ def _source(image: Any) -> Any:
     content = BytesIO(file.read())
     file.seek(position)
     return content
+
+
+def _close(file: Any) -> None:
+    _closing.discard(id(file))
+    file.close()
 
 
 def _n_channels(image: Image, background: tuple[int, int, int]) -> int:
