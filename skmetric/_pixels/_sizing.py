@@ -187,6 +187,9 @@ def _resized(batch: Tensor, config: InputConfig) -> Tensor:
     if target == tuple(batch.shape[-2:]):
         return batch
     if config.interpolation in _BY_TORCH:
+        (height, width), (tall, wide) = batch.shape[-2:], target
+        if tall < height and wide > width:  # as Pillow 13: bytes are cut off at black and white between the two
+            batch = interpolate(batch, size=(tall, width), mode=config.interpolation, antialias=True)
         resized = interpolate(batch, size=target, mode=config.interpolation, antialias=True)
     else:
         resized = _resized_by_pillow(batch, target, config.interpolation)
