@@ -187,13 +187,25 @@ def _resized(batch: Tensor, config: InputConfig) -> Tensor:
     if target == tuple(batch.shape[-2:]):
         return batch
     if config.interpolation in _BY_TORCH:
-        (height, width), (tall, wide) = batch.shape[-2:], target
-        if tall < height and wide > width:  # as Pillow 13: bytes are cut off at black and white between the two
-            batch = interpolate(batch, size=(tall, width), mode=config.interpolation, antialias=True)
+        if _height_first(batch.shape[-2:], target):
+            size = target[0], batch.shape[-1]
+            batch = interpolate(batch, size=size, mode=config.interpolation, antialias=True)
         resized = interpolate(batch, size=target, mode=config.interpolation, antialias=True)
     else:
         resized = _resized_by_pillow(batch, target, config.interpolation)
     return resized.clamp_(*config.limits) if resized.is_floating_point() and config.limits else resized
+
+
+def _height_first(shape: Iterable[int], target: tuple[int, int]) -> bool:
+    """Whether Pillow 13 resizes the height before the width, as far as its results tell: the cheaper way.
+
+    The order shows at edges alone, since bytes are cut off at black and white in between. Torch begins with
+    the width.
+    """
+    (height, width), (tall, wide) = shape, target
+    reach_down, reach_across = max(height / tall, 1), max(width / wide, 1) / 2
+    width_first = height * wide * reach_across + tall * wide * reach_down
+    return tall < height and tall * width * reach_down + tall * wide * reach_across < width_first
 
 
 def _target(shape: Iterable[int], config: InputConfig) -> tuple[int, int]:
