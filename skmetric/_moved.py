@@ -17,6 +17,7 @@ __all__ = ["install", "names_of"]
 
 # of each package: the old name of a module, and where its content is now
 _MOVED = {
+    "skmetric": {"_images._sizing": "_pixels._sizing"},
     "skmetric.search": {
         "_evidence": "_calibration._evidence",
         "_hidden": "_calibration._two_searches",

@@ -68,7 +68,7 @@ class NetworkMixin:
     scoring: Any = None
     compile: bool = False
     image_size: int | tuple[int, int] | None = None
-    background: Any = "white"
+    background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
 
     module_: nn.Module

@@ -151,6 +151,9 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         Mean and standard deviation of brightness, which goes from 0 to 1, by which the network normalises
         images. None: a timm network uses the values it was trained with, and other networks do not normalise.
         If one of the two is given, the other one is that of ImageNet.
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of files and PIL images: a name, "#rrggbb", or red, green and blue
+        from 0 to 255.
     num_workers : int, default=0
         Number of processes that read batches of samples that are not in memory (see the notes), in a torch
         ``DataLoader``. For samples in memory none are started. 0 reads in this process: files in threads,
@@ -281,6 +284,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         "image_size": [_COUNT, "array-like", None],
         "mean": [Real, "array-like", None],
         "std": [_POSITIVE, "array-like", None],
+        "background": [str, "array-like"],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -322,6 +326,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         image_size: int | tuple[int, int] | None = None,
         mean: float | ArrayLike | None = None,
         std: float | ArrayLike | None = None,
+        background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
     ) -> None:
         self.module = module
@@ -358,6 +363,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         self.image_size = image_size
         self.mean = mean
         self.std = std
+        self.background = background
         self.num_workers = num_workers
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does

@@ -13,7 +13,7 @@ from torch import nn
 from skmetric._backbone._build import n_prefix_tokens
 from skmetric._backbone._places import Pooling, class_token, numbers, picture, spread, through
 from skmetric._backbone._pooling import pool
-from skmetric._images._sizing import normalised, sized_batches
+from skmetric._pixels._sizing import normalised, sized_batches
 from skmetric._torch import evaluating, resolve_device
 
 from ._network import unpooled

@@ -106,3 +106,20 @@ def test_mean_and_std_by_hand():
 def test_mean_of_features_is_refused(blobs):
     with pytest.raises(ValueError, match=r"std is of the brightness of images, and X holds rows of features"):
         DeepMetricLearner(std=0.5).fit(*blobs)
+
+
+@pytest.mark.parametrize("kind", ["list", "dataset"])
+def test_transparent_places_get_the_background(kind):
+    image = pytest.importorskip("PIL.Image")
+    clear = [
+        image.fromarray(np.dstack([pixels, 0 * pixels[..., :1]])) for pixels in np.moveaxis(BYTES, 1, -1)
+    ]
+    filled = [image.new("RGB", (8, 8), "red")] * 24
+    learner = fitted(BYTES, background="red")
+    X = clear if kind == "list" else Pictures(clear)
+    np.testing.assert_array_equal(learner.transform(X), learner.transform(filled))
+
+
+class Pictures(Items):
+    def __getitem__(self, i):
+        return self.images[i], int(NAMES[i])

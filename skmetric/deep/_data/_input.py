@@ -6,9 +6,9 @@ from joblib import effective_n_jobs
 from torch.utils.data import Dataset, IterableDataset, Subset
 
 from skmetric._checks import check_finite_rows
-from skmetric._images._files import is_pil
 from skmetric._images._images import as_pixels
 from skmetric._images._opening import open_images
+from skmetric._images._pil import is_pil
 from skmetric._torch import seeded
 
 from ._items import DatasetItems, ImageItems, split_item
@@ -32,7 +32,9 @@ def as_float32(X):
     return cast
 
 
-def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0, any_range=True):
+def read_images(
+    X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0, any_range=True, background="white"
+):
     """Check images, and make of them an array, or what reads them when they are needed.
 
     Parameters
@@ -49,6 +51,8 @@ def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_work
         Processes that read.
     any_range : bool, default=True
         Whether floats may leave [0, 1].
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of files and PIL images.
 
     Returns
     -------
@@ -67,6 +71,7 @@ def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_work
         n_channels=n_channels,
         n_threads=effective_n_jobs(-1),
         any_range=any_range,
+        background=background,
     )
     items = ImageItems(images, image_size, shape)
     if images.read is None and images.shapes[0] == (*items.shape[1:], items.shape[0]):
@@ -99,10 +104,12 @@ def _lists_items(X):
     return is_pil(sample) or len(getattr(sample, "shape", ())) > 0
 
 
-def read_dataset(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0, any_range=True):
+def read_dataset(
+    X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0, any_range=True, background="white"
+):
     """Check a dataset and its first item; parameters as of :func:`read_images`. Always streamed."""
     _check_map_style(X)
-    items = DatasetItems(X, channel_axis, image_size, shape, any_range=any_range)
+    items = DatasetItems(X, channel_axis, image_size, shape, any_range=any_range, background=background)
     return Streamed(Reader(items, num_workers))
 
 

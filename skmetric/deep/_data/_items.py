@@ -5,9 +5,9 @@ import torch
 from joblib import effective_n_jobs
 
 from skmetric._images._arrays import checked_image
-from skmetric._images._files import is_pil, pil_pixels
 from skmetric._images._images import as_pixels, check_one_size, check_size
-from skmetric._images._sizing import InputConfig, height_and_width, read_batches, sized
+from skmetric._images._pil import is_pil, pil_pixels
+from skmetric._pixels._sizing import InputConfig, height_and_width, read_batches, sized
 from skmetric._torch import seeded
 
 from ._scale import check_peaks, peaks_of
@@ -82,6 +82,8 @@ class DatasetItems:
         Of a sample fitted on; None: that of the first.
     any_range : bool, default=True
         Whether floats may leave [0, 1].
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of PIL images.
 
     Raises
     ------
@@ -91,9 +93,11 @@ class DatasetItems:
 
     is_fixed = False  # it may augment
 
-    def __init__(self, dataset, channel_axis, image_size=None, shape=None, *, any_range=True):
+    def __init__(
+        self, dataset, channel_axis, image_size=None, shape=None, *, any_range=True, background="white"
+    ):
         self._dataset, self._channel_axis = dataset, channel_axis
-        self._any_range, self._scale = any_range, None
+        self._any_range, self._background, self._scale = any_range, background, None
         self._resizes, self._fitted = image_size is not None, shape is not None
         self.shape = shape
         with seeded(0):
@@ -137,7 +141,7 @@ class DatasetItems:
         """Item `i` as an image (H, W, C) or a row (n_features,), and whether it was a PIL image."""
         sample, _ = split_item(self._dataset[i], i)
         if is_pil(sample):
-            return pil_pixels(sample), True
+            return pil_pixels(sample, self._background), True
         array = np.asarray(sample)
         if array.ndim == 1 and array.dtype.kind in "fiub":
             return _finite_row(array, i), False

@@ -8,7 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from skmetric._checks import check_labels
 from skmetric._images._opening import holds_images
-from skmetric._images._sizing import height_and_width
+from skmetric._pixels._sizing import height_and_width
 from skmetric._warning import warn
 from skmetric.deep._network._network import MODULES
 
@@ -91,6 +91,7 @@ def _read_others(estimator, X, shape, *, reset):
         image_size=estimator.image_size,
         num_workers=estimator.num_workers,
         any_range=not normalised,
+        background=estimator.background,
     )
     if not reset and not normalised:
         check_scale(samples, estimator._scale)
