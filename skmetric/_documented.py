@@ -30,8 +30,8 @@ class DocumentedMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled, with the version of the package."""
-        state = super().__getstate__()  # type: ignore[misc]
-        return dict(state, _skmetric_version=_version()) if _is_ours(self) else state
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return state | {"_skmetric_version": _version()} if _is_ours(self) else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take a state; warn if another version wrote it."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from skmetric._torch import seeded, to_tensor
+from skmetric._torch import end_workers, seeded, to_tensor
 
 _RESIDENT = 4 << 30  # bytes of training data that are kept on a GPU as a whole
 _IN_MEMORY = 2 << 30  # bytes of images, as they are after decoding and resizing, that are read once and kept
@@ -185,8 +185,8 @@ class Reader:
 
     def close(self):
         """End the workers now: the next ones would inherit what is left of them, and wait for it in vain."""
-        if self._loader is not None and self._loader._iterator is not None:
-            self._loader._iterator._shutdown_workers()  # torch has no public name for it
+        if self._loader is not None:
+            end_workers(self._loader)
         self._loader = None
 
 

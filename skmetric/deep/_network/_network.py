@@ -8,7 +8,7 @@ from torch import nn
 
 from skmetric._backbone._build import brightness
 from skmetric._backbone._weights import is_file, load_weights
-from skmetric._torch import evaluating
+from skmetric._torch import evaluating, without_wrapper
 from skmetric.deep.modules import MLP, Conv4, L2Normalize, LinearMap, PoincareBall, SmallResNet, TutorialConv
 
 from ._compile import without_compiled
@@ -34,8 +34,8 @@ class Network(nn.Sequential):
 
     def __init__(self, *parts):
         super().__init__(*parts)
-        self.frozen_weights = ()  # names in the trunk, of weights that `freeze` holds still
-        self.frozen_parts = ()  # and of parts; "" is the whole trunk
+        self.frozen_weights: tuple[str, ...] = ()  # names in the trunk, of weights that `freeze` holds still
+        self.frozen_parts: tuple[str, ...] = ()  # and of parts; "" is the whole trunk
 
     @property
     def trunk(self):
@@ -150,7 +150,7 @@ def _make(module, input_shape, n_components, pooling, weights, model_kwargs, mea
     elif isinstance(module, nn.Module):
         if model_kwargs:
             raise ValueError("model_kwargs are for building a network; this module is built already")
-        network = copy.deepcopy(getattr(module, "_orig_mod", module))  # not the wrapper of torch.compile
+        network = copy.deepcopy(without_wrapper(module))  # not the wrapper of torch.compile
     else:
         network = module(input_shape, **model_kwargs)
     if not isinstance(network, nn.Module):

@@ -45,7 +45,7 @@ def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rat
     proxies = trainable(loss)
     if proxies:
         groups.append({"params": proxies, "lr": proxy_learning_rate, "weight_decay": 0.0})
-    make = _OPTIMIZERS.get(optimizer, optimizer) if isinstance(optimizer, str) else optimizer
+    make = _OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     return make(groups, lr=learning_rate, weight_decay=weight_decay)
 
 
