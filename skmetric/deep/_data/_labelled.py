@@ -63,11 +63,7 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
                 "None"
             )
         how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
-        if y is None:
-            X = validate_data(estimator, X, reset=reset, **how)
-        else:
-            X, y = validate_data(estimator, X, y, reset=reset, **how)
-        samples = as_float32(X)
+        samples = as_float32(validate_data(estimator, X, reset=reset, **how))  # labels are checked below
     if y is None:
         return samples, None
     y = check_labels(y, len(samples))

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from skmetric._checks import check_labels
 from skmetric._torch import seeded
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
@@ -43,9 +44,7 @@ class LabelTask:
         All labels to come, for a loss with proxies.
     """
 
-    def __init__(
-        self, estimator: DeepMetricLearner, X: Any, y: Any, classes: ArrayLike | None = None
-    ) -> None:
+    def __init__(self, estimator: DeepMetricLearner, X: Any, y: Any, classes: Any = None) -> None:
         if estimator.distance == "cosine" and not estimator.normalize:
             raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
         self.estimator, self.X, self.y, self.classes = estimator, X, y, classes
@@ -87,7 +86,9 @@ class LabelTask:
         """Labels in the order of the proxies; None where those of the training data make them."""
         if loss_goes_on:
             return self.estimator._trained
-        return None if self.classes is None else np.union1d(np.asarray(self.classes), y)
+        if self.classes is None:
+            return None
+        return np.union1d(check_labels(self.classes, len(self.classes), "classes"), y)
 
     def n_classes(self, data: Data) -> int:
         """Number of classes trained on, or to come."""
