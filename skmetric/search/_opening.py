@@ -5,11 +5,9 @@ from dataclasses import asdict, fields
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skmetric.metrics._scorer import transformers_of
+from skmetric._embedding import steps_of
 
 from ._calibration._calibration import Calibration
 from ._calibration._matchers import MATCHERS, ClassCenters
@@ -175,15 +173,7 @@ def _index(described, arrays):
 
 def _steps(embedder):
     """Names of the classes that make embeddings, in order."""
-    return [] if embedder is None else [name for part in transformers_of(embedder) for name in _names(part)]
-
-
-def _names(part):
-    if isinstance(part, FrozenEstimator):
-        return _names(part.estimator)
-    if isinstance(part, Pipeline):
-        return [name for _, step in part.steps if step not in (None, "passthrough") for name in _names(step)]
-    return [type(part).__name__]
+    return [] if embedder is None else [type(step).__name__ for step in steps_of(embedder)]
 
 
 def _check_embedder(path, content, embedder):
@@ -196,7 +186,10 @@ def _check_embedder(path, content, embedder):
     if name is None and embedder is not None:
         raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")
     saved, given = content.get("embedder_steps"), _steps(embedder)
-    if saved is not None and saved != given:
+    if saved is not None and saved not in (
+        given,
+        [type(embedder).__name__],
+    ):  # earlier folders name the wrapper
         warnings.warn(
             f"{path} was saved with an embedder of {' -> '.join(saved)}, and this one is of "
             f"{' -> '.join(given)}: if its embeddings are others, distances and thresholds mean nothing",

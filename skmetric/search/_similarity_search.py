@@ -6,22 +6,18 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._checks import check_finite_rows, check_labels
 from skmetric._documented import DocumentedMixin
+from skmetric._embedding import check_embeds, check_euclidean, check_steps_fitted, embed
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
-from skmetric.exceptions import NoEmbeddingError
-from skmetric.metrics._scorer import transformers_of
 
 from ._attached import AttachedMixin
 from ._by_class import ByClassMixin
 from ._calibration._matchers import MATCHERS, make_matcher
 from ._cleaning import CleaningMixin
-from ._gallery._labels import check_y
 from ._gallery._layout import check_ids
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, check_metadata, with_paths
@@ -345,7 +341,7 @@ class SimilaritySearch(
         if self.embedder is None:
             return None
         try:
-            _check_all_fitted(self.embedder)
+            check_steps_fitted(self.embedder)
         except NotFittedError:
             if X is None:  # of a gallery that is there
                 raise NotFittedError(
@@ -356,16 +352,9 @@ class SimilaritySearch(
             fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
         else:
             fitted = self.embedder
-        if not transformers_of(fitted):
-            raise NoEmbeddingError(
-                f"embedder={type(fitted).__name__} has no transform: use a transformer, a Pipeline in which "
-                "one comes before the last step, or a search over these that was fitted with refit"
-            )
-        if getattr(transformers_of(fitted)[-1], "distance", None) == "poincare":
-            raise ValueError(
-                f"embedder={type(fitted).__name__} learned the distance of the Poincaré ball, "
-                "and a search goes by Euclidean distance: train it with distance='euclidean'"
-            )
+        name = f"embedder={type(fitted).__name__}"
+        check_embeds(fitted, name)
+        check_euclidean(fitted, "a search", name)
         return fitted
 
     def _embed(self, X, reset=False):
@@ -378,9 +367,7 @@ class SimilaritySearch(
             self.__dict__.pop("n_features_in_", None)
             if hasattr(self.embedder_, "n_features_in_"):
                 self.n_features_in_ = self.embedder_.n_features_in_
-        for transformer in transformers_of(self.embedder_):
-            X = transformer.transform(X)
-        embeddings = check_matrix(X, "embeddings")
+        embeddings = embed(self.embedder_, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
                 f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
@@ -414,22 +401,10 @@ class SimilaritySearch(
         return make_matcher(self.matcher)
 
 
-def _check_all_fitted(embedder):
-    """Raise unless every step is fitted: a pipeline asks its last alone, which may have nothing to fit."""
-    if not isinstance(embedder, Pipeline):
-        check_is_fitted(embedder)
-        return
-    for _, step in embedder.steps:
-        if step not in (None, "passthrough"):
-            _check_all_fitted(step)
-
-
 def _check_targets(y, n_samples):
     if y is None:
         return None
-    if not isinstance(y, list | tuple):  # check_labels looks at lists itself
-        y = column_or_1d(y, warn=True)
-    labels = check_y(y, n_samples)
+    labels = check_labels(y, n_samples, warns=True)
     if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
         check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels

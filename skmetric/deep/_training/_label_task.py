@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from skmetric._checks import check_labels
+from skmetric._checks import join_labels, read_labels
 from skmetric._torch import seeded
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
@@ -88,7 +88,7 @@ class LabelTask:
             return self.estimator._trained
         if self.classes is None:
             return None
-        return np.union1d(check_labels(self.classes, len(self.classes), "classes"), y)
+        return np.unique(join_labels(read_labels(self.classes, "classes"), y))
 
     def n_classes(self, data: Data) -> int:
         """Number of classes trained on, or to come."""
@@ -117,7 +117,9 @@ class LabelTask:
         """Labels that were seen, held out, and trained on."""
         data = session.data
         return {
-            "classes_": np.union1d(self.estimator.classes_, data.classes) if self.adds else data.classes,
+            "classes_": np.unique(join_labels(self.estimator.classes_, data.classes))
+            if self.adds
+            else data.classes,
             "validation_classes_": np.unique(data.held_out_labels),
             "_trained": data.trained,
         }
