@@ -17,6 +17,7 @@ __all__ = ["install", "names_of"]
 
 # of each package: the old name of a module, and where its content is now
 _MOVED = {
+    "skmetric": {"_images._sizing": "_pixels._sizing"},
     "skmetric.search": {
         "_evidence": "_calibration._evidence",
         "_hidden": "_calibration._two_searches",
@@ -64,15 +65,16 @@ _MOVED = {
     },
     "skmetric.deep": {
         "_session": "_training._session",
-        "_tuple_session": "_training._tuple_session",
+        "_tuple_session": "_training._tuple_task",
         "_assembly": "_training._assembly",
         "_criterion": "_training._criterion",
         "_optim": "_training._optim",
         "_batches": "_training._batches",
         "_diagnosis": "_training._diagnosis",
-        "_validation": "_training._validation",
+        "_validation": "_training._label_task",
         "_checkpoint": "_training._checkpoint",
-        "_callbacks": "_training._callbacks",
+        "_pickling": "_estimator",
+        "_threshold": "_siamese",
         "_tuple_loss": "_training._tuple_loss",
         "_trunk": "_network._trunk",
         "_freeze": "_network._freeze",

@@ -1,16 +1,33 @@
 """Images as arrays: where their channels are, and whether their values are images at all."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ._images import Images, as_pixels
 
-__all__ = ["checked_image", "from_arrays", "from_block"]
+__all__ = ["check_channels", "checked_image", "from_arrays", "from_block", "to_array"]
 
 _SHOWN = 5  # how many bad rows a message lists
 _ROUNDING = 1e-5  # how far float images may leave [0, 1]
 
 
-def from_block(X, channel_axis, n_channels, any_range):
+def to_array(X: Any) -> NDArray:
+    """An array of numpy; of a tensor of torch too that has gradients, is on a GPU, or is of bfloat16."""
+    torch: Any = sys.modules.get("torch")  # nobody holds a tensor who has not imported it
+    if torch is None or not isinstance(X, torch.Tensor):
+        return np.asarray(X)
+    X = X.detach().cpu()
+    known = X.dtype in (torch.float16, torch.float32, torch.float64) or not X.is_floating_point()
+    return (X if known else X.float()).numpy()
+
+
+def from_block(X: NDArray, channel_axis: str, n_channels: int | None, any_range: bool) -> Images:
     """Images of one array (n, H, W), (n, H, W, C) or (n, C, H, W); views, so no pixel is copied."""
     if X.ndim not in (3, 4):
         raise ValueError(
@@ -30,10 +47,10 @@ def from_block(X, channel_axis, n_channels, any_range):
     return Images(rows, None, [rows.shape[1:]])
 
 
-def from_arrays(rows, channel_axis, n_channels, any_range):
+def from_arrays(rows: Sequence[Any], channel_axis: str, n_channels: int | None, any_range: bool) -> Images:
     """Images of a list of arrays of any sizes."""
     arrays = [
-        checked_image(np.asarray(row), i, channel_axis, n_channels, any_range) for i, row in enumerate(rows)
+        checked_image(to_array(row), i, channel_axis, n_channels, any_range) for i, row in enumerate(rows)
     ]
     for i, array in enumerate(arrays):
         if (array.dtype.kind == "f") != (arrays[0].dtype.kind == "f"):
@@ -43,7 +60,9 @@ def from_arrays(rows, channel_axis, n_channels, any_range):
     return Images(arrays, as_pixels, [array.shape for array in arrays])
 
 
-def checked_image(array, i, channel_axis, n_channels, any_range=False):
+def checked_image(
+    array: NDArray, i: int, channel_axis: str, n_channels: int | None, any_range: bool = False
+) -> NDArray:
     """Row number `i` as an image (H, W, C), a view, or an error that names the row."""
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(f"row {i} has shape {array.shape}: an image is (H, W), (H, W, C) or (C, H, W)")
@@ -53,13 +72,13 @@ def checked_image(array, i, channel_axis, n_channels, any_range=False):
     return image[0]
 
 
-def check_channels(count, n_channels, where="X"):
+def check_channels(count: int, n_channels: int | None, where: str = "X") -> None:
     """Refuse a number of channels that the network (None: it takes any) cannot be given."""
     if n_channels is not None and count != n_channels and not {count, n_channels} <= {1, 3}:
         raise ValueError(f"{where} has {count} channels; the network takes {n_channels}")
 
 
-def _channels_last(X, channel_axis, n_channels, where):
+def _channels_last(X: NDArray, channel_axis: str, n_channels: int | None, where: str) -> NDArray:
     """(n, H, W), (n, H, W, C) or (n, C, H, W) as (n, H, W, C), a view."""
     if X.ndim == 3:
         return X[..., None]
@@ -68,7 +87,7 @@ def _channels_last(X, channel_axis, n_channels, where):
     return np.moveaxis(X, 1, -1) if channel_axis == "first" else X
 
 
-def _guess_channel_axis(shape, counts, where):
+def _guess_channel_axis(shape: tuple[int, ...], counts: set[int | None], where: str) -> str:
     first, last = shape[0] in counts, shape[2] in counts
     if first and last:
         raise ValueError(
@@ -76,16 +95,17 @@ def _guess_channel_axis(shape, counts, where):
             f"(H, W, C) with {shape[2]}: pass channel_axis='first' or channel_axis='last'"
         )
     if not first and not last:
-        known = " or ".join(map(str, sorted(counts - {None})))
+        known = " or ".join(str(count) for count in sorted(c for c in counts if c is not None))
         raise ValueError(
             f"{where} has images of shape {shape}: neither the first axis nor the last holds {known} "
-            "channels: pass channel_axis='first' or channel_axis='last'. An alpha channel is dropped by "
-            "X[..., :3]"
+            "channels: pass channel_axis='first' or channel_axis='last'. Of images with an alpha channel, pass "
+            "PIL images, Image.fromarray(x): what is transparent then gets a background; X[..., :3] would show "
+            "what lies hidden there"
         )
     return "first" if first else "last"
 
 
-def _check_values(rows, offset, any_range):
+def _check_values(rows: NDArray, offset: int, any_range: bool) -> None:
     """Refuse values that are no brightness; the first of `rows`, (n, H, W, C), is row number `offset`."""
     if rows.dtype in (np.uint8, np.bool_):
         return
@@ -93,7 +113,7 @@ def _check_values(rows, offset, any_range):
         raise ValueError(
             f"row {offset} has dtype {rows.dtype}: images are uint8 (0 to 255), bool, or float"
             f"{'' if any_range else ' (0 to 1)'}. Whole numbers from 0 to 255 become images by "
-            "X.astype(np.uint8)"
+            "X.astype(np.uint8), those of 16 bits by X / 65535, or X / 4095 where a camera gave 12"
         )
     with np.errstate(invalid="ignore"):
         low, high = rows.min(axis=(1, 2, 3)), rows.max(axis=(1, 2, 3))  # (n,), NaN where a pixel is
@@ -116,7 +136,7 @@ def _check_values(rows, offset, any_range):
         )
 
 
-def _listed(numbers):
+def _listed(numbers: NDArray[np.intp]) -> str:
     shown = ", ".join(map(str, numbers[:_SHOWN]))
     more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
     return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"

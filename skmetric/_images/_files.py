@@ -1,103 +1,130 @@
 """Images as files and as Pillow's objects: headers first, pixels when they are asked for."""
 
-import sys
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skmetric._optional import import_optional
+from ._images import Images, UnreadableImage
+from ._pil import colour_of, header, is_pil, opened, pil_header, pil_pixels, pixels_of, reason_of
 
-from ._images import Images
+__all__ = ["from_paths", "from_pil", "is_pil", "pil_pixels", "reasons_of_paths", "refuse_damaged"]
 
-__all__ = ["from_paths", "from_pil", "is_pil", "pil_pixels"]
+_SHOWN = 100  # how many bad images a message lists
 
-_ORIENTATION = 0x0112  # Exif tag; from 5 on, height and width trade places
-_TURNED = range(5, 9)
-_SHOWN = 5  # how many bad files a message lists
+Colour = tuple[int, int, int]
 
 
-def from_paths(paths, n_threads):
+def from_paths(paths: list[str], n_threads: int, background: Any = "white") -> Images:
     """Images of files whose headers are sound."""
-    _pil("Reading image files")
+    colour = colour_of(background)
+    headers = _each(partial(_header, background=colour), paths, n_threads)
+    _refuse(paths, "path", {i: found for i, found in enumerate(headers) if isinstance(found, Exception)})
+    read = partial(_read_path, background=colour) if background != "white" else _read_path
+    return Images(paths, read, headers, "path")
+
+
+def from_pil(rows: list[Any], background: Any = "white") -> Images:
+    """Images of a list of Pillow's; these stay as they are, decoded or not."""
+    colour = colour_of(background)
+    shapes = _each(partial(_pil_header, background=colour), rows, 1)
+    _refuse(rows, "PIL image", {i: found for i, found in enumerate(shapes) if isinstance(found, Exception)})
+    return Images(rows, partial(_read_pil, background=colour), shapes, "PIL image")
+
+
+def refuse_damaged(images: Images, n_threads: int = 1) -> None:
+    """Decode all images of a list, and raise one error that names each that cannot be.
+
+    To call once an image has failed: whoever repairs the files then repairs all of them.
+    """
+    if images.read is not None and images.kind != "array":
+        found = _each(partial(_failure, images.read), images.rows, n_threads)
+        _refuse(images.rows, images.kind, {i: error for i, error in enumerate(found) if error is not None})
+
+
+def reasons_of_paths(paths: Sequence[str], n_threads: int) -> dict[int, str]:
+    """What is the matter with each file that is no image or whose pixels cannot be decoded, by row."""
+    headers = _each(partial(_header, background=(255, 255, 255)), paths, n_threads)
+    sound = [i for i, found in enumerate(headers) if not isinstance(found, Exception)]
+    failures = _each(partial(_failure, _read_path), [paths[i] for i in sound], n_threads)
+    found = {i: error for i, error in enumerate(headers) if isinstance(error, Exception)}
+    found |= {i: error for i, error in zip(sound, failures, strict=True) if error is not None}
+    return {i: _said("path", paths[i], found[i]) for i in sorted(found)}
+
+
+def _each(function: Callable[[Any], Any], rows: Sequence[Any], n_threads: int) -> list[Any]:
     with ThreadPoolExecutor(n_threads) as pool:
-        headers = list(pool.map(_header, paths))
-    _refuse_unreadable(paths, headers)
-    return Images(paths, _read_path, headers, "path")
+        return list(pool.map(function, rows))
 
 
-def from_pil(rows):
-    """Images of a list of Pillow's."""
-    return Images(rows, pil_pixels, [_checked_shape(row) for row in rows], "PIL image")
-
-
-def is_pil(row):
-    """Whether `row` is an image of Pillow's; does not import it."""
-    pil = sys.modules.get("PIL.Image")  # nobody holds a PIL image who has not imported it
-    return pil is not None and isinstance(row, pil.Image)
-
-
-def pil_pixels(image):
-    """Pixels (H, W, 1) or (H, W, 3), uint8, upright."""
-    image = import_optional("PIL.ImageOps", extra="vision", purpose="Reading images").exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        return (np.asarray(image) >> 8).astype(np.uint8)[..., None]
-    if _n_channels(image) == 1:
-        return np.asarray(image.convert("L"))[..., None]
-    if "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns where a palette with transparency goes to RGB at once
-    return np.asarray(image.convert("RGB"))
-
-
-def _pil(purpose):
-    return import_optional("PIL.Image", extra="vision", purpose=purpose)
-
-
-def _header(path):
+def _header(path: str, background: Colour) -> Any:
     """(H, W, C) of the upright image, or the error that its header gives."""
     try:
-        with _pil("Reading image files").open(path) as image:
-            return _checked_shape(image)
+        with opened(path) as image:
+            return header(image, background)
+    except ImportError:
+        raise
     except Exception as error:  # Pillow's readers raise whatever a damaged header leads them to
         return error
 
 
-def _refuse_unreadable(paths, headers):
-    bad = [i for i, header in enumerate(headers) if isinstance(header, Exception)]
+def _pil_header(image: Any, background: Colour) -> Any:
+    try:
+        return pil_header(image, background)
+    except Exception as error:  # as in _header
+        return error
+
+
+def _read_path(path: str, background: Colour = (255, 255, 255)) -> NDArray[np.uint8]:
+    try:
+        with opened(path) as image:
+            return pixels_of(image, background)
+    except ImportError:
+        raise
+    except Exception as error:  # as in _header
+        raise UnreadableImage(f"cannot decode {path!r}: {reason_of(error)}") from error
+
+
+def _read_pil(image: Any, background: Colour) -> NDArray[np.uint8]:
+    try:
+        return pil_pixels(image, background)
+    except Exception as error:  # as in _header
+        raise UnreadableImage(f"cannot decode {_name(image)}: {reason_of(error)}") from error
+
+
+def _failure(read: Callable[[Any], NDArray], row: Any) -> UnreadableImage | None:
+    try:
+        read(row)
+    except UnreadableImage as error:
+        return error
+    return None
+
+
+def _refuse(rows: Sequence[Any], kind: str, bad: dict[int, Exception]) -> None:
+    """Raise an error that names each bad row, by its number, with the reason."""
     if not bad:
         return
-    reasons = "; ".join(f"{paths[i]!r} (row {i}): {_reason(headers[i])}" for i in bad[:_SHOWN])
+    shown = "; ".join(_said(kind, rows[i], bad[i], f" (row {i})") for i in list(bad)[:_SHOWN])
     more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    missing = all(isinstance(headers[i], FileNotFoundError) for i in bad)
+    remedy = ". skmetric.datasets.check_images(paths) gives the rows that can be" if kind == "path" else ""
+    missing = all(isinstance(error, FileNotFoundError) for error in bad.values())
     error = FileNotFoundError if missing else ValueError
-    raise error(f"{len(bad)} of {len(paths)} images cannot be read: {reasons}{more}")
+    raise error(f"{len(bad)} of {len(rows)} images cannot be read: {shown}{more}{remedy}")
 
 
-def _reason(error):
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if type(error).__name__ == "UnidentifiedImageError":
-        return "not an image, or a damaged one"
-    return str(error)
+def _said(kind: str, row: Any, error: Exception, where: str = "") -> str:
+    """One bad row in words: what it is, which, and why."""
+    name = repr(row) if kind == "path" else _name(row)
+    if isinstance(error, UnreadableImage):  # its own text begins with the same name
+        return f"cannot decode {name}{where}: {reason_of(error.__cause__)}"  # type: ignore[arg-type]
+    return f"{name}{where}: {reason_of(error)}"
 
 
-def _checked_shape(image):
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"a PIL image of mode {image.mode!r} has no fixed range: pass it as a float array from 0 to 1"
-        )
-    width, height = image.size
-    # Pillow turns TIFF itself; PNG keeps its Exif behind the pixels, which asking for it would decode
-    upright = image.format in ("PNG", "TIFF") or image.getexif().get(_ORIENTATION) not in _TURNED
-    return (*((height, width) if upright else (width, height)), _n_channels(image))
-
-
-def _n_channels(image):
-    return 1 if image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I;16") else 3
-
-
-def _read_path(path):
-    try:
-        with _pil("Reading image files").open(path) as image:
-            return pil_pixels(image)
-    except Exception as error:  # as in _header
-        raise ValueError(f"cannot decode {path!r}: {error}") from error
+def _name(image: Any) -> str:
+    name = getattr(image, "filename", "")
+    return f"the PIL image of {name!r}" if name else "a PIL image"

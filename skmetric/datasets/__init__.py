@@ -1,9 +1,10 @@
-"""Images in class folders."""
+"""Images in class folders, and which of them can be read."""
 
 from skmetric._public import publish
 
+from ._checking import check_images
 from ._image_folder import load_image_folder
 
-__all__ = ["load_image_folder"]
+__all__ = ["check_images", "load_image_folder"]
 
 publish(__name__)

@@ -1,27 +1,55 @@
 """A folder with one folder a class: paths and labels."""
 
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from skmetric._warning import warn
+
+from ._checking import LeftOut, check_images
+from ._walking import PICTURES, Found, endings, walk
+
 __all__ = ["load_image_folder"]
 
-_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
+_PRODUCT = re.compile(
+    r"(\d+)_\d+"
+)  # names of files of Stanford Online Products: product and number of its view
 
 
-def load_image_folder(path):
-    """List the images of a folder that has one folder for each class. No image is opened.
+def load_image_folder(
+    path: str | os.PathLike[str],
+    *,
+    check: bool = False,
+    label_from: int | Callable[[Path], Any] | None = None,
+    n_jobs: int | None = -1,
+) -> Bunch:
+    """List the images of a folder that has one folder for each class.
 
     Paths and labels are what learners take; each opens the images when it needs them.
 
     Parameters
     ----------
     path : str or path-like
-        Its folders are the classes. Images lie in them at any depth; other files, and names that begin with a
-        dot, are passed over, and so are images beside the class folders.
+        Its folders are the classes. Images lie in them at any depth, also behind links to folders. Images beside
+        the class folders are left out.
+    check : bool, default=False
+        Decode each image. Those that cannot be read are left out with a warning, and so are classes that have
+        no other. False opens no image.
+    label_from : int or callable, default=None
+        What an image's class is. A number is the level of the folder that names it: 1 is a folder of `path`, 2
+        a folder in such a folder, as in ``WOMEN/Dresses``, and -1 the folder that the image lies in. A
+        callable is called with the path below `path` and returns the label, as in
+        ``lambda file: file.stem.split("_")[0]``. None is 1, with a warning where the layout looks like
+        another.
+    n_jobs : int, default=-1
+        Threads that decode images for `check`; -1 is one for each core.
 
     Returns
     -------
@@ -32,7 +60,12 @@ def load_image_folder(path):
         ``target`` : ndarray of shape (n_samples,), int
             Class of each image, a place in ``target_names``.
         ``target_names`` : ndarray of shape (n_classes,), str
-            Names of the class folders, sorted.
+            Names of the classes, sorted. Of a level below the first, with the folders above:
+            ``"WOMEN/Dresses"``.
+        ``left_out`` : list of LeftOut
+            Everything else that lies in the folder, as named tuples ``(path, reason)``: files that are not
+            images by their ending, hidden ones, folders of thumbnails that servers make (``@eaDir``), links
+            that lead nowhere or in a circle, images that cannot be read.
 
     Raises
     ------
@@ -43,8 +76,15 @@ def load_image_folder(path):
     ValueError
         If there are no class folders, or one has no images.
 
+    Warns
+    -----
+    UserWarning
+        If images cannot be read (`check`), if there are pictures of a kind that is not read, such as ``.heic``,
+        or if the layout suggests another `label_from`.
+
     See Also
     --------
+    skmetric.datasets.check_images : Finds the files of any list that can be read.
     skmetric.FrozenFeatures : Opens the images and makes features of them.
     skmetric.DeepMetricLearner : Opens the images and trains on them.
 
@@ -60,6 +100,8 @@ def load_image_folder(path):
     ...     found = load_image_folder(folder)
     >>> found.target_names.tolist(), found.target.tolist()
     (['cat', 'dog'], [0, 1])
+    >>> [left.reason for left in found.left_out]
+    ['not an image by its ending, .txt']
     """
     root = Path(path)
     if not root.exists():
@@ -68,35 +110,105 @@ def load_image_folder(path):
         raise NotADirectoryError(
             f"{str(root)!r} is a file; a folder with one folder for each class is needed"
         )
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not _hidden(entry.name))
-    if not folders:
-        raise ValueError(f"{str(root)!r} has no folders: one for each class is needed")
-    images = [_images_in(folder) for folder in folders]
-    empty = [folder.name for folder, found in zip(folders, images, strict=True) if not found]
+    if label_from is not None and not callable(label_from) and (type(label_from) is bool or label_from == 0):
+        raise ValueError(
+            f"label_from={label_from!r}: levels are counted from 1, or from -1 from the image on"
+        )
+    found = walk(root)
+    _warn_of_kinds(root, found)
+    files, labels = _labelled(root, found, label_from)
+    if label_from is None:
+        _warn_of_layout(root, files)
+    if check:
+        checked = check_images([str(root / file) for file in files], n_jobs=n_jobs)
+        found.left_out.extend(checked.left_out)
+        files, labels = ([values[i] for i in checked.rows] for values in (files, labels))
+        if not files:
+            raise ValueError(
+                f"none of the images of {str(root)!r} can be read; the first: {checked.left_out[0]}"
+            )
+    names = sorted(set(labels))
+    codes = {name: code for code, name in enumerate(names)}
+    order = sorted(range(len(files)), key=lambda i: (codes[labels[i]], root / files[i]))
+    return Bunch(
+        data=np.array([str(root / files[i]) for i in order]),
+        target=np.array([codes[labels[i]] for i in order]),
+        target_names=np.array(names),
+        left_out=sorted(found.left_out),
+    )
+
+
+def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], list[str]]:
+    """Images below the root that have a class, and the classes; what has none is left out."""
+    if callable(label_from):
+        return found.images, [str(label_from(file)) for file in found.images]
+    if not found.folders:
+        _refuse_flat(root, found)
+    level = 1 if label_from is None else int(label_from)
+    files, labels = [], []
+    for file in found.images:
+        folders = file.parts[:-1]
+        if len(folders) >= max(level, 1):
+            files.append(file)
+            labels.append("/".join(folders[:level] if level > 0 else folders))
+        else:
+            where = "beside the class folders" if not folders else f"above level {level} of the folders"
+            found.left_out.append(LeftOut(str(root / file), where))
+    if level == 1:
+        _refuse_empty(root, found.folders, set(labels))
+    if not files:
+        raise ValueError(
+            f"no images at level {level} of the folders of {str(root)!r}: label_from={label_from}"
+        )
+    return files, labels
+
+
+def _refuse_flat(root: Path, found: Found) -> None:
+    searched = ""
+    if found.images:
+        ending = found.images[0].suffix
+        searched = (
+            f". Its {len(found.images)} images are searched without classes by SimilaritySearch(FrozenFeatures("
+            f"'mobilenetv2_100')).fit(sorted(map(str, Path({str(root)!r}).glob('*{ending}')))); or "
+            "label_from= takes a function that makes a label of a file's name"
+        )
+    raise ValueError(f"{str(root)!r} has no folders: one for each class is needed{searched}")
+
+
+def _refuse_empty(root: Path, folders: list[str], labels: set[str]) -> None:
+    empty = [name for name in folders if name not in labels]
     if empty:
         raise ValueError(
-            f"no images in the class folders {empty} of {str(root)!r}; images end in {_endings()}"
+            f"no images in the class folders {empty} of {str(root)!r}; images end in {endings()}"
         )
-    return Bunch(
-        data=np.array([str(image) for found in images for image in found]),
-        target=np.repeat(np.arange(len(folders)), [len(found) for found in images]),
-        target_names=np.array([folder.name for folder in folders]),
-    )
 
 
-def _images_in(folder):
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in _SUFFIXES
-        and not any(map(_hidden, file.relative_to(folder).parts))
-        and file.is_file()
-    )
+def _warn_of_kinds(root: Path, found: Found) -> None:
+    kinds = [Path(left.path).suffix.lower() for left in found.left_out]
+    counts = {kind: kinds.count(kind) for kind in sorted(set(kinds) & PICTURES)}
+    if counts:
+        listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        warn(
+            f"pictures of {str(root)!r} that are not read are left out: {listed}. Convert them, as to .png; "
+            "`left_out` lists them"
+        )
 
 
-def _hidden(name):
-    return name.startswith(".")
-
-
-def _endings():
-    return ", ".join(sorted(_SUFFIXES))
+def _warn_of_layout(root: Path, files: list[Path]) -> None:
+    """Say that the folders of the first level may not be the classes, where the layout shows it."""
+    first = {file.parts[0] for file in files}
+    products = [_PRODUCT.fullmatch(file.stem) for file in files]
+    deeper = {file.parts[:2] for file in files if len(file.parts) > 2}
+    if all(len(file.parts) > 2 for file in files) and len(deeper) > len(first):
+        example = min(deeper)
+        warn(
+            f"no image lies directly in the {len(first)} class folders of {str(root)!r}, but in {len(deeper)} "
+            f"folders inside them, such as {'/'.join(example)!r}: if these are the classes, pass label_from=2, "
+            "or -1 for the innermost folders; label_from=1 keeps the first level without this warning"
+        )
+    elif all(products) and 2 * len(first) <= len({found[1] for found in products if found}) <= len(files) / 2:
+        warn(
+            f"the files of {str(root)!r} are named <number>_<view>, as in {files[0].name!r}: if each number is a "
+            "class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the folders "
+            "without this warning"
+        )

@@ -1,16 +1,20 @@
 """FrozenFeatures: images to the features of a network that stays as it is."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from numbers import Integral, Real
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import normalize
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -18,13 +22,15 @@ from skmetric._backbone._build import build, n_input_channels
 from skmetric._backbone._pooling import POOLINGS
 from skmetric._backbone._weights import is_file
 from skmetric._documented import DocumentedMixin
-from skmetric._images._images import check_one_size
+from skmetric._images._images import Images, check_one_size
 from skmetric._images._opening import open_images
-from skmetric._images._sizing import normalised, sized_batches
 from skmetric._params import Interval, StrOptions, fit_context
+from skmetric._pixels._sizing import InputConfig, normalised, read_batches
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
+from ._cache import FeatureCache, digest_of_network
 from ._network import check_layer, extract, input_config
+from ._places import rows_of_places
 
 __all__ = ["FrozenFeatures"]
 
@@ -33,8 +39,8 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     """Features of images from a network that is not trained.
 
     The first step of a pipeline that learns a metric on images. ``fit`` builds the network and looks at the
-    input; neither it nor ``transform`` changes a weight. With ``Pipeline(memory=...)`` the network runs once
-    over a whole grid search: equal weights hash equal, in another process too.
+    input; neither it nor ``transform`` changes a weight. With `cache` each image goes through the network once,
+    over a whole grid search and in later sessions.
 
     Parameters
     ----------
@@ -62,13 +68,17 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         then a centre crop. None: what the network's configuration says, and without one the images' own size,
         which must then be one and that of `fit`. A network of a fixed size must be told as well, as in
         ``model_kwargs={"img_size": 96}``.
-    crop_pct : float in (0, 1], default=None
-        Share of the resized image, per side, that the crop keeps. None: the network's configuration, else 1.
+    crop_pct : float in (0, 2], default=None
+        Share of the resized image, per side, that the crop keeps; above 1 the image gets a black frame, as
+        some networks want it. None: the network's configuration, else 1.
     mean, std : float or array-like of shape (n_channels,), default=None
         Of brightness in [0, 1], as in the network's training. None: the network's configuration, else
         ImageNet's, averaged for a network that does not take 3 channels.
     channel_axis : {"auto", "first", "last"}, default="auto"
         Where arrays have their channels. "auto" refuses what could be read both ways.
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of files and PIL images: a name, "#rrggbb", or red, green and blue
+        from 0 to 255. What is hidden there has no effect.
     batch_size : int, default=32
         Images that go through the network at once.
     n_jobs : int, default=-1
@@ -78,6 +88,12 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
         What the network computes in. "auto" is bf16 on a CUDA device that has it, else fp32. Features are
         float32 in each case.
+    cache : str or path-like, default=None
+        Folder that keeps the features of each image; made if it is not there, and shared by any number of
+        estimators and processes. Features are found by the weights and parts of the network, by what is done
+        to an image and by its content, whatever the order, the labels, `batch_size` or the path. A damaged
+        entry is computed again. The code of a network's own class is not part of it: empty the folder after
+        a change. None keeps nothing.
 
     Attributes
     ----------
@@ -97,11 +113,18 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     -----
     `X` is an array of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or a sequence of paths, of PIL images,
     or of arrays of various sizes. Values are uint8, bool, or float in [0, 1]; others are refused. Grey images
-    are repeated for a network that takes colour, colour goes to luminance for one that takes grey. Files are
-    turned upright by their Exif tag. A file and the array of its pixels give the same features.
+    are repeated for a network that takes colour, colour goes to luminance for one that takes grey. Tensors of
+    torch are taken as arrays, a column of a Hugging Face data set as a list.
 
-    ``Pipeline(memory=...)`` tells files apart by path: it does not see that a file has changed. Files of
-    `weights` it tells apart by content.
+    Files are turned upright by their Exif tag, and transparent places get the colour `background`. Grey files
+    of 16 bits are scaled by the largest value that they declare (PGM, TIFF), else by 65,535, or by 4,095 if no
+    pixel exceeds that: cameras of 12 bits. A file and the array of its pixels give the same features. Formats
+    that are read: JPEG, PNG, WebP, GIF (its first frame), BMP, TIFF, PPM, AVIF and JPEG 2000; HEIF and JPEG XL
+    if a package that adds them to Pillow was imported. An image whose header declares more pixels than
+    ``PIL.Image.MAX_IMAGE_PIXELS`` is refused.
+
+    ``Pipeline(memory=...)`` keeps the results of whole calls: in a grid search each fold and each set that is
+    scored runs the network anew, and it tells files apart by path. `cache` has neither limit.
 
     Examples
     --------
@@ -122,35 +145,43 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         "pooling": [StrOptions(set(POOLINGS))],
         "normalize": ["boolean"],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
-        "crop_pct": [Interval(Real, 0, 1, closed="right"), None],
+        "crop_pct": [Interval(Real, 0, 2, closed="right"), None],
         "mean": [Real, "array-like", None],
         "std": [Interval(Real, 0, None, closed="neither"), "array-like", None],
         "channel_axis": [StrOptions({"auto", "first", "last"})],
+        "background": [str, "array-like"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
+        "cache": [str, os.PathLike, None],
     }
+
+    module_: nn.Module
+    input_config_: InputConfig
+    n_features_out_: int
 
     def __init__(
         self,
-        model,
+        model: str | nn.Module | Any,
         *,
-        weights="pretrained",
-        model_kwargs=None,
-        layer=None,
-        pooling="auto",
-        normalize=False,
-        image_size=None,
-        crop_pct=None,
-        mean=None,
-        std=None,
-        channel_axis="auto",
-        batch_size=32,
-        n_jobs=-1,
-        device="auto",
-        precision="auto",
-    ):
+        weights: str | os.PathLike[str] | None = "pretrained",
+        model_kwargs: dict[str, Any] | None = None,
+        layer: str | None = None,
+        pooling: Literal["auto", "avg", "max", "gem", "cls"] = "auto",
+        normalize: bool = False,
+        image_size: int | tuple[int, int] | None = None,
+        crop_pct: float | None = None,
+        mean: float | ArrayLike | None = None,
+        std: float | ArrayLike | None = None,
+        channel_axis: Literal["auto", "first", "last"] = "auto",
+        background: str | tuple[int, int, int] = "white",
+        batch_size: int = 32,
+        n_jobs: int | None = -1,
+        device: str | torch.device = "auto",
+        precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
         self.model = model
         self.weights = weights
         self.model_kwargs = model_kwargs
@@ -162,13 +193,15 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         self.mean = mean
         self.std = std
         self.channel_axis = channel_axis
+        self.background = background
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.device = device
         self.precision = precision
+        self.cache = cache
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Build the network, check the images, and run the first one to learn the number of features.
 
         Parameters
@@ -187,10 +220,14 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         ------
         ImportError
             If timm, or Pillow for files, is not installed.
+        OSError
+            If nothing can be written to the folder `cache`.
         FileNotFoundError, ValueError
             If images or weights cannot be read or do not fit the network.
         """
         resolve_device(self.device)
+        if self.cache is not None:
+            FeatureCache(self.cache, "").check_writable()
         module = build(self.model, self.weights, self.model_kwargs or {})
         check_layer(module, self.layer)
         images = self._open(X, n_input_channels(module))
@@ -209,13 +246,15 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         self.n_features_out_ = self._features(images._replace(rows=images.rows[:1])).shape[1]
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> NDArray[np.float32]:
         """Run the network over images.
 
         Parameters
         ----------
         X : array or sequence of n images
-            See the notes of the class. All headers of files are checked before the network starts.
+            See the notes of the class. All headers of files are checked before the network starts. If pixels
+            turn out to be damaged later, all files are checked, so that the error names each damaged one;
+            :func:`skmetric.datasets.check_images` gives the others.
 
         Returns
         -------
@@ -226,45 +265,78 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         ------
         FileNotFoundError, ValueError
             If images cannot be read, or features are not finite.
+
+        Warns
+        -----
+        UserWarning
+            If nothing can be written to the folder `cache`.
         """
         check_is_fitted(self)
         images = self._open(X, self.input_config_.n_channels)
         self._check_size(images)
         return self._features(images)
 
-    def _open(self, X, n_channels):
-        n_threads = effective_n_jobs(self.n_jobs)
-        return open_images(X, channel_axis=self.channel_axis, n_channels=n_channels, n_threads=n_threads)
+    def _open(self, X: Any, n_channels: int | None) -> Images:
+        return open_images(
+            X,
+            channel_axis=self.channel_axis,
+            n_channels=n_channels,
+            n_threads=effective_n_jobs(self.n_jobs),
+            background=self.background,
+        )
 
-    def _check_size(self, images):
+    def _check_size(self, images: Images) -> None:
         if not self.input_config_.resize:
             check_one_size(images, self.input_config_.image_size)
 
-    def _features(self, images):
+    def _features(self, images: Images) -> NDArray[np.float32]:
+        if self.cache is None:
+            features = self._run(images, list(range(len(images.rows))))
+        else:
+            cache = FeatureCache(self.cache, self._context())
+            features = cache.features(
+                images, lambda rows: self._run(images, rows), effective_n_jobs(self.n_jobs)
+            )
+        return normalize(features) if self.normalize else features
+
+    def _context(self) -> str:
+        """All that features depend on beside the image, for the cache."""
+        device = resolve_device(self.device)
+        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = self.precision if self.precision != "auto" else "bf16" if bf16 else "fp32"
+        settings = (self.layer, self.pooling, precision, str(self.background), tuple(self.input_config_))
+        return f"1 {digest_of_network(self.module_)} {settings!r}"  # 1: of the form of an entry
+
+    def _run(self, images: Images, rows: list[int]) -> NDArray[np.float32]:
+        """Features of the rows with these numbers, each once through the network."""
         device, config = resolve_device(self.device), self.input_config_
         module = self.module_.to(device)
 
-        def forward(batch):
+        def forward(batch: torch.Tensor) -> torch.Tensor:
             return extract(module, normalised(batch, config), layer=self.layer, pooling=self.pooling)
 
-        batches = sized_batches(
-            images, config, batch_size=self.batch_size, n_threads=effective_n_jobs(self.n_jobs)
-        )
+        parts = (rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size))
+        whole = (range(part[0], part[-1] + 1) if _in_a_row(part) else part for part in parts)  # spares a copy
+        batches = read_batches(images, config, whole, n_threads=effective_n_jobs(self.n_jobs))
         with evaluating(module):
             features = infer(forward, batches, device=device, precision=self.precision)
         broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(broken):
             raise ValueError(
-                f"the network gives NaN or infinity for {len(broken)} images, first row {broken[0]}: if "
+                f"the network gives NaN or infinity for {len(broken)} images, first row {rows[broken[0]]}: if "
                 "precision is 'fp16', which overflows, take 'bf16' or 'fp32'; else look at its weights"
             )
-        return normalize(features) if self.normalize else features
+        return features
+
+    def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
+        """What places of an image give to its features: the picture, rows (n_places + 1, n), the grid."""
+        return rows_of_places(self, image)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.n_features_out_
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.one_d_array = True  # of paths
@@ -273,7 +345,7 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """Pack each network once, whether it stands in a parameter, an attribute or both."""
         state = dict(super().__getstate__())
         if "module_" not in state:
@@ -283,14 +355,19 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
         return {name: packed.get(id(value), value) for name, value in state.items()}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the networks together again, on the CPU."""
-        state = {name: value for name, value in state.items() if name != "_weights_digest"}
+        state = {"background": "white", "cache": None} | state  # which earlier versions did not have
+        state.pop("_weights_digest", None)
         modules = {id(v): unpack_module(v) for v in state.values() if isinstance(v, PackedModule)}
         super().__setstate__({name: modules.get(id(value), value) for name, value in state.items()})
 
 
-def _digest(weights):
+def _in_a_row(rows: list[int]) -> bool:
+    return rows[-1] - rows[0] == len(rows) - 1 and rows == list(range(rows[0], rows[-1] + 1))
+
+
+def _digest(weights: Any) -> str | None:
     """Content of a file of weights, for joblib's hash of an estimator that has not read it yet."""
     if not is_file(weights) or not Path(weights).is_file():
         return None

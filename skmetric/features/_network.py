@@ -6,7 +6,7 @@ import torch
 
 from skmetric._backbone._build import brightness, did_you_mean, n_prefix_tokens, own_config
 from skmetric._backbone._pooling import pool
-from skmetric._images._sizing import InputConfig, height_and_width
+from skmetric._pixels._sizing import INTERPOLATIONS, InputConfig, height_and_width
 
 __all__ = ["check_layer", "extract", "input_config", "unpooled"]
 
@@ -50,10 +50,20 @@ def input_config(module, n_channels, shape, *, image_size=None, crop_pct=None, m
         resize=resize,
         crop_pct=crop_pct or (own.get("crop_pct", 0.875) if own else 1.0),
         squash=own.get("crop_mode") == "squash",
-        interpolation="bilinear" if own.get("interpolation") == "bilinear" else "bicubic",
+        interpolation=_interpolation(own.get("interpolation") or "bicubic"),
         mean=mean,
         std=std,
+        border=own.get("crop_mode") == "border",
     )
+
+
+def _interpolation(name: str) -> str:
+    if name not in INTERPOLATIONS:
+        raise ValueError(
+            f"the network's configuration has interpolation={name!r}; known are {', '.join(INTERPOLATIONS)}: "
+            "set one of them in the network's pretrained_cfg"
+        )
+    return name
 
 
 # Features

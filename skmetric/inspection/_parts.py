@@ -41,16 +41,13 @@ def image_parts(estimator, image):
 
 def _rows_of(network, image):
     """Picture, rows (n_places + 1, n) and grid of the step that holds the network."""
-    if not hasattr(network, "module_"):
+    if not hasattr(network, "_rows_of_places"):
         raise TypeError(
             "SimilarityMapDisplay needs a network on images first, as in FrozenFeatures or "
             f"DeepMetricLearner, and got {type(network).__name__}, whose input has no places: for a linear "
             "learner distance_contributions gives the share of each feature"
         )
-    from . import _places  # torch, which these estimators have loaded already
-
-    is_frozen = hasattr(network, "input_config_")
-    return (_places.rows_of_frozen if is_frozen else _places.rows_of_trained)(network, image)
+    return network._rows_of_places(image)
 
 
 def through(step, rows):
@@ -80,10 +77,8 @@ def through(step, rows):
         rows = rows if getattr(step, "mean_", None) is None else rows - step.mean_
         rows = rows @ step.components_.T
         return _unit(rows) if getattr(step, "normalize_", False) else rows
-    if hasattr(step, "module_"):
-        from . import _places
-
-        return _places.rows_of_features(step, rows)
+    if hasattr(step, "_rows_after"):
+        return step._rows_after(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names: rows of a table are an array by now
         outputs = np.asarray(step.transform(rows), dtype=float)

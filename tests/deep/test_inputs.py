@@ -189,7 +189,9 @@ def test_large_lists_are_read_in_each_epoch(conv, digits, files, monkeypatch, st
 
 def count_reads(monkeypatch):
     counted, read = [], _files._read_path
-    monkeypatch.setattr(_files, "_read_path", lambda path: counted.append(path) or read(path))
+    monkeypatch.setattr(
+        _files, "_read_path", lambda path, **colour: counted.append(path) or read(path, **colour)
+    )
     return counted
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from skmetric._images import _sizing
+from skmetric._pixels import _sizing
 from skmetric._images._images import Images
 from skmetric._images._opening import open_images
-from skmetric._images._sizing import (
+from skmetric.features._network import input_config
+from skmetric._pixels._sizing import (
     InputConfig,
     height_and_width,
     normalised,
@@ -49,6 +50,78 @@ def test_same_input_as_timm_gives_its_networks(timm, shape, size, mode, interpol
     ours = normalised(sized(picture[None], config), config)[0]
     # Pillow and torch round apart, by two steps of 255 at most
     assert (ours - theirs(Image.fromarray(picture))).abs().max() <= 2.01 / 255 / min(CONFIG.std)
+
+
+def configurations(timm):
+    """Every way in which timm's pretrained networks want images, but for their brightness."""
+    for name in timm.list_models(pretrained=True):
+        yield timm.get_pretrained_cfg(name)
+
+
+@pytest.mark.parametrize("shape", [(61, 97), (97, 61), (40, 40)])
+def test_every_configuration_of_timm_gives_timms_own_input(timm, shape):
+    from PIL import Image
+    from timm.data import create_transform, resolve_data_config
+    from torch import nn
+
+    picture, seen = photograph(*shape), set()
+    for found in configurations(timm):
+        # a quarter of the size: what differs is kept, and 117 configurations take seconds
+        size = tuple(side // 4 for side in found.input_size[1:])
+        key = (size, found.crop_pct, found.crop_mode, found.interpolation)
+        if key in seen:
+            continue
+        seen.add(key)
+        module = nn.Identity()
+        module.pretrained_cfg = found.to_dict() | {"input_size": (3, *size)}
+        ours = input_config(module, 3, shape)
+        theirs = create_transform(**resolve_data_config({}, pretrained_cfg=module.pretrained_cfg))
+        expected = theirs(Image.fromarray(picture))
+        difference = (normalised(sized(picture[None], ours), ours)[0] - expected).abs().max()
+        assert difference <= 2.01 / 255 / min(ours.std), key
+    assert len(seen) >= 20
+    assert {mode for _, _, mode, _ in seen} == {"center", "squash", "border"}
+
+
+@pytest.mark.parametrize("size", [(28, 28), (28, 20), (20, 28)])
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+@pytest.mark.parametrize("crop_pct", [0.7, 1.0, 1.15, 1.4])
+@pytest.mark.parametrize("interpolation", ["bicubic", "lanczos", "nearest"])
+def test_modes_of_cropping_with_sizes_that_are_not_square(timm, size, mode, crop_pct, interpolation):
+    from PIL import Image
+    from timm.data import create_transform
+
+    picture = photograph(45, 70)
+    options = {"crop_pct": crop_pct, "interpolation": interpolation, "mean": CONFIG.mean, "std": CONFIG.std}
+    theirs = create_transform((3, *size), crop_mode=mode, **options)(Image.fromarray(picture))
+    config = CONFIG._replace(image_size=size, crop_pct=crop_pct, interpolation=interpolation)
+    config = config._replace(squash=mode == "squash", border=mode == "border")
+    ours = normalised(sized(picture[None], config), config)[0]
+    assert (ours - theirs).abs().max() <= 2.01 / 255 / min(CONFIG.std)
+
+
+def test_a_frame_by_hand():
+    config = CONFIG._replace(n_channels=1, image_size=(4, 4), crop_pct=1.0, border=True, mean=(0.2,))
+    framed = sized(np.full((1, 2, 4, 1), 255, np.uint8), config)[0, 0]
+    assert framed[:, 0].tolist() == [51, 255, 255, 51]  # 0.2 * 255 = 51
+    black = sized(np.full((1, 4, 4, 1), 1, np.float32), config._replace(border=False, crop_pct=2.0))[0, 0]
+    assert black.tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_an_interpolation_that_is_not_known():
+    module = torch.nn.Identity()
+    module.pretrained_cfg = {"input_size": (3, 8, 8), "interpolation": "random"}
+    with pytest.raises(ValueError, match="interpolation='random'; known are bicubic, bilinear"):
+        input_config(module, 3, (8, 8))
+
+
+def test_damaged_files_are_named_all_at_once(paths):
+    for i in (1, 4):  # torchvision #864: one run for each damaged file
+        with open(paths[i], "r+b") as file:
+            file.truncate(400)
+    message = r"2 of 6 images cannot be read: cannot decode '.*1\.png' \(row 1\): .*4\.png' \(row 4\): .*check_images"
+    with pytest.raises(ValueError, match=message):
+        list(sized_batches(open_images(paths), CONFIG, batch_size=2, n_threads=2))
 
 
 def test_a_batch_is_sized_as_its_images_are():
