@@ -60,7 +60,7 @@ def _pairs(
     """
     centre = gallery.mean(axis=0)
     line: NDArray[np.float64] = np.random.default_rng(0).normal(size=gallery.shape[1])
-    line /= np.linalg.norm(line)
+    line = line / np.linalg.norm(line)
     reach = _NEAR * float(np.sqrt(((gallery - centre) ** 2).sum() / len(gallery)))
     at, on_line = (queries - centre) @ line, (gallery - centre) @ line
     order = np.argsort(on_line)

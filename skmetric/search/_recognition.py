@@ -525,11 +525,11 @@ class Recognition(SearchBase):
         gallery = self._labelled_gallery("predict")
         with gallery.reading():
             prototypes = self._prototypes(gallery)
-        found = nearest(embeddings, prototypes.embeddings)
-        codes = prototypes.codes[found.indices[:, 0]]
+        distances, places = nearest(embeddings, prototypes.embeddings)
+        codes = prototypes.codes[places[:, 0]]
         if labels is not None:
             codes = labels.encode(gallery.labels.decode(codes))
-        return Match(codes, found.distances[:, 0]), gallery.labels
+        return Match(codes, distances[:, 0]), gallery.labels
 
     def _match_left_out(
         self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn

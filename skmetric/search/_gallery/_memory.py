@@ -267,7 +267,8 @@ class MemoryGallery(Gallery):
         queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
         rows, distances = found.indices.ravel(), found.distances.ravel()
         if (rows < 0).any():
-            queries, rows, distances = (part[rows >= 0] for part in (queries, rows, distances))
+            is_found = rows >= 0
+            queries, rows, distances = queries[is_found], rows[is_found], distances[is_found]
         columns = {}
         if self.labels is not None:
             columns["label"] = self.labels.decode(self.labels.codes.values[rows])
