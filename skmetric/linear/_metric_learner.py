@@ -277,8 +277,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         n_flat = n_unresolved(self.scatter_, dtype)
         if n_flat:
             warn(
-                f"shrinkage={self.shrinkage!r} does not shrink the covariance inside classes, and samples of a "
-                f"class do not differ along {n_flat} of {self.n_features_in_} directions: these get the "
+                f"shrinkage={self.shrinkage!r} does not shrink the covariance inside classes, and samples of "
+                f"a class do not differ along {n_flat} of {self.n_features_in_} directions: these get the "
                 "largest weights, though nothing was measured along them. Use shrinkage='cv', or a first "
                 "number above 0 such as 0.1; or drop constant features, or project with PCA first"
             )
