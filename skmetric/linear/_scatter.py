@@ -92,12 +92,13 @@ def class_scatter(
     ClassScatter
     """
     n_features, unit = X.shape[1], 1.0
-    counts = sample_weight is None or are_counts(sample_weight)
-    if not counts:
+    squares = None
+    if sample_weight is not None and not are_counts(sample_weight):
         unit = float(sample_weight.max())  # so that small weights are not zeros in float32
         sample_weight = sample_weight / unit
+        squares = np.bincount(codes, np.square(sample_weight), minlength=n_classes)
     weights = np.bincount(codes, weights=sample_weight, minlength=n_classes).astype(np.float64)
-    squares = weights if counts else np.bincount(codes, np.square(sample_weight), minlength=n_classes)
+    squares = weights if squares is None else squares
     sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
     # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
     origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)
@@ -117,7 +118,7 @@ def class_scatter(
         products += part.T @ part  # one symmetric rank update
     means = sums / weights[:, None]
     within = products - (means * weights[:, None]).T @ means
-    return ClassScatter(unit * weights, means + origins, unit * within, unit**2 * squares)
+    return ClassScatter(unit * weights, means + origins, unit * within, np.asarray(unit**2 * squares))
 
 
 def are_counts(sample_weight: NDArray) -> bool:
