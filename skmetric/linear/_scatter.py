@@ -25,12 +25,20 @@ class ClassScatter(NamedTuple):
     squares : ndarray of shape (n_classes,), default=None
         Sum of the squared sample weights of each class, where a row of whole weight k counts as k rows of
         weight 1. None, as in pickles of earlier versions: the same as `weights`.
+    n_features : int, default=None
+        Features of the samples, where these statistics are those of their coordinates in fewer dimensions.
     """
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     within: NDArray[np.float64]
     squares: NDArray[np.float64] | None = None
+    n_features: int | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Number of features."""
+        return len(self.within) if self.n_features is None else self.n_features
 
     @property
     def mean(self) -> NDArray[np.float64]:
