@@ -100,13 +100,13 @@ def class_scatter(
     ClassScatter
     """
     n_features, unit = X.shape[1], 1.0
-    squares = None
+    own_squares = None  # of weights that are no counts
     if sample_weight is not None and not are_counts(sample_weight):
         unit = float(sample_weight.max())  # so that small weights are not zeros in float32
         sample_weight = sample_weight / unit
-        squares = np.bincount(codes, np.square(sample_weight), minlength=n_classes)
+        own_squares = np.bincount(codes, np.square(sample_weight), minlength=n_classes)
     weights = np.bincount(codes, weights=sample_weight, minlength=n_classes).astype(np.float64)
-    squares = weights if squares is None else squares
+    squares = np.asarray(weights if own_squares is None else own_squares, np.float64)
     sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
     # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
     origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)

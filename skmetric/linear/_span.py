@@ -1,7 +1,7 @@
 """The span of the rows: with fewer rows than features, nothing is learned outside it.
 
 Coordinates in an orthonormal basis of the span keep every length and angle between rows, and the covariance
-inside classes is zero across it, but for the shrinkage. So the closed form, its choice and its refinement cost
+inside classes is zero across it, but for the shrinkage. The closed form, its choice and its refinement cost
 O(n_samples^3) there in place of O(n_features^3), and give the same distances.
 """
 
