@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
@@ -44,7 +44,7 @@ def check_finite_rows(X: NDArray, name: str = "X") -> None:
         raise ValueError(f"Input {name} contains {kinds} in {name_rows(bad)}: drop or impute these rows")
 
 
-def check_matrix(X: ArrayLike, name: str = "X") -> NDArray[np.floating]:
+def check_matrix(X: Any, name: str = "X") -> NDArray[np.floating]:
     """Return `X` as a finite 2-D float array, float32 kept, or say what is wrong with it."""
     is_ready = type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in (np.float32, np.float64)
     if not is_ready:  # the checks of scikit-learn cost as much as some searches of one row

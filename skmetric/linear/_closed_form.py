@@ -32,22 +32,26 @@ class Whitening(NamedTuple):
     factor: np.ndarray
     psi: np.ndarray
     directions: np.ndarray
+    n_features: int  # of the samples, of whose span these may be coordinates
+    across: float  # scale of the whitening across that span
 
     def __call__(self, X):
         """Whiten rows."""
         return solve_triangular(self.factor, X.T, lower=True, check_finite=False).T
 
 
-def shrunk(covariance, amount, floor=0.0):
+def shrunk(covariance, amount, floor=0.0, n_features=None):
     """``(1 - amount) * covariance + amount * mean variance * identity``; at least `floor` is added."""
-    level = np.trace(covariance) / len(covariance)
+    level = np.trace(covariance) / (n_features or len(covariance))
     out = (1 - amount) * covariance
     out[np.diag_indices(len(covariance))] += max(amount, floor) * level
     return out
 
 
 def within_factor(scatter, shrinkage):
-    """Lower Cholesky factor of the shrunk covariance inside classes; the identity if they do not spread.
+    """Lower Cholesky factor of the shrunk covariance inside classes, and the scale across its span.
+
+    The identity and 1 if classes do not spread.
 
     Where samples are fewer than features, rounding decides the sign of the smallest eigenvalues: the floor
     rises until it covers them.
@@ -55,32 +59,36 @@ def within_factor(scatter, shrinkage):
     covariance = scatter.within_covariance()
     if not np.isfinite(covariance).all():
         raise ValueError("X is too large: its squares overflow; divide it by a constant, or pass float64")
-    floor = len(covariance) * np.finfo(covariance.dtype).eps
+    n_features = scatter.dimension
+    floor = n_features * np.finfo(covariance.dtype).eps
     while scatter.is_resolved():
         try:
-            return cholesky(shrunk(covariance, shrinkage, floor), lower=True, check_finite=False)
+            added = max(shrinkage, floor) * np.trace(covariance) / n_features
+            shrunken = shrunk(covariance, shrinkage, floor, n_features)
+            return cholesky(shrunken, lower=True, check_finite=False), 1 / np.sqrt(added)
         except LinAlgError:
             floor *= 100
-    return np.eye(len(covariance))
+    return np.eye(len(covariance)), 1.0
 
 
 def n_unresolved(scatter: ClassScatter, dtype: DTypeLike) -> int:
     """Number of directions in which samples of a class differ by no more than `dtype` rounds; O(d^3)."""
     spread = eigvalsh(scatter.within)
-    return int((spread <= spread[-1] * len(spread) * np.finfo(dtype).eps).sum())
+    resolved = spread > spread[-1] * scatter.dimension * np.finfo(dtype).eps
+    return scatter.dimension - int(resolved.sum())
 
 
 def whiten(scatter, shrinkage):
     """Solve the eigenproblem in the space of the class means: cheap where classes are fewer than features."""
-    factor = within_factor(scatter, shrinkage)
+    factor, across = within_factor(scatter, shrinkage)
     spread = solve_triangular(factor, scatter.mean_deviations().T, lower=True, check_finite=False)
     if spread.shape[0] < spread.shape[1]:
         psi, directions = eigh(spread @ spread.T)
-        return Whitening(factor, np.maximum(psi, 0), directions)
+        return Whitening(factor, np.maximum(psi, 0), directions, scatter.dimension, across)
     psi, mix = eigh(spread.T @ spread)  # (n_classes,), (n_classes, n_classes)
     kept = psi > psi[-1] * len(psi) * np.finfo(psi.dtype).eps
     psi, mix = psi[kept], mix[:, kept]
-    return Whitening(factor, psi, spread @ (mix / np.sqrt(psi)))
+    return Whitening(factor, psi, spread @ (mix / np.sqrt(psi)), scatter.dimension, across)
 
 
 def scales(whitening, shrinkage, weighting):
@@ -89,7 +97,7 @@ def scales(whitening, shrinkage, weighting):
     The second shrinkage pulls psi towards its mean over all features: at 1 all directions weigh alike. The
     largest scale is 1: an overall factor changes no order.
     """
-    level = whitening.psi.sum() / len(whitening.factor)
+    level = whitening.psi.sum() / whitening.n_features
     psi = np.append(shrinkage * level, (1 - shrinkage) * whitening.psi + shrinkage * level)
     weights = WEIGHTINGS[weighting](psi)
     top = weights.max()

@@ -1,5 +1,6 @@
 """The linear default: one closed form, its shrinkage chosen on classes held out."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,10 +16,11 @@ from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes, unite
-from ._closed_form import WEIGHTINGS, components, n_unresolved, principal, whiten
+from ._closed_form import WEIGHTINGS, components, n_unresolved, principal, scales, whiten
 from ._refine import refine
 from ._scatter import class_scatter, merge
 from ._selection import Candidate, check_shrinkage, preparation, select
+from ._span import span_of
 
 
 def _keeps_no_samples(learner):
@@ -95,7 +97,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     Notes
     -----
     Fitting takes one pass over the data and O(n_features^2) memory; "cv" adds one solution per fold and
-    within-shrinkage and the scoring of 2000 rows for each candidate.
+    within-shrinkage and the scoring of 2000 rows for each candidate. A solution costs O(n_features^3), or
+    O(n_samples^3) where there are fewer samples than features: these are taken in their span, with the same
+    distances. `partial_fit` has no samples to span, and costs the former.
 
     References
     ----------
@@ -171,18 +175,30 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         X, codes, classes, weights = self._check_data(X, y, sample_weight, reset=True)
         check_classes(codes, classes)
         rng = check_random_state(self.random_state)
-        chosen, self.cv_results_ = self._choose(X, codes, len(classes), weights, rng)
+        span = self._span(X)
+        rows, n_features = (X, None) if span is None else (span.X, X.shape[1])
+        chosen, self.cv_results_ = self._choose(rows, codes, len(classes), weights, rng, n_features)
         self._set_choice(chosen)
-        self.classes_ = classes
-        self.scatter_ = class_scatter(X, codes, len(classes), weights, preparation(self.normalize_))
-        self._set_map(X.dtype)
-        self.n_steps_ = 0
+        self.classes_, self.n_steps_ = classes, 0
+        scatter = class_scatter(rows, codes, len(classes), weights, preparation(self.normalize_))
+        scatter = scatter._replace(n_features=n_features)
+        self.scatter_ = scatter if span is None else span.lift_scatter(scatter)
+        self._warn_of_directions_without_spread(scatter, X.dtype)
+        mean, mapped, across = self._solve(scatter)
         if self.margin is not None:
-            solve = self._solve_on
-            refined, self.n_steps_ = refine(X, codes, solve, self.margin, self.normalize_, weights, rng)
-            if refined is not None:
-                self.components_ = refined.astype(X.dtype, copy=False)
+            solve = partial(self._solve_on, n_features=n_features)
+            refined, self.n_steps_ = refine(rows, codes, solve, self.margin, self.normalize_, weights, rng)
+            mapped = mapped if refined is None else refined
+        if span is not None:
+            mean = span.basis @ mean
+            mapped = span.lift(mapped, across if self.n_components is None else None)
+        self._set_map(mean, mapped, X.dtype)
         return self
+
+    def _span(self, X):
+        """Where fewer rows than features hold all directions that are kept: their span."""
+        span = span_of(X) if len(X) < X.shape[1] else None
+        return None if span is None or span.basis.shape[1] < (self.n_components or 0) else span
 
     @available_if(_keeps_no_samples)
     @fit_context(prefer_skip_nested_validation=True)
@@ -224,7 +240,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
             old, new, union = unite(self.classes_, classes)
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
         self.classes_, self.scatter_, self.n_steps_ = classes, scatter, 0
-        self._set_map(X.dtype)
+        self._warn_of_directions_without_spread(scatter, X.dtype)
+        mean, mapped, _ = self._solve(scatter)
+        self._set_map(mean, mapped, X.dtype)
         return self
 
     def _check_data(self, X, y, sample_weight, reset, min_samples=2):
@@ -254,10 +272,10 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         codes, _, classes = encode_labels(y)
         return X, codes, classes, sample_weight
 
-    def _choose(self, X, codes, n_classes, weights, rng):
+    def _choose(self, X, codes, n_classes, weights, rng, n_features=None):
         normalize = None if self.normalize == "auto" else bool(self.normalize)
         if self.shrinkage == "cv":
-            return select(X, codes, n_classes, weights, self.weighting, normalize, rng)
+            return select(X, codes, n_classes, weights, self.weighting, normalize, rng, n_features)
         within, between = check_shrinkage(self.shrinkage)
         return Candidate(normalize is not False, True, within, between), None
 
@@ -265,16 +283,14 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         self.normalize_, self.center_ = bool(chosen.normalize), bool(chosen.center)
         self.shrinkage_ = (float(chosen.within), float(chosen.between))
 
-    def _set_map(self, dtype):
-        """Solve the eigenproblem of `scatter_`."""
-        self._warn_of_directions_without_spread(dtype)
-        self.mean_, self.components_ = self._solve(self.scatter_, dtype)
+    def _set_map(self, mean, mapped, dtype):
+        self.mean_, self.components_ = mean.astype(dtype), mapped.astype(dtype)
         self.n_components_ = len(self.components_)
 
-    def _warn_of_directions_without_spread(self, dtype):
+    def _warn_of_directions_without_spread(self, scatter, dtype):
         if self.shrinkage_[0] > self.n_features_in_ * np.finfo(dtype).eps:
             return
-        n_flat = n_unresolved(self.scatter_, dtype)
+        n_flat = n_unresolved(scatter, dtype)
         if n_flat:
             warn(
                 f"shrinkage={self.shrinkage!r} does not shrink the covariance inside classes, and samples of "
@@ -283,19 +299,24 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
                 "number above 0 such as 0.1; or drop constant features, or project with PCA first"
             )
 
-    def _solve(self, scatter, dtype, turn=False):
-        """Centre and map of the closed form; `turn` orders its rows by variance."""
+    def _solve(self, scatter, turn=False):
+        """Centre and map of the closed form, and its scale across the span of the samples.
+
+        `turn` orders the rows of the map by variance.
+        """
         within, between = self.shrinkage_
-        mapped = components(whiten(scatter, within), between, self.weighting)
+        whitening = whiten(scatter, within)
+        mapped = components(whitening, between, self.weighting)
         if turn or self.n_components is not None:
             mapped = principal(mapped, scatter.covariance(), self.n_components)
         mean = scatter.mean if self.center_ else np.zeros(len(scatter.within))
-        return mean.astype(dtype), mapped.astype(dtype)
+        return mean, mapped, scales(whitening, between, self.weighting)[0] * whitening.across
 
-    def _solve_on(self, X, codes, weights):
+    def _solve_on(self, X, codes, weights, n_features=None):
         """Closed form of some samples: what embeds, before the last normalisation, and the map."""
         prepare = preparation(self.normalize_)
         classes, renumbered = np.unique(codes, return_inverse=True)
         scatter = class_scatter(X, renumbered, len(classes), weights, prepare)
-        mean, mapped = self._solve(scatter, X.dtype, turn=True)
+        mean, mapped, _ = self._solve(scatter._replace(n_features=n_features), turn=True)
+        mean, mapped = mean.astype(X.dtype), mapped.astype(X.dtype)
         return lambda X: (prepare(X) - mean) @ mapped.T, mapped

@@ -25,12 +25,20 @@ class ClassScatter(NamedTuple):
     squares : ndarray of shape (n_classes,), default=None
         Sum of the squared sample weights of each class, where a row of whole weight k counts as k rows of
         weight 1. None, as in pickles of earlier versions: the same as `weights`.
+    n_features : int, default=None
+        Features of the samples, where these statistics are those of their coordinates in fewer dimensions.
     """
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     within: NDArray[np.float64]
     squares: NDArray[np.float64] | None = None
+    n_features: int | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Number of features."""
+        return len(self.within) if self.n_features is None else self.n_features
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -92,12 +100,13 @@ def class_scatter(
     ClassScatter
     """
     n_features, unit = X.shape[1], 1.0
-    counts = sample_weight is None or are_counts(sample_weight)
-    if not counts:
+    own_squares = None  # of weights that are no counts
+    if sample_weight is not None and not are_counts(sample_weight):
         unit = float(sample_weight.max())  # so that small weights are not zeros in float32
         sample_weight = sample_weight / unit
+        own_squares = np.bincount(codes, np.square(sample_weight), minlength=n_classes)
     weights = np.bincount(codes, weights=sample_weight, minlength=n_classes).astype(np.float64)
-    squares = weights if counts else np.bincount(codes, np.square(sample_weight), minlength=n_classes)
+    squares = np.asarray(weights if own_squares is None else own_squares, np.float64)
     sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
     # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
     origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)
@@ -117,7 +126,7 @@ def class_scatter(
         products += part.T @ part  # one symmetric rank update
     means = sums / weights[:, None]
     within = products - (means * weights[:, None]).T @ means
-    return ClassScatter(unit * weights, means + origins, unit * within, unit**2 * squares)
+    return ClassScatter(unit * weights, means + origins, unit * within, np.asarray(unit**2 * squares))
 
 
 def are_counts(sample_weight: NDArray) -> bool:

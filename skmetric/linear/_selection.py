@@ -114,7 +114,7 @@ def distinct_rows(X, codes, weights, rows):
     return rows[first[order]], np.bincount(inverse, weights[rows])[order]
 
 
-def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
+def select(X, codes, n_classes, sample_weight, weighting, normalize, rng, n_features=None):
     """Choose a candidate.
 
     Parameters
@@ -127,6 +127,8 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
         The families to search; None searches both.
     rng : RandomState
         Draws the splits.
+    n_features : int, default=None
+        Features of the samples, where `X` holds their coordinates in fewer dimensions.
 
     Returns
     -------
@@ -142,7 +144,7 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
     few = [(0.1, reference.between), (reference.within, reference.between), (1.0, 1.0)]
     scores = {}  # candidate -> one array of class means a split
     for family in families:
-        scores |= _score_all(X, splits, sample_weight, weighting, family, few)
+        scores |= _score_all(X, splits, sample_weight, weighting, family, few, n_features)
     if not any(len(part) for part in scores[reference]):  # no class that was held out has a pair
         return default(_better_unlearned(X, codes, sample_weight, families, rng), n_classes), None
     classes = np.concatenate([_tested(split) for split in splits])
@@ -151,24 +153,25 @@ def select(X, codes, n_classes, sample_weight, weighting, normalize, rng):
         reference = max(unlearned, key=lambda candidate: np.concatenate(scores[candidate]).mean())
     best = _surest(scores, reference, classes)
     grid = [(a, b) for a in WITHIN for b in between_choices(n_classes) if (a, b) not in few]
-    scores |= _score_all(X, splits, sample_weight, weighting, best.normalize, grid)
+    scores |= _score_all(X, splits, sample_weight, weighting, best.normalize, grid, n_features)
     return _surest(scores, reference, classes), _results(scores)
 
 
-def _score_all(X, splits, sample_weight, weighting, normalize, shrinkages):
+def _score_all(X, splits, sample_weight, weighting, normalize, shrinkages, n_features):
     def score(split):
-        return _score_split(X, split, sample_weight, weighting, normalize, shrinkages)
+        return _score_split(X, split, sample_weight, weighting, normalize, shrinkages, n_features)
 
     per_split = list(map_blocks(score, splits))
     return {candidate: [scores[candidate] for scores in per_split] for candidate in per_split[0]}
 
 
-def _score_split(X, split, sample_weight, weighting, normalize, shrinkages):
+def _score_split(X, split, sample_weight, weighting, normalize, shrinkages, n_features):
     """MAP@R of each held-out class under each candidate of a family, learned on the other classes."""
     weights = None if sample_weight is None else sample_weight[split.train]
     before = preparation(normalize)
     n_classes = split.train_codes.max() + 1
     scatter = class_scatter(X[split.train], split.train_codes, n_classes, weights, before)
+    scatter = scatter._replace(n_features=n_features)
     rows = before(X[split.held_out])
     scores = {}
     if normalize and (1.0, 1.0) in shrinkages:

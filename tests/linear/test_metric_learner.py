@@ -219,6 +219,35 @@ def test_all_rows_alike():
     assert np.isfinite(learner.transform(np.eye(3))).all()
 
 
+@pytest.mark.parametrize("params", [{}, {"normalize": False}, {"shrinkage": FIXED}, {"margin": 0.2}], ids=str)
+@pytest.mark.parametrize("weighting", ["plda", "wccn", "lda"])
+def test_fewer_rows_than_features_give_the_distances_of_the_full_problem(params, weighting, monkeypatch):
+    X, y = gaussian_classes(18, 3, 90)
+    new = np.random.default_rng(1).normal(size=(30, 90))  # outside the span of X
+    fits = []
+    for span in (MetricLearner._span, lambda self, X: None):
+        monkeypatch.setattr(MetricLearner, "_span", span)
+        fits.append(MetricLearner(weighting=weighting, random_state=0, **params).fit(X, y))
+    inside, full = fits
+    assert inside.shrinkage_ == full.shrinkage_
+    assert inside.n_steps_ == full.n_steps_
+    np.testing.assert_allclose(distances(inside.transform(new)), distances(full.transform(new)), rtol=1e-6)
+    np.testing.assert_allclose(inside.scatter_.within, full.scatter_.within, atol=1e-9)
+    np.testing.assert_allclose(inside.mean_, full.mean_, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_components", [5, 54, 70])  # of 54 rows
+def test_fewer_rows_than_features_keep_the_same_first_directions(monkeypatch, n_components):
+    X, y = gaussian_classes(18, 3, 90)
+    fits = []
+    for span in (MetricLearner._span, lambda self, X: None):
+        monkeypatch.setattr(MetricLearner, "_span", span)
+        fits.append(MetricLearner(FIXED, n_components=n_components).fit(X, y))
+        assert fits[-1].components_.shape == (n_components, 90)
+    inside, full = (distances(learner.transform(X)) for learner in fits)
+    np.testing.assert_allclose(inside, full, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(6, 3, 50), (20, 8, 7)], ids=["fewer rows", "constant feature"])
 def test_no_shrinkage_of_a_singular_covariance_warns(shape):
     X, y = gaussian_classes(*shape)
