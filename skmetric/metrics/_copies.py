@@ -59,8 +59,8 @@ def _pairs(
     Near rows are near on a line. Where the line tells little, since many rows are equal, nothing is a copy.
     """
     centre = gallery.mean(axis=0)
-    line = np.random.default_rng(0).normal(size=gallery.shape[1])
-    line = line / np.sqrt((line**2).sum())
+    line = np.random.default_rng(0).normal(size=(gallery.shape[1],))
+    line = line / np.linalg.norm(line)
     reach = _NEAR * float(np.sqrt(((gallery - centre) ** 2).sum() / len(gallery)))
     at, on_line = (queries - centre) @ line, (gallery - centre) @ line
     order = np.argsort(on_line)
