@@ -16,7 +16,8 @@ from ._calibration._matchers import MATCHERS, ClassCenters
 from ._gallery._memory import MemoryGallery
 from ._index._exact import ExactIndex
 from ._index._faiss import FaissIndex
-from ._index._folder import read_folder, write_folder
+from ._index._folder import naming_damage, read_folder, write_folder
+from ._index._index import class_name
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
 from ._server._shared import SharedIndex
@@ -48,23 +49,21 @@ class StoredMixin:
         Raises
         ------
         TypeError
-            If the index or the matcher is of your own class, or labels are neither numbers nor text.
+            If the matcher is of your own class, labels are neither numbers nor text, or an index of your own
+            class holds what a folder cannot.
         FileExistsError
             If the folder holds something else.
         OSError
             If it cannot be written, or the disk is full; the old state is as it was.
         """
         check_is_fitted(self)
-        kind = type(self.index_).__name__
-        if _INDEXES.get(kind) is not type(self.index_):
-            raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
         with self._gallery.reading():
-            content, arrays = self._to_folder(kind)
+            content, arrays = self._to_folder(class_name(type(self.index_)))
             write_folder(path, _KIND, content, arrays)
 
     def _to_folder(self, kind):
         """What a folder holds: a manifest and arrays by name."""
-        index, vectors = self.index_._to_arrays()
+        index, vectors = self.index_.to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
             "n_neighbors": int(self.n_neighbors),
@@ -94,7 +93,7 @@ class StoredMixin:
         return content, arrays
 
     @classmethod
-    def load(cls, path, embedder=None, *, index=None):
+    def load(cls, path, embedder=None, *, index=None, verify=False):
         """Read a search that `save` wrote.
 
         Parameters
@@ -106,7 +105,11 @@ class StoredMixin:
         index : Index, default=None
             The index on a server to open, in place of the address that the folder has: with a token, which no
             folder holds, or where the server has moved. A password of PostgreSQL comes from ``PGPASSWORD``
-            or a password file.
+            or a password file. If the folder holds an index of your own class: one of that class, which the
+            folder alone does not import.
+        verify : bool, default=False
+            Whether to compare large arrays with their checksums now; if not, that is done when each is first
+            used. Small ones are always compared.
 
         Returns
         -------
@@ -129,7 +132,13 @@ class StoredMixin:
         --------
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
-        content, arrays = read_folder(path, _KIND)
+        content, arrays = read_folder(path, _KIND, verify=verify)
+        with naming_damage(path):
+            return cls._of_folder(path, content, arrays, embedder, index)
+
+    @classmethod
+    def _of_folder(cls, path, content, arrays, embedder, index):
+        """The search of a manifest and its arrays."""
         _check_embedder(path, content, embedder)
         search = cls(
             embedder, None, content["n_neighbors"], _matcher(content["matcher"]), content["no_match_label"]
@@ -152,14 +161,14 @@ class StoredMixin:
 
     def _restore_gallery(self, content, arrays, index):
         """Gallery and index of a folder; of a server what is there now."""
-        kind = _INDEXES[content["index"]["class"]]
+        kind = _index_class(content["index"]["class"], index)
         if issubclass(kind, SharedIndex):
-            self.index = _index(content["index"], arrays) if index is None else index
+            self.index = _index(kind, content["index"], arrays) if index is None else index
             self._open(self.index)
-        elif index is not None:
+        elif index is not None and kind in _IN_MEMORY:
             raise ValueError("index= opens a gallery on a server, and the folder holds the items themselves")
         else:
-            self.index_ = _index(content["index"], arrays)
+            self.index_ = _index(kind, content["index"], arrays)
             self._gallery = MemoryGallery.restore(self.index_, content["gallery"], arrays)
             self.index = None if kind is ExactIndex else clone(self.index_)
         self.n_components_ = content["n_components"]
@@ -167,10 +176,23 @@ class StoredMixin:
             self.n_features_in_ = content["n_features_in"]
 
 
-def _index(described, arrays):
-    """The index of a manifest; only classes of ours are named there."""
-    own = {name: arrays[f"index_{name}"] for name in described["arrays"]}
-    return _INDEXES[described["class"]]._of_arrays(described["content"], own)
+def _index_class(name, given):
+    """The class that a manifest names: of this package, or that of the index given."""
+    if name in _INDEXES:
+        return _INDEXES[name]
+    if given is None or class_name(type(given)) != name:
+        own = name.removeprefix("index ")
+        raise ValueError(
+            f"the folder holds an index of the class {own}, which is not of this package: load(path, index=...) "
+            f"with one of that class" + ("" if given is None else f"; got a {type(given).__name__}")
+        )
+    return type(given)
+
+
+def _index(kind, described, arrays):
+    """The index of a manifest."""
+    own = arrays.under("index_")
+    return kind.of_arrays(described["content"], own)
 
 
 def _steps(embedder):

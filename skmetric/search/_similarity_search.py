@@ -22,7 +22,7 @@ from ._by_class import ByClassMixin
 from ._calibration._matchers import MATCHERS, make_matcher
 from ._cleaning import CleaningMixin
 from ._gallery._labels import check_y
-from ._gallery._layout import check_ids
+from ._gallery._layout import check_user_ids
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, check_metadata, with_paths
 from ._gallery._server import ServerGallery
@@ -442,5 +442,5 @@ def _check_what_comes_with(X, y, ids, metadata):
         return
     _check_targets(y, n_items)
     if ids is not None:
-        check_ids(ids, n_items)
+        check_user_ids(ids, n_items)
     check_metadata(metadata, n_items)
