@@ -21,7 +21,7 @@ from ._faiss_engine import Engine, build, squared_distances
 from ._growing import GrowingArray
 from ._ids import Ids
 from ._index import Index
-from ._recall import sampled_recall
+from ._recall import Landmarks, sampled_recall
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _COMPARES_EMBEDDINGS = re.compile(r"(IVF\d+(_HNSW\d+)?,)?Flat|HNSW\d*(,Flat)?")
@@ -43,6 +43,15 @@ class _Held(NamedTuple):
     n_built: int = 0  # serials that were there when the engine was last built,
     n_measured: int = 0  # and when its recall was last measured
     recall: float = 1.0  # when it was built
+    landmarks: Landmarks | None = None
+
+    def with_landmarks(self) -> _Held:
+        """The state as it can be searched."""
+        if not len(self.ids) or not self.engine.takes_landmarks:
+            return self._replace(landmarks=None)
+        rows = Landmarks.rows(len(self.ids))
+        serials = self.serials.values[rows]
+        return self._replace(landmarks=Landmarks(serials, self.engine.reconstruct(serials)))
 
     def kept_vectors(self) -> NDArray[np.float32]:
         """Embeddings row by row, those of the codes where none else are kept."""
@@ -88,16 +97,18 @@ class FaissIndex(Index):
     Notes
     -----
     **Removing.** `remove` and `update` hide what is removed: searches ask FAISS for more candidates and leave
-    hidden ones out. When a quarter of the entries is hidden, the index is built again from the embeddings that
-    are left, inside the call that hid the last of them.
+    out the hidden ones. When a quarter of the entries is hidden, the index is built again from the embeddings
+    that are left, inside the call that hid the last of them.
 
-    **Growing.** A graph that grows in one region may lose its way to another: of 500 items in 32 dimensions,
-    "HNSW16" finds 9% themselves after 6,000 more were added one by one, 3 standard deviations off. So recall@10
-    is measured on a sample of the stored items whenever their number has grown by a quarter, at the cost of an
-    exact search for some 200 queries. Where it has fallen by more than `max_recall_loss`, the index is
-    trained and built again, inside that call of `add`, which then takes as long as filling it anew. Where that
-    is too long for an online service, use ``max_recall_loss=None`` and call `reindex` at a quiet time; do so too
-    where inverted lists slow down because new items crowd in few of them.
+    **Growing.** A graph that grows in one region may lose the way to another. So each query of a graph is also
+    compared with landmarks, some 32 items for each doubling of their number; where one of these belongs to the
+    neighbours and was not found, the search is repeated from the nearest landmarks. Codes and lists that were
+    trained on the first items may suit later ones badly. So recall@10 is measured on a sample of the stored
+    items whenever their number has grown by a quarter, at the cost of an exact search for some 200 queries.
+    Where it has fallen by more than `max_recall_loss`, the index is trained and built again, inside that call
+    of `add`, which then takes as long as filling it anew. Where that is too long for a service, use
+    ``max_recall_loss=None`` and call `reindex` at a quiet time; do so too where inverted lists become slow
+    because new items crowd in a few of them.
 
     A query for which a graph or the lists find too few looks everywhere, in the end among the embeddings.
     Searches use as many threads as OpenMP is allowed. Nothing is random: equal calls give equal indexes.
@@ -276,7 +287,7 @@ class FaissIndex(Index):
             index._held = _of_ids(Engine.of_bytes(data), ids, vectors)
         else:
             engine, serials = Engine.of_bytes(data, content["n_issued"]), Ids.of_file(arrays["serials"])
-            index._held = _Held(engine, ids, serials, vectors, **content["built"])
+            index._held = _Held(engine, ids, serials, vectors, **content["built"]).with_landmarks()
         return index
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -320,6 +331,7 @@ class FaissIndex(Index):
 
     def _tended(self, held: _Held) -> _Held:
         """The state, built again where too much is hidden or too little found."""
+        held = held.with_landmarks()
         n_issued = held.engine.n_issued
         if n_issued - len(held.ids) > _MOST_HIDDEN * n_issued:
             held = self._rebuilt(held, held.engine.emptied())
@@ -344,7 +356,7 @@ class FaissIndex(Index):
             serials = engine.append(np.ascontiguousarray(held.kept_vectors()))
         held = held._replace(
             engine=engine, serials=Ids(serials), n_built=len(serials), n_measured=len(serials)
-        )
+        ).with_landmarks()
         return held._replace(recall=self._recall(held) if self._is_measured(held) else 1.0)
 
     def _is_measured(self, held: _Held) -> bool:
@@ -408,7 +420,7 @@ class FaissIndex(Index):
         """Squares, rows and whether there is one, each (n_queries, k): candidates that are not hidden."""
         n_entries, engine = held.engine.n_issued, held.engine
         if n_entries == len(held.ids):
-            squares, found = engine.search(embeddings, k, self)
+            squares, found = engine.search(embeddings, k, self, landmarks=held.landmarks)
             return squares, *held.serials.found(found)
         shape = len(embeddings), k
         parts = np.full(shape, np.inf, np.float32), np.zeros(shape, np.intp), np.zeros(shape, bool)
@@ -418,7 +430,7 @@ class FaissIndex(Index):
         open_ = np.arange(len(embeddings))
         while len(open_):
             asked = min(asked, n_entries)
-            squares, found = engine.search(embeddings[open_], asked, self)
+            squares, found = engine.search(embeddings[open_], asked, self, landmarks=held.landmarks)
             rows, known = held.serials.found(found)
             first = np.argsort(~known, axis=1, kind="stable")[:, :k]
             for part, values in zip(parts, (squares, rows, known), strict=True):
@@ -442,7 +454,7 @@ def _of_ids(engine: Engine, ids: Ids, vectors: GrowingArray | None) -> _Held:
     """The state of an earlier version, whose entries bore the ids of items."""
     engine, serials = engine.without_ids(ids.values)
     n_issued = engine.n_issued
-    return _Held(engine, ids, Ids(serials), vectors, n_built=n_issued, n_measured=n_issued)
+    return _Held(engine, ids, Ids(serials), vectors, n_built=n_issued, n_measured=n_issued).with_landmarks()
 
 
 def _rescored(

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from skmetric._optional import import_optional
 
 from ._hits import in_order
+from ._recall import Landmarks, merged
 
+_N_STARTS = 4  # landmarks from which a search begins
 _INSIDE = ("storage", "base_index", "refine_index")  # parts of an index that hold as many entries
 
 
@@ -77,8 +79,13 @@ class Engine:
     def __setstate__(self, state: Any) -> None:
         data, n_issued = (
             state if isinstance(state, tuple) else (state, None)
-        )  # bytes alone: of a former version
+        )  # bytes: of a former version
         self.__init__(load_faiss().deserialize_index(data), n_issued)  # type: ignore[misc]
+
+    @property
+    def takes_landmarks(self) -> bool:
+        """Whether a search can begin where it is told to."""
+        return self.is_graph and hasattr(self.index, "search_level_0")
 
     @property
     def n_issued(self) -> int:
@@ -97,7 +104,7 @@ class Engine:
             serials = np.arange(start, start + len(embeddings))
             self._n_used = start + len(
                 embeddings
-            )  # first: if FAISS is cut short, none of these is used again
+            )  # first: if FAISS is cut short, these are not used again
             if self._n_lists is None:
                 self.index.add(embeddings)  # counts them as we do
             else:
@@ -120,7 +127,7 @@ class Engine:
         return Engine(index)
 
     def without_ids(self, ids: NDArray[np.int64]) -> tuple[Engine, NDArray[np.int64]]:
-        """An engine of an earlier version, whose entries bear ids, as one of serials; and the serials of ids."""
+        """An engine of an earlier version, whose entries bear ids, as one of serials, and those."""
         faiss = load_faiss()
         if self._n_lists is not None:  # whose entries bear any serials that are given
             return Engine(self.index, int(ids.max(initial=-1)) + 1), np.array(ids)
@@ -130,14 +137,58 @@ class Engine:
         return engine, in_order(faiss.vector_to_array(self.index.id_map), ids).astype(np.int64)
 
     def search(
-        self, embeddings: NDArray[np.float32], k: int, settings: Settings, among: NDArray[Any] | None = None
+        self,
+        embeddings: NDArray[np.float32],
+        k: int,
+        settings: Settings,
+        among: NDArray[Any] | None = None,
+        landmarks: Landmarks | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Squared distances and serials, -1 where nothing more is found; queries that found too few look everywhere."""
+        """Squared distances and serials, -1 where nothing more is found.
+
+        Queries for which a landmark tells that a graph lost its way search again from the nearest landmarks, and
+        those that found too few look everywhere.
+        """
         squares, found = self.ask(embeddings, k, settings.n_probe, settings.ef_search, among)
+        if landmarks is not None and among is None:
+            to_them = landmarks.squares(embeddings)
+            lost = landmarks.missed(to_them, found, squares)
+            if len(lost):
+                more = self._from_landmarks(embeddings[lost], k, settings.ef_search, landmarks, to_them[lost])
+                both = [np.hstack(pair) for pair in zip((squares[lost], found[lost]), more, strict=True)]
+                squares[lost], found[lost] = (part[:, :k] for part in merged(*both))
         short = np.flatnonzero(found[:, -1] < 0)
         if len(short):
             squares[short], found[short] = self.ask(embeddings[short], k, None, self.n_issued, among)
         return squares, found
+
+    def _from_landmarks(
+        self,
+        embeddings: NDArray[np.float32],
+        k: int,
+        ef_search: int,
+        landmarks: Landmarks,
+        squares: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """A search of the graph's lowest level, which starts at the landmarks nearest to each query."""
+        faiss = load_faiss()
+        n_starts = min(_N_STARTS, len(landmarks.serials))
+        starts = np.argsort(squares, axis=1)[:, :n_starts]
+        to_starts = np.ascontiguousarray(np.take_along_axis(squares, starts, axis=1))
+        starts = landmarks.serials[starts].astype(np.int32)  # as FAISS numbers the nodes of a graph
+        distances = np.empty((len(embeddings), k), dtype=np.float32)
+        found = np.empty((len(embeddings), k), dtype=np.int64)
+        arrays = map(faiss.swig_ptr, (starts, to_starts, distances, found))
+        self.index.search_level_0(
+            len(embeddings),
+            faiss.swig_ptr(embeddings),
+            k,
+            *arrays,
+            n_starts,
+            2,  # one search from all starts
+            self._parameters(None, ef_search),
+        )
+        return distances, found
 
     def ask(
         self,

@@ -1,9 +1,10 @@
-"""How many of the nearest items an approximate search finds, on a sample of those that are stored."""
+"""What an approximate search misses: measured on a sample of the stored items, and seen by landmarks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,55 @@ from skmetric.retrieval import Neighbors, nearest
 _N_SAMPLED = 64  # of each part; its standard error is then below .02
 _K = 10
 _BLOCK = 65_536  # rows that are searched at a time, so that no second copy of all is made
+_N_LANDMARKS = 32  # of each octave of age
+_MUCH = 1e-3  # of a squared distance: less may be rounding
 _SLACK = 1e-4  # of a distance, which float32 gives or takes
+
+
+class Landmarks(NamedTuple):
+    """Some of the stored items, from every time at which items came.
+
+    A graph that grows in one region keeps its edges inside another and may lose the way there. A landmark that
+    is nearer to a query than what was found tells that this has happened, and where to begin anew.
+    """
+
+    serials: NDArray[np.int64]  # (n_landmarks,)
+    vectors: NDArray[np.float32]  # (n_landmarks, n_features)
+
+    @classmethod
+    def rows(cls, n_items: int) -> NDArray[np.intp]:
+        """Rows to take: 32 of the first 32, of the 32 after these, of the 64 after these, and so on."""
+        edges = [0, *(_N_LANDMARKS * 2**i for i in range(64) if _N_LANDMARKS * 2**i < n_items), n_items]
+        parts = [np.linspace(a, b, min(_N_LANDMARKS, b - a), endpoint=False) for a, b in pairwise(edges)]
+        return np.concatenate(parts).astype(np.intp)
+
+    def squares(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Squared distances, (n_queries, n_landmarks)."""
+        middle = self.vectors.mean(axis=0)
+        left, right = queries - middle, self.vectors - middle
+        norms = np.einsum("ij,ij->i", left, left)[:, None] + np.einsum("ij,ij->i", right, right)
+        return np.maximum(norms - 2 * left @ right.T, 0)
+
+    def missed(
+        self, squares: NDArray[np.float32], found: NDArray[np.int64], found_squares: NDArray[np.float32]
+    ) -> NDArray[np.intp]:
+        """Queries whose nearest landmark belongs to what was to be found, and was not."""
+        nearest_one = squares.argmin(axis=1)
+        is_nearer = squares.min(axis=1) * (1 + _MUCH) < found_squares[:, -1]
+        return np.flatnonzero(is_nearer & ~(found == self.serials[nearest_one][:, None]).any(axis=1))
+
+
+def merged(
+    squares: NDArray[np.float32], ids: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Squares and ids of two searches side by side, each id once, nearest first; -1 at infinity for the rest."""
+    order = np.argsort(ids, axis=1, kind="stable")
+    squares, ids = np.take_along_axis(squares, order, axis=1), np.take_along_axis(ids, order, axis=1)
+    again = np.zeros(ids.shape, dtype=bool)
+    again[:, 1:] = ids[:, 1:] == ids[:, :-1]
+    squares[again | (ids < 0)], ids[again] = np.inf, -1
+    order = np.argsort(squares, axis=1, kind="stable")
+    return np.take_along_axis(squares, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
 def sampled_recall(
@@ -39,7 +88,7 @@ def sampled_recall(
     rng = np.random.default_rng(0)
     return min(
         _recall(search, vectors, start + rng.permutation(stop - start)[:_N_SAMPLED])
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        for start, stop in pairwise(bounds)
     )
 
 
