@@ -183,8 +183,9 @@ def _index_class(name, given):
     if given is None or class_name(type(given)) != name:
         own = name.removeprefix("index ")
         raise ValueError(
-            f"the folder holds an index of the class {own}, which is not of this package: load(path, index=...) "
-            f"with one of that class" + ("" if given is None else f"; got a {type(given).__name__}")
+            f"the folder holds an index of the class {own}, which is not of this package: "
+            "load(path, index=...) with one of that class"
+            + ("" if given is None else f"; got a {type(given).__name__}")
         )
     return type(given)
 

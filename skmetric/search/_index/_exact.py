@@ -32,9 +32,9 @@ class ExactIndex(Index):
     Embeddings are kept as they first come, float32 or float64. Those in float32 are kept once, in the form in
     which they are searched; a second copy is made where float32 cannot search them as they are: in float64,
     or where they lie in a heap far from the origin, or are very large or very small. Adding costs amortised
-    time of the items added. Removing copies the items that stay: O(n_items), and memory for both meanwhile. Ties
-    in distance are in the order in which items were added. A change that is cut short, by Ctrl-C or for want of
-    memory, has not begun.
+    time of the items added. Removing copies the items that stay: O(n_items), and memory for both
+    meanwhile. Ties in distance are in the order in which items were added. A change that is cut short, by Ctrl-C
+    or for want of memory, leaves the index as it was.
 
     See Also
     --------

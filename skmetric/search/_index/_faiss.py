@@ -106,7 +106,7 @@ class FaissIndex(Index):
     trained on the first items may suit later ones badly. So recall@10 is measured on a sample of the stored
     items whenever their number has grown by a quarter, at the cost of an exact search for some 200 queries.
     Where it has fallen by more than `max_recall_loss`, the index is trained and built again, inside that call
-    of `add`, which then takes as long as filling it anew. Where that is too long for a service, use
+    of `add`, which then takes as long as filling it anew. Where that is too long, use
     ``max_recall_loss=None`` and call `reindex` at a quiet time; do so too where inverted lists become slow
     because new items crowd in a few of them.
 
@@ -425,7 +425,10 @@ class FaissIndex(Index):
         shape = len(embeddings), k
         parts = np.full(shape, np.inf, np.float32), np.zeros(shape, np.intp), np.zeros(shape, bool)
         ahead = self.ef_search if engine.is_graph else k  # what a graph looks at in any case
-        wanted, asked = max(k, ahead // 2), max(2 * k, ahead)  # of all candidates, so that k are good ones
+        wanted, asked = (
+            max(k, 3 * ahead // 4),
+            max(2 * k, ahead),
+        )  # of all candidates, so that k are good ones
         most = n_entries if held.vectors is None else max(1000, int(_FEW * n_entries))
         open_ = np.arange(len(embeddings))
         while len(open_):

@@ -77,9 +77,7 @@ class Engine:
         return self.written()
 
     def __setstate__(self, state: Any) -> None:
-        data, n_issued = (
-            state if isinstance(state, tuple) else (state, None)
-        )  # bytes: of a former version
+        data, n_issued = state if isinstance(state, tuple) else (state, None)  # bytes: of a former version
         self.__init__(load_faiss().deserialize_index(data), n_issued)  # type: ignore[misc]
 
     @property
@@ -102,9 +100,7 @@ class Engine:
         with self._changing:
             start = self.n_issued
             serials = np.arange(start, start + len(embeddings))
-            self._n_used = start + len(
-                embeddings
-            )  # first: if FAISS is cut short, these are not used again
+            self._n_used = start + len(embeddings)  # first: if FAISS is cut short, these are not used again
             if self._n_lists is None:
                 self.index.add(embeddings)  # counts them as we do
             else:
@@ -146,8 +142,8 @@ class Engine:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Squared distances and serials, -1 where nothing more is found.
 
-        Queries for which a landmark tells that a graph lost its way search again from the nearest landmarks, and
-        those that found too few look everywhere.
+        Queries for which a landmark tells that a graph lost its way search again from the nearest landmarks.
+        Those that found too few look everywhere.
         """
         squares, found = self.ask(embeddings, k, settings.n_probe, settings.ef_search, among)
         if landmarks is not None and among is None:

@@ -26,8 +26,8 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
     Names of items are not kept here: :class:`SimilaritySearch` keeps them.
 
     A class of your own needs five methods: `add`, `remove`, `query`, `vectors` and ``__len__``. It then works
-    wherever an index of this package does, in folders too: `to_arrays` and `of_arrays` store its parameters and
-    those of its attributes that are arrays, numbers or text. Override both where it holds anything else.
+    wherever an index of this package does, in folders too. `to_arrays` and `of_arrays` store its parameters
+    and those of its attributes that are arrays, numbers or text: override both where it holds anything else.
 
     Attributes
     ----------
@@ -45,8 +45,8 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
     Parameters are stored by ``__init__`` and checked when the index is first filled.
 
     Threads may query an index side by side, but not while one adds or removes: :class:`SimilaritySearch` sees
-    to that. Pickles and copies of an index of this package may be made while a thread changes it: they hold the
-    state before the change or after it.
+    to that. Pickles and copies of an index of this package may be made while a thread changes it: they hold
+    the state before the change or after it.
 
     An approximate index may find fewer items than asked for. The rest of such a row, at its end, has id -1
     and distance infinity.
@@ -253,8 +253,8 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
         for name, value in (params | plain).items():
             if not isinstance(_as_plain(value), _PLAIN):
                 raise TypeError(
-                    f"a folder cannot hold {name!r} of {type(self).__name__}, a {type(value).__name__}: override "
-                    "to_arrays and of_arrays to say how it is stored"
+                    f"a folder cannot hold {name!r} of {type(self).__name__}, a {type(value).__name__}: "
+                    "override to_arrays and of_arrays to say how it is stored"
                 )
         params = {name: _as_plain(value) for name, value in params.items()}
         return {"params": params, "attributes": plain}, arrays

@@ -23,7 +23,7 @@ class Landmarks(NamedTuple):
     """Some of the stored items, from every time at which items came.
 
     A graph that grows in one region keeps its edges inside another and may lose the way there. A landmark that
-    is nearer to a query than what was found tells that this has happened, and where to begin anew.
+    is nearer to a query than what was found tells that this has happened, and where to begin.
     """
 
     serials: NDArray[np.int64]  # (n_landmarks,)
