@@ -112,7 +112,7 @@ def read(data: Path, files: Mapping[str, Written], types: Mapping[str, str], ver
     texts: dict[str, _File | NDArray[Any]] = {
         name: _texts_of(opened.pop(name), opened.pop(name + _ENDS), kind) for name, kind in types.items()
     }
-    return StoredArrays(opened | texts)
+    return StoredArrays({**opened, **texts})
 
 
 class _File:
@@ -138,7 +138,7 @@ class _File:
 
     def verify(self) -> None:
         """Compare the file with its checksum, once."""
-        if self._checksum is not None and zlib.crc32(self._bytes) != self._checksum:
+        if self._checksum is not None and zlib.crc32(memoryview(self._bytes)) != self._checksum:
             raise self._damaged("its bytes do not have the checksum that manifest.json has")
         self._checksum = None
 

@@ -33,8 +33,8 @@ class ExactIndex(Index):
     which they are searched; a second copy is made where float32 cannot search them as they are: in float64,
     or where they lie in a heap far from the origin, or are very large or very small. Adding costs amortised
     time of the items added. Removing copies the items that stay: O(n_items), and memory for both
-    meanwhile. Ties in distance are in the order in which items were added. A change that is cut short, by Ctrl-C
-    or for want of memory, leaves the index as it was.
+    meanwhile. Ties in distance are in the order in which items were added. A change that is cut short, by
+    Ctrl-C or for want of memory, leaves the index as it was.
 
     See Also
     --------
@@ -57,38 +57,47 @@ class ExactIndex(Index):
 
     _held: _Held | None = None  # what is held, swapped as one: a change that is cut short has not begun
 
-    def add(self, ids: ArrayLike, embeddings: ArrayLike, columns: None = None) -> Self:
+    def add(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
         refuse_columns(self, columns=columns)
-        embeddings = check_matrix(embeddings, "embeddings")
-        self._held = self._added(self._held, check_keys(ids, len(embeddings)), embeddings)
+        rows = check_matrix(embeddings, "embeddings")
+        self._held = self._added(self._held, check_keys(ids, len(rows)), rows)
         return self
 
     def remove(self, ids: ArrayLike) -> Self:
         self._held = self._without(self._opened(), ids)
         return self
 
-    def update(self, ids: ArrayLike, embeddings: ArrayLike, columns: None = None) -> Self:
+    def update(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
         refuse_columns(self, columns=columns)
-        embeddings = check_matrix(embeddings, "embeddings")
-        ids = check_keys(ids, len(embeddings))
-        self._held = self._added(self._without(self._opened(), ids), ids, embeddings)
+        rows = check_matrix(embeddings, "embeddings")
+        keys = check_keys(ids, len(rows))
+        self._held = self._added(self._without(self._opened(), keys), keys, rows)
         return self
 
     def query(
-        self, embeddings: ArrayLike, k: int, *, among: ArrayLike | None = None, where: None = None
+        self,
+        embeddings: ArrayLike,
+        k: int,
+        *,
+        among: ArrayLike | None = None,
+        where: dict[str, Any] | None = None,
     ) -> Neighbors:
         refuse_columns(self, where=where)
-        embeddings = check_matrix(embeddings, "embeddings")
+        queries = check_matrix(embeddings, "embeddings")
         if self._held is None:
             check_k(k, 0)
         held = self._opened()
         rows = None if among is None else np.sort(held.ids.rows(among))
         check_k(k, len(held.ids) if rows is None else len(rows))
-        check_dimension(embeddings, held.stored.vectors.shape[1])
+        check_dimension(queries, held.stored.vectors.shape[1])
         if rows is None:
-            distances, found = nearest(embeddings, held.stored.gallery(), k)
+            distances, found = nearest(queries, held.stored.gallery(), k)
             return Neighbors(distances, held.ids.values[found])
-        distances, found = nearest(embeddings, held.stored.vectors[rows], k)
+        distances, found = nearest(queries, held.stored.vectors[rows], k)
         return Neighbors(distances, held.ids.values[rows[found]])
 
     def vectors(self, ids: ArrayLike | None = None) -> NDArray[Any]:

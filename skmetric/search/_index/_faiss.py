@@ -100,9 +100,9 @@ class FaissIndex(Index):
     out the hidden ones. When a quarter of the entries is hidden, the index is built again from the embeddings
     that are left, inside the call that hid the last of them.
 
-    **Growing.** A graph that grows in one region may lose the way to another. So each query of a graph is also
-    compared with landmarks, some 32 items for each doubling of their number; where one of these belongs to the
-    neighbours and was not found, the search is repeated from the nearest landmarks. Codes and lists that were
+    **Growing.** A graph that grows in one region may lose the way to another. So each query of a graph is
+    also compared with landmarks, 32 items for each doubling of their number; where one of these belongs to
+    the neighbours and was not found, the search is repeated from the nearest landmarks. Codes and lists that were
     trained on the first items may suit later ones badly. So recall@10 is measured on a sample of the stored
     items whenever their number has grown by a quarter, at the cost of an exact search for some 200 queries.
     Where it has fallen by more than `max_recall_loss`, the index is trained and built again, inside that call
@@ -110,7 +110,7 @@ class FaissIndex(Index):
     ``max_recall_loss=None`` and call `reindex` at a quiet time; do so too where inverted lists become slow
     because new items crowd in a few of them.
 
-    A query for which a graph or the lists find too few looks everywhere, in the end among the embeddings.
+    A query for which a graph or the lists find too few looks everywhere, in the end in the embeddings.
     Searches use as many threads as OpenMP is allowed. Nothing is random: equal calls give equal indexes.
 
     References
@@ -158,7 +158,9 @@ class FaissIndex(Index):
         self.keep_vectors = keep_vectors
         self.max_recall_loss = max_recall_loss
 
-    def add(self, ids: ArrayLike, embeddings: ArrayLike, columns: None = None) -> Self:
+    def add(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
         """Add embeddings under ids that are not in use.
 
         Parameters
@@ -184,21 +186,23 @@ class FaissIndex(Index):
             not know the factory, or there are too few embeddings to train it.
         """
         refuse_columns(self, columns=columns)
-        embeddings = _as_float32(embeddings)
-        ids = check_keys(ids, len(embeddings))
-        held = self._begun(embeddings) if self._held is None else self._held
-        self._held = self._tended(self._added(held, ids, embeddings))
+        rows = _as_float32(embeddings)
+        keys = check_keys(ids, len(rows))
+        held = self._begun(rows) if self._held is None else self._held
+        self._held = self._tended(self._added(held, keys, rows))
         return self
 
     def remove(self, ids: ArrayLike) -> Self:
         self._held = self._tended(self._without(self._opened(), ids))
         return self
 
-    def update(self, ids: ArrayLike, embeddings: ArrayLike, columns: None = None) -> Self:
+    def update(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
         refuse_columns(self, columns=columns)
-        embeddings = _as_float32(embeddings)
-        ids = check_keys(ids, len(embeddings))
-        self._held = self._tended(self._added(self._without(self._opened(), ids), ids, embeddings))
+        rows = _as_float32(embeddings)
+        keys = check_keys(ids, len(rows))
+        self._held = self._tended(self._added(self._without(self._opened(), keys), keys, rows))
         return self
 
     def reindex(self) -> Self:
@@ -219,17 +223,22 @@ class FaissIndex(Index):
         return self
 
     def query(
-        self, embeddings: ArrayLike, k: int, *, among: ArrayLike | None = None, where: None = None
+        self,
+        embeddings: ArrayLike,
+        k: int,
+        *,
+        among: ArrayLike | None = None,
+        where: dict[str, Any] | None = None,
     ) -> Neighbors:
         refuse_columns(self, where=where)
-        embeddings = _as_float32(embeddings)
+        queries = _as_float32(embeddings)
         if self._held is None:
             check_k(k, 0)
         held = self._opened()
         rows = None if among is None else held.ids.rows(among)
         check_k(k, len(held.ids) if rows is None else len(rows))
-        check_dimension(embeddings, held.engine.index.d)
-        found = self._search(held, embeddings, k, rows)
+        check_dimension(queries, held.engine.index.d)
+        found = self._search(held, queries, k, rows)
         return found._replace(indices=np.where(found.indices < 0, -1, held.ids.values[found.indices]))
 
     def vectors(self, ids: ArrayLike | None = None) -> NDArray[np.float32]:
@@ -271,7 +280,11 @@ class FaissIndex(Index):
         held = self._opened()
         data, n_issued = held.engine.written()
         numbers = {"n_built": held.n_built, "n_measured": held.n_measured, "recall": held.recall}
-        arrays = {"ids": held.ids.values, "serials": held.serials.values, "faiss": data}
+        arrays: dict[str, NDArray[Any]] = {
+            "ids": held.ids.values,
+            "serials": held.serials.values,
+            "faiss": data,
+        }
         if held.vectors is not None:
             arrays["vectors"] = held.vectors.values
         return {"params": self.get_params(), "n_issued": n_issued, "built": numbers}, arrays
@@ -390,8 +403,7 @@ class FaissIndex(Index):
         if len(short) and held.vectors is not None:
             rows = np.arange(n_items) if rows is None else np.sort(rows)
             exact = self._exactly(held, embeddings[short], k, rows)
-            for part, better in zip(neighbors, exact, strict=True):
-                part[short] = better
+            neighbors.distances[short], neighbors.indices[short] = exact
         return neighbors
 
     def _is_quantised(self) -> bool:

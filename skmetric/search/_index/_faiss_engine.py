@@ -61,6 +61,7 @@ class Engine:
         self._latest: tuple[Any, Any] = (None, None)  # (n_probe, ef_search) and what FAISS makes of them
         self._n_used = index.ntotal if n_issued is None else n_issued
         self._changing = RLock()
+        self._owner: Any = None  # of the index, if another object of FAISS has it
         _ENGINES.add(self)
 
     @classmethod
@@ -151,7 +152,7 @@ class Engine:
             lost = landmarks.missed(to_them, found, squares)
             if len(lost):
                 more = self._from_landmarks(embeddings[lost], k, settings.ef_search, landmarks, to_them[lost])
-                both = [np.hstack(pair) for pair in zip((squares[lost], found[lost]), more, strict=True)]
+                both = np.hstack([squares[lost], more[0]]), np.hstack([found[lost], more[1]])
                 squares[lost], found[lost] = (part[:, :k] for part in merged(*both))
         short = np.flatnonzero(found[:, -1] < 0)
         if len(short):
@@ -253,7 +254,7 @@ def build(settings: Settings, embeddings: NDArray[np.float32]) -> Engine:
         if hasattr(part, "hnsw"):
             part.hnsw.efConstruction = settings.ef_construction
         for trained in (part, getattr(part, "pq", None)):
-            if hasattr(trained, "cp"):
+            if trained is not None and hasattr(trained, "cp"):
                 trained.cp.min_points_per_centroid = 1  # FAISS's own warning goes past Python
     if not inner.is_trained:
         _train(inner, settings.factory, lists, embeddings)

@@ -16,8 +16,8 @@ class GrowingArray:
     """Rows in a buffer with room at its end: appending costs amortised O(rows added).
 
     :meth:`appended` and :meth:`kept` make the changed array beside this one, which stays as it is, also where
-    both share a buffer: whoever holds the old array may go on with it. :meth:`append` and :meth:`keep` put the
-    changed rows in the place of the old ones by one assignment.
+    both share a buffer: whoever holds the old array may go on with it. :meth:`append` and :meth:`keep` put
+    the changed rows in the place of the old ones by one assignment.
 
     The dtype widens where new values need it (longer text, float64 among float32). A buffer that came from
     a memory-mapped file is copied when it first changes.

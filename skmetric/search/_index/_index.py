@@ -276,7 +276,8 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
             Filled.
         """
         index = cls(**content["params"])
-        vars(index).update(content["attributes"] | {name: arrays[name] for name in arrays})
+        for name, value in (content["attributes"] | {name: arrays[name] for name in arrays}).items():
+            setattr(index, name, value)
         return index
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -22,8 +22,8 @@ _SLACK = 1e-4  # of a distance, which float32 gives or takes
 class Landmarks(NamedTuple):
     """Some of the stored items, from every time at which items came.
 
-    A graph that grows in one region keeps its edges inside another and may lose the way there. A landmark that
-    is nearer to a query than what was found tells that this has happened, and where to begin.
+    A graph that grows in one region keeps its edges inside another and may lose the way there. A landmark
+    that is nearer to a query than what was found tells that this has happened, and where to begin.
     """
 
     serials: NDArray[np.int64]  # (n_landmarks,)
@@ -55,7 +55,7 @@ class Landmarks(NamedTuple):
 def merged(
     squares: NDArray[np.float32], ids: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Squares and ids of two searches side by side, each id once, nearest first; -1 at infinity for the rest."""
+    """Squares and ids of two searches side by side, each id once, nearest first; -1 for the rest."""
     order = np.argsort(ids, axis=1, kind="stable")
     squares, ids = np.take_along_axis(squares, order, axis=1), np.take_along_axis(ids, order, axis=1)
     again = np.zeros(ids.shape, dtype=bool)
