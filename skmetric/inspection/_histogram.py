@@ -1,12 +1,21 @@
 """DistanceHistogramDisplay: how far the same class, other classes and strangers are."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from skmetric.metrics._scorer import transformers_of
+from skmetric._checks import check_labels
+from skmetric._embedding import Distance, distance_of, embed
 from skmetric.retrieval import nearest
 
 from ._style import BLACK, BLUE, GREY, RED, axes_of, finish
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LOOKS = {
     "same": ("same class", BLUE, "///", "-"),
@@ -57,7 +66,14 @@ class DistanceHistogramDisplay:
     True
     """
 
-    def __init__(self, same, other, strangers=None, cutpoint=None, xlabel="distance"):
+    def __init__(
+        self,
+        same: np.ndarray,
+        other: np.ndarray,
+        strangers: np.ndarray | None = None,
+        cutpoint: Any = None,
+        xlabel: str = "distance",
+    ) -> None:
         self.same = same
         self.other = other
         self.strangers = strangers
@@ -65,7 +81,17 @@ class DistanceHistogramDisplay:
         self.xlabel = xlabel
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, X_unknown=None, max_pairs=200_000, random_state=0, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None,
+        *,
+        X_unknown: Any = None,
+        max_pairs: int = 200_000,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw distances in the space of a learner, or between queries and the gallery of a search.
 
         Parameters
@@ -97,10 +123,19 @@ class DistanceHistogramDisplay:
         else:
             distances = _of_pairs(estimator, X, y, X_unknown, max_pairs, check_random_state(random_state))
             label = "distance between two samples"
-        return cls(*distances, xlabel=label).plot(ax=ax)
+        same, other, strangers, cutpoint = distances
+        return cls(same, other, strangers, cutpoint, label).plot(ax=ax)
 
     @classmethod
-    def from_predictions(cls, same, other, *, strangers=None, cutpoint=None, ax=None):
+    def from_predictions(
+        cls,
+        same: ArrayLike,
+        other: ArrayLike,
+        *,
+        strangers: ArrayLike | None = None,
+        cutpoint: ArrayLike | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw distances that are known already.
 
         Parameters
@@ -126,7 +161,7 @@ class DistanceHistogramDisplay:
             ax=ax
         )
 
-    def plot(self, ax=None, *, n_bins=50):
+    def plot(self, ax: Axes | None = None, *, n_bins: int = 50) -> Self:
         """Draw.
 
         Parameters
@@ -144,15 +179,20 @@ class DistanceHistogramDisplay:
         ax = axes_of(ax)
         drawn = {name: getattr(self, name) for name in _LOOKS if getattr(self, name) is not None}
         every = np.concatenate(list(drawn.values()))
-        bins = np.linspace(every.min(), every.max() or 1.0, n_bins + 1)
+        if not len(every):
+            raise ValueError("there is no distance to draw: same, other and strangers are empty")
+        bins = _bins(every, n_bins)
         for name, distances in drawn.items():
             label, color, hatch, dash = _LOOKS[name]
             weights = np.full(len(distances), 1 / max(len(distances), 1))
-            look = {"histtype": "stepfilled", "linestyle": dash, "linewidth": 1.5, "hatch": hatch}
-            ax.hist(
-                distances, bins, weights=weights, label=f"{label} ({len(distances):,})",
-                facecolor=(*_rgb(color), 0.25), edgecolor=color, **look,
-            )  # fmt: skip
+            look: dict[str, Any] = {
+                "linestyle": dash,
+                "linewidth": 1.5,
+                "hatch": hatch,
+            }
+            look |= {"facecolor": (*_rgb(color), 0.25), "edgecolor": color}
+            count = f"{label} ({len(distances):,})"
+            ax.hist(distances, bins.tolist(), weights=weights, histtype="stepfilled", label=count, **look)
         if self.cutpoint is not None:
             ax.axvline(self.cutpoint, color=BLACK, linewidth=1.2, label=f"cutpoint {self.cutpoint:.3g}")
         ax.legend(fontsize="small")
@@ -161,19 +201,22 @@ class DistanceHistogramDisplay:
         return self
 
 
+def _bins(distances, n_bins):
+    """Edges of bins of equal width; where the values have no width, bins over a width of 1 or more."""
+    low, high = float(distances.min()), float(distances.max())
+    if (high - low) / n_bins <= np.finfo(float).tiny + abs(high) * np.finfo(float).eps:
+        low, high = low - max(0.5, abs(low) / 2), low + max(0.5, abs(low) / 2)
+    return np.linspace(low, high, n_bins + 1)
+
+
 def _rgb(color):
     return tuple(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
 
 
-def _embed(estimator, X):
-    for transformer in transformers_of(estimator) or [estimator]:
-        X = transformer.transform(X)
-    return np.asarray(X)
-
-
 def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
     """Distances of pairs drawn at random: same class, other class, stranger to a row of `X`."""
-    embeddings, y = _embed(estimator, X), np.asarray(y)
+    distance, embeddings = distance_of(estimator), embed(estimator, X)
+    y = check_labels(y, len(embeddings))
     first, second = (
         np.triu_indices(len(y), k=1) if len(y) <= 2000 else rng.randint(len(y), size=(2, max_pairs))
     )
@@ -182,30 +225,28 @@ def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
     same = y[first] == y[second]
     strangers = None
     if X_unknown is not None:
-        unknown = _embed(estimator, X_unknown)
+        unknown = embed(estimator, X_unknown)
         pairs = rng.randint(len(unknown), size=max_pairs), rng.randint(len(y), size=max_pairs)
-        strangers = _distances(unknown, pairs[0], embeddings, pairs[1])
+        strangers = _distances(distance, unknown, pairs[0], embeddings, pairs[1])
     kinds = (_drawn(np.flatnonzero(mask), max_pairs // 2, rng) for mask in (same, ~same))
-    return *(_distances(embeddings, first[at], embeddings, second[at]) for at in kinds), strangers
+    alike, apart = (_distances(distance, embeddings, first[at], embeddings, second[at]) for at in kinds)
+    return alike, apart, strangers, None
 
 
 def _drawn(rows, n, rng):
     return rows if len(rows) <= n else rng.choice(rows, n, replace=False)
 
 
-def _distances(A, a, B, b):
-    return np.concatenate(
-        [
-            np.linalg.norm(A[a[start : start + 4096]].astype(float) - B[b[start : start + 4096]], axis=1)
-            for start in range(0, max(len(a), 1), 4096)
-        ]
-    )
+def _distances(distance: Distance, A, a, B, b):
+    """Distances between rows `a` of `A` and rows `b` of `B`, in blocks."""
+    starts = range(0, max(len(a), 1), 4096)
+    return np.concatenate([distance(A[a[at : at + 4096]], B[b[at : at + 4096]]) for at in starts])
 
 
 def _of_search(search, X, y, X_unknown):
     """Distances of queries to the nearest item of their class, of another; of strangers to the nearest."""
-    embed = search.embedder_.transform if search.embedder_ is not None else np.asarray
-    queries, y = np.asarray(embed(X)), np.asarray(y)
+    queries = embed(search, X)
+    y = check_labels(y, len(queries))
     gallery, labels = search.index_.vectors(), search.labels_
     same, other = np.full(len(y), np.nan), np.full(len(y), np.nan)
     for label in np.unique(y):

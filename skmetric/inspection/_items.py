@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from skmetric._checks import read_labels
 from skmetric._optional import import_optional
 
 _SIDE = 128  # pixels that a picture in a grid is shrunk to
@@ -19,11 +20,28 @@ def are_pictures(items):
     return True
 
 
+def as_items(items):
+    """Samples by position: those of a column, or of the rows of a table, as a list."""
+    if hasattr(items, "columns"):  # a DataFrame: a row is shown as text
+        names = [str(name) for name in items.columns]
+        rows = np.asarray(items, dtype=object)
+        return [", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows]
+    return list(items) if hasattr(items, "to_numpy") else items
+
+
 def check_items(items, n_items, name):
     """Samples to show as a sequence with one for each of `n_items`."""
     if len(items) != n_items:
         raise ValueError(f"{name} must be one for each of the {n_items} samples; got {len(items)}")
     return items
+
+
+def as_column(values):
+    """Labels as an array of one dimension, of a DataFrame with one column too; some may be missing."""
+    try:
+        return read_labels(values, "labels")
+    except ValueError:  # to draw them, they need be neither there nor of one type
+        return np.asarray(values)
 
 
 def pixels(item, side=_SIDE):

@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmetric._kernel import Gallery, Search
+from skmetric._kernel import Gallery, Search, upper_bounds
 from skmetric._threads import map_blocks
-
-_PAIRS = 2**14  # whose exact distances are computed at a time
 
 
 class Searches(NamedTuple):
@@ -82,28 +80,16 @@ def _nearest(search, rows, squares, norms, k, offset, order):
 
     Where there are fewer, place 0 at infinity fills up.
     """
-    bounds = _upper_bounds(squares, min(k, squares.shape[1]))
+    bounds = upper_bounds(squares, min(k, squares.shape[1]))
     finite = np.where(np.isfinite(bounds), bounds, 0)
     limits = np.where(np.isfinite(bounds), bounds + search.slack(norms, finite), np.finfo(np.float32).max)
     query, column = np.divmod(np.flatnonzero(squares <= limits[:, None]), squares.shape[1])
     place = column + offset
-    exact = np.concatenate([
-        search.exact_pairs(rows[query[part]], place[part])
-        for part in (slice(start, start + _PAIRS) for start in range(0, max(len(query), 1), _PAIRS))
-    ])  # fmt: skip
-    by_distance = np.lexsort((order[place], exact, query))
+    exact = search.exact_pairs(rows[query], place)
+    by_distance = search.order(exact, order[place], query)
     query, place, exact = query[by_distance], place[by_distance], exact[by_distance]
     rank = np.arange(len(query)) - np.searchsorted(query, query)
     kept = rank < k
     places, nearest = np.zeros((len(rows), k), dtype=int), np.full((len(rows), k), np.inf)
     places[query[kept], rank[kept]], nearest[query[kept], rank[kept]] = place[kept], exact[kept]
     return places, nearest
-
-
-def _upper_bounds(squares, k):
-    """For each row a value that at least `k` of its entries do not exceed, close to the k-th smallest."""
-    fold = min(squares.shape[1] // (8 * k), 64)
-    if k > 1 and fold >= 4:  # the k-th smallest of column minima is one, and costs less than a selection
-        width = squares.shape[1] // fold
-        squares = squares[:, : fold * width].reshape(len(squares), fold, width).min(axis=1)
-    return squares.min(axis=1) if k == 1 else np.partition(squares, k - 1, axis=1)[:, k - 1]

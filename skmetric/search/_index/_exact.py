@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
+from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
 from ._array_files import mapped
@@ -141,6 +142,10 @@ class ExactIndex(Index):
         if "_stored" in state:  # of a version that kept the parts apart
             state = {**state, "_held": _Held(state.pop("_ids"), state.pop("_stored"))}
         super().__setstate__(state)
+
+    def _searchable(self) -> Gallery:
+        """The embeddings, row by row, as the kernel searches them."""
+        return self._opened().stored.gallery()
 
     def _opened(self) -> _Held:
         if self._held is None:
