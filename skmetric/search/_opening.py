@@ -14,7 +14,8 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss import FaissIndex
-from ._index._folder import read_folder, write_folder
+from ._index._folder import naming_damage, read_folder, write_folder
+from ._index._index import class_name
 from ._manifest import (
     calibration_of,
     check_embedder,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ._index._array_files import StoredArrays
     from ._index._index import Index
 
 _KIND = "skmetric.search.SimilaritySearch"
@@ -62,23 +64,21 @@ class Opening(SearchBase):
         Raises
         ------
         TypeError
-            If the index or the matcher is of your own class, or labels are neither numbers nor text.
+            If the matcher is of your own class, labels are neither numbers nor text, or an index of your own
+            class holds what a folder cannot.
         FileExistsError
             If the folder holds something else.
         OSError
             If it cannot be written, or the disk is full; the old state is as it was.
         """
         check_is_fitted(self)
-        kind = type(self.index_).__name__
-        if _INDEXES.get(kind) is not type(self.index_):
-            raise TypeError(f"a folder cannot hold the index {kind}, a class of your own: use joblib")
         with self._gallery.reading():
-            content, arrays = self._to_folder(kind)
+            content, arrays = self._to_folder(class_name(type(self.index_)))
             write_folder(path, _KIND, content, arrays)
 
     def _to_folder(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What a folder holds: a manifest and arrays by name."""
-        index, vectors = self.index_._to_arrays()
+        index, vectors = self.index_.to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
             "n_neighbors": int(self.n_neighbors),
@@ -102,7 +102,14 @@ class Opening(SearchBase):
         return content, arrays
 
     @classmethod
-    def load(cls, path: str | PathLike[str], embedder: Any = None, *, index: Index | None = None) -> Self:
+    def load(
+        cls,
+        path: str | PathLike[str],
+        embedder: Any = None,
+        *,
+        index: Index | None = None,
+        verify: bool = False,
+    ) -> Self:
         """Read a search that `save` wrote.
 
         Parameters
@@ -114,7 +121,11 @@ class Opening(SearchBase):
         index : Index, default=None
             The index on a server to open, in place of the address that the folder has: with a token, which no
             folder holds, or where the server has moved. A password of PostgreSQL comes from ``PGPASSWORD``
-            or a password file.
+            or a password file. If the folder holds an index of your own class: one of that class, which the
+            folder alone does not import.
+        verify : bool, default=False
+            Whether to compare large arrays with their checksums now; if not, that is done when each is first
+            used. Small ones are always compared.
 
         Returns
         -------
@@ -137,7 +148,20 @@ class Opening(SearchBase):
         --------
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
-        content, arrays = read_folder(path, _KIND)
+        content, arrays = read_folder(path, _KIND, verify=verify)
+        with naming_damage(path):
+            return cls._of_folder(path, content, arrays, embedder, index)
+
+    @classmethod
+    def _of_folder(
+        cls,
+        path: str | PathLike[str],
+        content: dict[str, Any],
+        arrays: StoredArrays,
+        embedder: Any,
+        index: Index | None,
+    ) -> Self:
+        """The search of a manifest and its arrays."""
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,
@@ -158,18 +182,15 @@ class Opening(SearchBase):
             search._warn_if_grown()
         return search
 
-    def _restore_gallery(
-        self, content: dict[str, Any], arrays: dict[str, NDArray[Any]], index: Index | None
-    ) -> None:
+    def _restore_gallery(self, content: dict[str, Any], arrays: StoredArrays, index: Index | None) -> None:
         """Gallery and index of a folder; of a server what is there now."""
         described = content["index"]
-        kind = _INDEXES[described["class"]]
+        kind = _index_class(described["class"], index)
         is_shared = issubclass(kind, SharedIndex)
-        if index is not None and not is_shared:
+        if index is not None and kind in (ExactIndex, FaissIndex):
             raise ValueError("index= opens a gallery on a server, and the folder holds the items themselves")
-        if index is None:
-            own = {name: arrays[f"index_{name}"] for name in described["arrays"]}
-            index = kind._of_arrays(described["content"], own)
+        if index is None or not is_shared:
+            index = kind.of_arrays(described["content"], arrays.under("index_"))
         if is_shared:
             self.index = index
             self._open(index)
@@ -292,3 +313,17 @@ class Opening(SearchBase):
             self.n_features_in_ = gallery.n_features
         elif hasattr(self.embedder_, "n_features_in_"):
             self.n_features_in_ = self.embedder_.n_features_in_
+
+
+def _index_class(name: str, given: Index | None) -> type[Index]:
+    """The class that a manifest names: of this package, or that of the index given."""
+    if name in _INDEXES:
+        return _INDEXES[name]
+    if given is None or class_name(type(given)) != name:
+        own = name.removeprefix("index ")
+        raise ValueError(
+            f"the folder holds an index of the class {own}, which is not of this package: "
+            "load(path, index=...) with one of that class"
+            + ("" if given is None else f"; got a {type(given).__name__}")
+        )
+    return type(given)

@@ -16,7 +16,7 @@ from skmetric._params import HasMethods, Interval, StrOptions, fit_context
 
 from ._calibration._matchers import MATCHERS
 from ._cleaning import Cleaning
-from ._gallery._layout import check_ids
+from ._gallery._layout import check_user_ids
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, check_metadata, with_paths
 from ._gallery._server import ServerGallery
@@ -379,5 +379,5 @@ def _check_what_comes_with(X: Any, y: Any, ids: Any, metadata: Any) -> None:
         return
     _check_targets(y, n_items)
     if ids is not None:
-        check_ids(ids, n_items)
+        check_user_ids(ids, n_items)
     check_metadata(metadata, n_items)

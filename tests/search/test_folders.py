@@ -1,16 +1,21 @@
 """Folders of a gallery: what a kill, a full disk or a damaged file does to them."""
 
+import contextlib
+import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 import pytest
 
-from skmetric.search import FaissIndex, SimilaritySearch
+from skmetric.search import ExactIndex, FaissIndex, SimilaritySearch
+from skmetric.search._index._folder import _sealed, read_folder, write_folder
+
+from .test_indexes import OwnIndex
 
 # A process that forks for each moment of a save, kills the fork there and reads what is left. Embeddings,
 # labels and metadata of a state all tell its number.
@@ -109,14 +114,10 @@ def run(code, path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills, as POSIX has them")
 def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path):
     moments, old, new, last = map(int, run(KILLED, tmp_path / "folder").split())
-    # 7 arrays are written and synced, then their folder; the manifest is synced and renamed: these leave
-    # the old state. The folder is synced and the old arrays are swept; the last fork is left alone.
-    assert (moments, old, new, last) == (20, 17, 3, 20)
-    left = list((tmp_path / "folder").iterdir())
-    assert len(left) > 2  # what the killed ones left: another process may be writing it
-    for path in left:
-        os.utime(path, (0, time.time() - 7200))
-    SimilaritySearch.load(tmp_path / "folder").save(tmp_path / "folder")
+    # 8 arrays (labels are two) are written and synced, then their folder; the manifest is synced and renamed:
+    # these leave the old state. The folder is synced and the old arrays are swept; the last fork sweeps all.
+    assert (old, new) == (2 * 8 + 3, moments - 19)
+    assert last == moments
     assert len(list((tmp_path / "folder").iterdir())) == 2
 
 
@@ -179,10 +180,10 @@ def test_an_array_that_was_exchanged_or_is_missing_is_named(saved):
         (lambda text: "{}", r"manifest\.json is damaged \('format'\)"),
         (lambda text: text.replace('"n_neighbors": 5', '"n_neighbors": 6'), r"manifest\.json was edited"),
         (
-            lambda text: text.replace('"version": 3', '"version": 4'),
-            "version 4, newer than .*: upgrade skmetric",
+            lambda text: text.replace('"version": 4', '"version": 5'),
+            "version 5, newer than .*: upgrade skmetric",
         ),
-        (lambda text: text.replace('"version": 3', '"version": 2'), "version 2, older than .*: fit anew"),
+        (lambda text: text.replace('"version": 4', '"version": 1'), "version 1, older than .*: fit anew"),
     ],
 )
 def test_an_edited_manifest_is_named(saved, edit, message):
@@ -236,3 +237,176 @@ def test_an_emptied_gallery_is_saved(index, tmp_path):
     assert len(loaded.ids_) == 0
     assert loaded.partial_fit([[0.0] * 4], ["c"]).predict([[1.0] * 4]).tolist() == ["c"]
     assert loaded.ids_.tolist() == [4]
+
+
+# Damage: every byte counts
+
+
+def files_of(folder):
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_flipped_bit_anywhere_is_named(saved):
+    path, _, _ = saved
+    rng, files = np.random.default_rng(0), files_of(path)
+    for _ in range(100):
+        file = files[rng.integers(len(files))]
+        whole = file.read_bytes()
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"gallery.* (damaged|edited|holds|version|tells)"):
+            SimilaritySearch.load(path)
+        file.write_bytes(whole)
+    assert len(SimilaritySearch.load(path).ids_) == 50
+
+
+def test_exchanged_files_are_named(saved):
+    path, _, data = saved
+    wholes = {file: file.read_bytes() for file in files_of(data)}
+    for first, second in itertools.combinations(wholes, 2):
+        if wholes[first] != wholes[second]:
+            first.write_bytes(wholes[second])
+            second.write_bytes(wholes[first])
+            with pytest.raises(ValueError, match="take it from a copy, or save anew"):
+                SimilaritySearch.load(path)
+            first.write_bytes(wholes[first])
+            second.write_bytes(wholes[second])
+
+
+def test_a_large_array_is_checked_at_its_first_use_or_when_asked_for(saved, monkeypatch):
+    path, _, data = saved
+    monkeypatch.setattr("skmetric.search._index._array_files._SMALL", 0)
+    whole = bytearray((data / "index_vectors.npy").read_bytes())
+    whole[-3] ^= 1
+    (data / "index_vectors.npy").write_bytes(whole)
+    loaded = SimilaritySearch.load(path)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"index_vectors\.npy is damaged"):
+            loaded.lookup(np.zeros((1, 4)), 1)
+    with pytest.raises(ValueError, match=r"index_vectors\.npy is damaged"):
+        SimilaritySearch.load(path, verify=True)
+
+
+def reseal(manifest, change):
+    """Change a manifest and give it the checksum that fits."""
+    content = json.loads(manifest.read_text())
+    del content["checksum"]
+    change(content)
+    manifest.write_bytes(_sealed(content))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.pop("index"),
+        lambda m: m.pop("arrays"),
+        lambda m: m.pop("n_neighbors"),
+        lambda m: m.update(data="../elsewhere"),
+        lambda m: m.update(data=7),
+        lambda m: m.update(arrays=[]),
+        lambda m: m["arrays"].update(ids=["<i8"]),
+        lambda m: m["arrays"].update({"../ids": ["<i8", [50], 0]}),
+        lambda m: m.update(types={"absent": "text"}),
+        lambda m: m.update(gallery=None),
+        lambda m: m.update(calibration=3),
+        lambda m: m["calibration"].pop("cutpoints"),
+        lambda m: m.update(index={"class": "ExactIndex", "content": {}}, rates=None),
+        lambda m: m.update(matcher={}),
+    ],
+)
+def test_a_manifest_that_was_made_up_is_named(saved, change):
+    path, manifest, _ = saved
+    reseal(manifest, change)
+    with pytest.raises(ValueError, match=r"manifest\.json (is damaged|tells)"):
+        SimilaritySearch.load(path)
+
+
+def test_a_manifest_that_is_too_deep_is_named(saved):
+    path, manifest, _ = saved
+    manifest.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+        SimilaritySearch.load(path)
+
+
+@pytest.mark.parametrize("step", range(1, 25))
+def test_a_first_save_that_was_killed_is_no_obstacle(step, tmp_path, monkeypatch):
+    """What is left of it is removed by the next save."""
+    calls = iter(range(1, step))
+
+    def killed(*args, **options):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((np, "save"), (os, "fsync"), (os, "replace")):
+            function = getattr(owner, name)
+            patch.setattr(
+                owner, name, lambda *a, f=function, **o: f(*a, **o) if next(calls, None) else killed()
+            )
+        patch.setattr(shutil, "rmtree", lambda *args, **options: None)  # who is killed tidies nothing
+        with contextlib.suppress(Killed):
+            SimilaritySearch().fit(np.eye(4), list("abab")).save(tmp_path / "new")
+    SimilaritySearch().fit(np.eye(3)).save(tmp_path / "new")
+    assert len(SimilaritySearch.load(tmp_path / "new").ids_) == 3
+    assert len(list((tmp_path / "new").iterdir())) == 2
+
+
+class Killed(BaseException):
+    """Stands for a signal that ends the process."""
+
+
+# Text (deepchecks #2642, ray #46298)
+
+
+def test_text_takes_the_room_of_text(tmp_path):
+    texts = [f"short message number {i}, ä€𝄞" + "!" * (i % 40) for i in range(3200)]
+    texts[7] = "one long message " * 1200
+    search = SimilaritySearch().fit(np.zeros((3200, 1)), texts, ids=texts, metadata={"note": texts})
+    search.save(tmp_path / "gallery")
+    size = sum(file.stat().st_size for file in files_of(tmp_path / "gallery"))
+    assert size < 3.5 * sum(len(text.encode()) for text in texts) + 3200 * 100
+    loaded = SimilaritySearch.load(tmp_path / "gallery")
+    assert loaded.ids_.tolist() == texts
+    assert loaded.labels_.tolist() == texts
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["", "a", "ä€𝄞", "long " * 50]),
+        np.array(["a\0", "a"], dtype=object),
+        np.array([2**60 + 1, None, "text", 1.5, True], dtype=object),
+        np.array([], dtype="<U5"),
+        np.array(["a", "b\0c"], dtype=np.dtypes.StringDType()),
+        np.array(["\ud800"]),
+    ],
+    ids=repr,
+)
+def test_arrays_of_text_and_values_come_back_equal(values, tmp_path):
+    write_folder(tmp_path / "new", "kind", {}, {"values": values})
+    back = read_folder(tmp_path / "new", "kind")[1]["values"]
+    assert back.dtype == values.dtype
+    assert back.tolist() == values.tolist()
+    assert list(map(type, back.tolist())) == list(map(type, values.tolist()))
+
+
+# An index of a user's own class
+
+
+def test_an_index_of_a_users_own_class_is_named_to_load(tmp_path):
+    search = SimilaritySearch(index=OwnIndex()).fit(np.eye(4), ["a", "b"] * 2)
+    search.save(tmp_path / "gallery")
+    with pytest.raises(ValueError, match=r"index of the class OwnIndex, .*: load\(path, index=\.\.\.\)"):
+        SimilaritySearch.load(tmp_path / "gallery")
+    with pytest.raises(ValueError, match="got a ExactIndex"):
+        SimilaritySearch.load(tmp_path / "gallery", index=ExactIndex())
+    loaded = SimilaritySearch.load(tmp_path / "gallery", index=OwnIndex())
+    assert loaded.duplicates(0.1)["distance"].tolist() == search.duplicates(0.1)["distance"].tolist()
+    assert loaded.partial_fit([[5.0] * 4], ["c"]).predict([[5.0] * 4]).tolist() == ["c"]
+
+
+def test_what_a_folder_cannot_hold_of_an_index_is_named(tmp_path):
+    index = OwnIndex().add([1], [[0.0]])
+    index.names = {1: "one"}
+    with pytest.raises(TypeError, match="cannot hold 'names' of OwnIndex, a dict: override to_arrays"):
+        index.save(tmp_path / "index")

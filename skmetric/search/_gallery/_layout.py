@@ -30,7 +30,7 @@ class Layout(NamedTuple):
             )
             raise ValueError(f"the gallery was fitted {had}")
         if ids is not None:
-            ids = check_ids(ids, n_items)
+            ids = check_user_ids(ids, n_items)
             if ids.dtype.kind != (self.id_kind or "i"):
                 raise ValueError("ids must be all integers or all text: those at fit were of the other kind")
         if labels is not None and is_text(labels) != self.has_text_labels:
@@ -47,7 +47,7 @@ class Layout(NamedTuple):
         return ids, labels, columns
 
 
-def check_ids(ids, n_items):
+def check_user_ids(ids, n_items):
     """Ids as an array of integers or text, each once, or what is wrong with them."""
     ids = np.asarray(ids if hasattr(ids, "dtype") else np.array(list(ids), dtype=object))
     if ids.dtype.kind in "OT" and all(isinstance(i, str) for i in ids.ravel()):

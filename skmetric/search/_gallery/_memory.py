@@ -18,7 +18,7 @@ from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._labels import LabelColumn
-from ._layout import Layout, check_ids, refuse_duplicates
+from ._layout import Layout, check_user_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
 from ._metadata import check_metadata
 
@@ -58,7 +58,7 @@ class MemoryGallery(Gallery):
         self.has_own_ids = ids is not None
         self.keys = GrowingArray(np.arange(n_items))
         self.next_key = n_items
-        self.ids = GrowingArray(self.keys.values if ids is None else check_ids(ids, n_items))
+        self.ids = GrowingArray(self.keys.values if ids is None else check_user_ids(ids, n_items))
         self._key_of: dict[Any, int] = {}
         self._enter(self.ids.values, self.keys.values)
         self.labels = None if labels is None else LabelColumn(labels)  # type: ignore[assignment]

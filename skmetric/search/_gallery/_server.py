@@ -15,7 +15,7 @@ from skmetric.search._server._remote import batches
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
-from ._layout import Layout, check_ids, refuse_duplicates
+from ._layout import Layout, check_user_ids, refuse_duplicates
 from ._memory import MemoryGallery
 from ._metadata import check_metadata
 
@@ -60,7 +60,7 @@ class ServerGallery(Gallery):
         columns = check_metadata(metadata, len(embeddings))
         if ITEM_ID in columns:
             raise ValueError(f"metadata {ITEM_ID!r}: the index has a column of that name, rename yours")
-        ids = None if ids is None else check_ids(ids, len(embeddings))
+        ids = None if ids is None else check_user_ids(ids, len(embeddings))
         index._fill(None, embeddings, _held(ids, labels, columns), "start")
         return cls(index)
 

@@ -1,12 +1,16 @@
-"""What indexes are asked: checks that all of them make."""
+"""Checks that every index makes of what it is asked."""
+
+from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
-def check_ids(ids, n_items):
-    """Return ids as int64, or say what is wrong with them."""
+def check_keys(ids: ArrayLike, n_items: int) -> NDArray[np.int64]:
+    """Return ids of an index as int64, or say what is wrong with them."""
     ids = np.asarray(ids)
     if ids.ndim != 1 or len(ids) != n_items:
         raise ValueError(f"ids must be one for each of the {n_items} embeddings; got shape {ids.shape}")
@@ -20,15 +24,15 @@ def check_ids(ids, n_items):
     return ids.astype(np.int64, copy=False)
 
 
-def check_among(among):
+def check_among(among: ArrayLike) -> NDArray[np.int64]:
     """Return the ids to search, each once, or say what is wrong with them."""
     among = np.asarray(among).ravel()
     if not len(among):
         raise ValueError("among is empty: no item passes the filter, and there is nothing to search")
-    return check_ids(among, len(among))
+    return check_keys(among, len(among))
 
 
-def check_dimension(embeddings, n_features):
+def check_dimension(embeddings: NDArray[Any], n_features: int) -> None:
     """Refuse embeddings of another dimension than those in the index."""
     if embeddings.shape[1] != n_features:
         raise ValueError(
@@ -37,7 +41,7 @@ def check_dimension(embeddings, n_features):
         )
 
 
-def check_k(k, n_items):
+def check_k(k: int, n_items: int) -> None:
     """Refuse numbers of neighbours that the items searched cannot give."""
     if not n_items:
         raise ValueError("the index is empty, or no item passes the filter: there is nothing to search")
@@ -49,7 +53,7 @@ def check_k(k, n_items):
         )
 
 
-def refuse_columns(index, columns=None, where=None):
+def refuse_columns(index: object, columns: object = None, where: object = None) -> None:
     """Refuse labels and metadata where the index does not hold them."""
     if columns is not None or where is not None:
         raise ValueError(

@@ -1,16 +1,29 @@
 """The default index: exact, in memory, and nothing to train."""
 
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self, final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
+from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
-from ._checks import check_dimension, check_ids, check_k, refuse_columns
+from ._array_files import mapped
+from ._checks import check_dimension, check_k, check_keys, refuse_columns
 from ._ids import Ids
 from ._index import Index
 from ._vectors import Stored
+
+
+class _Held(NamedTuple):
+    """What an index holds: replaced as one."""
+
+    ids: Ids
+    stored: Stored
 
 
 @final
@@ -20,7 +33,9 @@ class ExactIndex(Index):
     Embeddings are kept as they first come, float32 or float64. Those in float32 are kept once, in the form in
     which they are searched; a second copy is made where float32 cannot search them as they are: in float64,
     or where they lie in a heap far from the origin, or are very large or very small. Adding costs amortised
-    time of the items added, removing O(n_items). Ties in distance are in the order in which items were added.
+    time of the items added. Removing copies the items that stay: O(n_items), and memory for both
+    meanwhile. Ties in distance are in the order in which items were added. A change that is cut short, by
+    Ctrl-C or for want of memory, leaves the index as it was.
 
     See Also
     --------
@@ -41,103 +56,52 @@ class ExactIndex(Index):
     2
     """
 
-    def add(self, ids, embeddings, columns=None):
-        """Add embeddings under ids that are not in use.
+    _held: _Held | None = None  # what is held, swapped as one: a change that is cut short has not begun
 
-        Parameters
-        ----------
-        ids : array-like of shape (n_items,), int
-            Ids, each once.
-        embeddings : array-like of shape (n_items, n_features)
-            Their embeddings; searchable when the call returns.
-        columns : None
-            Not held here.
-
-        Returns
-        -------
-        ExactIndex
-            The index.
-
-        Raises
-        ------
-        ValueError
-            If an id is in use or comes twice, or embeddings are not finite or of another dimension.
-        """
+    def add(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
         refuse_columns(self, columns=columns)
-        embeddings = check_matrix(embeddings, "embeddings")
-        ids = check_ids(ids, len(embeddings))
-        if not hasattr(self, "_stored"):
-            self._stored, self._ids = Stored(embeddings), Ids(ids)
-            return self
-        self._ids.refuse_used(ids)
-        check_dimension(embeddings, self._stored.vectors.shape[1])
-        self._stored.append(embeddings)
-        self._ids.append(ids)
+        rows = check_matrix(embeddings, "embeddings")
+        self._held = self._added(self._held, check_keys(ids, len(rows)), rows)
         return self
 
-    def remove(self, ids):
-        """Take items out.
-
-        Parameters
-        ----------
-        ids : array-like of shape (n_items,), int
-            Ids to remove.
-
-        Returns
-        -------
-        ExactIndex
-            The index.
-
-        Raises
-        ------
-        KeyError
-            If an id is not in the index; then nothing is removed.
-        """
-        kept = np.ones(len(self), dtype=bool)
-        kept[self._rows(ids)] = False
-        if not kept.all():
-            self._stored.keep(kept)
-            self._ids.keep(kept)
+    def remove(self, ids: ArrayLike) -> Self:
+        self._held = self._without(self._opened(), ids)
         return self
 
-    def query(self, embeddings, k, *, among=None, where=None):
-        """Find the nearest items of each embedding.
+    def update(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
+        refuse_columns(self, columns=columns)
+        rows = check_matrix(embeddings, "embeddings")
+        keys = check_keys(ids, len(rows))
+        self._held = self._added(self._without(self._opened(), keys), keys, rows)
+        return self
 
-        Parameters
-        ----------
-        embeddings : array-like of shape (n_queries, n_features)
-            Queries.
-        k : int
-            Neighbours of each, from 1 to the number of items that are searched.
-        among : array-like of int, default=None
-            Ids that the search is limited to; None searches all.
-        where : None
-            Not held here.
-
-        Returns
-        -------
-        Neighbors
-            Euclidean distances (float64) and ids, both (n_queries, k), nearest first.
-
-        Raises
-        ------
-        ValueError
-            If there is nothing to search, `k` is out of range or embeddings do not fit.
-        KeyError
-            If an id of `among` is not in the index.
-        """
+    def query(
+        self,
+        embeddings: ArrayLike,
+        k: int,
+        *,
+        among: ArrayLike | None = None,
+        where: dict[str, Any] | None = None,
+    ) -> Neighbors:
         refuse_columns(self, where=where)
-        embeddings = check_matrix(embeddings, "embeddings")
-        rows = None if among is None else np.sort(self._rows(among))
-        check_k(k, len(self) if rows is None else len(rows))
-        check_dimension(embeddings, self._stored.vectors.shape[1])
+        queries = check_matrix(embeddings, "embeddings")
+        if self._held is None:
+            check_k(k, 0)
+        held = self._opened()
+        rows = None if among is None else np.sort(held.ids.rows(among))
+        check_k(k, len(held.ids) if rows is None else len(rows))
+        check_dimension(queries, held.stored.vectors.shape[1])
         if rows is None:
-            distances, found = nearest(embeddings, self._stored.gallery(), k)
-            return Neighbors(distances, self._ids.values[found])
-        distances, found = nearest(embeddings, self._stored.vectors[rows], k)
-        return Neighbors(distances, self._ids.values[rows[found]])
+            distances, found = nearest(queries, held.stored.gallery(), k)
+            return Neighbors(distances, held.ids.values[found])
+        distances, found = nearest(queries, held.stored.vectors[rows], k)
+        return Neighbors(distances, held.ids.values[rows[found]])
 
-    def vectors(self, ids=None):
+    def vectors(self, ids: ArrayLike | None = None) -> NDArray[Any]:
         """Return embeddings of items.
 
         Parameters
@@ -148,38 +112,56 @@ class ExactIndex(Index):
         Returns
         -------
         ndarray of shape (n_items, n_features)
-            Read only; without `ids` a view, which the next change of the index may overwrite.
+            Read only; without `ids` a view.
 
         Raises
         ------
         KeyError
             If an id is not in the index.
         """
-        if not hasattr(self, "_stored"):
-            raise ValueError("the index is empty: add embeddings first")
-        values = self._stored.vectors if ids is None else self._stored.vectors[self._rows(ids)]
+        held = self._opened()
+        values = held.stored.vectors if ids is None else held.stored.vectors[held.ids.rows(ids)]
         values = values.view()
         values.flags.writeable = False
         return values
 
-    def __len__(self):
-        return len(self._ids) if hasattr(self, "_ids") else 0
+    def __len__(self) -> int:
+        return 0 if self._held is None else len(self._held.ids)
 
-    def _to_arrays(self):
-        return {}, {"ids": self._ids.values, "vectors": self._stored.vectors}
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        held = self._opened()
+        return {}, {"ids": held.ids.values, "vectors": held.stored.vectors}
 
     @classmethod
-    def _of_arrays(cls, content, arrays):
+    def of_arrays(cls, content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         index = cls()
-        index._ids, index._stored = Ids.of_file(arrays["ids"]), Stored.of_file(arrays["vectors"])
+        index._held = _Held(Ids.of_file(arrays["ids"]), Stored.of_file(*mapped(arrays, "vectors")))
         return index
 
-    def _searchable(self):
-        """The embeddings, row by row, as the kernel searches them."""
-        return self._stored.gallery()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_stored" in state:  # of a version that kept the parts apart
+            state = {**state, "_held": _Held(state.pop("_ids"), state.pop("_stored"))}
+        super().__setstate__(state)
 
-    def _rows(self, ids):
-        """Row of each id."""
-        if not hasattr(self, "_ids"):
+    def _searchable(self) -> Gallery:
+        """The embeddings, row by row, as the kernel searches them."""
+        return self._opened().stored.gallery()
+
+    def _opened(self) -> _Held:
+        if self._held is None:
             raise ValueError("the index is empty: add embeddings first")
-        return self._ids.rows(ids)
+        return self._held
+
+    @staticmethod
+    def _added(held: _Held | None, ids: NDArray[np.int64], embeddings: NDArray[Any]) -> _Held:
+        if held is None:
+            return _Held(Ids(ids), Stored(embeddings))
+        held.ids.refuse_used(ids)
+        check_dimension(embeddings, held.stored.vectors.shape[1])
+        return _Held(held.ids.appended(ids), held.stored.appended(embeddings))
+
+    @staticmethod
+    def _without(held: _Held, ids: ArrayLike) -> _Held:
+        kept = np.ones(len(held.ids), dtype=bool)
+        kept[held.ids.rows(ids)] = False
+        return held if kept.all() else _Held(held.ids.kept(kept), held.stored.kept(kept))

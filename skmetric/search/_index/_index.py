@@ -1,19 +1,33 @@
 """What every index offers, and no more."""
 
-from abc import ABC, abstractmethod
+from __future__ import annotations
 
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
+from skmetric.retrieval import Neighbors
 
-from ._folder import read_folder, write_folder
+from ._folder import naming_damage, read_folder, write_folder
+
+_PLAIN = (str, int, float, bool, type(None))
 
 
 class Index(DocumentedMixin, BaseEstimator, ABC):
     """A collection of embeddings under integer ids that can be searched by Euclidean distance.
 
     :class:`BaseEstimator` gives parameters, ``clone`` and ``repr``, no more; ``clone`` gives an empty index.
-    Names of items are not its business: :class:`SimilaritySearch` keeps those.
+    Names of items are not kept here: :class:`SimilaritySearch` keeps them.
+
+    A class of your own needs five methods: `add`, `remove`, `query`, `vectors` and ``__len__``. It then works
+    wherever an index of this package does, in folders too. `to_arrays` and `of_arrays` store its parameters
+    and those of its attributes that are arrays, numbers or text: override both where it holds anything else.
 
     Attributes
     ----------
@@ -31,22 +45,52 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
     Parameters are stored by ``__init__`` and checked when the index is first filled.
 
     Threads may query an index side by side, but not while one adds or removes: :class:`SimilaritySearch` sees
-    to that.
+    to that. Pickles and copies of an index of this package may be made while a thread changes it: they hold
+    the state before the change or after it.
 
     An approximate index may find fewer items than asked for. The rest of such a row, at its end, has id -1
     and distance infinity.
 
     Examples
     --------
-    >>> from skmetric.search import ExactIndex, Index
-    >>> isinstance(ExactIndex(), Index)
-    True
+    >>> import numpy as np
+    >>> from skmetric.retrieval import Neighbors, nearest
+    >>> from skmetric.search import Index, SimilaritySearch
+    >>> class PlainIndex(Index):
+    ...     ids, embeddings = np.empty(0, dtype=int), None
+    ...
+    ...     def add(self, ids, embeddings, columns=None):
+    ...         old = [] if self.embeddings is None else [self.embeddings]
+    ...         self.ids, self.embeddings = np.append(self.ids, ids), np.vstack([*old, embeddings])
+    ...         return self
+    ...
+    ...     def remove(self, ids):
+    ...         kept = ~np.isin(self.ids, ids)
+    ...         self.ids, self.embeddings = self.ids[kept], self.embeddings[kept]
+    ...         return self
+    ...
+    ...     def query(self, embeddings, k, *, where=None, among=None):
+    ...         rows = np.flatnonzero(np.isin(self.ids, self.ids if among is None else among))
+    ...         found = nearest(embeddings, self.embeddings[rows], k)
+    ...         return Neighbors(found.distances, self.ids[rows[found.indices]])
+    ...
+    ...     def vectors(self, ids=None):
+    ...         wanted = self.ids if ids is None else ids
+    ...         return self.embeddings[[self.ids.tolist().index(i) for i in wanted]]
+    ...
+    ...     def __len__(self):
+    ...         return len(self.ids)
+    >>> search = SimilaritySearch(index=PlainIndex()).fit([[0.0], [5.0]], ["a", "b"])
+    >>> search.partial_fit([[9.0]], ["c"]).predict([[1.0], [8.0]])
+    array(['a', 'c'], dtype='<U1')
     """
 
-    holds_columns = False
+    holds_columns: bool = False
 
     @abstractmethod
-    def add(self, ids, embeddings, columns=None):
+    def add(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
         """Add embeddings under ids that are not in use.
 
         Parameters
@@ -71,7 +115,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def remove(self, ids):
+    def remove(self, ids: ArrayLike) -> Self:
         """Take items out.
 
         Parameters
@@ -91,7 +135,14 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def query(self, embeddings, k, *, where=None, among=None):
+    def query(
+        self,
+        embeddings: ArrayLike,
+        k: int,
+        *,
+        where: dict[str, Any] | None = None,
+        among: ArrayLike | None = None,
+    ) -> Neighbors:
         """Find the nearest items of each embedding.
 
         Parameters
@@ -123,7 +174,7 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def vectors(self, ids=None):
+    def vectors(self, ids: ArrayLike | None = None) -> NDArray[Any]:
         """Return embeddings of items.
 
         Parameters
@@ -143,19 +194,93 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def __len__(self):
+    def __len__(self) -> int:
         """Items in the index."""
 
-    @abstractmethod
-    def _to_arrays(self):
-        """What a folder is to hold: parameters and the like as JSON, and a dict of arrays without objects."""
+    def update(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
+    ) -> Self:
+        """Replace embeddings of items, which move to the end.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids of items in the index, each once.
+        embeddings : array-like of shape (n_items, n_features)
+            Their new embeddings.
+        columns : dict of str to ndarray of shape (n_items,), default=None
+            Their labels and metadata, only where the index ``holds_columns``.
+
+        Returns
+        -------
+        Index
+            The index; as it was if an error is raised.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index.
+        ValueError
+            As `add`.
+        """
+        old = np.array(self.vectors(ids))
+        self.remove(ids)
+        try:
+            return self.add(ids, embeddings, columns)
+        except BaseException:
+            self.add(ids, old)
+            raise
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what a folder holds of the index.
+
+        Returns
+        -------
+        content : dict
+            What JSON holds; here the parameters and those attributes that are numbers or text.
+        arrays : dict of str to ndarray
+            Arrays of numbers or text; here the attributes that are arrays.
+
+        Raises
+        ------
+        TypeError
+            If an attribute is neither: the class then has to override this method and `of_arrays`.
+        """
+        params = self.get_params(deep=False)
+        state = {name: value for name, value in vars(self).items() if name not in params}
+        arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+        plain = {name: _as_plain(value) for name, value in state.items() if name not in arrays}
+        for name, value in (params | plain).items():
+            if not isinstance(_as_plain(value), _PLAIN):
+                raise TypeError(
+                    f"a folder cannot hold {name!r} of {type(self).__name__}, a {type(value).__name__}: "
+                    "override to_arrays and of_arrays to say how it is stored"
+                )
+        params = {name: _as_plain(value) for name, value in params.items()}
+        return {"params": params, "attributes": plain}, arrays
 
     @classmethod
-    @abstractmethod
-    def _of_arrays(cls, content, arrays):
-        """The index that `_to_arrays` described; arrays may be memory-mapped."""
+    def of_arrays(cls, content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Make the index that `to_arrays` described.
 
-    def save(self, path):
+        Parameters
+        ----------
+        content : dict
+            As `to_arrays` returned it.
+        arrays : mapping of str to ndarray
+            As `to_arrays` returned them, perhaps memory-mapped and read only: copy what you change in place.
+
+        Returns
+        -------
+        Index
+            Filled.
+        """
+        index = cls(**content["params"])
+        for name, value in (content["attributes"] | {name: arrays[name] for name in arrays}).items():
+            setattr(index, name, value)
+        return index
+
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a folder, atomically and without pickle.
 
         Parameters
@@ -167,29 +292,53 @@ class Index(DocumentedMixin, BaseEstimator, ABC):
         ------
         ValueError
             If the index is empty.
+        TypeError
+            If a folder cannot hold an attribute of your own class.
         """
         if not len(self):
             raise ValueError("the index is empty: add embeddings before saving it")
-        content, arrays = self._to_arrays()
+        content, arrays = self.to_arrays()
         write_folder(path, _kind(type(self)), {"index": content}, arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Self:
         """Read an index that :meth:`save` wrote.
 
         Parameters
         ----------
         path : str or path-like
             Folder.
+        verify : bool, default=False
+            Whether to compare large arrays with their checksums now; if not, that is done when each is first
+            used. Small ones are always compared.
 
         Returns
         -------
         Index
-            Arrays are memory-mapped: loading does not read them. The first change copies them.
+            Large arrays are memory-mapped: loading does not read them. The first change copies them.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged (it is named), the manifest was edited, or the folder holds something else.
+        FileNotFoundError
+            If there is no such folder, or one of its files is missing.
         """
-        manifest, arrays = read_folder(path, _kind(cls))
-        return cls._of_arrays(manifest["index"], arrays)
+        manifest, arrays = read_folder(path, _kind(cls), verify=verify)
+        with naming_damage(path):
+            return cls.of_arrays(manifest["index"], arrays)
 
 
-def _kind(cls):
-    return f"skmetric.search.{cls.__name__}"
+def class_name(cls: type) -> str:
+    """Name of an index's class in folders, which tells those of this package from others."""
+    is_ours = cls.__module__.split(".")[0] == "skmetric"
+    return cls.__name__ if is_ours else f"index {cls.__qualname__}"
+
+
+def _kind(cls: type) -> str:
+    return f"skmetric.search.{class_name(cls)}"
+
+
+def _as_plain(value: Any) -> Any:
+    """A number of NumPy as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,8 +1,13 @@
 """Embeddings in memory, once: kept in the form in which the kernel searches them."""
 
-from typing import final
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._kernel import Gallery
 
@@ -14,7 +19,7 @@ _SQUARES = (1e-12, 1e12)  # mean squared norms that float32 searches without a s
 
 @final
 class Stored:
-    """Rows of one dtype that grow at the end, shrink anywhere, and can be searched.
+    """Rows of one dtype that can be searched; a change makes the changed rows beside these.
 
     Parameters
     ----------
@@ -23,64 +28,72 @@ class Stored:
         :class:`skmetric._kernel.Gallery` multiplies.
     """
 
-    def __init__(self, vectors):
-        self._augmented = vectors.dtype == np.float32
-        self._rows = GrowingArray(self._as_kept(vectors))
-        self._gallery = None
+    def __init__(self, vectors: NDArray[Any]) -> None:
+        self._augmented: bool = vectors.dtype == np.float32
+        self._rows: GrowingArray = GrowingArray(self._as_kept(vectors))
+        self._gallery: Gallery | None = None
 
     @classmethod
-    def of_file(cls, vectors):
+    def of_file(cls, vectors: NDArray[Any], check: Callable[[], None] | None = None) -> Stored:
         """Wrap rows of a memory-mapped file; a change copies them, and so does the first search."""
+        return cls._of(GrowingArray.of_file(vectors, check), is_augmented=False)
+
+    @classmethod
+    def _of(cls, rows: GrowingArray, is_augmented: bool) -> Stored:
         stored = cls.__new__(cls)
-        stored._augmented, stored._rows, stored._gallery = False, GrowingArray.of_file(vectors), None
+        stored._augmented, stored._rows, stored._gallery = is_augmented, rows, None
         return stored
 
     @property
-    def vectors(self):
+    def vectors(self) -> NDArray[Any]:
         """The rows, (n_items, n_features), as a view."""
         values = self._rows.values
         return values[:, :-2] if self._augmented else values
 
-    def append(self, vectors):
-        """Add rows at the end, in the dtype of those that are here."""
-        if not self._augmented and not self._rows.writeable and self._rows.values.dtype == np.float32:
-            self.__init__(self._rows.values)  # of a file: they are copied now, so in the form to search
-        kept = self._as_kept(vectors.astype(self._rows.values.dtype, copy=False))
-        self._rows.append(kept)
-        if self._gallery is not None:
-            self._gallery = self._grown(len(kept))
+    def appended(self, vectors: NDArray[Any]) -> Stored:
+        """These rows, and more at the end, in the same dtype."""
+        if not self._augmented and not self._rows.writeable and self._rows.dtype == np.float32:
+            return Stored(self.vectors).appended(vectors)  # of a file: copied now, so in the form to search
+        added = self._as_kept(vectors.astype(self._rows.dtype, copy=False))
+        stored = self._of(self._rows.appended(added), self._augmented)
+        gallery, self._gallery = self._gallery, None  # one heir alone may write behind its rows
+        if gallery is not None:
+            stored._gallery = _grown(copy.copy(gallery), stored, len(added))
+        return stored
 
-    def keep(self, kept):
-        """Drop the rows where the mask `kept` is False."""
-        self._rows.keep(kept)
-        self._gallery = None
+    def kept(self, mask: NDArray[np.bool_]) -> Stored:
+        """The rows where the mask is True: a copy of them."""
+        return self._of(self._rows.kept(mask), self._augmented)
 
-    def gallery(self):
+    def gallery(self) -> Gallery:
         """The rows as the kernel wants them: themselves, or a copy where these cannot be searched."""
-        if self._gallery is None:
+        gallery = self._gallery
+        if gallery is None:
             searchable = self._augmented and _is_plain(self.vectors, self._rows.values[:, -1])
-            self._gallery = Gallery.plain(self._rows.values) if searchable else Gallery(self.vectors)
-        return self._gallery
+            gallery = Gallery.plain(self._rows.values) if searchable else Gallery(self.vectors)
+            self._gallery = gallery
+        return gallery
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {"_augmented": self._augmented, "_rows": self._rows, "_gallery": None}
 
-    def _grown(self, n_new):
-        """The gallery with rows more; anew from time to time, for the centre moves."""
-        if not self._gallery.is_plain:
-            return self._gallery.grown(self.vectors)
-        if len(self._rows) > 1.5 * self._gallery.n_prepared:
-            return None
-        return self._gallery.grown_plain(self._rows.values, n_new)
-
-    def _as_kept(self, vectors):
+    def _as_kept(self, vectors: NDArray[Any]) -> NDArray[Any]:
         if not self._augmented:
             return vectors
         squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)[:, None]
         return np.hstack([vectors, np.ones_like(vectors[:, :1]), squares.astype(np.float32)])
 
 
-def _is_plain(vectors, squares):
+def _grown(gallery: Gallery, stored: Stored, n_new: int) -> Gallery | None:
+    """A gallery with the new rows of `stored`; anew from time to time, for the centre moves."""
+    if not gallery.is_plain:
+        return gallery.grown(stored.vectors)
+    if len(stored._rows) > 1.5 * gallery.n_prepared:
+        return None
+    return gallery.grown_plain(stored._rows.values, n_new)
+
+
+def _is_plain(vectors: NDArray[Any], squares: NDArray[Any]) -> bool:
     """Whether rows can be searched as they are: about the origin, and of a size that float32 squares."""
     if not len(vectors):
         return False

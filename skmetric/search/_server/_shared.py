@@ -165,8 +165,11 @@ class SharedIndex(Index, ABC):
     def __len__(self):
         return self._opened().count()
 
+    def update(self, ids, embeddings, columns=None):
+        return self._fill(ids, embeddings, columns, "replace")
+
     @classmethod
-    def _of_arrays(cls, content, arrays):
+    def of_arrays(cls, content, arrays):
         return cls(**content["params"])
 
     def _look_up(self, embeddings, k, names=(), *, where=None, among=None, is_ranked=False):

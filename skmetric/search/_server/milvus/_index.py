@@ -5,7 +5,7 @@ from typing import final
 import numpy as np
 
 from skmetric._checks import check_matrix
-from skmetric.search._index._checks import check_ids
+from skmetric.search._index._checks import check_keys
 from skmetric.search._server._columns import typed_columns
 from skmetric.search._server._secrets import Address, Token, hide, masked
 from skmetric.search._server._shared import SharedIndex
@@ -173,14 +173,14 @@ class MilvusIndex(SharedIndex):
             del self._opened_as
         return self
 
-    def _to_arrays(self):
+    def to_arrays(self):
         """Where the gallery is, without secrets; the items stay there."""
         params = {name: getattr(self, name) for name in self.get_params()}
         return {"params": params | {"token": None, "uri": masked(str(self.uri))}}, {}
 
     def _fill(self, ids, embeddings, columns, mode):
         embeddings = check_matrix(embeddings, "embeddings").astype(np.float32)
-        ids = None if ids is None else check_ids(ids, len(embeddings))
+        ids = None if ids is None else check_keys(ids, len(embeddings))
         arrays, kinds = typed_columns(columns, len(embeddings), OWN)
         index = {"index_type": self.index_type, "params": self._build_params()}
         self._opened().fill(ids, embeddings, arrays, kinds, index, mode)

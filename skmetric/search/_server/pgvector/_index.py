@@ -3,7 +3,7 @@
 from typing import final
 
 from skmetric._checks import check_matrix
-from skmetric.search._index._checks import check_ids
+from skmetric.search._index._checks import check_keys
 from skmetric.search._server._columns import typed_columns
 from skmetric.search._server._secrets import Address, hide, without_password
 from skmetric.search._server._shared import SharedIndex
@@ -170,7 +170,7 @@ class PgVectorIndex(SharedIndex):
         self._opened().reindex(self._design)
         return self
 
-    def _to_arrays(self):
+    def to_arrays(self):
         """Where the gallery is, without secrets; the items stay there."""
         params = {name: getattr(self, name) for name in self.get_params()}
         return {"params": params | {"conninfo": without_password(self.conninfo)}}, {}
@@ -185,7 +185,7 @@ class PgVectorIndex(SharedIndex):
 
     def _fill(self, ids, embeddings, columns, mode):
         embeddings = check_matrix(embeddings, "embeddings")
-        ids = None if ids is None else check_ids(ids, len(embeddings))
+        ids = None if ids is None else check_keys(ids, len(embeddings))
         arrays, kinds = typed_columns(columns, len(embeddings), OWN)
         n_features = embeddings.shape[1]
         most = MAX_DIMENSIONS if self.method == "exact" else MAX_INDEXED_HALF
