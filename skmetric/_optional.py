@@ -49,11 +49,15 @@ def import_optional(module: str, *, extra: str | None, purpose: str) -> ModuleTy
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise ImportError(f"{purpose} needs the package {package!r}: {_command(package, extra)}", name=package) from None
+        raise ImportError(
+            f"{purpose} needs the package {package!r}: {_command(package, extra)}", name=package
+        ) from None
     except (RuntimeError, OSError, AttributeError) as error:  # a torchvision of another torch, for one
         torchvision = "torchvision" in str(error)
         again = f"pip install --upgrade --force-reinstall {_distribution(package, extra)}"
-        remedy = _TORCHVISION if torchvision else f"versions that do not fit each other; install it anew: {again}"
+        remedy = (
+            _TORCHVISION if torchvision else f"versions that do not fit each other; install it anew: {again}"
+        )
         raise ImportError(
             f"{purpose} needs the package {package!r}, which is installed and fails to import ({error}): {remedy}",
             name=package,

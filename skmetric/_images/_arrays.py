@@ -47,9 +47,7 @@ def from_block(X: NDArray, channel_axis: str, n_channels: int | None, any_range:
     return Images(rows, None, [rows.shape[1:]])
 
 
-def from_arrays(
-    rows: Sequence[Any], channel_axis: str, n_channels: int | None, any_range: bool
-) -> Images:
+def from_arrays(rows: Sequence[Any], channel_axis: str, n_channels: int | None, any_range: bool) -> Images:
     """Images of a list of arrays of any sizes."""
     arrays = [
         checked_image(to_array(row), i, channel_axis, n_channels, any_range) for i, row in enumerate(rows)

@@ -111,9 +111,13 @@ def _no_images(X: Any) -> str | None:
         return "one PIL image: pass a list, [X]"
     if isinstance(X, bytes | bytearray):
         return f"{name}: pass a list of paths, or of PIL images, as from Image.open(BytesIO(X))"
-    if hasattr(X, "column_names") and hasattr(X, "features") and not isinstance(X, Mapping):  # of Hugging Face
+    if (
+        hasattr(X, "column_names") and hasattr(X, "features") and not isinstance(X, Mapping)
+    ):  # of Hugging Face
         columns = list(X.column_names or ())
-        return f"a whole {name} with the columns {columns}: pass the one that holds the images, as in X['image']"
+        return (
+            f"a whole {name} with the columns {columns}: pass the one that holds the images, as in X['image']"
+        )
     if hasattr(X, "batch_size") and hasattr(X, "dataset"):  # of torch
         return (
             f"a {name}, which gives batches: pass the images of its dataset, [item[0] for item in X.dataset], "
@@ -126,7 +130,7 @@ def _no_images(X: Any) -> str | None:
             f"a {name} with the keys {list(X)[:10]}: pass the list of images that it holds, as in "
             "X['train']['image'] of Hugging Face's splits"
         )
-    if isinstance(X, Iterator | Set) or hasattr(X, "__iter__") and not hasattr(X, "__len__"):
+    if isinstance(X, Iterator | Set) or (hasattr(X, "__iter__") and not hasattr(X, "__len__")):
         return f"a {name}, which has no order or can be read once only: pass a list, as list(X)"
     return None
 
@@ -164,7 +168,5 @@ def _common_kind(rows: list[Any]) -> str:
     if kinds[0] == "number":
         encoded = isinstance(rows[0], bytes | dict)
         remedy = ". Encoded images are opened by Image.open(BytesIO(row))" if encoded else ""
-        raise ValueError(
-            f"X holds {type(rows[0]).__name__}: images are paths, PIL images or arrays{remedy}"
-        )
+        raise ValueError(f"X holds {type(rows[0]).__name__}: images are paths, PIL images or arrays{remedy}")
     return kinds[0]

@@ -31,7 +31,21 @@ __all__ = ["colour_of", "header", "is_pil", "opened", "pil_header", "pil_pixels"
 
 # Formats of photographs and of exact pixels. Others are not tried: one of them starts Ghostscript.
 # HEIF and JXL are read where a package that registers them with Pillow was imported.
-FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF", "JXL")
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "MPO",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "DIB",
+    "TIFF",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "HEIF",
+    "JXL",
+)
 _ORIENTATION = 0x0112  # Exif tag; from 5 on, height and width trade places
 _TURNED = range(5, 9)
 _GREY = ("1", "L", "LA", "La")
@@ -45,7 +59,9 @@ _KINDS = {
 }
 _LOCKS = [threading.Lock() for _ in range(64)]  # dealt out by the address of an object
 if hasattr(os, "register_at_fork"):  # a thread may hold one just then, and is not there in the child
-    os.register_at_fork(after_in_child=lambda: _LOCKS.__setitem__(slice(None), [threading.Lock() for _ in _LOCKS]))
+    os.register_at_fork(
+        after_in_child=lambda: _LOCKS.__setitem__(slice(None), [threading.Lock() for _ in _LOCKS])
+    )
 
 _closing: set[int] = set()  # files that are closed with the image of the caller
 
@@ -187,7 +203,9 @@ def _own(image: Image) -> Iterator[Image]:
             own, file = image.copy(), None
             own.format = image.format
             if image.format != "TIFF":  # those are upright once they are decoded
-                own.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)  # as the caller may have set it
+                own.getexif()[_ORIENTATION] = image.getexif().get(
+                    _ORIENTATION, 1
+                )  # as the caller may have set it
         else:
             file = _source(image)
     if file is None:
@@ -217,7 +235,9 @@ def _source(image: Any) -> Any:
             "pass the path, or call its load() before the file is closed"
         )
     if getattr(image, "_exclusive_fp", False) and id(file) not in _closing:
-        _closing.add(id(file))  # Pillow opened it and closes it once it decodes the image, which does not happen
+        _closing.add(
+            id(file)
+        )  # Pillow opened it and closes it once it decodes the image, which does not happen
         weakref.finalize(image, _close, file)
     try:  # another handle has a position of its own, in another process too
         if name and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):

@@ -18,7 +18,9 @@ from ._walking import PICTURES, Found, endings, walk
 
 __all__ = ["load_image_folder"]
 
-_PRODUCT = re.compile(r"(\d+)_\d+")  # names of files of Stanford Online Products: product and number of its view
+_PRODUCT = re.compile(
+    r"(\d+)_\d+"
+)  # names of files of Stanford Online Products: product and number of its view
 
 
 def load_image_folder(
@@ -109,7 +111,9 @@ def load_image_folder(
             f"{str(root)!r} is a file; a folder with one folder for each class is needed"
         )
     if label_from is not None and not callable(label_from) and (type(label_from) is bool or label_from == 0):
-        raise ValueError(f"label_from={label_from!r}: levels are counted from 1, or from -1 from the image on")
+        raise ValueError(
+            f"label_from={label_from!r}: levels are counted from 1, or from -1 from the image on"
+        )
     found = walk(root)
     _warn_of_kinds(root, found)
     files, labels = _labelled(root, found, label_from)
@@ -120,7 +124,9 @@ def load_image_folder(
         found.left_out.extend(checked.left_out)
         files, labels = ([values[i] for i in checked.rows] for values in (files, labels))
         if not files:
-            raise ValueError(f"none of the images of {str(root)!r} can be read; the first: {checked.left_out[0]}")
+            raise ValueError(
+                f"none of the images of {str(root)!r} can be read; the first: {checked.left_out[0]}"
+            )
     names = sorted(set(labels))
     codes = {name: code for code, name in enumerate(names)}
     order = sorted(range(len(files)), key=lambda i: (codes[labels[i]], root / files[i]))
@@ -151,7 +157,9 @@ def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], li
     if level == 1:
         _refuse_empty(root, found.folders, set(labels))
     if not files:
-        raise ValueError(f"no images at level {level} of the folders of {str(root)!r}: label_from={label_from}")
+        raise ValueError(
+            f"no images at level {level} of the folders of {str(root)!r}: label_from={label_from}"
+        )
     return files, labels
 
 
@@ -170,7 +178,9 @@ def _refuse_flat(root: Path, found: Found) -> None:
 def _refuse_empty(root: Path, folders: list[str], labels: set[str]) -> None:
     empty = [name for name in folders if name not in labels]
     if empty:
-        raise ValueError(f"no images in the class folders {empty} of {str(root)!r}; images end in {endings()}")
+        raise ValueError(
+            f"no images in the class folders {empty} of {str(root)!r}; images end in {endings()}"
+        )
 
 
 def _warn_of_kinds(root: Path, found: Found) -> None:

@@ -11,13 +11,56 @@ from ._checking import LeftOut
 __all__ = ["PICTURES", "SUFFIXES", "Found", "endings", "walk"]
 
 SUFFIXES = frozenset(
-    ".apng .avif .avifs .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pbm .pgm .png .pnm .ppm .tif .tiff "
-    ".webp".split()
+    [
+        ".apng",
+        ".avif",
+        ".avifs",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".j2k",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".jpx",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
 )
 # pictures to their owner, of formats that are not read
 PICTURES = frozenset(
-    ".ai .arw .cr2 .cr3 .dng .eps .exr .hdr .heic .heics .heif .ico .jxl .nef .orf .psd .raf .raw .rw2 .svg "
-    ".tga .xcf".split()
+    [
+        ".ai",
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".dng",
+        ".eps",
+        ".exr",
+        ".hdr",
+        ".heic",
+        ".heics",
+        ".heif",
+        ".ico",
+        ".jxl",
+        ".nef",
+        ".orf",
+        ".psd",
+        ".raf",
+        ".raw",
+        ".rw2",
+        ".svg",
+        ".tga",
+        ".xcf",
+    ]
 )
 _SERVERS = frozenset(
     ("@eaDir", "@Recycle", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "System Volume Information")

@@ -80,7 +80,9 @@ def test_pipes_are_left_out(make):
 
 
 def test_a_flat_folder_names_the_line_that_searches_it(make):
-    with pytest.raises(ValueError, match=r"has no folders: .*2 images .*SimilaritySearch\(.*glob\('\*\.jpg'\)"):
+    with pytest.raises(
+        ValueError, match=r"has no folders: .*2 images .*SimilaritySearch\(.*glob\('\*\.jpg'\)"
+    ):
         load_image_folder(make("1.jpg", "2.jpg"))
 
 
@@ -91,7 +93,9 @@ FASHION = ["MEN/Denim/id_1/1.jpg", "MEN/Denim/id_2/1.jpg", "WOMEN/Tees/id_3/1.jp
 
 
 def test_super_classes_are_not_taken_without_a_word(make):
-    with pytest.warns(UserWarning, match=r"in 3 folders inside them, such as 'MEN/Denim'.*label_from=2") as caught:
+    with pytest.warns(
+        UserWarning, match=r"in 3 folders inside them, such as 'MEN/Denim'.*label_from=2"
+    ) as caught:
         found = load_image_folder(make(*FASHION))
     assert found.target_names.tolist() == ["MEN", "WOMEN"]
     assert caught[0].filename == __file__
@@ -113,7 +117,9 @@ def test_the_level_of_the_classes_may_be_chosen(make, label_from, names):
 
 
 def test_products_in_names_of_files(make):  # as Stanford Online Products: 12 folders, 22,634 classes
-    files = [f"{kind}_final/{product}_{view}.JPG" for kind in "ab" for product in (1, 2, 3) for view in (0, 1)]
+    files = [
+        f"{kind}_final/{product}_{view}.JPG" for kind in "ab" for product in (1, 2, 3) for view in (0, 1)
+    ]
     folder = make(*(file.replace("b_final/", "b_final/9") for file in files))
     with pytest.warns(UserWarning, match=r"named <number>_<view>, as in '1_0\.JPG'.*label_from=lambda"):
         load_image_folder(folder)
@@ -151,7 +157,9 @@ def damaged(tmp_path, colour):
 
 
 def test_work_goes_on_with_the_images_that_can_be_read(damaged):
-    with pytest.warns(UserWarning, match=r"3 of 5 images cannot be read and are left out: .*a/1\.png") as caught:
+    with pytest.warns(
+        UserWarning, match=r"3 of 5 images cannot be read and are left out: .*a/1\.png"
+    ) as caught:
         found = load_image_folder(damaged, check=True)
     assert caught[0].filename == __file__
     assert below(damaged, found) == ["a/0.png", "b/1.png"]

@@ -52,7 +52,9 @@ def entries(frozen):
 def test_a_grid_search_runs_each_image_once(frozen):
     X = np.random.default_rng(0).integers(0, 256, (30, 4, 4), dtype=np.uint8)
     pipe = make_pipeline(frozen, KNeighborsClassifier())
-    grid = GridSearchCV(pipe, {"kneighborsclassifier__n_neighbors": [1, 2, 3, 4]}, cv=3).fit(X, np.arange(30) % 2)
+    grid = GridSearchCV(pipe, {"kneighborsclassifier__n_neighbors": [1, 2, 3, 4]}, cv=3).fit(
+        X, np.arange(30) % 2
+    )
     assert Counted.seen == 30  # 4 candidates, 3 folds and the refit
     grid.predict(X)
     assert Counted.seen == 30
@@ -141,7 +143,9 @@ def test_threads_share_a_cache(frozen, colour):
 def test_processes_share_a_cache(tmp_path):
     X = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     pipe = make_pipeline(FrozenFeatures(small_network(1), cache=tmp_path / "cache"), KNeighborsClassifier())
-    grid = GridSearchCV(pipe, {"kneighborsclassifier__n_neighbors": [1, 2]}, cv=2, n_jobs=2, error_score="raise")
+    grid = GridSearchCV(
+        pipe, {"kneighborsclassifier__n_neighbors": [1, 2]}, cv=2, n_jobs=2, error_score="raise"
+    )
     grid.fit(X, np.arange(20) % 2)
     assert len(entries(pipe[0])) == 20
 
@@ -157,7 +161,9 @@ def test_features_are_given_although_they_cannot_be_kept(frozen, colour, monkeyp
     frozen.fit(colour)
     shutil.rmtree(frozen.cache)
     Path(frozen.cache).touch()
-    with pytest.warns(UserWarning, match=r"cache='.*' cannot be written to \(.*\): features are not kept") as caught:
+    with pytest.warns(
+        UserWarning, match=r"cache='.*' cannot be written to \(.*\): features are not kept"
+    ) as caught:
         assert frozen.transform(colour).shape == (6, 3)
     assert caught[0].filename == __file__
 

@@ -36,7 +36,9 @@ def test_one_opened_image_may_fill_several_rows(photograph, colour):
     with Image.open(photograph) as image:
         X = open_images([image] * 8)
         found = [None] * 8
-        threads = [threading.Thread(target=lambda i=i: found.__setitem__(i, X.block(i, i + 1))) for i in range(8)]
+        threads = [
+            threading.Thread(target=lambda i=i: found.__setitem__(i, X.block(i, i + 1))) for i in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -74,7 +76,9 @@ def test_a_frame_that_the_caller_chose_is_read(tmp_path):
 def test_closed_and_broken_images_are_named_by_row(photograph, tmp_path):
     with Image.open(photograph) as closed:
         pass
-    with pytest.raises(ValueError, match=r"a\.png' \(row 1\): .*closed before its pixels were read: pass the"):
+    with pytest.raises(
+        ValueError, match=r"a\.png' \(row 1\): .*closed before its pixels were read: pass the"
+    ):
         open_images([Image.new("L", (4, 4)), closed])
     (tmp_path / "half.png").write_bytes(photograph.read_bytes()[:-400])
     with Image.open(tmp_path / "half.png") as broken:
@@ -211,7 +215,9 @@ def test_a_device_is_not_read():
 
 
 def test_a_script_in_disguise_is_not_run(tmp_path):
-    (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    (tmp_path / "a.jpg").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    )
     with pytest.raises(ValueError, match=r"not an image of a format that is read \(JPEG, PNG"):
         open_images([tmp_path / "a.jpg"])
 
@@ -220,7 +226,9 @@ def test_what_a_header_declares_is_bounded(tmp_path):
     chunk = b"IHDR" + (12_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     png = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
     (tmp_path / "bomb.png").write_bytes(png + b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82")
-    with pytest.raises(ValueError, match=r"bomb\.png' \(row 0\): .*89,?478,?485.*set PIL\.Image\.MAX_IMAGE_PIXELS"):
+    with pytest.raises(
+        ValueError, match=r"bomb\.png' \(row 0\): .*89,?478,?485.*set PIL\.Image\.MAX_IMAGE_PIXELS"
+    ):
         open_images([tmp_path / "bomb.png"])
 
 
@@ -274,7 +282,10 @@ def test_a_column_is_a_list_of_its_images(colour):
     [
         (HuggingFace([{}, {}]), r"a whole HuggingFace with the columns \['image', 'label'\]: pass the one"),
         ({"train": 1}, r"a dict with the keys \['train'\]: pass the list of images"),
-        ((path for path in ["a.png"]), r"a generator, which has no order or can be read once only: pass a list"),
+        (
+            (path for path in ["a.png"]),
+            r"a generator, which has no order or can be read once only: pass a list",
+        ),
         ({"a.png"}, "a set, which has no order"),
         (b"\x89PNG", r"bytes: pass a list of paths, or of PIL images, as from Image\.open\(BytesIO\(X\)\)"),
         (Image.new("L", (4, 4)), r"one PIL image: pass a list, \[X\]"),
@@ -289,9 +300,13 @@ def test_containers_that_are_not_read_say_what_to_pass(X, message):
 def test_loaders_and_data_sets_of_torch_say_what_to_pass(colour):
     data = pytest.importorskip("torch.utils.data")
     dataset = data.TensorDataset(pytest.importorskip("torch").zeros(2, 3, 4, 4))
-    with pytest.raises(ValueError, match=r"X is a TensorDataset, a Dataset of torch: pass its images, \[item\[0\]"):
+    with pytest.raises(
+        ValueError, match=r"X is a TensorDataset, a Dataset of torch: pass its images, \[item\[0\]"
+    ):
         open_images(dataset)
-    with pytest.raises(ValueError, match=r"X is a DataLoader, which gives batches: pass the images of its dataset"):
+    with pytest.raises(
+        ValueError, match=r"X is a DataLoader, which gives batches: pass the images of its dataset"
+    ):
         open_images(data.DataLoader(dataset))
 
 

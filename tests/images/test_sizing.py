@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skmetric._pixels import _sizing
 from skmetric._images._images import Images
 from skmetric._images._opening import open_images
-from skmetric.features._network import input_config
+from skmetric._pixels import _sizing
 from skmetric._pixels._sizing import (
     InputConfig,
     height_and_width,
@@ -16,6 +15,7 @@ from skmetric._pixels._sizing import (
     sized,
     sized_batches,
 )
+from skmetric.features._network import input_config
 
 CONFIG = InputConfig(
     n_channels=3,
