@@ -7,8 +7,8 @@ __all__ = ["import_optional"]
 
 _DISTRIBUTIONS = {"PIL": "pillow"}  # packages that an extra brings among larger ones
 _TORCHVISION = (
-    "torchvision was built for another torch. Install both from one index, the CPU's or that of your CUDA: pip "
-    "install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"
+    "torchvision was built for another torch. Install both from one index, the CPU's or that of your CUDA: "
+    "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"
 )
 
 
@@ -59,7 +59,8 @@ def import_optional(module: str, *, extra: str | None, purpose: str) -> ModuleTy
             _TORCHVISION if torchvision else f"versions that do not fit each other; install it anew: {again}"
         )
         raise ImportError(
-            f"{purpose} needs the package {package!r}, which is installed and fails to import ({error}): {remedy}",
+            f"{purpose} needs the package {package!r}, which is installed and fails to import ({error}): "
+            f"{remedy}",
             name=package,
         ) from error
 

@@ -119,7 +119,9 @@ def test_damaged_files_are_named_all_at_once(paths):
     for i in (1, 4):  # torchvision #864: one run for each damaged file
         with open(paths[i], "r+b") as file:
             file.truncate(400)
-    message = r"2 of 6 images cannot be read: cannot decode '.*1\.png' \(row 1\): .*4\.png' \(row 4\): .*check_images"
+    message = (
+        r"2 of 6 images cannot be read: .*decode '.*1\.png' \(row 1\): .*4\.png' \(row 4\): .*check_images"
+    )
     with pytest.raises(ValueError, match=message):
         list(sized_batches(open_images(paths), CONFIG, batch_size=2, n_threads=2))
 
