@@ -205,11 +205,12 @@ def _warn_of_layout(root: Path, files: list[Path]) -> None:
         warn(
             f"no image lies directly in the {len(first)} class folders of {str(root)!r}, but in "
             f"{len(deeper)} folders inside them, such as {'/'.join(example)!r}: if these are the classes, "
-            "pass label_from=2, or -1 for the innermost folders; label_from=1 keeps the first level without this warning"
+            "pass label_from=2, or -1 for the innermost folders; label_from=1 keeps the first level without "
+            "this warning"
         )
     elif all(products) and 2 * len(first) <= len({found[1] for found in products if found}) <= len(files) / 2:
         warn(
-            f"the files of {str(root)!r} are named <number>_<view>, as in {files[0].name!r}: if each number is "
-            "a class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the folders "
+            f"the files of {str(root)!r} are named <number>_<view>, as in {files[0].name!r}: if each number "
+            "is a class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the folders "
             "without this warning"
         )
