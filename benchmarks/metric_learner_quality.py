@@ -131,7 +131,7 @@ def main():
     if not (options.data / "load.py").is_file():
         parser.error(f"no load.py in {options.data}: give --data a folder of feature sets")
     print(
-        f"Unseen half of the classes, 95% bootstrap intervals over queries. NCA: {NCA_COMPONENTS} principal"
+        f"Unseen half of the classes, 95% bootstrap intervals over classes. NCA: {NCA_COMPONENTS} principal"
     )
     print(f"components of at most {NCA_ROWS} rows, at most {NCA_ITERATIONS} iterations.\n")
     print(f"  {'':16} {'MAP@R':22} {'recall@1':22} {'gain':>8} {'fit, s':>8}")

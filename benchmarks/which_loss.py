@@ -126,9 +126,7 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of weights and batches")
     options = parser.parse_args()
-    print(
-        f"{options.steps} steps of 16 x 4 samples; 95% bootstrap intervals over queries of unseen classes.\n"
-    )
+    print(f"{options.steps} steps of 16 x 4 samples; 95% bootstrap intervals over unseen classes.\n")
     print(f"  {'':20} {'MAP@R':22} {'recall@1':20} {'fit, CPU s':>11}")
     for name in options.sets:
         X, y, X_unseen, y_unseen = read(options.data.resolve(), name)

@@ -78,7 +78,7 @@ def main():
     learner = MetricLearner(random_state=0).fit(train, y_train)
     embeddings = learner.transform(test)
     after = score("learned metric", embeddings, y_test, began)
-    print("\nBrackets: 95% bootstrap intervals over the queries. Seconds: fit, transform and search.")
+    print("\nBrackets: 95% bootstrap intervals over the unseen classes. Seconds: fit, transform and search.")
     print(what_was_learned(learner, before, after))
     if not options.images:
         print("On digits a tie is what to expect: what sets some apart is no help with others. Try --images.")

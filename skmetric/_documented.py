@@ -1,6 +1,13 @@
-"""Links from estimators to their pages: what a notebook shows of one leads to its documentation."""
+"""What estimators tell of themselves: their page in the documentation and, in a pickle, their version."""
 
+import sys
+import warnings
 from functools import cache
+from typing import Any
+
+from sklearn.exceptions import InconsistentVersionWarning
+
+from skmetric._warning import stack_level
 
 __all__ = ["DocumentedMixin", "documentation_address"]
 
@@ -8,20 +15,61 @@ __all__ = ["DocumentedMixin", "documentation_address"]
 class DocumentedMixin:
     """An estimator with a page in the documentation, to which scikit-learn's HTML representation links.
 
-    It stands left of ``BaseEstimator``. A class of another package that derives from one of ours has no link.
+    Its pickles have the version of the package in them; one of another version loads with the warning that
+    scikit-learn has for its own. It stands left of ``BaseEstimator``. A class of another package that derives
+    from one of ours has neither.
     """
 
     _doc_link_module = "skmetric"
 
     @property
-    def _doc_link_template(self):
+    def _doc_link_template(self) -> str:
         """Where autosummary puts the page; empty, and so no link, where no address is known."""
         address = documentation_address()
         return address and address + "generated/{estimator_module}.{estimator_name}.html"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the state as it is pickled, with the version of the package."""
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return state | {"_skmetric_version": _version()} if _is_ours(self) else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a state; warn if another version wrote it."""
+        state = dict(state)
+        written_by = state.pop("_skmetric_version", None)  # versions before 0.2 did not tell
+        if _is_ours(self) and written_by not in (None, _version()):
+            warnings.warn(
+                _AnotherVersion(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=_version(),
+                    original_sklearn_version=written_by,
+                ),
+                stacklevel=stack_level(),
+            )
+        super().__setstate__(state)  # type: ignore[misc]
+
+
+class _AnotherVersion(InconsistentVersionWarning):
+    """The warning of scikit-learn, in the name of this package."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.estimator_name} was pickled by skmetric {self.original_sklearn_version}, and this is "
+            f"skmetric {self.current_sklearn_version}: its results may differ, or it may fail. Load it with "
+            "the version that wrote it, or fit it again"
+        )
+
+
+def _is_ours(estimator: object) -> bool:
+    return type(estimator).__module__.split(".")[0] == "skmetric"
+
+
+def _version() -> str:
+    return sys.modules["skmetric"].__version__  # the root is above this module
+
 
 @cache
-def documentation_address():
+def documentation_address() -> str:
     """Address of the published documentation, as the metadata of the installed package has it.
 
     Returns

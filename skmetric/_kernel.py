@@ -1,15 +1,24 @@
 """Blocked squared distances in float32, and float64 where float32 cannot tell."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._threads import map_blocks, n_threads
 
+Floats = NDArray[np.floating[Any]]
+
 _BLOCK_BYTES = 2**25  # of float32 distances that one thread holds at a time
 _BLOCK_ROWS = 256
+EXACT = -1.0  # in place of the norm of a query whose float32 squares are exact
+_PAIRS = 2**14  # whose exact distances are computed at a time
 _FEW_ROWS = 4  # of queries, whose product is bound by memory
 _CACHED = 2**22  # numbers, 16 MiB, about which caches end
 _WIDE = 2.0**50  # coordinates of queries, in the gallery's scale, whose squares might overflow
 _SIGMAS = 6.0  # of rounding error: see `Search.slack`
+_EXACT = 2.0**11  # largest norm, in units of a grid, at which float32 squares on the grid are exact
+_PEEK = 64  # rows that tell that most data lie on no grid
 
 
 class Gallery:
@@ -17,6 +26,9 @@ class Gallery:
 
     They are centred, since far from the origin the product would cancel, and scaled against overflow; each is
     followed by 1 and its squared norm.
+
+    Integers, binary codes and other numbers on a coarse grid are recognised: their centre is a point of the
+    grid, so that float32 loses nothing, and equal distances are equal numbers.
 
     Parameters
     ----------
@@ -27,17 +39,26 @@ class Gallery:
     """
 
     is_plain = False  # whether the prepared rows are those given, neither centred nor scaled
+    unit: float | None = None  # grid on which all rows lie, if float32 squares are exact there
 
-    def __init__(self, rows, largest=0.0):
+    def __init__(self, rows: Floats, largest: float = 0.0) -> None:
         self.rows = rows
-        self.centre = rows.mean(axis=0, dtype=np.float64)
-        self._scale = _power_of_two(max(largest, self.reach(rows)))
-        self._buffer = self.augment(rows)  # (n_rows, n_features + 2), with room behind once it has grown
-        self.n_prepared = len(rows)
+        self.centre: Floats | float = rows.mean(axis=0, dtype=np.float64)
+        self._prepare(largest)
+        unit = _grid(self.norm / self._scale, np.abs(self.centre).max())
+        if _is_on_grid(rows[:_PEEK], unit) and self._all_on_grid(rows, unit):
+            self.centre = np.rint(self.centre / unit) * unit
+            self._prepare(largest)
+            self.unit = unit if self.norm <= _EXACT * unit * self._scale else None
+
+    def _prepare(self, largest: float) -> None:
+        self._scale = _power_of_two(max(largest, self.reach(self.rows)))
+        self._buffer = self.augment(self.rows)  # (n_rows, n_features + 2), with room behind once it has grown
+        self.n_prepared = len(self.rows)
         self.norm = _largest_norm(self._buffer)
 
     @classmethod
-    def plain(cls, augmented):
+    def plain(cls, augmented: NDArray[np.float32]) -> Self:
         """Gallery of float32 rows that are prepared already, (n_rows, n_features + 2), without a copy.
 
         For rows about the origin and of moderate size, which need no centring and no scale.
@@ -47,21 +68,21 @@ class Gallery:
         gallery.n_prepared, gallery.norm = len(augmented), 0.0
         return gallery.grown_plain(augmented, len(augmented))
 
-    def grown_plain(self, augmented, n_new):
+    def grown_plain(self, augmented: NDArray[np.float32], n_new: int) -> Self:
         """The same plain gallery with `n_new` rows more at the end."""
         self._buffer, self.rows = augmented, augmented[:, :-2]
         self.norm = max(self.norm, _largest_norm(augmented[len(augmented) - n_new :]))
         return self
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def augmented(self):
+    def augmented(self) -> NDArray[np.float32]:
         """The prepared rows, (n_rows, n_features + 2)."""
         return self._buffer[: len(self.rows)]
 
-    def grown(self, rows):
+    def grown(self, rows: Floats) -> "Gallery":
         """Gallery of `rows`, which begin with those of this one, at the price of the new rows.
 
         Every now and then all are prepared anew, since the centre moves.
@@ -77,13 +98,29 @@ class Gallery:
         self.rows = rows
         self._buffer[old : len(rows)] = self.augment(new)
         self.norm = max(self.norm, _largest_norm(self._buffer[old : len(rows)]))
+        if self.unit is not None and not self.is_exact_for(new, self._buffer[old : len(rows), -1]):
+            self.unit = None
         return self
 
-    def reach(self, X):
+    def is_exact_for(self, X: Floats, squares: NDArray[np.float32]) -> bool:
+        """Whether float32 squares between rows X and the gallery are exact; `squares` are X's norms, squared.
+
+        All numbers of a product are then integers, in units of the grid, and their sums at most
+        (|q| + |g|)^2 <= 2^24, in whichever order they are added.
+        """
+        if self.unit is None:
+            return False
+        limit = (_EXACT * self.unit * self._scale) ** 2
+        return bool((squares <= limit).all()) and self._all_on_grid(X, self.unit)
+
+    def _all_on_grid(self, X: Floats, unit: float) -> bool:
+        return all(_is_on_grid(X[part], unit) for part in _parts(len(X)))
+
+    def reach(self, X: Floats) -> float:
         """Largest coordinate of rows, about the centre."""
         return max(np.abs(X[part] - self.centre).max() for part in _parts(len(X)))
 
-    def augment(self, X):
+    def augment(self, X: Floats) -> NDArray[np.float32]:
         """Centred and scaled rows, then 1, then their squared norm; float32."""
         out = np.ones((len(X), X.shape[1] + 2), dtype=np.float32)
         for rows in _parts(len(X)):
@@ -91,7 +128,7 @@ class Gallery:
             out[rows, -1] = np.einsum("ij,ij->i", out[rows, :-2], out[rows, :-2], dtype=np.float64)
         return out
 
-    def fits(self, queries):
+    def fits(self, queries: Floats) -> bool:
         """Whether squares of queries are sure to stay finite."""
         return self.reach(queries) * self._scale < _WIDE
 
@@ -102,7 +139,7 @@ class Search:
     One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2).
     """
 
-    def __init__(self, queries, gallery=None):
+    def __init__(self, queries: Floats, gallery: "Gallery | Floats | None" = None) -> None:
         self.leaves_self_out = gallery is None
         if not isinstance(gallery, Gallery):
             gallery = Gallery(queries if gallery is None else gallery)
@@ -111,55 +148,89 @@ class Search:
         self.queries, self._gallery = queries, gallery
         self.n_queries, self.n_gallery = len(queries), len(gallery)
         self.n_items = self.n_gallery - self.leaves_self_out
+        self.norm = gallery.norm  # the largest of the gallery, in the kernel's scale
 
-    def blocks(self):
+    def blocks(self) -> list[NDArray[np.intp]]:
         """Arrays of consecutive query rows, each small enough for one thread, and enough for all threads."""
         most = int(np.clip(_BLOCK_BYTES // (4 * self.n_gallery), 8, _BLOCK_ROWS))
         n_blocks = max(-(-self.n_queries // most), min(n_threads(), self.n_queries // 8))
         return np.array_split(np.arange(self.n_queries), max(n_blocks, 1))
 
-    def squares(self, rows):
-        """Squared distances of a block and the slack of each query.
+    def squares(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Squared distances of a block, and the norms of its queries.
 
         Returns
         -------
         squares : ndarray of shape (n_rows, n_gallery), float32
             In units of the kernel's scale; infinite from a row to itself.
         norms : ndarray of shape (n_rows,)
-            Of the centred queries, in the same units: what :meth:`slack` needs.
+            Of the centred queries, in the same units: what :meth:`slack` needs. Negative where the squares
+            are exact.
         """
-        left = self._gallery.augment(self.queries[rows[0] : rows[-1] + 1])
+        queries = self.queries[rows[0] : rows[-1] + 1]
+        left = self._gallery.augment(queries)
+        norms = np.sqrt(left[:, -1].astype(np.float64))
+        if self._gallery.is_exact_for(queries, left[:, -1]):
+            norms = np.full(len(norms), EXACT)
         left[:, :-2] *= -2
         left[:, -2:] = left[:, :-3:-1]  # (1, |q|^2) becomes (|q|^2, 1)
         squares = _products(left, self._gallery.augmented)
         np.maximum(squares, 0, out=squares)
         if self.leaves_self_out:
             squares[np.arange(len(rows)), rows] = np.inf
-        return squares, np.sqrt(left[:, -2].astype(np.float64))
+        return squares, norms
 
-    def slack(self, norms, squares):
+    def slack(self, norms: Any, squares: Any) -> Any:
         """How close two float32 squares up to `squares` can be and yet stand in the wrong order.
 
         The product sums n_features terms of |q||g| in all and then adds |q|^2 and |g|^2. Its rounding errors
         behave like independent ones (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), so they grow with the
-        root of the number of terms; an item that near has |g| <= |q| + d.
+        root of the number of terms; an item that near has |g| <= |q| + d. It is 0 where squares are exact.
         """
         g = np.minimum(norms + np.sqrt(squares), self._gallery.norm)
         product = np.sqrt(self.queries.shape[1] / 12) * norms * g
-        return _SIGMAS * 2.0**-24 * (product + (norms**2 + g**2) / 2 + squares)
+        slack = _SIGMAS * 2.0**-24 * (product + (norms**2 + g**2) / 2 + squares)
+        return np.where(norms < 0, 0.0, slack)
 
-    def exact_squares(self, row, indices):
+    def exact_squares(self, row: Any, indices: NDArray[np.intp]) -> NDArray[np.float64]:
         """Squared distances to a few items in float64."""
-        difference = self._gallery.rows[indices].astype(np.float64) - self.queries[row]
+        difference = self._gallery.rows[indices].astype(np.float64)
+        difference -= self.queries[row]
         return np.einsum("ij,ij->i", difference, difference)
 
-    def exact_pairs(self, rows, indices):
-        """Squared distances of pairs of a query and an item in float64."""
-        difference = self._gallery.rows[indices].astype(np.float64) - self.queries[rows]
-        return np.einsum("ij,ij->i", difference, difference)
+    def exact_pairs(self, rows: NDArray[np.intp], indices: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Squared distances of pairs of a query and an item in float64, few at a time."""
+        parts = [slice(start, start + _PAIRS) for start in range(0, max(len(rows), 1), _PAIRS)]
+        return np.concatenate([self.exact_squares(rows[part], indices[part]) for part in parts])
+
+    def order(self, squares: NDArray[np.float64], items: NDArray[np.intp], run: Any = 0) -> NDArray[np.intp]:
+        """Order of exact squared distances, those that are equal by the number of the item.
+
+        Those that differ by no more than float64 rounds a sum of n_features terms count as equal: so do codes
+        and quantised numbers that were scaled to unit length, whose distances are equal but for rounding.
+
+        Parameters
+        ----------
+        squares : ndarray of shape (n,)
+            As :meth:`exact_squares` gives them.
+        items : ndarray of shape (n,)
+            Number of each item: its place in the gallery.
+        run : ndarray of shape (n,), default=0
+            What goes before the distance: runs stay in their order, and apart.
+        """
+        run = np.broadcast_to(run, len(squares))
+        order = np.lexsort((items, squares, run))
+        sorted_squares, sorted_run = squares[order], run[order]
+        step = np.diff(sorted_squares)
+        limit = (4 + np.sqrt(self.queries.shape[1])) * 2.0**-52 * sorted_squares[1:]
+        is_new = ~(step <= limit) | (np.diff(sorted_run) != 0)
+        if not ((step > 0) & ~is_new).any():
+            return order
+        level = np.concatenate([[0], np.cumsum(is_new)])
+        return order[np.lexsort((items[order], level))]
 
 
-def _products(left, right):
+def _products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Products ``left @ right.T``, (n_left, n_right).
 
     A few rows of `left` against more of `right` than caches hold are multiplied by one dot product after the
@@ -170,7 +241,7 @@ def _products(left, right):
         return left @ right.T
     out = np.empty((len(left), len(right)), dtype=np.float32)
 
-    def fill(part):
+    def fill(part: slice) -> None:
         np.vecdot(left[:, None], right[None, part], out=out[:, part])
 
     ends = np.linspace(0, len(right), n_threads() + 1).astype(int)
@@ -179,44 +250,46 @@ def _products(left, right):
     return out
 
 
-def _parts(n_rows):
+def _parts(n_rows: int) -> list[slice]:
     return [slice(start, start + 4096) for start in range(0, n_rows, 4096)]
 
 
-def _largest_norm(augmented):
-    return np.sqrt(augmented[:, -1].max()) if len(augmented) else 0.0
+def _largest_norm(augmented: NDArray[np.float32]) -> float:
+    return float(np.sqrt(augmented[:, -1].max())) if len(augmented) else 0.0
 
 
-def _power_of_two(largest):
+def _power_of_two(largest: float) -> float:
     """Factor that brings `largest` below 1 and rounds nothing."""
-    return 2.0 ** -np.frexp(largest)[1] if largest > 0 else 1.0
+    return 2.0 ** -int(np.clip(np.frexp(largest)[1], -1000, 1000)) if largest > 0 else 1.0
 
 
-def candidates(search, squares, norm, k):
+def _grid(norm: float, centre: float) -> float:
+    """The finest grid, a power of two, in whose units a norm is small enough; a little room for the centre.
+
+    Where all rows are the same and the norm is 0, the digits of the centre decide.
+    """
+    return 1 / _power_of_two(max(1.1 * norm / _EXACT, centre * 2.0**-60))
+
+
+def _is_on_grid(X: Floats, unit: float) -> bool:
+    return bool((np.rint(X / unit) * unit == X).all())
+
+
+def candidates(search: Search, squares: NDArray[np.float32], norm: float, k: int) -> NDArray[np.intp]:
     """Indices, ascending, of items that hold the `k` nearest of a query for sure, and few more."""
-    bound = _upper_bound(squares, k)
+    bound = upper_bounds(squares[None], k)[0]
     found = np.flatnonzero(squares <= bound + search.slack(norm, bound))
     return found[squares[found] < np.inf] if search.leaves_self_out else found
 
 
-def _upper_bound(values, k):
-    """A value that at least `k` of `values` do not exceed, close to the k-th smallest.
+def upper_bounds(squares: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """For each row a value that at least `k` of its entries do not exceed, close to the k-th smallest.
 
     The k-th smallest of column minima is one, and costs a pass at memory speed instead of a selection.
     """
-    fold = min(len(values) // (8 * k), 64)
-    if fold >= 4:
-        width = len(values) // fold
-        values = values[: fold * width].reshape(fold, width).min(axis=0)
-    return np.partition(values, k - 1)[k - 1]
-
-
-def ascending(values):
-    """Order of non-negative float32 `values`, ties by index: a stable argsort at the price of a sort.
-
-    Non-negative floats order like their bits, so bits and index fit one integer.
-    """
-    keys = np.ascontiguousarray(values).view(np.uint32).astype(np.uint64) << np.uint64(32)
-    keys |= np.arange(len(values), dtype=np.uint64)
-    keys.sort()
-    return (keys & np.uint64(0xFFFFFFFF)).astype(np.intp)
+    n_rows, n_columns = squares.shape
+    fold = min(n_columns // (8 * k), 64)
+    if fold >= 4 and k > 1:
+        width = n_columns // fold
+        squares = squares[:, : fold * width].reshape(n_rows, fold, width).min(axis=1)
+    return squares.min(axis=1) if k == 1 else np.partition(squares, k - 1, axis=1)[:, k - 1]

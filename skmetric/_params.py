@@ -1,4 +1,7 @@
-"""Constructor constraints and row indexing: the only file that names scikit-learn's private API."""
+"""Constructor constraints, row indexing, callbacks: the only file that names scikit-learn's private API."""
+
+from collections.abc import Callable
+from typing import Any
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
@@ -12,6 +15,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "FitTasks",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -24,6 +28,47 @@ __all__ = [
 ]
 
 
-def check_params(estimator):
+def check_params(estimator: Any) -> None:
     """Check constructor arguments against their constraints, also inside the `fit` of another estimator."""
     estimator._validate_params()
+
+
+class FitTasks:
+    """A fit and its steps, announced to scikit-learn's callbacks: progress bars, monitors, requests to stop.
+
+    `fit_context` around the method ends the callbacks.
+
+    Parameters
+    ----------
+    estimator : estimator with CallbackSupportMixin
+        Being fitted.
+    X, y : array-like
+        As given to `fit`.
+    n_steps : int
+        At most.
+    name : str, default="epoch"
+        Of a step.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any, n_steps: int, name: str = "epoch") -> None:
+        self.estimator, self.X, self.y, self.name = estimator, X, y, name
+        self.fitted: Callable[[], dict[str, Any]] = dict  # attributes that make the estimator usable as it is
+        self.context = estimator._init_callback_context(max_subtasks=n_steps)
+        self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+
+    def begin(self) -> None:
+        """A step begins."""
+        self.step = self.context.subcontext(task_name=self.name)
+        self.step.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+
+    def end(self) -> bool:
+        """The step ended; whether a callback asks to stop."""
+        return self.step.call_on_fit_task_end(
+            estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes=self.fitted
+        )
+
+    def close(self) -> None:
+        """The fit ended."""
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes={}
+        )

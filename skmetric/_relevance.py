@@ -1,15 +1,36 @@
 """Which ranks of a search hold items of the query's class, found without sorting what need not be sorted."""
 
+from itertools import pairwise
+from typing import Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from skmetric._kernel import ascending, candidates
+from skmetric._kernel import Search, upper_bounds
 
-_HEAD, _LONG_HEAD = 1024, 256  # ranks that are always in the order of float64, in short and long rows
-_ALL_BUT_LAST = np.uint32(0xFFFFFFFE)
-_SORTED_WHOLE = 2**14  # galleries up to this size are sorted a block at a time
+_PART = 2**18  # distances that are ranked at a time, so that their keys stay in the cache
+_LAST = np.uint64(0x7F800000 << 32)  # infinity, item 0: the key that fills up a row
+_INDEX = np.uint64(0xFFFFFFFF)
+_PIECES = 8  # of a row, each with a slack of its own
+_SHALLOW = 4  # a ranking of fewer than one in so many ranks is selected, not sorted
+_SPARSE = 8  # where fewer than one item in so many is relevant, only their neighbourhoods are sorted
 
 
-def block_relevance(search, rows, codes, codes_gallery, members, depth):
+class _Pool(NamedTuple):
+    """Items of each query that are sorted, nearest first, and how many are not and yet stand before them."""
+
+    keys: NDArray[np.uint64]  # (n_rows, width): bits of the float32 square, then the item
+    before: NDArray[np.intp] | None = None  # (n_rows, width); None: nothing
+
+
+def block_relevance(
+    search: Search,
+    rows: NDArray[np.intp],
+    codes: NDArray[np.int32],
+    codes_gallery: NDArray[np.int32],
+    sizes: NDArray[np.intp],
+    depth: int,
+) -> NDArray[np.bool_]:
     """Relevance of the first `depth` ranks of a block of queries.
 
     Parameters
@@ -20,118 +41,146 @@ def block_relevance(search, rows, codes, codes_gallery, members, depth):
         Consecutive queries.
     codes, codes_gallery : ndarray, int32
         Classes of all queries and of the gallery.
-    members : list of ndarray
-        Indices of each class in the gallery, ascending.
+    sizes : ndarray of shape (n_classes,)
+        Items of each class in the gallery.
     depth : int
         Ranks to give.
 
     Returns
     -------
     ndarray of shape (n_rows, depth), bool
-        In the order of float64, ties by index, down to rank 256 (1024 in galleries of up to 16,384 rows) or
-        the size of the query's class, whichever is more. Further down float32 decides.
+        In the order of float64 distances, ties in the order of the gallery.
     """
     squares, norms = search.squares(rows)
-    if search.n_gallery <= _SORTED_WHOLE:
-        return _sorted_block(search, rows, squares, norms, codes, codes_gallery, members, depth)
     relevant = np.zeros((len(rows), depth), dtype=bool)
-    for out, row, values, norm in zip(relevant, rows, squares, norms, strict=True):
-        _long_row(search, row, values, norm, members[codes[row]], codes_gallery == codes[row], out)
+    step = max(_PART // search.n_gallery, 1)
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        asked = codes[rows[part], None]  # (n_part, 1)
+        if _SHALLOW * depth < search.n_gallery:
+            pool = _nearest(search, squares[part], norms[part], depth)
+        elif _SPARSE * sizes[asked].max() < search.n_gallery:
+            pool = _around(search, squares[part], norms[part], codes_gallery == asked)
+        else:
+            pool = _Pool(_sorted(squares[part], np.arange(search.n_gallery)))
+        items = (pool.keys & _INDEX).view(np.intp)
+        hits = (codes_gallery[items] == asked) & (pool.keys < _LAST)
+        _settle(search, rows[part], norms[part], pool.keys, items, hits)
+        if pool.before is None:
+            relevant[part] = hits[:, :depth]
+        else:
+            row, place = np.divmod(np.flatnonzero(hits), hits.shape[1])
+            rank = place + pool.before[row, place]
+            relevant[part][row[rank < depth], rank[rank < depth]] = True
     return relevant
 
 
-def _sorted_block(search, rows, squares, norms, codes, codes_gallery, members, depth):
-    """Sort whole rows at once: relevance rides in the last bit of the distance."""
-    keys = squares.view(np.uint32) & _ALL_BUT_LAST
-    keys |= codes_gallery == codes[rows, None]
-    kept = min(depth + 1, search.n_gallery)  # one more, to see a tie across the cut
-    if 2 * kept < search.n_gallery:
-        keys.partition(kept - 1, axis=1)
-    keys = np.ascontiguousarray(keys[:, :kept]) if 2 * kept < search.n_gallery else keys
-    keys.sort(axis=1)
-    relevant = (keys[:, :kept] & np.uint32(1)).astype(bool)
-    keys &= _ALL_BUT_LAST
-    head = min(kept, max(_HEAD, *(len(members[code]) for code in np.unique(codes[rows]))))
-    values = (
-        keys[:, :head].view(np.float32) if head == keys.shape[1] else keys[:, :head].copy().view(np.float32)
-    )
-    with np.errstate(invalid="ignore"):  # infinity, from a row to itself, is last and close to nothing
-        slack = search.slack(norms, np.minimum(values[:, -1], values[:, -2:].min(axis=1)))
-        close = np.diff(values, axis=1) <= slack[:, None]
-    mixed = close & (relevant[:, 1:head] != relevant[:, : head - 1])
-    mixed[:, -1:] |= close[:, -1:]  # what lies behind the cut may differ
-    for i in np.flatnonzero(mixed.any(axis=1)):
-        top = np.append(values[i, :-1], values[i, -1] + slack[i])
-        is_member = codes_gallery == codes[rows[i]]
-        _settle_runs(search, rows[i], squares[i], values[i], top, close[i], mixed[i], is_member, relevant[i])
-    return relevant[:, :depth]
+def _sorted(squares: NDArray[np.float32], items: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """Keys in ascending order: by square, ties by item.
 
-
-def _settle_runs(search, row, squares, values, top, close, mixed, is_member, relevant):
-    """Order anew, in float64, each run of ranks that float32 cannot tell apart and that mixes classes."""
-    ends = np.append(np.flatnonzero(~close), len(close))
-    truncated = (squares.view(np.uint32) & _ALL_BUT_LAST).view(np.float32)
-    for run in np.unique(np.searchsorted(ends, np.flatnonzero(mixed))):
-        first = ends[run - 1] + 1 if run else 0
-        found = np.flatnonzero((truncated >= values[first]) & (truncated <= top[ends[run]]))
-        order = np.argsort(search.exact_squares(row, found), kind="stable")
-        hits = is_member[found[order]]
-        relevant[first : first + len(hits)] = hits[: len(relevant) - first]
-
-
-def _long_row(search, row, squares, norm, members, is_member, out):
-    """Rank a long row: an exact head, and behind it only the places of the members that it lacks."""
-    head = min(len(out), max(_LONG_HEAD, len(members)))
-    found = candidates(search, squares, norm, head)
-    found = found[ascending(squares[found])]
-    hits = is_member[found]
-    _settle(search, row, squares[found], norm, found, hits)
-    out[:head] = hits[:head]
-    if head == len(out):
-        return
-    missing = is_member.copy()
-    missing[found[:head]] = False
-    if search.leaves_self_out:
-        missing[row] = False
-    places = _places(squares, missing)
-    # float32 may place an item of the tail inside the head: move it behind, and those after it if need be
-    order = np.arange(len(places))
-    places = np.maximum.accumulate(np.maximum(places, head) - order) + order
-    out[places[places < len(out)]] = True
-
-
-def _settle(search, row, values, norm, found, hits):
-    """Put `found` and `hits` from float32 order into float64 order where that changes `hits`; in place."""
-    close = np.diff(values) <= search.slack(norm, values[-1])
-    mixed = close & (hits[1:] != hits[:-1])
-    if not mixed.any():
-        return
-    run = np.concatenate([[0], np.cumsum(~close)])  # items that float32 cannot tell apart share a run
-    is_open = np.zeros(run[-1] + 1, dtype=bool)
-    is_open[run[1:][mixed]] = True
-    at = np.flatnonzero(is_open[run])
-    order = np.lexsort((found[at], search.exact_squares(row, found[at]), run[at]))
-    found[at], hits[at] = found[at][order], hits[at][order]
-
-
-def _places(values, is_item):
-    """Ranks, ascending, of the items among all values, ties by index, without sorting them all.
-
-    Bins of equal width give the rank of a bin; only bins that hold an item are sorted.
+    Non-negative floats order like their bits, so bits and item make one integer to sort.
     """
-    items = np.flatnonzero(is_item)
-    if len(items) == 0:
-        return items
-    n_bins = len(values) // 4 + 1
-    top = values[items].max()
-    scale = np.float32(n_bins) / top if top > 0 else np.float32(0)
-    bins = (np.minimum(values, 2 * top) * scale).astype(np.intp)  # what is farther than all items: last bins
-    counts = np.bincount(bins, minlength=2 * n_bins + 1)
-    wanted = np.zeros(len(counts), dtype=bool)
-    wanted[bins[items]] = True
-    pool = np.flatnonzero(wanted[bins])
-    pool = pool[ascending(values[pool])]
-    at = np.flatnonzero(is_item[pool])
-    # before an item: what the sorted pool puts before it, and earlier bins outside the pool
-    counts[wanted] = 0
-    return at + np.cumsum(counts)[bins[pool[at]]]
+    keys = squares.view(np.uint32).astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= items.astype(np.uint64)
+    keys.sort(axis=-1)
+    return keys
+
+
+def _chosen(squares: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Sorted keys of the chosen items of each query, filled up at infinity: (n_rows, width)."""
+    at = np.flatnonzero(chosen)
+    ends = np.searchsorted(at, np.arange(1, len(chosen) + 1) * chosen.shape[1])
+    counts = np.diff(ends, prepend=0)  # (n_rows,)
+    item = at - np.repeat(np.arange(len(chosen)) * chosen.shape[1], counts)
+    keys = squares.reshape(-1)[at].view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= item.astype(np.uint64)
+    out = np.full((len(chosen), counts.max()), _LAST)
+    out[np.arange(out.shape[1]) < counts[:, None]] = keys
+    out.sort(axis=1)
+    return out
+
+
+def _nearest(search: Search, squares: NDArray[np.float32], norms: Any, depth: int) -> _Pool:
+    """The items that hold the nearest `depth` for sure, and few more."""
+    bounds = upper_bounds(squares, depth)
+    return _Pool(_chosen(squares, squares <= (bounds + search.slack(norms, bounds))[:, None]))
+
+
+def _around(search: Search, squares: NDArray[np.float32], norms: Any, relevant: NDArray[np.bool_]) -> _Pool:
+    """The relevant items, and what float32 may put on the wrong side of them.
+
+    Bins of equal width give the rank of a bin; only bins that hold or touch a relevant item are sorted. A bin
+    is wider than the slack.
+    """
+    n_rows, n_items = squares.shape
+    row, item = np.divmod(np.flatnonzero(relevant), n_items)
+    wanted = squares[row, item]
+    row, wanted = row[wanted < np.inf], wanted[wanted < np.inf]  # a query itself is at infinity
+    top = np.zeros(n_rows, dtype=np.float32)
+    np.maximum.at(top, row, wanted)
+    slack = np.asarray(search.slack(norms, top), dtype=np.float32)  # (n_rows,)
+    width = np.maximum(np.maximum(top / (n_items // 4 + 1), 2 * slack), np.finfo(np.float32).tiny)
+    n_bins = n_items // 4 + 4  # up to top + slack; the last one takes all that is farther
+    scale = 1 / width
+    with np.errstate(over="ignore"):
+        bins = np.minimum(squares * scale[:, None], np.float32(n_bins - 1)).astype(np.intp)
+    bins += np.arange(0, n_rows * n_bins, n_bins)[:, None]
+    counts = np.bincount(bins.reshape(-1), minlength=n_rows * n_bins)
+    is_sorted = np.zeros(len(counts), dtype=bool)
+    for side in (-1, 0, 1):
+        at = np.maximum(wanted + side * slack[row], 0) * scale[row]
+        is_sorted[at.astype(np.intp) + row * n_bins] = True
+    keys = _chosen(squares, is_sorted[bins])
+    counts[is_sorted] = 0
+    before = np.cumsum(counts.reshape(n_rows, n_bins), axis=1)
+    items = (keys & _INDEX).view(np.intp)
+    return _Pool(keys, before.reshape(-1)[np.take_along_axis(bins, items, axis=1)])
+
+
+def _settle(
+    search: Search,
+    rows: NDArray[np.intp],
+    norms: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+    items: NDArray[np.intp],
+    hits: NDArray[np.bool_],
+) -> None:
+    """Put `hits` from the order of float32 into that of float64 where the two may differ; in place.
+
+    Neighbours that float32 cannot tell apart make a run. Only runs that mix hits and others matter.
+    """
+    if (norms < 0).all():
+        return  # exact, and so are the ties
+    close = _is_close(search, norms, keys)
+    mixed = close[:, :-1] & (hits[:, 1:] != hits[:, :-1])
+    at = np.flatnonzero(mixed)
+    if not len(at):
+        return
+    at += at // mixed.shape[1]  # places in `hits`, which has one column more
+    ends = np.flatnonzero(~close)  # of all runs, counted through the rows
+    runs = np.unique(np.searchsorted(ends, at))  # that are mixed
+    starts = np.where(runs > 0, ends[runs - 1] + 1, 0)
+    counts = ends[runs] + 1 - starts
+    run = np.repeat(np.arange(len(runs)), counts)
+    place = np.arange(len(run)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    found = items.reshape(-1)[place]
+    exact = search.exact_pairs(rows[place // hits.shape[1]], found)
+    flat = hits.reshape(-1)
+    flat[place] = flat[place[search.order(exact, found, run)]]
+
+
+def _is_close(search: Search, norms: NDArray[np.float64], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether float32 cannot tell an item from the next one of its row, (n_rows, width)."""
+    values = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n_rows, width)
+    close = np.zeros(values.shape, dtype=bool)
+    last = values.shape[1] - 1
+    largest = (norms + search.norm) ** 2  # that a distance can be: a row is at infinity from itself
+    cuts = np.unique(np.linspace(0, last, min(_PIECES, last) + 1).astype(int))
+    ends = np.minimum(values[:, cuts[1:]], largest[:, None])  # (n_rows, n_pieces)
+    slack = np.asarray(search.slack(norms[:, None], ends), dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # infinity is last, and close to nothing
+        step = values[:, 1:] - values[:, :-1]
+        for piece, (start, end) in enumerate(pairwise(cuts)):
+            close[:, start:end] = step[:, start:end] <= slack[:, piece, None]
+    return close

@@ -1,39 +1,55 @@
 """The one crossing between arrays and torch: tensors, device, precision, inference, pickling, seeding.
 
-Nothing here touches the global seed, the thread count or the default dtype.
+Nothing here touches the global seed, the thread count or the default dtype. What torch keeps private is named
+here and nowhere else.
 """
 
 import copy
-from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
+
+from skmetric._chance import seeded
 
 __all__ = [
     "PackedModule",
     "autocast",
+    "compile_in_place",
+    "compiler_failures",
+    "end_workers",
     "evaluating",
+    "forget_compiled",
+    "has_hooks",
     "infer",
+    "is_batch_norm",
     "pack_module",
     "resolve_device",
     "seeded",
     "to_tensor",
     "unpack_module",
+    "without_wrapper",
 ]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def to_tensor(array):
+def to_tensor(array: ArrayLike) -> torch.Tensor:
     """Tensor over the memory of `array`; a copy where torch cannot share it (read-only, negative strides)."""
     array = np.asarray(array)
     shareable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
     return torch.from_numpy(array if shareable else array.copy())
 
 
-def resolve_device(device="auto"):
+def resolve_device(device: str | torch.device = "auto") -> torch.device:
     """Device to compute on.
 
     Parameters
@@ -75,7 +91,7 @@ def _check_cuda(device):
         raise ValueError(f"device={str(device)!r}, but torch sees {count} CUDA devices: use 'auto' or 'cpu'")
 
 
-def autocast(device, precision="auto"):
+def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager:
     """Context in which networks compute in `precision`.
 
     Parameters
@@ -97,7 +113,7 @@ def autocast(device, precision="auto"):
 
 
 @contextmanager
-def evaluating(module):
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
     """Put every part of `module` in evaluation mode; after the block each is in the mode it was in."""
     training = [part for part in module.modules() if part.training]
     module.eval()
@@ -108,20 +124,13 @@ def evaluating(module):
             part.training = True
 
 
-@contextmanager
-def seeded(seed):
-    """Draw torch's random numbers from `seed` inside the block; the generators outside do not notice."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:  # torch.manual_seed would also seed, for good, a CUDA that is not in use yet
-            torch.cuda.manual_seed_all(seed)
-        if torch.backends.mps.is_available():
-            torch.mps.manual_seed(seed)
-        yield
-
-
-def infer(forward, batches, *, device, precision="auto"):
+def infer(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    batches: Iterable[torch.Tensor],
+    *,
+    device: torch.device,
+    precision: str = "auto",
+) -> NDArray[np.float32]:
     """Run a function over batches without gradients.
 
     Parameters
@@ -158,7 +167,7 @@ class PackedModule(NamedTuple):
     arrays: list  # bytes of each tensor, one array (n_bytes,) each; shared tensors stand once
 
 
-def pack_module(module):
+def pack_module(module: nn.Module) -> PackedModule:
     """Split a module into its skeleton and the bytes of its tensors.
 
     Parameters
@@ -182,7 +191,7 @@ def pack_module(module):
     return PackedModule(copy.deepcopy(module, memo), [_to_bytes(tensor) for tensor in tensors.values()])
 
 
-def unpack_module(packed):
+def unpack_module(packed: PackedModule) -> nn.Module:
     """Put a module together again, on the CPU.
 
     Parameters
@@ -231,3 +240,47 @@ def _with_values(shell, data):
 
 def _to_bytes(tensor):
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+# What torch keeps private
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a call of a module runs functions that somebody added to it."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    """Whether a module is a batch norm, of any number of axes."""
+    return isinstance(module, _BatchNorm)
+
+
+def without_wrapper(module: Any) -> Any:
+    """What ``torch.compile`` wrapped, or the module itself."""
+    return getattr(module, "_orig_mod", module)
+
+
+def compile_in_place(module: nn.Module) -> None:
+    """Let calls of a module run its compiled forward pass; compile it once."""
+    if module._compiled_call_impl is None:
+        module.compile()
+
+
+def forget_compiled(module: nn.Module) -> None:
+    """Let calls of a module run its own forward pass again."""
+    module._compiled_call_impl = None
+
+
+def compiler_failures() -> tuple[type[Exception], ...]:
+    """Load the compiler, which takes a second, and say what it raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch, of what it uses itself
+        import_module("torch._inductor.compile_fx")
+    dynamo, inductor = import_module("torch._dynamo.exc"), import_module("torch._inductor.exc")
+    return dynamo.TorchDynamoException, inductor.InvalidCxxCompiler, inductor.CppCompileError
+
+
+def end_workers(loader: DataLoader) -> None:
+    """End the worker processes of a loader now: torch has no public name for it."""
+    if loader._iterator is not None:
+        loader._iterator._shutdown_workers()  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["warn"]
+__all__ = ["stack_level", "user_frame", "warn"]
 
 _CALLERS = ("sklearn", "torch", "joblib")  # packages that stand between the user's line and ours
 _OURS = str(Path(__file__).parent)
@@ -25,11 +25,35 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category : type of Warning, default=UserWarning
         Its class.
     """
-    passed_over = (_OURS, *_folders())
-    level, frame = 2, sys._getframe(1)  # level 2 of `warnings.warn` is the line that called this function
-    while frame.f_back is not None and _is_passed_over(frame, passed_over):
+    warnings.warn(message, category, stacklevel=stack_level())
+
+
+def stack_level() -> int:
+    """Level of the user's line, for ``warnings.warn(..., stacklevel=)`` in the function that calls it."""
+    frame = sys._getframe(1)
+    target, level = user_frame(frame), 1  # 1 is the line that calls `warnings.warn`
+    while frame is not target and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    return level
+
+
+def user_frame(frame: FrameType) -> FrameType:
+    """First frame, from `frame` outwards, that is neither of this package nor of those that call it.
+
+    Parameters
+    ----------
+    frame : frame
+        Of this package.
+
+    Returns
+    -------
+    frame
+        The outermost one if there is no other.
+    """
+    passed_over = (_OURS, *_folders())
+    while frame.f_back is not None and _is_passed_over(frame, passed_over):
+        frame = frame.f_back
+    return frame
 
 
 def _folders() -> list[str]:

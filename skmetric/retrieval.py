@@ -6,9 +6,10 @@ again in float64. So the order is that of float64 at nearly the price of float32
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_labels, check_matrix, encode_labels
 from skmetric._kernel import Gallery, Search, candidates
@@ -42,8 +43,8 @@ class Neighbors(NamedTuple):
     array([1, 0, 1])
     """
 
-    distances: np.ndarray
-    indices: np.ndarray
+    distances: NDArray[np.float64]
+    indices: NDArray[np.intp]
 
 
 class Ranking(NamedTuple):
@@ -74,12 +75,12 @@ class Ranking(NamedTuple):
            [False, False]])
     """
 
-    relevant: np.ndarray
-    n_relevant: np.ndarray
+    relevant: NDArray[np.bool_]
+    n_relevant: NDArray[np.intp]
     n_gallery: int
 
 
-def nearest(queries, gallery=None, k=1):
+def nearest(queries: ArrayLike, gallery: Any = None, k: int = 1) -> Neighbors:
     """Exact Euclidean nearest neighbours of each query, ties by the gallery's order.
 
     Queries are served in blocks: no matrix of all distances is held.
@@ -121,11 +122,11 @@ def nearest(queries, gallery=None, k=1):
     distances = np.empty((search.n_queries, k))
     indices = np.empty((search.n_queries, k), dtype=np.intp)
 
-    def fill(rows):
+    def fill(rows: NDArray[np.intp]) -> None:
         for row, squares, norm in zip(rows, *search.squares(rows), strict=True):
             found = candidates(search, squares, norm, k)
             exact = search.exact_squares(row, found)
-            order = np.argsort(exact, kind="stable")[:k]  # `found` is ascending: ties by index
+            order = search.order(exact, found)[:k]
             distances[row] = np.sqrt(exact[order])
             indices[row] = found[order]
 
@@ -134,7 +135,14 @@ def nearest(queries, gallery=None, k=1):
     return Neighbors(distances, indices)
 
 
-def rank(embeddings, y, *, gallery=None, y_gallery=None, depth=None):
+def rank(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    *,
+    gallery: Any = None,
+    y_gallery: ArrayLike | None = None,
+    depth: int | None = None,
+) -> Ranking:
     """Search every row by Euclidean distance and say which of the items found are of its class.
 
     Without a gallery each row is searched among the others, itself left out by identity.
@@ -183,8 +191,13 @@ def rank(embeddings, y, *, gallery=None, y_gallery=None, depth=None):
 
 
 def iter_rankings(
-    embeddings, y, *, gallery=None, y_gallery=None, depth=None
-) -> Iterator[tuple[np.ndarray, Ranking]]:
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    *,
+    gallery: Any = None,
+    y_gallery: ArrayLike | None = None,
+    depth: int | None = None,
+) -> Iterator[tuple[NDArray[np.intp], Ranking]]:
     """Yield rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
 
     The next blocks are computed while one is in use, and BLAS stays on one thread until the iterator ends or
@@ -206,9 +219,8 @@ def iter_rankings(
     Returns
     -------
     iterator of (ndarray of shape (n_block,), Ranking)
-        Indices of the queries in a block, and their ranking; each query is in one block. The first 256 ranks
-        (1024 in galleries of up to 16,384 rows), and at least as many as a query has relevant items, are in
-        the order of float64; further down, distances that agree to float32 may be swapped.
+        Indices of the queries in a block, and their ranking; each query is in one block. All ranks are in
+        the order of float64 distances; those that differ by rounding alone are ties.
 
     Raises
     ------
@@ -232,24 +244,34 @@ def iter_rankings(
     codes, codes_gallery, n_classes = _check_codes(search, y, y_gallery)
     depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
     sizes = np.bincount(codes_gallery, minlength=n_classes)
-    members = np.split(np.argsort(codes_gallery, kind="stable"), np.cumsum(sizes)[:-1])
     n_relevant = sizes - search.leaves_self_out
 
-    def block(rows):
-        relevant = block_relevance(search, rows, codes, codes_gallery, members, depth)
+    def block(rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Ranking]:
+        relevant = block_relevance(search, rows, codes, codes_gallery, sizes, depth)
         return rows, Ranking(relevant, n_relevant[codes[rows]], search.n_items)
 
     return map_blocks(block, search.blocks())
 
 
-def _check_sides(queries, gallery):
-    queries = check_matrix(queries, "queries" if gallery is not None else "embeddings")
+def as_array(X: Any) -> Any:
+    """A tensor as an array: on the CPU, without its gradient, bfloat16 as float32; all else as it is.
+
+    torch is not imported: a tensor brings what is called here.
+    """
+    if not (hasattr(X, "detach") and hasattr(X, "cpu")):
+        return X
+    X = X.detach().cpu()
+    return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+
+
+def _check_sides(queries: Any, gallery: Any) -> tuple[NDArray[Any], Gallery | None]:
+    queries = check_matrix(as_array(queries), "queries" if gallery is not None else "embeddings")
     if gallery is None:
         if len(queries) < 2:
             raise ValueError("searching rows among the others needs at least 2 rows; got 1")
         return queries, None
     if not isinstance(gallery, Gallery):
-        gallery = Gallery(check_matrix(gallery, "gallery"))
+        gallery = Gallery(check_matrix(as_array(gallery), "gallery"))
     if gallery.rows.shape[1] != queries.shape[1]:
         raise ValueError(
             f"queries have {queries.shape[1]} features and the gallery has {gallery.rows.shape[1]}: "
@@ -258,17 +280,19 @@ def _check_sides(queries, gallery):
     return queries, gallery
 
 
-def _check_count(k, name, largest=None):
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+def _check_count(k: Any, name: str, largest: int | None = None) -> int:
+    if not isinstance(k, Integral) or isinstance(k, bool) or int(k) < 1:
         raise ValueError(f"{name} must be an integer from 1; got {k!r}")
-    if largest is not None and k > largest:
+    if largest is not None and int(k) > largest:
         raise ValueError(f"{name}={k} is more than the {largest} items that each query is searched among")
     return int(k)
 
 
-def _check_codes(search, y, y_gallery):
-    y = check_labels(y, search.n_queries)
-    y_gallery = None if y_gallery is None else check_labels(y_gallery, search.n_gallery, "y_gallery")
+def _check_codes(search: Search, y: Any, y_gallery: Any) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
+    y = check_labels(as_array(y), search.n_queries)
+    y_gallery = (
+        None if y_gallery is None else check_labels(as_array(y_gallery), search.n_gallery, "y_gallery")
+    )
     codes, codes_gallery, classes = encode_labels(y, y_gallery)
     codes = codes.astype(np.int32)
     return codes, codes if codes_gallery is None else codes_gallery.astype(np.int32), len(classes)

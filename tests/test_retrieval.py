@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import skmetric._relevance
 from skmetric._checks import check_labels
 from skmetric._kernel import Gallery
 from skmetric.retrieval import Neighbors, Ranking, iter_rankings, nearest, rank
@@ -90,10 +89,8 @@ def test_nearest_with_a_gallery_finds_the_row_itself(make):
 
 
 @every_shape
-@pytest.mark.parametrize("sorted_whole", [True, False], ids=["blocks sorted whole", "long rows"])
-@pytest.mark.parametrize("depth", [1, 7, None])
-def test_rank_is_the_order_of_float64(monkeypatch, make, sorted_whole, depth):
-    monkeypatch.setattr(skmetric._relevance, "_SORTED_WHOLE", 10**9 if sorted_whole else 0)
+@pytest.mark.parametrize("depth", [1, 7, 30, None])
+def test_rank_is_the_order_of_float64(make, depth):
     rng = np.random.default_rng(2)
     X, y = make(rng, 150), rng.integers(0, 4, 150)
     order, _ = brute_order(X)
@@ -101,23 +98,6 @@ def test_rank_is_the_order_of_float64(monkeypatch, make, sorted_whole, depth):
     np.testing.assert_array_equal(ranking.relevant, (y[order] == y[:, None])[:, :depth])
     np.testing.assert_array_equal(ranking.n_relevant, np.bincount(y)[y] - 1)
     assert ranking.n_gallery == 149
-
-
-@pytest.mark.parametrize("sorted_whole", [True, False], ids=["blocks sorted whole", "long rows"])
-@pytest.mark.parametrize("make", [gaussian, duplicates, collapsed, integers_with_many_ties])
-def test_behind_the_exact_head_every_relevant_item_keeps_a_place(monkeypatch, make, sorted_whole):
-    monkeypatch.setattr(skmetric._relevance, "_SORTED_WHOLE", 10**9 if sorted_whole else 0)
-    monkeypatch.setattr(skmetric._relevance, "_HEAD", 5)
-    monkeypatch.setattr(skmetric._relevance, "_LONG_HEAD", 5)
-    rng = np.random.default_rng(3)
-    X, y = make(rng, 200), rng.integers(0, 10, 200)
-    order, _ = brute_order(X)
-    expected = y[order] == y[:, None]
-    ranking = rank(X, y)
-    np.testing.assert_array_equal(ranking.relevant.sum(axis=1), ranking.n_relevant)
-    np.testing.assert_array_equal(ranking.relevant[:, :5], expected[:, :5])
-    if make is gaussian:
-        np.testing.assert_array_equal(ranking.relevant, expected)
 
 
 def test_float32_far_from_the_origin():
@@ -248,3 +228,49 @@ def test_a_gallery_that_grows_is_searched_as_a_new_one(make):
 def test_missing_labels_are_named_by_row(labels):
     with pytest.raises(ValueError, match="y has no label in row 1: label or drop"):
         check_labels(labels, 3)
+
+
+def codes_of_bits(rng, n):
+    bits = rng.integers(0, 2, (n, 48))
+    return bits, bits.astype(float)
+
+
+def unit_codes(rng, n):
+    bits = rng.integers(0, 2, (n, 48))
+    return bits, (2 * bits - 1) / np.sqrt(48)
+
+
+def bytes_(rng, n):
+    return (numbers := rng.integers(0, 256, (n, 2))), numbers
+
+
+def quantised(rng, n):
+    numbers = rng.integers(0, 4, (n, 12))
+    return numbers, numbers / 255
+
+
+def repeated(rng, n):
+    rows = rng.integers(0, n // 10, n)
+    numbers = rng.integers(-(2**20), 2**20, (n, 3))[rows]
+    return numbers, numbers / 3.0
+
+
+@pytest.mark.parametrize("n", [300, 1025, 20_000])
+@pytest.mark.parametrize("n_classes", [2, 200])
+@pytest.mark.parametrize("make", [codes_of_bits, unit_codes, bytes_, quantised, repeated])
+def test_ties_are_in_the_gallerys_order_at_any_size_and_depth(make, n_classes, n):
+    rng = np.random.default_rng(n)
+    numbers, gallery = make(rng, n)
+    y = rng.integers(0, n_classes, n)
+    squares = ((numbers[:4, None] - numbers[None]) ** 2).sum(-1)  # in integers: ties are ties
+    order = np.argsort(squares, axis=1, kind="stable")
+    for depth in (20, n // 3, n):
+        ranking = rank(gallery[:4], y[:4], gallery=gallery, y_gallery=y, depth=depth)
+        np.testing.assert_array_equal(ranking.relevant, (y[order] == y[:4, None])[:, :depth])
+        np.testing.assert_array_equal(nearest(gallery[:4], gallery, depth).indices, order[:, :depth])
+
+
+def test_half_of_equal_items_beyond_rank_1024_is_relevant():
+    gallery, y = np.repeat([[0.0], [1.0]], 1100, axis=0), np.tile([0, 1], 1100)
+    ranking = rank([[0.0]], [1], gallery=gallery, y_gallery=y, depth=1500)
+    np.testing.assert_array_equal(ranking.relevant[0], y[:1500] == 1)  # 1100 zeros, then ones, as they come

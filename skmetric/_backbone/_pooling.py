@@ -1,5 +1,7 @@
 """From a network's output to one vector an image."""
 
+import torch
+
 __all__ = ["POOLINGS", "places", "pool"]
 
 POOLINGS = ("auto", "avg", "max", "gem", "cls")
@@ -69,10 +71,10 @@ def _class_token(output, n_prefix):
     return output[:, 0]
 
 
-def places(output, n_prefix, channels_last):
+def places(output: torch.Tensor, n_prefix: int | None, channels_last: bool) -> torch.Tensor:
     """Values at each place of maps or tokens, (n, n_places, C); parameters as of :func:`pool`."""
     if output.ndim == 3:
-        return output[:, n_prefix or 0 :]
+        return output[:, 0 if n_prefix is None else n_prefix :]
     return output.flatten(1, 2) if channels_last else output.flatten(2).mT
 
 

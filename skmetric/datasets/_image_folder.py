@@ -211,6 +211,6 @@ def _warn_of_layout(root: Path, files: list[Path]) -> None:
     elif all(products) and 2 * len(first) <= len({found[1] for found in products if found}) <= len(files) / 2:
         warn(
             f"the files of {str(root)!r} are named <number>_<view>, as in {files[0].name!r}: if each number "
-            "is a class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the folders "
-            "without this warning"
+            "is a class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the "
+            "folders without this warning"
         )

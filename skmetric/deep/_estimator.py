@@ -1,63 +1,185 @@
 """What the estimators around a network share: training in sessions, embedding, pickles without a GPU."""
 
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable, Mapping
 from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
-from skmetric._torch import resolve_device
+import numpy as np
+import torch
+from joblib import wrap_non_picklable_objects
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
-from ._pickling import packed, unpacked
+from skmetric._params import FitTasks, check_params
+from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
+
+from ._data._scale import Scale
+from ._places import rows_after, rows_of_places
 from ._training._assembly import embed
-from ._training._callbacks import EpochTasks
-from ._training._checkpoint import pack
+from ._training._checkpoint import Checkpoint, pack
 from ._training._criterion import margin_of
 from ._training._diagnosis import warn_of_failure
 from ._training._loop import train
+from ._training._session import Call, Task, fitted_state, open_session
+
+if TYPE_CHECKING:
+    from ._data._source import Streamed
 
 
 class NetworkMixin:
-    """An estimator whose fitted ``module_`` embeds samples, with the parameters `device` and `precision`."""
+    """An estimator whose fitted ``module_`` embeds samples."""
 
-    def _embed(self, X):
-        compiled = getattr(self, "compile", False)
-        return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=compiled)
+    # what every learner has
+    module: str | nn.Module | Callable
+    n_components: int | None
+    normalize: bool
+    loss: Any
+    margin: float | None
+    max_epochs: int
+    optimizer: str | Callable
+    learning_rate: float
+    weight_decay: float
+    schedule: str | None
+    clip_norm: float | None
+    augment: Any
+    validation_fraction: float | None
+    early_stopping: bool
+    patience: int
+    warm_start: bool
+    precision: str
+    device: str | torch.device
+    channel_axis: str
+    random_state: int | np.random.RandomState | None
 
-    def _train(self, open_session, state_of, X, y, *, n_epochs, keep):
+    # parameters of some learners; of the others these are the values
+    weights: str | PathLike | None = "pretrained"
+    model_kwargs: dict | None = None
+    pooling: str | None = None
+    freeze: str | list[str] | tuple[str, ...] | None = None
+    mean: float | ArrayLike | None = None
+    std: float | ArrayLike | None = None
+    distance: str = "euclidean"
+    proxy_learning_rate: float | None = None
+    scoring: Any = None
+    compile: bool = False
+    image_size: int | tuple[int, int] | None = None
+    background: str | tuple[int, int, int] = "white"
+    num_workers: int = 0
+
+    module_: nn.Module
+    loss_: Any
+    history_: list[dict[str, float]]
+    best_epoch_: int
+    input_shape_: tuple[int, ...]
+    n_components_: int
+    _seed: int
+    _checkpoint: Checkpoint | None
+    _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
+    _scale: Scale | None = None  # nor this
+
+    def _embed(self, X: NDArray[Any] | Streamed) -> NDArray[np.float32]:
+        return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
+
+    def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
+        """What places of an image give to its embedding: the picture, rows (n_places + 1, n), the grid."""
+        return rows_of_places(self, image)
+
+    def _rows_after(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """What a network behind the one with the places makes of their rows."""
+        return rows_after(self, rows)
+
+    def _train(self, make_task: Callable[[], Task], X: Any, y: Any, *, single: bool = False) -> None:
         """Open a session, train, store what it ends with.
 
         Parameters
         ----------
-        open_session : callable
-            Without arguments; checks and reads everything before any work starts.
-        state_of : callable
-            From a session to the attributes that make the estimator usable, at any time.
+        make_task : callable
+            Without arguments; checks parameters.
         X, y : array-like
             As given to `fit`, for callbacks.
-        n_epochs : int
-            To train.
-        keep : bool
-            Whether to keep what training goes on from.
-
-        Returns
-        -------
-        Session
-            Its training is done, and the estimator has its state.
+        single : bool, default=False
+            Whether this is `partial_fit`.
         """
-        context = self._init_callback_context(max_subtasks=n_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        session = open_session()
+        goes_on = hasattr(self, "module_") and (single or self.warm_start)
+        call = Call(1 if single else self.max_epochs, goes_on, single)
+        if goes_on and single:
+            check_params(self)  # which scikit-learn leaves out
+        tasks = FitTasks(self, X, y, call.n_epochs)
+        session = open_session(self, make_task(), call)
+        tasks.fitted = partial(fitted_state, session)
         n_before = len(session.training.history)
-        tasks = EpochTasks(self, context, X, y, fitted=partial(state_of, session))
         last = train(session.training, session.plan, session.validate, tasks)
         warn_of_failure(session.training.history[n_before:], margin_of(session.training.loss))
-        vars(self).update(state_of(session))
-        if keep:
-            self._checkpoint = pack(session.training, last)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
-        return session
+        vars(self).update(fitted_state(session))
+        self._checkpoint = pack(session.training, last) if single or self.warm_start else None
+        tasks.close()
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled: equal estimators have equal pickles, which load without a GPU."""
-        return packed(super().__getstate__())
+        return packed(super().__getstate__())  # type: ignore[arg-type]
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the modules together again, on the CPU."""
-        super().__setstate__(unpacked(state))
+        super().__setstate__(unpacked(state))  # type: ignore[misc]
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            vars(self).setdefault(name, parameter.default)  # which the pickle of an earlier version lacks
+
+
+# The state of an estimator as it is pickled
+
+
+def packed(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Pack each module once: equal states then have equal pickles, which load without a GPU.
+
+    Parameters
+    ----------
+    state : dict
+        Attributes of an estimator.
+
+    Returns
+    -------
+    dict
+        The same in a form that pickle takes: modules as arrays, functions without a name by value.
+    """
+    return _each_once(state, _packed)
+
+
+def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the modules of a packed state together again, on the CPU."""
+    return _each_once(state, lambda value: unpack_module(value) if isinstance(value, PackedModule) else value)
+
+
+def _each_once(state: Mapping[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
+    """Convert the attributes, and what is in `_made_of`: one object in two places becomes one object."""
+    converted: dict[int, Any] = {}
+
+    def once(value: Any) -> Any:
+        if id(value) not in converted:
+            converted[id(value)] = convert(value)
+        return converted[id(value)]
+
+    result = {name: once(value) for name, value in state.items() if name != "_made_of"}
+    if "_made_of" in state:
+        result["_made_of"] = {name: once(value) for name, value in state["_made_of"].items()}
+    return result
+
+
+def _packed(value: Any) -> Any:
+    value = pack_module(value) if isinstance(value, nn.Module) else value
+    listed = type(value) in (list, tuple) and any(map(callable, value))  # augmentations; a loss and a miner
+    may_hold_code = isinstance(value, PackedModule) or callable(value) or listed
+    return _by_value(value) if may_hold_code else value
+
+
+def _by_value(value: Any) -> Any:
+    """What pickle does not take, such as a lambda or a module that holds one, as what pickles by value."""
+    try:
+        pickle.dumps(value._replace(arrays=[]) if isinstance(value, PackedModule) else value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return wrap_non_picklable_objects(value, keep_wrapper=False)
+    return value

@@ -1,15 +1,27 @@
 """SiameseLearner: a network trained on pairs that are similar or not."""
 
-from typing import final
+from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._params import fit_context
 
 from ._data._tuples import read_similarity
-from ._threshold import choose_threshold
-from ._training._tuple_session import similarity_score, tuple_state
+from ._training._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ._training._session import Session
 
 
 @final
@@ -118,33 +130,35 @@ class SiameseLearner(TupleLearner):
     ((3,), 5)
     """
 
+    threshold_: float
+    classes_: NDArray[Any]
     _n_members = 2
 
     def __init__(
         self,
-        module="auto",
+        module: str | nn.Module | Callable = "auto",
         *,
-        n_components=None,
-        normalize=True,
-        loss="contrastive",
-        margin=None,
-        batch_size=64,
-        max_epochs=20,
-        optimizer="adam",
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        schedule=None,
-        clip_norm=None,
-        augment=None,
-        validation_fraction=None,
-        early_stopping=False,
-        patience=5,
-        warm_start=False,
-        precision="auto",
-        device="auto",
-        channel_axis="auto",
-        random_state=None,
-    ):
+        n_components: int | None = None,
+        normalize: bool = True,
+        loss: str | Callable = "contrastive",
+        margin: float | None = None,
+        batch_size: int = 64,
+        max_epochs: int = 20,
+        optimizer: str | Callable = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        schedule: str | None = None,
+        clip_norm: float | None = None,
+        augment: str | Callable | list | tuple | None = None,
+        validation_fraction: float | None = None,
+        early_stopping: bool = False,
+        patience: int = 5,
+        warm_start: bool = False,
+        precision: str = "auto",
+        device: str | torch.device = "auto",
+        channel_axis: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.module = module
         self.n_components = n_components
         self.normalize = normalize
@@ -168,7 +182,7 @@ class SiameseLearner(TupleLearner):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train the network, and choose the threshold.
 
         Parameters
@@ -191,7 +205,7 @@ class SiameseLearner(TupleLearner):
         return self._fit(X, y)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y):
+    def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train one epoch on these pairs, from where the last call ended, and choose the threshold on them.
 
         Parameters
@@ -208,7 +222,7 @@ class SiameseLearner(TupleLearner):
         """
         return self._fit(X, y, single=True)
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """How much nearer than the threshold the members of each pair are.
 
         Parameters
@@ -224,7 +238,7 @@ class SiameseLearner(TupleLearner):
         distances = self._tuple_distances(X)[:, 0]
         return self.threshold_ - distances
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Whether the members of each pair are similar.
 
         Parameters
@@ -240,7 +254,7 @@ class SiameseLearner(TupleLearner):
         similar = self.decision_function(X) >= 0  # first, for it asks whether there is a `classes_`
         return self.classes_[similar.astype(int)]
 
-    def score(self, X, y):
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Area under the ROC curve of pairs by distance: the threshold plays no part.
 
         Parameters
@@ -258,7 +272,9 @@ class SiameseLearner(TupleLearner):
         distances = self._tuple_distances(X)
         return similarity_score(distances, read_similarity(y, len(distances))[0])
 
-    def calibrate_threshold(self, X, y, *, max_false_accept_rate=None):
+    def calibrate_threshold(
+        self, X: ArrayLike, y: ArrayLike, *, max_false_accept_rate: float | None = None
+    ) -> Self:
         """Choose the threshold on pairs, best on pairs of classes that were never trained on.
 
         Parameters
@@ -268,7 +284,7 @@ class SiameseLearner(TupleLearner):
         y : array-like of shape (n_pairs,)
             Which are similar.
         max_false_accept_rate : float, default=None
-            Largest share of pairs that are not similar to take for similar, from 0 to 1. None balances:
+            Largest share, from 0 to below 1, of the pairs that are not similar to accept as similar. None:
             the threshold has the largest balanced accuracy.
 
         Returns
@@ -278,20 +294,28 @@ class SiameseLearner(TupleLearner):
 
         Raises
         ------
-        ValueError
-            If the rate is out of range.
+        TypeError, ValueError
+            If the rate is no number, or out of range.
         """
+        if max_false_accept_rate is not None:
+            rate = _check_number("max_false_accept_rate", max_false_accept_rate)
+            if not 0 <= rate < 1:
+                raise ValueError(
+                    f"max_false_accept_rate must be a share from 0 to below 1, such as 0.01 for 1%; got "
+                    f"{max_false_accept_rate!r}"
+                )
         distances = self._tuple_distances(X)[:, 0]
         similar = read_similarity(y, len(distances))[0]
-        return self.set_threshold(choose_threshold(distances, similar, max_false_accept_rate))
+        self.threshold_ = choose_threshold(distances, similar, max_false_accept_rate)
+        return self
 
-    def set_threshold(self, threshold):
+    def set_threshold(self, threshold: float) -> Self:
         """Take a threshold of your own.
 
         Parameters
         ----------
         threshold : float
-            Pairs at most that far apart are taken for similar.
+            Pairs at most that far apart count as similar.
 
         Returns
         -------
@@ -300,19 +324,20 @@ class SiameseLearner(TupleLearner):
 
         Raises
         ------
-        ValueError
-            If it is no distance.
+        TypeError, ValueError
+            If it is no number, or no distance.
         """
         check_is_fitted(self)
-        if not float(threshold) >= 0:
-            raise ValueError(f"threshold must be a distance, from 0; got {threshold!r}")
-        self.threshold_ = float(threshold)
+        distance = _check_number("threshold", threshold)
+        if not 0 <= distance < np.inf:
+            raise ValueError(f"threshold must be a distance, a finite number from 0; got {threshold!r}")
+        self.threshold_ = distance
         return self
 
-    def _fit(self, X, y, *, single=False):
-        found = {}
+    def _fit(self, X: ArrayLike, y: ArrayLike, *, single: bool = False) -> Self:
+        found: dict[str, Any] = {}
 
-        def similar_of(n_pairs):
+        def similar_of(n_pairs: int) -> NDArray[np.bool_]:
             similar, found["classes_"] = read_similarity(y, n_pairs)
             if single and hasattr(self, "classes_") and found["classes_"].tolist() != self.classes_.tolist():
                 raise ValueError(
@@ -321,18 +346,62 @@ class SiameseLearner(TupleLearner):
                 )
             return similar
 
-        def state_of(session):
-            return tuple_state(session) | found | {"threshold_": choose_threshold(*_judged(session))}
+        def threshold_and_classes(session: Session) -> dict[str, Any]:
+            return found | {"threshold_": choose_threshold(*_judged(session))}
 
-        self._fit_tuples(X, y, similar_of, state_of, single=single)
+        self._train(partial(TupleTask, self, X, similar_of, threshold_and_classes), X, y, single=single)
         return self
 
 
-def _judged(session):
+def _judged(session: Session) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Distances of the pairs that the threshold is chosen on, and which are similar."""
     data = session.data
     if len(data.held_out):
         samples, codes = data.held_out, data.held_out_codes
     else:
         samples, codes = data.samples, data.codes[::2]
-    return session.distances(session.training.module, samples)[:, 0], codes == 1
+    embeddings = session.embedding(session.training.module, samples)
+    return distances_of(embeddings, 2)[:, 0], codes == 1
+
+
+def _check_number(name: str, value: Any) -> float:
+    """Refuse what is no real number, such as text that looks like one."""
+    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a number; got {value!r}, a {type(value).__name__}")
+    return float(value)
+
+
+def choose_threshold(
+    distances: NDArray[Any], similar: NDArray[np.bool_], max_false_accept_rate: float | None = None
+) -> float:
+    """Largest distance to take for similar: of the best balanced accuracy, or within a rate of false accepts.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_pairs,)
+        Of pairs.
+    similar : ndarray of shape (n_pairs,), bool
+        Which are similar; both kinds occur.
+    max_false_accept_rate : float, default=None
+        In [0, 1]; None balances.
+
+    Returns
+    -------
+    float
+        Half-way to the next distance, where counts are the same; below that next distance in any case.
+    """
+    order = np.argsort(distances, kind="stable")
+    accepted = np.concatenate([[0], np.cumsum(similar[order])]) / similar.sum()  # after each pair in order
+    wrongly = np.concatenate([[0], np.cumsum(~similar[order])]) / (~similar).sum()
+    ends = np.concatenate([[np.nextafter(distances.min(), -np.inf)], distances[order]])
+    last = np.append(ends[1:] > ends[:-1], True)  # of equal distances all are accepted or none
+    value = accepted - wrongly
+    if max_false_accept_rate is not None:
+        value = np.where(wrongly <= max_false_accept_rate, accepted, -1)
+    best = int(np.argmax(np.where(last, value, -2)))
+    if best in (0, len(ends) - 1):
+        return float(ends[best])
+    middle = ends[best] + (ends[best + 1] - ends[best]) / 2
+    return float(
+        middle if middle < ends[best + 1] else ends[best]
+    )  # of neighbouring floats the mean may be the larger

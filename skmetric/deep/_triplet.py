@@ -1,13 +1,24 @@
 """TripletLearner: a network trained on triplets of anchor, positive and negative."""
 
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skmetric._params import fit_context
 
-from ._training._tuple_session import similarity_score, tuple_state
+from ._training._tuple_task import TupleTask, similarity_score
 from ._tuple_learner import TupleLearner
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ._training._session import Session
 
 
 @final
@@ -111,29 +122,29 @@ class TripletLearner(TupleLearner):
 
     def __init__(
         self,
-        module="auto",
+        module: str | nn.Module | Callable = "auto",
         *,
-        n_components=None,
-        normalize=True,
-        loss="triplet",
-        margin=None,
-        batch_size=64,
-        max_epochs=20,
-        optimizer="adam",
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        schedule=None,
-        clip_norm=None,
-        augment=None,
-        validation_fraction=None,
-        early_stopping=False,
-        patience=5,
-        warm_start=False,
-        precision="auto",
-        device="auto",
-        channel_axis="auto",
-        random_state=None,
-    ):
+        n_components: int | None = None,
+        normalize: bool = True,
+        loss: str | Callable = "triplet",
+        margin: float | None = None,
+        batch_size: int = 64,
+        max_epochs: int = 20,
+        optimizer: str | Callable = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        schedule: str | None = None,
+        clip_norm: float | None = None,
+        augment: str | Callable | list | tuple | None = None,
+        validation_fraction: float | None = None,
+        early_stopping: bool = False,
+        patience: int = 5,
+        warm_start: bool = False,
+        precision: str = "auto",
+        device: str | torch.device = "auto",
+        channel_axis: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.module = module
         self.n_components = n_components
         self.normalize = normalize
@@ -157,7 +168,7 @@ class TripletLearner(TupleLearner):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -177,11 +188,11 @@ class TripletLearner(TupleLearner):
         ValueError
             On triplets that cannot be trained on; the message says which and why.
         """
-        self._fit_tuples(X, y, _all_of_one_kind, tuple_state)
+        self._train(partial(TupleTask, self, X, _all_of_one_kind, _no_more), X, y)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: ArrayLike, y: None = None) -> Self:
         """Train one epoch on these triplets, from where the last call ended.
 
         Parameters
@@ -196,10 +207,10 @@ class TripletLearner(TupleLearner):
         TripletLearner
             Fitted.
         """
-        self._fit_tuples(X, y, _all_of_one_kind, tuple_state, single=True)
+        self._train(partial(TupleTask, self, X, _all_of_one_kind, _no_more), X, y, single=True)
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """How much farther than the positive the negative is.
 
         Parameters
@@ -215,7 +226,7 @@ class TripletLearner(TupleLearner):
         positive, negative = self._tuple_distances(X).T
         return negative - positive
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Whether each triplet is in order.
 
         Parameters
@@ -230,7 +241,7 @@ class TripletLearner(TupleLearner):
         """
         return np.where(self.decision_function(X) > 0, 1, -1)
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: None = None) -> float:
         """Share of the triplets that are in order.
 
         Parameters
@@ -253,5 +264,9 @@ class TripletLearner(TupleLearner):
         return tags
 
 
-def _all_of_one_kind(n_triplets):
+def _all_of_one_kind(n_triplets: int) -> NDArray[np.bool_]:
     return np.zeros(n_triplets, dtype=bool)
+
+
+def _no_more(session: Session) -> dict[str, Any]:
+    return {}

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
@@ -16,7 +17,7 @@ from ._data._labelled import read_samples
 from ._data._tuples import read_tuples
 from ._estimator import NetworkMixin
 from ._training._optim import OPTIMIZERS, SCHEDULES
-from ._training._tuple_session import open_tuple_session
+from ._training._tuple_task import distances_of
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -25,8 +26,10 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
     """A network trained on tuples; a subclass names its parameters and writes `fit` and `predict`."""
 
+    batch_size: int
+    validation_disjoint_: bool
     _n_members: int  # samples of a tuple
-    proxy_learning_rate = None  # no loss of given tuples owns proxies
+    _n_held_out = -1  # tuples; a pickle of an earlier version does not tell
 
     _parameter_constraints = {
         "module": [str, nn.Module, callable],
@@ -52,7 +55,7 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
         "random_state": ["random_state"],
     }
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Map single samples into the learned space, where the Euclidean distance is the learned one.
 
         Parameters
@@ -73,36 +76,10 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
         check_is_fitted(self)
         return self._embed(read_samples(self, X))
 
-    def _tuple_distances(self, X):
+    def _tuple_distances(self, X: ArrayLike) -> NDArray[np.float64]:
         """Learned distances (n_tuples, n_members - 1) from the first member to the others."""
         check_is_fitted(self)
-        samples = read_tuples(self, X, self._n_members, reset=False)
-        members = self._embed(samples).astype(float).reshape(-1, self._n_members, self.n_components_)
-        return np.linalg.norm(members[:, :1] - members[:, 1:], axis=2)
-
-    def _fit_tuples(self, X, y, similar_of, state_of, *, single=False):
-        """Read tuples and train; `similar_of` gives the kind of each by their number."""
-        goes_on = hasattr(self, "module_") and (single or self.warm_start)
-        n_epochs = 1 if single else self.max_epochs
-
-        def open_session():
-            samples = read_tuples(self, X, self._n_members, reset=not goes_on)
-            similar = similar_of(len(samples) // self._n_members)
-            how = {"n_epochs": n_epochs, "goes_on": goes_on, "single": single}
-            return open_tuple_session(self, samples, similar, fraction=self._fraction(), **how)
-
-        keep = single or self.warm_start
-        return self._train(open_session, state_of, X, y, n_epochs=n_epochs, keep=keep)
-
-    def _fraction(self):
-        """Share of the tuples held out."""
-        if self.validation_fraction is not None:
-            if self.validation_fraction == 0 and self.early_stopping:
-                raise ValueError("early_stopping=True needs tuples to score on: validation_fraction is 0")
-            return self.validation_fraction
-        return self._default_fraction if self.early_stopping or self._n_members == 2 else 0.0
-
-    _default_fraction = 0.2
+        return distances_of(self._embed(read_tuples(self, X, self._n_members, reset=False)), self._n_members)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -30,6 +30,7 @@ from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolv
 
 from ._cache import FeatureCache, digest_of_network
 from ._network import check_layer, extract, input_config
+from ._places import rows_of_places
 
 __all__ = ["FrozenFeatures"]
 
@@ -326,6 +327,10 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 "if precision is 'fp16', which overflows, take 'bf16' or 'fp32'; else look at its weights"
             )
         return features
+
+    def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
+        """What places of an image give to its features: the picture, rows (n_places + 1, n), the grid."""
+        return rows_of_places(self, image)
 
     @property
     def _n_features_out(self) -> int:

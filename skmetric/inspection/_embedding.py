@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from skmetric._embedding import check_euclidean, embed
 from skmetric._optional import import_optional
-from skmetric.metrics._scorer import transformers_of
 
+from ._items import as_column
 from ._style import BLACK, axes_of, finish, marker_and_color
 
 if TYPE_CHECKING:
@@ -107,10 +108,16 @@ class EmbeddingDisplay:
         -------
         EmbeddingDisplay
             Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the learned distance is not Euclidean and the embeddings have more than two dimensions.
         """
-        for transformer in transformers_of(estimator) or [estimator]:
-            X = transformer.transform(X)
-        return cls.from_predictions(X, y, method=method, random_state=random_state, ax=ax)
+        embeddings = embed(estimator, X)
+        if embeddings.shape[1] > 2:  # two dimensions are drawn as they are
+            check_euclidean(estimator, f"method={method!r}")
+        return cls.from_predictions(embeddings, y, method=method, random_state=random_state, ax=ax)
 
     @classmethod
     def from_predictions(
@@ -148,7 +155,7 @@ class EmbeddingDisplay:
             If `method` is unknown, or rows and labels differ in number.
         """
         points, explained = project(embeddings, method, random_state)
-        labels = None if y is None else np.asarray(y)
+        labels = None if y is None else as_column(y)
         if labels is not None and labels.shape != (len(points),):
             raise ValueError(f"y has shape {labels.shape}, and there are {len(points)} embeddings")
         return cls(points, labels, method, explained).plot(ax=ax)

@@ -3,11 +3,10 @@
 import warnings
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
+from skmetric._embedding import steps_of
 from skmetric.base import MahalanobisMixin
-from skmetric.metrics._scorer import transformers_of
 
 _SLACK = 1e-4  # of the largest value: far above what float32 rounds, far below what one would see
 _LENGTHS = {"l1": 1, "l2": 2, "max": np.inf}
@@ -30,7 +29,7 @@ def image_parts(estimator, image):
     parts : ndarray of shape (n_rows, n_columns, n_components), float64
         They add up to the embedding.
     """
-    network, *others = steps_of(estimator)
+    network, *others = steps_of(estimator) or [estimator]
     picture, rows, grid = _rows_of(network, image)
     for step in others:
         rows = through(step, rows)
@@ -40,33 +39,15 @@ def image_parts(estimator, image):
     return picture, parts.reshape(*grid, -1)
 
 
-def steps_of(estimator):
-    """Fitted transformers of an estimator, one after another."""
-    embedder = getattr(estimator, "embedder_", None)  # of a search
-    embedder = estimator if embedder is None else embedder
-    return [step for part in transformers_of(embedder) or [embedder] for step in _flat(part)]
-
-
-def _flat(step):
-    if isinstance(step, Pipeline):
-        return [
-            part for _, inner in step.steps if inner not in (None, "passthrough") for part in _flat(inner)
-        ]
-    return _flat(step.best_estimator_) if hasattr(step, "best_estimator_") else [step]
-
-
 def _rows_of(network, image):
     """Picture, rows (n_places + 1, n) and grid of the step that holds the network."""
-    if not hasattr(network, "module_"):
+    if not hasattr(network, "_rows_of_places"):
         raise TypeError(
             "SimilarityMapDisplay needs a network on images first, as in FrozenFeatures or "
             f"DeepMetricLearner, and got {type(network).__name__}, whose input has no places: for a linear "
             "learner distance_contributions gives the share of each feature"
         )
-    from . import _places  # torch, which these estimators have loaded already
-
-    is_frozen = hasattr(network, "input_config_")
-    return (_places.rows_of_frozen if is_frozen else _places.rows_of_trained)(network, image)
+    return network._rows_of_places(image)
 
 
 def through(step, rows):
@@ -96,10 +77,8 @@ def through(step, rows):
         rows = rows if getattr(step, "mean_", None) is None else rows - step.mean_
         rows = rows @ step.components_.T
         return _unit(rows) if getattr(step, "normalize_", False) else rows
-    if hasattr(step, "module_"):
-        from . import _places
-
-        return _places.rows_of_features(step, rows)
+    if hasattr(step, "_rows_after"):
+        return step._rows_after(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of names: rows of a table are an array by now
         outputs = np.asarray(step.transform(rows), dtype=float)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skmetric._embedding import check_euclidean, embed
 from skmetric.metrics import retrieval_report
-from skmetric.metrics._scorer import transformers_of
 
 from ._style import CYCLE, DASHES, GREY, MARKERS, axes_of, finish
 
@@ -29,11 +29,13 @@ class RecallAtKDisplay:
     recall : dict of str to ndarray of shape (n_k,)
         By model.
     intervals : dict of str to ndarray of shape (n_k, 2)
-        Bootstrap intervals over queries, by model.
+        Bootstrap intervals, by model.
     chance : ndarray of shape (n_k,)
         Expected recall of a gallery in random order.
     confidence_level : float, default=0.95
         Of the intervals.
+    resample : {"classes", "queries"}, default="classes"
+        What the intervals draw with replacement.
 
     Attributes
     ----------
@@ -67,12 +69,14 @@ class RecallAtKDisplay:
         intervals: dict[str, np.ndarray],
         chance: np.ndarray,
         confidence_level: float = 0.95,
+        resample: str = "classes",
     ) -> None:
         self.k = k
         self.recall = recall
         self.intervals = intervals
         self.chance = chance
         self.confidence_level = confidence_level
+        self.resample = resample
 
     @classmethod
     def from_estimator(
@@ -114,8 +118,10 @@ class RecallAtKDisplay:
             Drawn.
         """
         models = estimator if isinstance(estimator, dict) else {name or type(estimator).__name__: estimator}
-        embeddings = {label: _embed(model, X) for label, model in models.items()}
-        galleries = None if gallery is None else {label: _embed(m, gallery) for label, m in models.items()}
+        for label, model in models.items():
+            check_euclidean(model, "recall@k", label)
+        embeddings = {label: embed(model, X) for label, model in models.items()}
+        galleries = None if gallery is None else {label: embed(m, gallery) for label, m in models.items()}
         return cls.from_predictions(embeddings, y, k=k, gallery=galleries, y_gallery=y_gallery, ax=ax)
 
     @classmethod
@@ -147,7 +153,8 @@ class RecallAtKDisplay:
         ax : matplotlib Axes, default=None
             Where; None makes a figure.
         **options : dict
-            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`, `random_state`.
+            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`,
+            `resample`, `random_state`.
 
         Returns
         -------
@@ -169,7 +176,7 @@ class RecallAtKDisplay:
             recall[name] = np.array([report.scores[score] for score in scores])
             intervals[name] = np.array([report.intervals[score] for score in scores])
             chance = np.array([report.chance[score] for score in scores])
-        return cls(tuple(k), recall, intervals, chance, report.confidence_level).plot(ax=ax)
+        return cls(tuple(k), recall, intervals, chance, report.confidence_level, report.resample).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
@@ -195,14 +202,8 @@ class RecallAtKDisplay:
             )  # fmt: skip
         ax.plot(positions, self.chance, color=GREY, linestyle=":", marker="_", label="chance")
         ax.set_xticks(positions, [str(cut) for cut in self.k])
-        title = f"bars: {100 * self.confidence_level:g}% over queries"
+        title = f"bars: {100 * self.confidence_level:g}% over {self.resample}"
         ax.legend(fontsize="small", title=title, title_fontsize="small")
         finish(ax, xlabel="k", ylabel="recall@k: share of queries with a hit", ylim=(0, 1.02))
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _embed(estimator, X):
-    for transformer in transformers_of(estimator) or [estimator]:
-        X = transformer.transform(X)
-    return X

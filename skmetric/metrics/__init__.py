@@ -2,15 +2,8 @@
 
 from skmetric._public import publish
 
-from ._retrieval import (
-    map_at_r,
-    mean_average_precision,
-    mean_reciprocal_rank,
-    ndcg_at_k,
-    precision_at_k,
-    r_precision,
-    recall_at_k,
-)
+from . import _retrieval
+from ._retrieval import *  # noqa: F403
 from ._retrieval_report import RetrievalReport, retrieval_report
 from ._scorer import RetrievalScorer
 from ._verification import VerificationReport, verification_report
@@ -19,15 +12,9 @@ __all__ = [
     "RetrievalReport",
     "RetrievalScorer",
     "VerificationReport",
-    "map_at_r",
-    "mean_average_precision",
-    "mean_reciprocal_rank",
-    "ndcg_at_k",
-    "precision_at_k",
-    "r_precision",
-    "recall_at_k",
     "retrieval_report",
     "verification_report",
 ]
+__all__ += _retrieval.__all__
 
 publish(__name__)

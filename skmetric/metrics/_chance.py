@@ -4,38 +4,40 @@ All are exact and take no simulation. `n` is the number of items that a query is
 array) how many of them are relevant.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.special import digamma, gammaln
 
 
-def recall_at_k(R, n, k):
+def recall_at_k(R: Any, n: int, k: int) -> Any:
     """One minus the hypergeometric probability C(n - R, k) / C(n, k) of no hit."""
     misses = np.maximum(n - R - k, 0)
     log_miss = gammaln(n - R + 1) - gammaln(misses + 1) - gammaln(n + 1) + gammaln(n - k + 1)
     return np.where(n - R >= k, -np.expm1(log_miss), 1.0)
 
 
-def precision_at_k(R, n, k):
+def precision_at_k(R: Any, n: int, k: int) -> Any:
     """Every rank is relevant with probability R / n."""
     return R / n
 
 
-def r_precision(R, n):
+def r_precision(R: Any, n: int) -> Any:
     """Every rank is relevant with probability R / n."""
     return R / n
 
 
-def map_at_r(R, n):
+def map_at_r(R: Any, n: int) -> Any:
     """The sum of :func:`average_precision` cut at rank R."""
     return _expected_precision_sum(R, n, R)
 
 
-def average_precision(R, n):
+def average_precision(R: Any, n: int) -> Any:
     """H_n / n + (R - 1)(n - H_n) / (n (n - 1)), see Bestgen, "Exact expected average precision", 2015."""
     return _expected_precision_sum(R, n, n)
 
 
-def reciprocal_rank(R, n):
+def reciprocal_rank(R: Any, n: int) -> Any:
     """R (H_n - H_{R-1}) / (n - R + 1).
 
     The first hit is at rank r with probability C(n - r, R - 1) / C(n, R), and the sum of C(n - r, R - 1) /
@@ -44,13 +46,13 @@ def reciprocal_rank(R, n):
     return R / (n - R + 1) * (_harmonic(n) - _harmonic(R - 1))
 
 
-def ndcg_at_k(R, n, k):
+def ndcg_at_k(R: Any, n: int, k: int) -> Any:
     """Every discount is gained with probability R / n."""
     best = np.cumsum(1 / np.log2(np.arange(2, k + 2)))  # (k,)
     return R / n * best[-1] / best[np.minimum(R, k) - 1]
 
 
-def _expected_precision_sum(R, n, depth):
+def _expected_precision_sum(R: Any, n: int, depth: Any) -> Any:
     """Expected precision at the hits of the first `depth` ranks, summed, over R.
 
     Rank i is a hit with probability R / n, and each of the i - 1 before it then with (R - 1) / (n - 1), so
@@ -60,6 +62,6 @@ def _expected_precision_sum(R, n, depth):
     return (_harmonic(depth) + others * (depth - _harmonic(depth))) / n
 
 
-def _harmonic(n):
+def _harmonic(n: Any) -> Any:
     """H_n = 1 + 1/2 + ... + 1/n."""
     return digamma(np.asarray(n) + 1.0) + np.euler_gamma

@@ -4,68 +4,76 @@ R is the number of relevant items of a query in the whole gallery, itself left o
 deep as the score looks: k, the largest R, or the whole gallery.
 """
 
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
+
+from skmetric.retrieval import Ranking
+
+from . import _chance
 
 _CHUNK = 2**18  # entries of `relevant` looked through at a time, so that the hits of a block stay in cache
 
 
-def recall_at_k(ranking, k):
+def recall_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
     """1 if one of the first k is relevant, else 0: the hit rate."""
     return _of_answerable(ranking, ranking.relevant[:, :k].any(axis=1))
 
 
-def precision_at_k(ranking, k):
+def precision_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
     """Relevant items among the first k, over k."""
     return _of_answerable(ranking, ranking.relevant[:, :k].sum(axis=1) / k)
 
 
-def r_precision(ranking):
+def r_precision(ranking: Ranking) -> NDArray[np.float64]:
     """Relevant items among the first R, over R."""
     return _of_answerable(ranking, _first_r(ranking).sum(axis=1) / _at_least_one(ranking))
 
 
-def map_at_r(ranking):
+def map_at_r(ranking: Ranking) -> NDArray[np.float64]:
     """Precision at each hit among the first R, summed, over R."""
     return _of_answerable(ranking, _sum_over_hits(_first_r(ranking), _precision) / _at_least_one(ranking))
 
 
-def average_precision(ranking):
+def average_precision(ranking: Ranking) -> NDArray[np.float64]:
     """Precision at each hit, summed, over R."""
     return _of_answerable(ranking, _sum_over_hits(ranking.relevant, _precision) / _at_least_one(ranking))
 
 
-def reciprocal_rank(ranking):
+def reciprocal_rank(ranking: Ranking) -> NDArray[np.float64]:
     """One over the rank of the first hit."""
     return _of_answerable(ranking, 1 / (1 + ranking.relevant.argmax(axis=1)))
 
 
-def ndcg_at_k(ranking, k):
+def ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
     """Discounts of the hits among the first k, over those of min(R, k) hits at the top."""
     gain = _sum_over_hits(ranking.relevant[:, :k], lambda rank, nth: 1 / np.log2(rank + 1))
     best = np.cumsum(1 / np.log2(np.arange(2, k + 2)))  # (k,)
     return _of_answerable(ranking, gain / best[np.minimum(_at_least_one(ranking), k) - 1])
 
 
-def _of_answerable(ranking, values):
+def _of_answerable(ranking: Ranking, values: Any) -> NDArray[np.float64]:
     return np.where(ranking.n_relevant > 0, values, np.nan)
 
 
-def _at_least_one(ranking):
+def _at_least_one(ranking: Ranking) -> NDArray[np.intp]:
     """R as a denominator; the queries with R = 0 become NaN later."""
     return np.maximum(ranking.n_relevant, 1)
 
 
-def _first_r(ranking):
+def _first_r(ranking: Ranking) -> NDArray[np.bool_]:
     depth = ranking.n_relevant.max()
     within = np.arange(depth) < ranking.n_relevant[:, None]  # (n_queries, largest R)
     return ranking.relevant[:, :depth] & within
 
 
-def _precision(rank, nth):
+def _precision(rank: NDArray[np.intp], nth: NDArray[np.intp]) -> NDArray[np.float64]:
     return nth / rank
 
 
-def _sum_over_hits(relevant, gain):
+def _sum_over_hits(relevant: NDArray[np.bool_], gain: Callable[..., NDArray[Any]]) -> NDArray[np.float64]:
     """Sum of ``gain(rank, nth)`` over the hits of each query: the nth hit is at that rank, both from 1.
 
     Visits the hits only: with many classes they are few beside n_queries * depth.
@@ -82,3 +90,23 @@ def _sum_over_hits(relevant, gain):
         nth = np.arange(1, len(hits) + 1) - first[query]
         total[start : start + step] = np.bincount(query, gain(rank, nth), minlength=len(part))
     return total
+
+
+class Definition(NamedTuple):
+    """What makes a score: its value for each query, its chance level, and how many ranks it looks at."""
+
+    per_query: Callable[..., NDArray[np.float64]]  # (ranking) or (ranking, k) -> (n_queries,)
+    chance: Callable[..., NDArray[np.float64]]  # (R, n) or (R, n, k) -> (n_queries,)
+    depth: Literal["k", "R", "all"]
+
+
+# in the order of reports; names that end in _at_k have a cut-off
+SCORES = {
+    "recall_at_k": Definition(recall_at_k, _chance.recall_at_k, "k"),
+    "precision_at_k": Definition(precision_at_k, _chance.precision_at_k, "k"),
+    "r_precision": Definition(r_precision, _chance.r_precision, "R"),
+    "map_at_r": Definition(map_at_r, _chance.map_at_r, "R"),
+    "mean_average_precision": Definition(average_precision, _chance.average_precision, "all"),
+    "mean_reciprocal_rank": Definition(reciprocal_rank, _chance.reciprocal_rank, "all"),
+    "ndcg_at_k": Definition(ndcg_at_k, _chance.ndcg_at_k, "k"),
+}

@@ -1,14 +1,34 @@
 """Scores of embeddings: how well a search among them finds items of the query's class."""
 
 from numbers import Integral
+from typing import Any
+
+from numpy.typing import ArrayLike
 
 from skmetric._params import Interval, validate_params
 
 from ._scores import mean_scores
 
+__all__ = [
+    "map_at_r",
+    "mean_average_precision",
+    "mean_reciprocal_rank",
+    "ndcg_at_k",
+    "precision_at_k",
+    "r_precision",
+    "recall_at_k",
+]
+
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
-def recall_at_k(embeddings, y, k=1, *, gallery=None, y_gallery=None):
+def recall_at_k(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    k: int = 1,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """Share of queries with a relevant item among the first `k`: metric learning's hit rate.
 
     This is what the field calls recall@k, not the share of the relevant items that was found, which is
@@ -36,8 +56,8 @@ def recall_at_k(embeddings, y, k=1, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, or labels do
-        not fit.
+        If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, labels do not
+        fit, or the queries are rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -59,7 +79,14 @@ def recall_at_k(embeddings, y, k=1, *, gallery=None, y_gallery=None):
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
-def precision_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
+def precision_at_k(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    k: int = 10,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """Share of the first `k` items that are relevant.
 
     The denominator is `k`, also for queries with fewer relevant items, so that the best value may be below 1;
@@ -87,8 +114,8 @@ def precision_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, or labels do
-        not fit.
+        If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, labels do not
+        fit, or the queries are rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -105,7 +132,13 @@ def precision_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
     return _score(f"precision_at_{k}", embeddings, y, gallery, y_gallery)
 
 
-def r_precision(embeddings, y, *, gallery=None, y_gallery=None):
+def r_precision(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """Share of the first R items that are relevant, R being how many relevant items there are.
 
     The denominator is each query's own R, counted in the whole gallery, itself left out.
@@ -130,7 +163,8 @@ def r_precision(embeddings, y, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+        If no query has anything to find, a row has NaN or infinity, labels do not fit, or the queries are
+        rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -151,7 +185,13 @@ def r_precision(embeddings, y, *, gallery=None, y_gallery=None):
     return _score("r_precision", embeddings, y, gallery, y_gallery)
 
 
-def map_at_r(embeddings, y, *, gallery=None, y_gallery=None):
+def map_at_r(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """MAP@R: precision at each hit among the first R items, over R, averaged over queries.
 
     R is how many relevant items a query has in the whole gallery, itself left out; it is the denominator also
@@ -177,7 +217,8 @@ def map_at_r(embeddings, y, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+        If no query has anything to find, a row has NaN or infinity, labels do not fit, or the queries are
+        rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -198,7 +239,13 @@ def map_at_r(embeddings, y, *, gallery=None, y_gallery=None):
     return _score("map_at_r", embeddings, y, gallery, y_gallery)
 
 
-def mean_average_precision(embeddings, y, *, gallery=None, y_gallery=None):
+def mean_average_precision(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """Full MAP: precision at each hit in the whole gallery, over R, averaged over queries.
 
     R is how many relevant items a query has in the whole gallery, itself left out. Each query's value is
@@ -225,7 +272,8 @@ def mean_average_precision(embeddings, y, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+        If no query has anything to find, a row has NaN or infinity, labels do not fit, or the queries are
+        rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -246,7 +294,13 @@ def mean_average_precision(embeddings, y, *, gallery=None, y_gallery=None):
     return _score("mean_average_precision", embeddings, y, gallery, y_gallery)
 
 
-def mean_reciprocal_rank(embeddings, y, *, gallery=None, y_gallery=None):
+def mean_reciprocal_rank(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """One over the rank of the first relevant item in the whole gallery, averaged over queries.
 
     The rank counts from 1, and no cut-off applies.
@@ -271,7 +325,8 @@ def mean_reciprocal_rank(embeddings, y, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If no query has anything to find, a row has NaN or infinity, or labels do not fit.
+        If no query has anything to find, a row has NaN or infinity, labels do not fit, or the queries are
+        rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -293,7 +348,14 @@ def mean_reciprocal_rank(embeddings, y, *, gallery=None, y_gallery=None):
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
-def ndcg_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
+def ndcg_at_k(
+    embeddings: ArrayLike,
+    y: ArrayLike,
+    k: int = 10,
+    *,
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+) -> float:
     """Discounted gain of the first `k` items, over the best that is possible.
 
     Gains are 1 for a relevant item and 0 for another, the discount of rank i is 1 / log2(i + 1), and the
@@ -321,8 +383,8 @@ def ndcg_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
     Raises
     ------
     ValueError
-        If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, or labels do
-        not fit.
+        If `k` is beyond the gallery, no query has anything to find, a row has NaN or infinity, labels do not
+        fit, or the queries are rows of `gallery`, which would find themselves.
 
     See Also
     --------
@@ -344,5 +406,5 @@ def ndcg_at_k(embeddings, y, k=10, *, gallery=None, y_gallery=None):
     return _score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery)
 
 
-def _score(name, embeddings, y, gallery, y_gallery):
+def _score(name: str, embeddings: Any, y: Any, gallery: Any, y_gallery: Any) -> float:
     return mean_scores([name], embeddings, y, gallery=gallery, y_gallery=y_gallery)[name]

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import final
+from typing import Any, Literal, final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from skmetric._params import Interval, validate_params
+from skmetric._params import Interval, StrOptions, validate_params
+from skmetric._warning import warn
 
-from ._bootstrap import as_generator, percentile_interval, resampled_means
+from ._bootstrap import as_generator, class_sums, percentile_interval, resampled_means
 from ._report import Report
-from ._scores import parse_score, score_queries
+from ._scores import names_at, parse_score, score_queries
 
 
 @final
@@ -39,6 +41,8 @@ class RetrievalReport(Report):
     per_class : dict of label to dict of str to float, or None
         Scores of the queries of each class that has something to find;
         ``pandas.DataFrame(report.per_class).T`` is a table of them.
+    resample : {"classes", "queries"}
+        What the intervals draw with replacement.
 
     See Also
     --------
@@ -47,9 +51,10 @@ class RetrievalReport(Report):
     Examples
     --------
     >>> from skmetric.metrics import retrieval_report
-    >>> report = retrieval_report([[0.0], [1.0], [3.0], [3.5]], ["a", "a", "b", "a"])
+    >>> X = [[0.0], [1.0], [3.0], [3.5], [5.0], [9.0]]
+    >>> report = retrieval_report(X, ["a", "a", "b", "a", "b", "c"])
     >>> round(report["map_at_r"], 3), report.n_queries, report.n_unanswerable
-    (0.417, 3, 1)
+    (0.2, 5, 1)
     """
 
     scores: dict[str, float]
@@ -59,15 +64,16 @@ class RetrievalReport(Report):
     n_unanswerable: int
     n_gallery: int
     confidence_level: float
-    per_class: dict | None = None
+    per_class: dict[Any, dict[str, float]] | None = None
+    resample: str = "queries"  # as reports had it that were pickled before there was a choice
 
-    def _caption(self):
+    def _caption(self) -> str:
         caption = f"{self.n_queries} queries, each searched among {self.n_gallery} items"
         if self.n_unanswerable:
             caption += f"; {self.n_unanswerable} more had nothing to find and were left out"
-        return caption
+        return f"{caption}; intervals over {self.resample}"
 
-    def _tables(self):
+    def _tables(self) -> list[list[list[str]]]:
         tables = super()._tables()
         if self.per_class is not None:
             rows = [
@@ -84,24 +90,26 @@ class RetrievalReport(Report):
         "scores": ["array-like", None],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "resample": [StrOptions({"classes", "queries"})],
         "per_class": ["boolean"],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
 )
 def retrieval_report(
-    embeddings,
-    y,
+    embeddings: ArrayLike,
+    y: ArrayLike,
     *,
-    gallery=None,
-    y_gallery=None,
-    k=None,
-    scores=None,
-    confidence_level=0.95,
-    n_resamples=1000,
-    per_class=False,
-    random_state=0,
-):
+    gallery: ArrayLike | None = None,
+    y_gallery: ArrayLike | None = None,
+    k: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
+    confidence_level: float = 0.95,
+    n_resamples: int = 1000,
+    resample: Literal["classes", "queries"] = "classes",
+    per_class: bool = False,
+    random_state: int | np.random.RandomState | None = 0,
+) -> RetrievalReport:
     """All retrieval scores from one search, with bootstrap intervals and chance levels.
 
     Each score is the mean over the queries that have something to find, as of the function of its name.
@@ -127,6 +135,9 @@ def retrieval_report(
         Coverage of the intervals, in (0, 1).
     n_resamples : int, default=1000
         Bootstrap samples.
+    resample : {"classes", "queries"}, default="classes"
+        What the intervals draw with replacement: classes of the queries, each with all its queries, or single
+        queries. Take queries only where the question is about these very classes.
     per_class : bool, default=False
         Whether to report the scores of each class too.
     random_state : int, RandomState instance or None, default=0
@@ -150,22 +161,29 @@ def retrieval_report(
 
     Notes
     -----
-    The intervals are percentiles over queries drawn with replacement, the same draws for all scores. The
-    gallery stays as it is: they tell how the score would vary with other queries of these classes, not with
-    other classes. Chance levels are exact expectations over the orders of the gallery, not simulated.
+    The intervals are percentiles of a bootstrap, with the same draws for all scores. A sample of classes has
+    as many classes as there are with queries that were scored; its score is the mean over all queries of the
+    classes drawn. It tells how the score varies with other classes, which is the question on classes that
+    were never trained on, with a separate gallery too: queries of one class share what they can find.
+    Intervals over queries tell what other queries of the same classes would score, and are often several
+    times narrower. The gallery stays as it is in both. With few classes, say below 20, an interval over
+    classes is too narrow; with one, there is none: it is NaN, with a warning.
+
+    Chance levels are exact expectations over the orders of the gallery, not simulated.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skmetric.metrics import retrieval_report
-    >>> y = np.repeat(["bolt", "nut"], 20)
-    >>> X = (y == "nut")[:, None] + np.random.default_rng(0).normal(size=(40, 3)) / 2
+    >>> y = np.repeat(np.arange(20), 5)
+    >>> X = np.random.default_rng(0).normal(size=(20, 3))[y]
+    >>> X += np.random.default_rng(1).normal(size=(100, 3)) / 2
     >>> retrieval_report(X, y, scores=["recall_at_1", "map_at_r"])
                  score    95% interval  chance
-    recall_at_1  0.850  [0.725, 0.950]   0.487
-    map_at_r     0.785  [0.711, 0.848]   0.279
+    recall_at_1  0.370  [0.220, 0.530]   0.040
+    map_at_r     0.284  [0.168, 0.402]   0.022
     <BLANKLINE>
-    40 queries, each searched among 39 items
+    100 queries, each searched among 99 items; intervals over classes
     """
     names = _names(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
     wanted = [parse_score(name) for name in names]
@@ -173,7 +191,16 @@ def retrieval_report(
     kept = result.answerable
     values = result.values.compress(kept, axis=1)  # (n_scores, n_kept)
     n_relevant = result.n_relevant[kept]  # (n_kept,)
-    resampled = resampled_means(values, n_resamples, as_generator(random_state))
+    classes, codes = np.unique(np.ravel(y)[kept], return_inverse=True)
+    resampled = resampled_means(
+        values, n_resamples, as_generator(random_state), codes if resample == "classes" else None
+    )
+    if resample == "classes" and len(classes) == 1:
+        resampled[:] = np.nan
+        warn(
+            "the queries that were scored are of one class, so that there is no interval over classes: it is "
+            "NaN. Give queries of more classes, or resample='queries' for other queries of this class"
+        )
     chance = [float(score.chance(n_relevant, result.n_gallery).mean()) for score in wanted]
     return RetrievalReport(
         scores=_by_name(names, values.mean(axis=1)),
@@ -183,38 +210,28 @@ def retrieval_report(
         n_unanswerable=len(kept) - len(n_relevant),
         n_gallery=result.n_gallery,
         confidence_level=confidence_level,
-        per_class=_per_class(names, values, np.asarray(y)[kept]) if per_class else None,
+        per_class=_per_class(names, values, classes, codes) if per_class else None,
+        resample=resample,
     )
 
 
-def _names(y_searched, k, scores, leaves_self_out):
+def _names(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[str]:
     if scores is not None:
         if k is not None or not len(scores):
             raise ValueError("give k or the names of at least one score, as in scores=['recall_at_5']")
         return list(dict.fromkeys(scores))
     if k is None:
         k = [cutoff for cutoff in (1, 10) if cutoff <= np.size(y_searched) - leaves_self_out]
-    k = list(dict.fromkeys(k))
-    beyond_first = [cutoff for cutoff in k if cutoff != 1]
-    return [
-        *(f"recall_at_{cutoff}" for cutoff in k),
-        *(f"precision_at_{cutoff}" for cutoff in beyond_first),
-        "r_precision",
-        "map_at_r",
-        "mean_average_precision",
-        "mean_reciprocal_rank",
-        *(f"ndcg_at_{cutoff}" for cutoff in beyond_first),
-    ]
+    return names_at(list(dict.fromkeys(k)))
 
 
-def _by_name(names, values):
+def _by_name(names: list[str], values: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 
-def _per_class(names, values, y):
-    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    sums = np.stack([np.bincount(codes, weights=row) for row in values], axis=1)  # (n_classes, n_scores)
-    return {
-        label: _by_name(names, means)
-        for label, means in zip(classes.tolist(), sums / counts[:, None], strict=True)
-    }
+def _per_class(
+    names: list[str], values: NDArray[np.float64], classes: NDArray[Any], codes: NDArray[np.intp]
+) -> dict[Any, dict[str, float]]:
+    sums, sizes = class_sums(values, codes)
+    means = sums / sizes[:, None]  # (n_classes, n_scores)
+    return {label: _by_name(names, row) for label, row in zip(classes.tolist(), means, strict=True)}

@@ -1,13 +1,15 @@
 """Retrieval scores for scikit-learn's model selection."""
 
-from typing import final
+from typing import Any, Self, final
 
-from sklearn.pipeline import Pipeline
+from numpy.typing import ArrayLike
+from sklearn import get_config
+from sklearn.utils.metadata_routing import MetadataRequest
 
-from skmetric.exceptions import NoEmbeddingError
-from skmetric.retrieval import iter_rankings
+from skmetric._embedding import embed, rankings_of
 
 from ._scores import mean_scores, parse_score
+from ._weights import check_weights
 
 
 @final
@@ -59,17 +61,64 @@ class RetrievalScorer:
     ['mean_test_map_at_r', 'mean_test_recall_at_1']
     """
 
-    def __init__(self, *names):
+    _sample_weight_request: bool | str | None = None
+
+    def __init__(self, *names: str) -> None:
         if not names:
             raise ValueError("RetrievalScorer needs the name of a score, such as RetrievalScorer('map_at_r')")
         for name in names:
             parse_score(name)
         self.names = names
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"RetrievalScorer({', '.join(map(repr, self.names))})"
 
-    def __call__(self, estimator, X, y, sample_weight=None):
+    def set_score_request(self, *, sample_weight: bool | str | None = None) -> Self:
+        """Ask for sample weights where scikit-learn routes metadata, as its own scorers do.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None, default=None
+            True asks for them, False does without, a name asks for what is given under that name; None raises
+            where they are given.
+
+        Returns
+        -------
+        RetrievalScorer
+            The same.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is off: weights then come without being asked for.
+        """
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "set_score_request needs sklearn.set_config(enable_metadata_routing=True); without it "
+                "weights reach the scorer unasked"
+            )
+        self._sample_weight_request = sample_weight
+        return self
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Tell scikit-learn which metadata the scorer asks for.
+
+        Returns
+        -------
+        MetadataRequest
+            Of the method ``score``.
+        """
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=self._sample_weight_request)
+        return request
+
+    def _accept_sample_weight(self) -> bool:
+        """Answer scikit-learn, which asks each scorer of a dict whether it takes weights."""
+        return True
+
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float | dict[str, float]:
         """Transform `X` once and score the embeddings.
 
         Parameters
@@ -81,7 +130,7 @@ class RetrievalScorer:
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row as a query in the mean.
+            Weight of each row as a query in the mean, from 0.
 
         Returns
         -------
@@ -93,40 +142,11 @@ class RetrievalScorer:
         NoEmbeddingError
             If there is nothing in `estimator` to transform with.
         ValueError
-            As :func:`skmetric.metrics.map_at_r` does.
+            As :func:`skmetric.metrics.map_at_r` does; or if weights are negative, NaN or infinite (rows
+            named), not one a row, or 0 for all rows that have something to find.
         """
-        embeddings, rankings = _embed(estimator, X)
+        embeddings, rankings = embed(estimator, X), rankings_of(estimator)
+        if sample_weight is not None:
+            sample_weight = check_weights(sample_weight, len(embeddings))
         scores = mean_scores(self.names, embeddings, y, sample_weight=sample_weight, rankings=rankings)
         return scores if len(self.names) > 1 else scores[self.names[0]]
-
-
-def _embed(estimator, X):
-    """Embeddings, and how the last transformer wants them ranked."""
-    transformers = transformers_of(estimator)
-    if not transformers:
-        raise NoEmbeddingError(
-            f"a retrieval score needs embeddings, and {type(estimator).__name__} has no transform: use a "
-            "metric learner or another transformer, a Pipeline in which one comes before the last step, or a "
-            "search over these that was fitted with refit"
-        )
-    for transformer in transformers:
-        X = transformer.transform(X)
-    return X, _rankings_of(transformers[-1])
-
-
-def _rankings_of(transformer):
-    """How embeddings of a transformer, or of the last step of a pipeline, are ranked."""
-    while isinstance(transformer, Pipeline):
-        transformer = transformer[-1]
-    return getattr(transformer, "_iter_rankings", iter_rankings)
-
-
-def transformers_of(estimator):
-    """Fitted transformers to apply in turn: what an estimator that predicts has before its prediction."""
-    if hasattr(estimator, "best_estimator_"):
-        return transformers_of(estimator.best_estimator_)
-    if hasattr(estimator, "transform"):
-        return [estimator]
-    if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        return [estimator[:-1], *transformers_of(estimator[-1])]
-    return []

@@ -2,75 +2,83 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skmetric.retrieval import iter_rankings
+from skmetric.retrieval import Ranking, as_array, iter_rankings
 
-from . import _chance, _ranking
+from ._copies import check_copies
+from ._ranking import SCORES
 
 
 class Score(NamedTuple):
     """A score by name: what it makes of a ranking, of chance, and how deep it looks."""
 
     name: str
-    per_query: Callable  # ranking -> (n_queries,)
-    chance: Callable  # (n_relevant, n_gallery) -> (n_queries,)
-    depth: Callable  # largest number of relevant items -> depth, None for the whole gallery
+    per_query: Callable[[Ranking], NDArray[np.float64]]  # ranking -> (n_queries,)
+    chance: Callable[[Any, int], Any]  # (n_relevant, n_gallery) -> (n_queries,)
+    depth: str  # "k", "R" or "all": ranks that it looks at
     k: int | None = None
 
 
 class PerQuery(NamedTuple):
     """Scores of each query, in the order of the queries."""
 
-    values: np.ndarray  # (n_scores, n_queries), NaN where there is nothing to find
-    n_relevant: np.ndarray  # (n_queries,)
+    values: NDArray[np.float64]  # (n_scores, n_queries), NaN where there is nothing to find
+    n_relevant: NDArray[np.intp]  # (n_queries,)
     n_gallery: int
 
     @property
-    def answerable(self):
+    def answerable(self) -> NDArray[np.bool_]:
         return self.n_relevant > 0  # (n_queries,)
 
 
-def _largest_class(n_relevant):
-    return n_relevant
-
-
-def _whole_gallery(n_relevant):
-    return None
-
-
-_AT_K = {
-    "recall": (_ranking.recall_at_k, _chance.recall_at_k),
-    "precision": (_ranking.precision_at_k, _chance.precision_at_k),
-    "ndcg": (_ranking.ndcg_at_k, _chance.ndcg_at_k),
-}
-_PLAIN = {
-    "r_precision": (_ranking.r_precision, _chance.r_precision, _largest_class),
-    "map_at_r": (_ranking.map_at_r, _chance.map_at_r, _largest_class),
-    "mean_average_precision": (_ranking.average_precision, _chance.average_precision, _whole_gallery),
-    "mean_reciprocal_rank": (_ranking.reciprocal_rank, _chance.reciprocal_rank, _whole_gallery),
-}
-
-
-def parse_score(name):
-    """The score of that name: one of `_PLAIN`, or ``"recall_at_10"`` for any of `_AT_K` and any cut-off."""
-    if name in _PLAIN:
-        return Score(name, *_PLAIN[name])
-    parts = re.fullmatch(r"([a-z]+)_at_([1-9]\d*)", name) if isinstance(name, str) else None
-    if parts is None or parts[1] not in _AT_K:
-        choices = [f"{family}_at_<k>" for family in _AT_K] + list(_PLAIN)
+def parse_score(name: Any) -> Score:
+    """The score of that name: of `SCORES`, or ``"recall_at_10"`` for `recall_at_k` at a cut-off of 10."""
+    if name in SCORES and not str(name).endswith("_k"):
+        score = SCORES[name]
+        return Score(name, score.per_query, score.chance, score.depth)
+    parts = re.fullmatch(r"([a-z_]+_at_)([1-9]\d*)", name) if isinstance(name, str) else None
+    if parts is None or f"{parts[1]}k" not in SCORES:
+        choices = sorted((f"{at[:-1]}<k>" if at.endswith("_k") else at for at in SCORES), key=_cutoffs_first)
         raise ValueError(f"unknown score {name!r}; the choices are {', '.join(choices)}, with k from 1")
-    per_query, chance = _AT_K[parts[1]]
-    k = int(parts[2])
-    return Score(name, partial(per_query, k=k), partial(chance, k=k), lambda n_relevant: k, k)
+    score, k = SCORES[f"{parts[1]}k"], int(parts[2])
+    return Score(name, partial(score.per_query, k=k), partial(score.chance, k=k), "k", k)
 
 
-def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankings=iter_rankings):
+def names_at(cutoffs: list[int]) -> list[str]:
+    """Names of all scores at these cut-offs, in the order of reports.
+
+    At 1 those with a cut-off are equal, and only the first of them is named.
+    """
+    names, seen_first = [], False
+    for name in SCORES:
+        if name.endswith("_k"):
+            names += [f"{name[:-1]}{cutoff}" for cutoff in cutoffs if cutoff != 1 or not seen_first]
+            seen_first = True
+        else:
+            names.append(name)
+    return names
+
+
+def _cutoffs_first(name: str) -> bool:
+    return not name.endswith(">")
+
+
+def score_queries(
+    scores: list[Score],
+    embeddings: Any,
+    y: Any,
+    *,
+    gallery: Any = None,
+    y_gallery: Any = None,
+    rankings: Callable[..., Any] = iter_rankings,
+) -> PerQuery:
     """All `scores` of each query, from one pass of the kernel no deeper than they need.
 
     `rankings` takes the place of the kernel where the distance is not Euclidean.
@@ -82,7 +90,8 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankin
     Raises
     ------
     ValueError
-        If a cut-off is beyond the gallery or no query has anything to find, and what the kernel raises.
+        If a cut-off is beyond the gallery, no query has anything to find, or the queries are rows of the
+        gallery, and what the kernel raises.
     """
     parts = []
     depth = _depth(scores, y, y_gallery)
@@ -95,29 +104,45 @@ def score_queries(scores, embeddings, y, *, gallery=None, y_gallery=None, rankin
     if not n_relevant.any():
         reason = "every class of y has one row" if gallery is None else "y and y_gallery share no class"
         raise ValueError(f"no query has anything to find: {reason}")
+    if gallery is not None:
+        sides = [as_array(side) for side in (embeddings, gallery)]
+        check_copies(sides[0], np.ravel(y), sides[1], np.ravel(y_gallery))
     order = np.argsort(rows)
     return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
 
 
 def mean_scores(
-    names, embeddings, y, *, gallery=None, y_gallery=None, sample_weight=None, rankings=iter_rankings
-):
+    names: Sequence[str],
+    embeddings: Any,
+    y: Any,
+    *,
+    gallery: Any = None,
+    y_gallery: Any = None,
+    sample_weight: Any = None,
+    rankings: Callable[..., Any] = iter_rankings,
+) -> dict[str, float]:
     """Each score by name, averaged over the queries that have something to find."""
     scores = [parse_score(name) for name in names]
     result = score_queries(scores, embeddings, y, gallery=gallery, y_gallery=y_gallery, rankings=rankings)
     kept = result.answerable
     weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
+    if weights is not None and not weights.any():
+        raise ValueError(
+            "sample_weight is 0 for each row that has something to find: give one of them a positive weight"
+        )
     means = np.average(result.values.compress(kept, axis=1), axis=1, weights=weights)
     return dict(zip(names, means.tolist(), strict=True))
 
 
-def _depth(scores, y, y_gallery):
+def _depth(scores: list[Score], y: Any, y_gallery: Any) -> int | None:
+    """Ranks that the scores look at; None for all."""
+    if any(score.depth == "all" for score in scores):
+        return None
     largest = max(Counter(np.ravel(y if y_gallery is None else y_gallery).tolist()).values(), default=1)
-    depths = [score.depth(largest) for score in scores]
-    return None if None in depths else max(depths)
+    return max(score.k or largest for score in scores)
 
 
-def _check_cutoffs(scores, n_gallery):
+def _check_cutoffs(scores: list[Score], n_gallery: int) -> None:
     for score in scores:
         if score.k is not None and score.k > n_gallery:
             raise ValueError(

@@ -1,55 +1,41 @@
 """Look up, match, turn away, enrol: one estimator over an embedder and an index."""
 
-import warnings
+from __future__ import annotations
+
+from collections.abc import Mapping
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d
+from sklearn.base import clone
+from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skmetric._checks import check_finite_rows, check_matrix
-from skmetric._documented import DocumentedMixin
+from skmetric._checks import check_labels
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
-from skmetric.exceptions import NoEmbeddingError
-from skmetric.metrics._scorer import transformers_of
 
-from ._attached import AttachedMixin
-from ._by_class import ByClassMixin
-from ._calibration._matchers import MATCHERS, make_matcher
-from ._cleaning import CleaningMixin
-from ._gallery._labels import check_y
+from ._calibration._matchers import MATCHERS
+from ._cleaning import Cleaning
 from ._gallery._layout import check_ids
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, check_metadata, with_paths
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._index import Index
-from ._lookups import NeighborsMixin
-from ._opening import StoredMixin
-from ._ranked import RankedMixin
+from ._lookups import Lookups
+from ._opening import Opening
+from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
-from ._recognition import OpenSetMixin
+from ._recognition import Recognition
 from ._server._shared import SharedIndex
-from ._verifying import VerifyingMixin
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    pass
 
 
-class SimilaritySearch(
-    OpenSetMixin,
-    ByClassMixin,
-    NeighborsMixin,
-    RankedMixin,
-    CleaningMixin,
-    VerifyingMixin,
-    StoredMixin,
-    AttachedMixin,
-    DocumentedMixin,
-    ClassifierMixin,
-    BaseEstimator,
-):
+class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
     The gallery is filled by `fit` and changed by `partial_fit`, `update` and `remove`, with nothing
@@ -60,34 +46,35 @@ class SimilaritySearch(
     Parameters
     ----------
     embedder : transformer or pipeline, default=None
-        What maps samples to embeddings; None takes samples as embeddings. One that is fitted, as
-        :func:`~sklearn.utils.validation.check_is_fitted` tells, is used as it is; another is cloned and
-        fitted by `fit` on `X` and `y`. The last step of a pipeline is left out if it has no ``transform``,
-        as k-NN; a search stands for its ``best_estimator_``. ``clone``, and so a grid search, forgets what
-        an embedder was fitted on: wrap it in :class:`~sklearn.frozen.FrozenEstimator` to keep it.
+        Maps samples to embeddings; with None the samples are embeddings already. A fitted embedder, as
+        :func:`~sklearn.utils.validation.check_is_fitted` tells, is used as it is; otherwise `fit` clones it
+        and fits the clone on `X` and `y`. The last step of a pipeline is left out if it has no
+        ``transform``, such as k-NN; of a fitted grid search the ``best_estimator_`` is used. ``clone``, and
+        so a grid search, makes an embedder unfitted: wrap it in :class:`~sklearn.frozen.FrozenEstimator` to
+        keep it.
     index : Index, default=None
-        Where embeddings are kept and searched; cloned by `fit`. None stands for :class:`ExactIndex`.
+        Where embeddings are kept and searched; cloned by `fit`. None means :class:`ExactIndex`.
     n_neighbors : int, default=5
-        Neighbours that a lookup returns and that vote where the matcher takes votes; a smaller gallery gives
-        what it has to matching.
+        Number of neighbours that lookups return and that vote. If the gallery has fewer items, all of them
+        are used.
     matcher : {"nearest", "majority", "distance", "center", "ratio"} or matcher, default="nearest"
-        From neighbours to a class and the distance to be held against the threshold: the nearest item;
+        From neighbours to a class and the distance to compare with the threshold: the nearest item;
         the most frequent class; a vote by inverse distance; the nearest class centre, also
         :class:`ClassCenters` with several; the nearest item at the ratio to the nearest of another class.
         Votes are thresholded on the distance of the winner's own nearest item.
     no_match_label : label, default=None
-        What `predict` gives to strangers. None stands for -1 where labels are numbers and "unknown" where
-        they are text. It must not be a class of the gallery.
+        What `predict` gives to strangers. None means -1 where labels are numbers and "unknown" where they
+        are text. It must not be a class of the gallery.
     rerank : KReciprocal, default=None
-        Re-ranking of what `kneighbors`, `lookup` and `kneighbors_graph` return, with distances of its own.
-        The three options of ranking need the gallery in memory, and change no match, threshold or
-        calibration, which go by the Euclidean distance. With ``where=`` they act inside the gallery of the
-        items that pass, as if the others were not there, at the cost of a search of these in themselves each
-        time that the filter changes.
+        Re-ranking of the results of `kneighbors`, `lookup` and `kneighbors_graph`, which then have the
+        distances of the re-ranking. The three ranking options need the gallery in memory. They change no
+        match, threshold or calibration, which use the Euclidean distance. With ``where=`` they act on the
+        items that pass, as if there were no others; each time that the filter changes, these items are
+        searched among each other.
     query_expansion : NeighborAverage, default=None
-        Mean of query and neighbours, with which these methods ask again.
+        Replaces each query of these methods by a mean of the query and its neighbours.
     augment_gallery : NeighborAverage, default=None
-        Means of items and neighbours, among which these methods search.
+        Replaces each item that these methods search by a mean of the item and its neighbours.
 
     Attributes
     ----------
@@ -116,16 +103,16 @@ class SimilaritySearch(
 
     See Also
     --------
-    sklearn.neighbors.KNeighborsClassifier : Neighbours vote; everyone is taken for known.
+    sklearn.neighbors.KNeighborsClassifier : Neighbours vote; every query is accepted.
     skmetric.MetricLearner : An embedder.
 
     Notes
     -----
     Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
     `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
-    change or after it, and the embedder works while others search. Rows that `kneighbors` returned name other
-    items once some were removed: take the ids of `lookup`. `fit`, `calibrate`, `evaluate`, `set_cutpoint` and
-    `set_params` want the search for themselves.
+    change or after it, and the embedder works while others search. After a removal, rows that `kneighbors`
+    returned before belong to other items: use the ids of `lookup`. `fit`, `calibrate`, `evaluate`,
+    `set_cutpoint` and `set_params` must not run beside other calls.
 
     Examples
     --------
@@ -159,16 +146,16 @@ class SimilaritySearch(
 
     def __init__(
         self,
-        embedder=None,
-        index=None,
-        n_neighbors=5,
-        matcher="nearest",
-        no_match_label=None,
+        embedder: Any = None,
+        index: Index | None = None,
+        n_neighbors: int = 5,
+        matcher: Any = "nearest",
+        no_match_label: Any = None,
         *,
-        rerank=None,
-        query_expansion=None,
-        augment_gallery=None,
-    ):
+        rerank: KReciprocal | None = None,
+        query_expansion: NeighborAverage | None = None,
+        augment_gallery: NeighborAverage | None = None,
+    ) -> None:
         self.embedder = embedder
         self.index = index
         self.n_neighbors = n_neighbors
@@ -179,7 +166,14 @@ class SimilaritySearch(
         self.augment_gallery = augment_gallery
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, ids=None, metadata=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | Any = None,
+    ) -> Self:
         """Start a gallery, after fitting the embedder if it is not fitted.
 
         Parameters
@@ -223,7 +217,15 @@ class SimilaritySearch(
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None, classes=None, *, ids=None, metadata=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | Any = None,
+    ) -> Self:
         """Enrol more items, of old classes or new ones; nothing is retrained. The first call is `fit`.
 
         Parameters
@@ -258,7 +260,7 @@ class SimilaritySearch(
         self._warn_if_grown()
         return self
 
-    def remove(self, ids):
+    def remove(self, ids: Any) -> Self:
         """Take items out of the gallery.
 
         Parameters
@@ -281,7 +283,9 @@ class SimilaritySearch(
         self._drop_factors_of_absent_classes()
         return self
 
-    def update(self, ids, X, y=None, *, metadata=None):
+    def update(
+        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+    ) -> Self:
         """Replace items; they move to the end of the gallery.
 
         Parameters
@@ -316,126 +320,59 @@ class SimilaritySearch(
         self._warn_if_grown()
         return self
 
-    @property
-    def classes_(self):
-        """Labels that have an item in the gallery, sorted."""
-        if getattr(self, "_gallery", None) is None or not self._gallery.has_labels:
-            raise AttributeError("the gallery has no labels: fit with y to have classes_")
-        return self._gallery.classes()
-
-    @property
-    def labels_(self):
-        """Label of each item, in the order of enrolment; None in a gallery without labels."""
-        return self._gallery.all_labels()
-
-    @property
-    def ids_(self):
-        """Ids of the items, in the order of enrolment."""
-        return self._gallery.all_ids()
-
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_gallery")
 
-    def _fitted_embedder(self, X, y):
-        if self.embedder is None:
-            return None
-        try:
-            _check_all_fitted(self.embedder)
-        except NotFittedError:
-            if X is None:  # of a gallery that is there
-                raise NotFittedError(
-                    f"embedder={type(self.embedder).__name__} is not fitted: give the one that made the "
-                    "embeddings of the gallery, the search's embedder_"
-                ) from None
-            fitted = clone(self.embedder)
-            fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Parameters, as scikit-learn prints them; once fitted a second line: items, classes, calibration."""
+        parameters = super().__repr__(N_CHAR_MAX)
+        return f"{parameters}\n{self._state()}" if self.__sklearn_is_fitted__() else parameters
+
+    def _state(self) -> str:
+        """Items and classes of the gallery, and the threshold in use; no server is asked."""
+        sizes = self._gallery.known_sizes()
+        if sizes is None:
+            gallery = f"gallery of {type(self.index_).__name__}"
         else:
-            fitted = self.embedder
-        if not transformers_of(fitted):
-            raise NoEmbeddingError(
-                f"embedder={type(fitted).__name__} has no transform: use a transformer, a Pipeline in which "
-                "one comes before the last step, or a search over these that was fitted with refit"
-            )
-        if getattr(transformers_of(fitted)[-1], "distance", None) == "poincare":
-            raise ValueError(
-                f"embedder={type(fitted).__name__} learned the distance of the Poincaré ball, "
-                "and a search goes by Euclidean distance: train it with distance='euclidean'"
-            )
-        return fitted
+            gallery = _many(sizes[0], "item", "items")
+            if self._gallery.has_labels:
+                gallery += f" in {_many(sizes[1], 'class', 'classes')}"
+        if not self._gallery.has_labels and not hasattr(self, "calibration_"):
+            return f"# {gallery}, without labels"
+        if self.cutpoint_ is None:
+            calibrated = "calibrated" if hasattr(self, "calibration_") else "not calibrated"
+            return f"# {gallery}, {calibrated}: every query is accepted"
+        return (
+            f"# {gallery}, calibrated: accepts distances up to {self._threshold():.4g} ({self.cutpoint_!r})"
+        )
 
-    def _embed(self, X, reset=False):
-        """Embeddings of samples, finite and of the gallery's dimension."""
-        if self.embedder_ is None:
-            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
-            check_finite_rows(X)
-            return X
-        if reset:
-            self.__dict__.pop("n_features_in_", None)
-            if hasattr(self.embedder_, "n_features_in_"):
-                self.n_features_in_ = self.embedder_.n_features_in_
-        for transformer in transformers_of(self.embedder_):
-            X = transformer.transform(X)
-        embeddings = check_matrix(X, "embeddings")
-        if not reset and embeddings.shape[1] != self.n_components_:
-            raise ValueError(
-                f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
-                ": it has changed since fit; fit again"
-            )
-        return embeddings
-
-    def _new_items(self, X, y, metadata):
+    def _new_items(self, X: Any, y: Any, metadata: Any) -> tuple[NDArray[Any], NDArray[Any] | None, Any]:
         """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
         embeddings = self._embed(X)
         if self._gallery.has_column(PATH):
             metadata = with_paths(metadata, X)
         return embeddings, _check_targets(y, len(embeddings)), metadata
 
-    def _choose_no_match_label(self, labels):
-        label = self.no_match_label
-        is_text = labels.dtype.kind in "OUS"
-        if label is None:
-            label = "unknown" if is_text else -1
-        self._check_no_match_label(label, labels)
-        return label
 
-    def _check_no_match_label(self, label, labels):
-        if np.any(labels == label):
-            message = f"no_match_label={label!r} is a class of y too: choose another"
-            if self.no_match_label is not None:
-                raise ValueError(message)
-            warnings.warn(f"{message}, or strangers will be taken for that class", UserWarning, stacklevel=4)
-
-    def _matcher(self):
-        return make_matcher(self.matcher)
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
 
 
-def _check_all_fitted(embedder):
-    """Raise unless every step is fitted: a pipeline asks its last alone, which may have nothing to fit."""
-    if not isinstance(embedder, Pipeline):
-        check_is_fitted(embedder)
-        return
-    for _, step in embedder.steps:
-        if step not in (None, "passthrough"):
-            _check_all_fitted(step)
-
-
-def _check_targets(y, n_samples):
+def _check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
     if y is None:
         return None
-    if not isinstance(y, list | tuple):  # check_labels looks at lists itself
-        y = column_or_1d(y, warn=True)
-    labels = check_y(y, n_samples)
+    labels = check_labels(y, n_samples, warns=True)
     if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
         check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels
 
 
-def _check_what_comes_with(X, y, ids, metadata):
+def _check_what_comes_with(X: Any, y: Any, ids: Any, metadata: Any) -> None:
     """Refuse labels, ids and metadata that do not go with samples, where these can be counted."""
     n_items = X.shape[0] if getattr(X, "shape", ()) else len(X) if hasattr(X, "__len__") else 0
     if not n_items:  # the embedder says what is wrong with samples

@@ -188,3 +188,10 @@ def test_settings_that_contradict(tiny, blobs):
         tiny(scoring="accuracy").fit(*blobs)
     with pytest.raises(ValueError, match=r"'max_epochs' parameter of DeepMetricLearner"):
         DeepMetricLearner(max_epochs=0).fit(*blobs)
+
+
+def test_large_integers_of_pandas_stay_what_they_are(tiny, blobs):
+    pandas = pytest.importorskip("pandas")
+    ids = 2**60 + np.arange(60) % 4  # as floats all of them are one (scikit-learn #25073)
+    learner = tiny(max_epochs=1).fit(blobs[0], pandas.Series(ids, dtype="Int64"))
+    assert learner.classes_.tolist() == [2**60, 2**60 + 1, 2**60 + 2, 2**60 + 3]

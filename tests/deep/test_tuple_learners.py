@@ -14,7 +14,7 @@ from torch import nn
 
 from skmetric.deep import SiameseLearner, TripletLearner
 from skmetric.deep._data._tuples import TupleBatches, divide
-from skmetric.deep._threshold import choose_threshold
+from skmetric.deep._siamese import choose_threshold
 from skmetric.deep._training._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep.losses import ContrastiveLoss, MultiSimilarityLoss, TripletMarginLoss
 from skmetric.exceptions import DivergenceWarning
@@ -425,3 +425,29 @@ def test_before_fit_there_is_nothing_to_ask(quick, data_of, kind, method):
     X = data_of(kind)[0]
     with pytest.raises(NotFittedError, match=kind.__name__):
         getattr(quick(kind), method)(X[:, 0] if method == "transform" else X)
+
+
+# The threshold, given or chosen
+
+
+def test_a_threshold_lies_below_the_next_distance_even_between_neighbouring_floats():
+    near = 0.5
+    far = np.nextafter(near, 1)  # their mean is rounded to the larger
+    for low, high in ((near, far), (far, np.nextafter(far, 1))):
+        chosen = choose_threshold(np.array([low, high]), np.array([True, False]))
+        assert low <= chosen < high
+
+
+@pytest.mark.parametrize("threshold", [None, "0.5", [0.5], True, np.array([1.0])])
+def test_a_threshold_is_a_number(quick, pairs, threshold):
+    learner = quick(SiameseLearner, max_epochs=1).fit(*pairs)
+    with pytest.raises(TypeError, match="threshold must be a number; got"):
+        learner.set_threshold(threshold)
+    assert learner.set_threshold(np.float32(0.5)).threshold_ == 0.5
+
+
+@pytest.mark.parametrize("rate", ["weird", "0.1", [0.1], True, 1, 1.0, -0.1, 5, np.nan, np.inf])
+def test_a_rate_is_a_share(quick, pairs, rate):
+    learner = quick(SiameseLearner, max_epochs=1).fit(*pairs)
+    with pytest.raises((TypeError, ValueError), match="max_false_accept_rate must be"):
+        learner.calibrate_threshold(*pairs, max_false_accept_rate=rate)

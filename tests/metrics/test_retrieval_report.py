@@ -75,7 +75,8 @@ def test_per_class_scores_average_to_the_whole(data):
 
 def test_intervals_repeat_and_narrow_with_confidence(data):
     assert retrieval_report(*data).intervals == retrieval_report(*data).intervals
-    assert retrieval_report(*data, random_state=1).intervals != retrieval_report(*data).intervals
+    other, one = (retrieval_report(*data, random_state=seed, resample="queries") for seed in (1, 0))
+    assert other.intervals != one.intervals
     wide, narrow = (
         retrieval_report(*data, confidence_level=level).intervals["map_at_r"] for level in (0.99, 0.5)
     )
@@ -102,7 +103,8 @@ def test_tables(data):
     assert len({len(line) for line in text[:9]}) == 1  # aligned
     assert text[1].split()[:2] == ["recall_at_1", f"{report['recall_at_1']:.3f}"]
     assert text[-1] == (
-        "50 queries, each searched among 50 items; 1 more had nothing to find and were left out"
+        "50 queries, each searched among 50 items; 1 more had nothing to find and were left out; "
+        "intervals over classes"
     )
     html = report._repr_html_()
     assert "<td>&lt;b&gt;</td>" in html
@@ -113,3 +115,46 @@ def test_pickle(data):
     report = retrieval_report(*data, per_class=True)
     again = pickle.loads(pickle.dumps(report))
     assert (again.scores, again.per_class) == (report.scores, report.per_class)
+
+
+def test_interval_over_classes_by_hand():
+    """A class of two queries that find each other, and one of two that do not: three samples of classes."""
+    X, y = [[0.0], [1.0], [10.0], [12.0], [11.0], [11.1]], list("aabbcd")
+    report = retrieval_report(X, y, scores=["recall_at_1"], n_resamples=4000, confidence_level=0.9)
+    assert (report["recall_at_1"], report.resample) == (0.5, "classes")
+    assert report.intervals["recall_at_1"] == (0.0, 1.0)  # aa, ab, ba, bb: 1, 1/2, 1/2, 0
+
+
+def test_resampled_classes_have_the_mean_of_their_queries():
+    values, codes = np.array([[1.0, 2.0, 6.0]]), np.array([0, 0, 1])
+    means = resampled_means(values, 200, np.random.default_rng(0), codes)
+    # both once: 9 / 3; the first twice: 6 / 4; the second twice: 12 / 2
+    assert set(means[:, 0].tolist()) == {3.0, 1.5, 6.0}
+
+
+def class_effects(rng, n_classes=40, size=8):
+    """Embeddings of classes of which some hold together and some do not."""
+    y = np.repeat(np.arange(n_classes), size)
+    spread = rng.choice([0.3, 1.5], n_classes)[y, None]
+    return rng.normal(size=(n_classes, 4))[y] * 1.5 + spread * rng.normal(size=(len(y), 4)), y
+
+
+def test_intervals_over_classes_cover_what_other_classes_score():
+    rng, asked = np.random.default_rng(0), {"scores": ["map_at_r"], "n_resamples": 200}
+    sets = [class_effects(rng) for _ in range(150)]
+    truth = np.mean([metrics.map_at_r(*data) for data in sets])
+    covered = {}
+    for kind in ("classes", "queries"):
+        intervals = [retrieval_report(*data, **asked, resample=kind).intervals["map_at_r"] for data in sets]
+        covered[kind] = np.mean([low <= truth <= high for low, high in intervals])
+    assert covered["classes"] > 0.88  # of 0.95; 150 sets tell it to 0.02
+    assert covered["queries"] < 0.75
+
+
+def test_one_class_has_no_interval_over_classes():
+    asked = {"gallery": [[1.0], [2.0]], "y_gallery": [0, 1], "scores": ["recall_at_1"]}
+    with pytest.warns(UserWarning, match="no interval over classes.*resample='queries'") as caught:
+        report = retrieval_report([[0.0], [3.0]], [0, 0], **asked)
+    assert caught[0].filename == __file__
+    assert np.isnan(report.intervals["recall_at_1"]).all()
+    assert retrieval_report([[0.0], [3.0]], [0, 0], **asked, resample="queries")["recall_at_1"] == 0.5

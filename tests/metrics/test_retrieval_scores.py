@@ -111,7 +111,39 @@ def test_duplicates_are_found_and_only_the_row_itself_is_left_out(blobs):
     X, y = blobs
     assert metrics.recall_at_k(np.vstack([X, X]), [*y, *y]) == 1
     assert metrics.recall_at_k(np.vstack([X, X]), [*y, *(y + 100)]) == 0
-    assert metrics.recall_at_k(X, y, gallery=X, y_gallery=y) == 1
+
+
+@every_score
+@pytest.mark.parametrize("part", [slice(None), slice(None, None, 4)])
+def test_queries_that_are_rows_of_the_gallery_are_refused(score_of, blobs, part):
+    """tensorflow/similarity #37, open-metric-learning #341: each query found itself, and all was perfect."""
+    X, y = blobs
+    with pytest.raises(ValueError, match=r"queries in rows 0, .* are rows of the gallery .*without gallery="):
+        score_of(X[part].copy(), y[part], gallery=X, y_gallery=y)
+
+
+@pytest.mark.parametrize(("noise", "share"), [(1e-6, 1.0), (0, 0.2)])
+def test_near_copies_and_few_copies_warn(blobs, noise, share):
+    rng, (X, y) = np.random.default_rng(1), blobs
+    queries = X + rng.normal(size=X.shape)
+    queries[: int(share * len(X))] = X[: int(share * len(X))]
+    with pytest.warns(UserWarning, match="if they are the same samples, give all rows without") as caught:
+        metrics.map_at_r(queries + noise * rng.normal(size=X.shape), y, gallery=X, y_gallery=y)
+    assert caught[0].filename == __file__
+
+
+def test_equal_codes_are_not_copies():
+    rng = np.random.default_rng(0)
+    codes, labels = rng.integers(0, 2, (800, 6)), rng.integers(0, 3, 800)
+    metrics.map_at_r(codes[:100], labels[:100], gallery=codes[100:], y_gallery=labels[100:])  # does not warn
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float32"])
+def test_tensors_of_any_float_type_and_with_gradients(blobs, kind):
+    torch = pytest.importorskip("torch")
+    X = torch.tensor(blobs[0], requires_grad=True).to(getattr(torch, kind))
+    expected = metrics.map_at_r(X.detach().float().numpy(), blobs[1])
+    assert metrics.map_at_r(X, torch.tensor(blobs[1])) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("function", [metrics.recall_at_k, metrics.precision_at_k, metrics.ndcg_at_k])
@@ -120,6 +152,12 @@ def test_cutoff_out_of_range(function):
     function(X, y, k=2)
     with pytest.raises(ValueError, match=r"k=3 is more than the 2 items"):
         function(X, y, k=3)
-    function(X, y, k=3, gallery=X, y_gallery=y)
+    function(X, y, k=3, gallery=np.add(X, 0.5), y_gallery=y)
     with pytest.raises(ValueError, match="'k' parameter"):
         function(X, y, k=0)
+
+
+def test_each_score_of_the_table_has_a_public_function_and_the_other_way_round():
+    from skmetric.metrics._ranking import SCORES
+
+    assert set(SCORES) == {function.__name__ for function in functions}

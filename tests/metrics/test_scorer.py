@@ -179,3 +179,62 @@ def test_unknown_names_list_the_choices(name):
 def test_no_name():
     with pytest.raises(ValueError, match="needs the name of a score"):
         RetrievalScorer()
+
+
+def weighted_search(scoring, weight, **settings):
+    search = GridSearchCV(
+        StandardScaler(), {"with_std": [True]}, scoring=scoring, refit=False, error_score="raise", **settings
+    )
+    return search.fit(X, y, sample_weight=weight).cv_results_
+
+
+def test_grid_search_takes_weights_with_a_dict_of_scorers():
+    weight = np.arange(150.0) % 7
+    scoring = {"map": RetrievalScorer("map_at_r"), "recall": RetrievalScorer("recall_at_1")}
+    results = weighted_search(scoring, weight)
+    with sklearn.config_context(enable_metadata_routing=True):
+        for scorer in scoring.values():
+            scorer.set_score_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=True)
+        routed = GridSearchCV(scaler, {"with_std": [True]}, scoring=scoring, refit=False).fit(
+            X, y, sample_weight=weight
+        )
+    for name in ("mean_test_map", "mean_test_recall"):
+        assert results[name] == pytest.approx(routed.cv_results_[name])
+        assert results[name] != pytest.approx(weighted_search(scoring, None)[name])
+
+
+def test_scoring_monitor_takes_weights_with_a_dict_of_scorers():
+    weight = np.arange(150.0)
+    monitor = ScoringMonitor(scoring={"map": RetrievalScorer("map_at_r"), "mrr": BOTH_MRR})
+    scaler = StandardScaler().set_callbacks(monitor).fit(X, y, sample_weight=weight)
+    logged = monitor.get_logs().data[-1]
+    assert logged["map"] == RetrievalScorer("map_at_r")(scaler, X, y, sample_weight=weight)
+
+
+BOTH_MRR = RetrievalScorer("mean_reciprocal_rank")
+
+
+def test_requests_need_routing_and_survive_copies():
+    scorer = RetrievalScorer("map_at_r")
+    with pytest.raises(RuntimeError, match="enable_metadata_routing=True"):
+        scorer.set_score_request(sample_weight=True)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer.set_score_request(sample_weight="w")
+    copy = pickle.loads(pickle.dumps(scorer))
+    assert copy.get_metadata_routing().score.requests == {"sample_weight": "w"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.where(np.arange(150) == 7, -1.0, 1.0), "sample_weight is negative in row 7"),
+        (np.where(np.arange(150) == 7, np.nan, 1.0), "sample_weight contains NaN in row 7"),
+        (np.ones(9), r"shape \(9,\) for 150 rows"),
+        (np.ones((150, 1)), r"shape \(150, 1\) for 150 rows"),
+        (np.zeros(150), "sample_weight is 0 for each row that has something to find"),
+    ],
+)
+def test_bad_weights_are_named_by_row(weight, message):
+    with pytest.raises(ValueError, match=message):
+        BOTH(StandardScaler().fit(X), X, y, sample_weight=weight)

@@ -76,14 +76,15 @@ def test_strangers_are_those_of_a_gallery_without_their_class(name):
 def test_one_pass_finds_what_two_searches_find(n_classes, itself):
     rng = np.random.default_rng(0)
     gallery = Side(rng.integers(0, 4, size=(400, 3)).astype(float), rng.integers(n_classes, size=400))  # ties
-    queries = Side(gallery.embeddings[:50], rng.integers(-1, n_classes, size=50))
+    queries = Side(gallery.embeddings[:50] + 0.5, rng.integers(-1, n_classes, size=50))
     found = search_twice(gallery, None if itself else queries, 4)
     whole = nearest(gallery.embeddings if itself else queries.embeddings, None if itself else gallery[0], 4)
     np.testing.assert_array_equal(found.distances, whole.distances)
     np.testing.assert_array_equal(found.codes, gallery.codes[whole.indices])
     for i, code in enumerate(gallery.codes[:50] if itself else queries.codes):
         rest = gallery.codes != code
-        hidden = nearest(gallery.embeddings[[i]], gallery.embeddings[rest], 4)
+        asked = gallery.embeddings if itself else queries.embeddings
+        hidden = nearest(asked[[i]], gallery.embeddings[rest], 4)
         np.testing.assert_array_equal(found.distances_hidden[i], hidden.distances[0])
         np.testing.assert_array_equal(found.codes_hidden[i], gallery.codes[rest][hidden.indices[0]])
 
@@ -118,32 +119,140 @@ def test_calibration_on_other_queries_and_on_real_strangers():
     assert more.n_known == len(QUERIES)
 
 
-def closed_by_hand(distances, right):
-    """TensorFlow Similarity's loop from the largest distance down, for F1."""
-    kept, previous = [], np.inf
-    for distance in np.unique(np.round(distances, 8))[::-1]:
-        near = np.round(distances, 8) <= distance
-        tp, fp, fn = (right & near).sum(), (~right & near).sum(), (right & ~near).sum()
-        precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
-        f1 = 2 * precision * recall / (precision + recall) if tp else 0.0
-        if round(f1, 6) < previous:
-            previous = round(f1, 6)
-            kept.append((distance, f1))
-    return np.array(kept[::-1]).T
+SPLIT = SimilaritySearch().fit([[0.0], [10.0]], ["a", "b"])  # "a" is found at .1 to .3, "b" at .1, and
+SPLIT_QUERIES = [
+    [0.1],
+    [0.2],
+    [0.3],
+    [10.1],
+    [5.2],
+    [5.3],
+    [5.4],
+]  # three "a" are taken for "b" at 4.8 to 4.6
+SPLIT_LABELS = ["a", "a", "a", "b", "a", "a", "a"]
 
 
-def test_closed_is_the_usual_table_and_says_what_it_accepts():
+@pytest.mark.filterwarnings("ignore:.*accepts 100.0% of the queries")
+@pytest.mark.parametrize("metric", ["precision", "f1", "binary_accuracy", "recall"])
+def test_closed_takes_the_best_of_all_distances(metric):
+    """As TensorFlow Similarity from 0.16 on; up to 0.15 its loop ended at the largest distance."""
+    calibration = SPLIT.calibrate(SPLIT_QUERIES, SPLIT_LABELS, protocol="closed", metric=metric)
+    table = calibration.thresholds
+    np.testing.assert_allclose(table["distance"], [0.1, 0.2, 0.3, 4.6, 4.7, 4.8])
+    # right matches accepted: 2, 3, 4, 4, 4, 4 of 4; wrong ones: 0, 0, 0, 1, 2, 3 of 3
+    expected = {
+        "precision": [1, 1, 1, 4 / 5, 4 / 6, 4 / 7],
+        "recall": [2 / 4, 3 / 4, 1, 1, 1, 1],
+        "f1": [2 / 3, 6 / 7, 1, 8 / 9, 8 / 10, 8 / 11],
+        "binary_accuracy": [5 / 7, 6 / 7, 1, 6 / 7, 5 / 7, 4 / 7],  # (tp + tn) / n
+    }[metric]
+    np.testing.assert_allclose(table[metric], expected)
+    np.testing.assert_allclose(table["value"], expected, atol=1e-6)
+    best = 4.8 if metric == "recall" else 0.3  # of equals the last
+    assert calibration.cutpoints["optimal"]["distance"] == pytest.approx(best)
+    names = ["value", "distance", "precision", "recall", "binary_accuracy"]
+    assert list(calibration.cutpoints["optimal"])[:5] == names
+
+
+@pytest.mark.parametrize("protocol", ["closed", "open"])
+def test_closed_says_that_nearly_all_are_accepted(protocol):
     search = digits()
-    with pytest.warns(UserWarning, match="accepts 100.0% of the queries, and so most strangers"):
-        calibration = search.calibrate(X[QUERIES], y[QUERIES], protocol="closed")
-    distances, rows = search.kneighbors(X[QUERIES], 1)
-    right = y[GALLERY][rows[:, 0]] == y[QUERIES]
-    expected = closed_by_hand(distances[:, 0], right)
-    np.testing.assert_allclose(calibration.thresholds["distance"], expected[0])
-    np.testing.assert_allclose(calibration.thresholds["f1"], expected[1])
-    names = ["value", "distance", "precision", "recall", "binary_accuracy", "f1"]
-    assert list(calibration.cutpoints["optimal"]) == names
-    assert calibration.cutpoints["optimal"]["distance"] == pytest.approx(distances.max())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.calibrate(X[QUERIES], y[QUERIES], protocol=protocol)
+    assert len(caught) == (protocol == "closed")
+    for warning in caught:
+        assert "of the queries, and so most strangers" in str(warning.message)
+        assert warning.filename == __file__
+
+
+@pytest.mark.parametrize("matcher", [*MATCHERS, ClassCenters(2)])
+@pytest.mark.parametrize("per_class", [False, True])
+def test_any_number_of_stranger_classes(matcher, per_class):
+    three = y < 3
+    search = SimilaritySearch(matcher=matcher).fit(X[three][::4], y[three][::4].astype(str))
+    names = [f"stranger {i}" for i in range(120)]
+    calibration = search.calibrate(X[STRANGERS[:120]], names, per_class=per_class)
+    assert (calibration.n_known, calibration.n_strangers) == (0, 120)
+    assert search.evaluate(X[three][1::4], y[three][1::4].astype(str), X[STRANGERS])["unknown_accepted"] < 0.1
+    both = np.concatenate([np.flatnonzero(three)[1::4], STRANGERS[:120]])
+    labels = np.concatenate([y[three][1::4].astype(str), names])
+    targets = {"strict": ("false_accept_rate", 0.1)}
+    calibration = search.calibrate(X[both], labels, targets=targets, per_class=per_class)
+    assert calibration.n_strangers == len(both) == calibration.n_known + 120
+    assert search.evaluate(X[both], labels).n_unknown == 120
+
+
+ALONE = SimilaritySearch().fit([[0.0], [4.0], [10.0]], ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("matcher", ["nearest", "majority", "center"])
+def test_one_photo_a_person(matcher):
+    """deepface #829, CompreFace #950."""
+    search = SimilaritySearch(matcher=matcher).fit(X[[0, 1, 2, 5, 9]], ["a", "b", "c", "d", "e"])
+    calibration = search.calibrate(targets={"s": ("false_accept_rate", 0.5)})
+    cut = calibration.cutpoints["s"]
+    assert np.isnan(cut["recall"])
+    assert 0 <= cut["false_accept_rate"] <= 0.5
+    assert "recall" not in calibration.intervals["s"]
+    assert "recall is not known (nan): no query has another item of its class to find" in repr(calibration)
+
+
+def test_strangers_alone_set_the_optimum_where_none_is_accepted():
+    # strangers at 2, 3 and 1 from the gallery: none is accepted below 1
+    calibration = ALONE.calibrate([[2.0], [13.0], [5.0]], ["x", "y", "z"])
+    assert calibration.cutpoints["optimal"]["distance"] < 1
+    assert calibration.cutpoints["optimal"]["false_accept_rate"] == 0
+    np.testing.assert_allclose(calibration.thresholds["false_accept_rate"], [0, 1 / 3, 2 / 3, 1])
+    assert ALONE.predict([[0.5], [5.0]]).tolist() == ["a", "unknown"]
+
+
+def test_recall_cannot_be_asked_of_one_photo_a_person():
+    strict = {"s": ("false_accept_rate", 0.1), "wide": ("recall", 0.9)}
+    with pytest.raises(ValueError, match=r"targets\['wide'\] asks for recall, and no query has an item"):
+        ALONE.calibrate(targets=strict)
+    for options in ({}, {"protocol": "closed"}):
+        with pytest.raises(ValueError, match="With one item a class, ask for false accepts, as targets="):
+            ALONE.calibrate(**options)
+
+
+@pytest.mark.parametrize("rate", ["false_accept_rate", "false_accept_bound", "recall", "precision", "f1"])
+@pytest.mark.parametrize("value", [1, 1.0, 0, 5, -0.1, True, np.nan, "0.5"])
+def test_rates_outside_0_and_1_are_refused(rate, value):
+    percent = {1: "0.01 means 1 %", 5: "0.05 means 5 %"}.get(value, "0.01 means 1 %")
+    with pytest.raises(
+        ValueError, match=rf"targets\['s'\] must ask for a value from 0 to 1, neither.*{percent}"
+    ):
+        by_hand().calibrate(targets={"s": (rate, value)})
+
+
+def test_neighbouring_floats():
+    """The threshold is below the nearest stranger, also where nothing lies between."""
+    here, after = 1.0 + 2**-52, 1.0 + 2**-51  # their mean rounds to the larger
+    assert (here + after) / 2 == after
+    search = SimilaritySearch().fit([[0.0], [60.0]], ["a", "b"])
+    calibration = search.calibrate([[here], [-after]], ["a", "nobody"])
+    assert calibration.cutpoints["optimal"]["false_accept_rate"] == 0
+    assert search.predict([[here], [-after]]).tolist() == ["a", "unknown"]
+
+
+def test_a_hopeless_calibration_says_so():
+    rng = np.random.default_rng(0)
+    noise, labels = rng.normal(size=(200, 20)), np.repeat(np.arange(50), 4)
+    search = SimilaritySearch().fit(noise, labels)
+    with pytest.warns(UserWarning, match="of little use: known queries and strangers lie") as w:
+        calibration = search.calibrate()
+    assert w[0].filename == __file__
+    for printed in (repr(calibration), calibration._repr_html_()):
+        assert "no threshold tells them apart. Train or choose another embedder" in printed
+    assert "no threshold tells" not in repr(digits().calibrate())
+
+
+def test_a_target_that_refuses_everyone_says_so():
+    search = SimilaritySearch().fit([[0.0], [0.0], [5.0], [6.0]], ["a", "b", "c", "c"])
+    assert "'strict' refuses nearly everyone (recall 0.000): ask for" in repr(
+        search.calibrate(targets={"strict": ("false_accept_rate", 0.1)})
+    )
 
 
 def test_targets_by_name():
@@ -196,14 +305,19 @@ def test_predict_before_calibrate_says_so_once_where_it_matters():
         search.predict([[100.0]])
 
 
-def test_a_gallery_that_has_grown_says_so_once():
+def test_a_gallery_that_grows_says_so_again_when_it_has_doubled():
     search = by_hand()
     search.calibrate()
     search.partial_fit([[20.0]], ["d"])
-    with pytest.warns(UserWarning, match="grown from 5 items in 3 classes at calibration to 8 in 6"):
-        search.partial_fit([[30.0], [40.0]], ["e", "f"])
-    search.partial_fit([[50.0]], ["g"])
-    assert search.calibrate().n_gallery == 9
+    with pytest.warns(
+        UserWarning, match="grown from 5 items in 3 classes at calibration to 8 in 6"
+    ) as caught:
+        search.partial_fit([[30.0], [40.0]], ["e", "f"])  # twice the classes
+    assert caught[0].filename == __file__
+    search.partial_fit(10.0 * np.arange(5, 11)[:, None], list("ghijkl"))  # four times
+    with pytest.warns(UserWarning, match="to 15 in 13"):
+        search.partial_fit([[110.0]], ["m"])
+    assert search.calibrate(targets={"s": ("false_accept_rate", 0.1)}).n_gallery == 15
 
 
 @pytest.mark.parametrize(
@@ -212,7 +326,10 @@ def test_a_gallery_that_has_grown_says_so_once():
         (lambda s: s.calibrate(protocol="half"), "protocol must be 'open' or 'closed'; got 'half'"),
         (lambda s: s.calibrate(metric="accuracy"), "'accuracy' is not a rate of this protocol"),
         (lambda s: s.calibrate(targets={"a": 0.5}), r"targets\['a'\] must be a rate and its value"),
-        (lambda s: s.calibrate(targets={"a": ("recall", 2)}), "must ask for a value from 0 to 1; got 2"),
+        (
+            lambda s: s.calibrate(targets={"a": ("recall", 2)}),
+            "from 0 to 1, neither 0 nor 1: 0.02 means 2 %; got",
+        ),
         (lambda s: s.calibrate(targets={"optimal": ("recall", 1)}), "'optimal' is the name of the cutpoint"),
         (
             lambda s: s.calibrate(targets={"a": ("false_accept_bound", 0.1)}),
@@ -220,7 +337,7 @@ def test_a_gallery_that_has_grown_says_so_once():
         ),
         (
             lambda s: s.calibrate(targets={"a": ("recall", "all")}),
-            "must ask for a value from 0 to 1; got 'all'",
+            "from 0 to 1, neither 0 nor 1: 0.01 means 1 %; got",
         ),
         (
             lambda s: s.calibrate(targets=[("recall", 1)]),
@@ -237,7 +354,7 @@ def test_a_gallery_that_has_grown_says_so_once():
         (lambda s: s.set_cutpoint("strict"), "no cutpoint 'strict': the calibration is missing"),
         (lambda s: s.remove([2, 3, 4]).calibrate(), "the gallery must have two or more"),
         (lambda s: s.remove([0, 2]).calibrate(), "no query has an item of its class to find"),
-        (lambda s: s.evaluate([[0.0]], ["z"]), "no query is of a class in the gallery"),
+        (lambda s: s.evaluate([[0.2]], ["z"]), "no query is of a class in the gallery"),
     ],
 )
 def test_bad_input(call, message):

@@ -6,9 +6,9 @@ from joblib import effective_n_jobs
 from torch.utils.data import Dataset, IterableDataset, Subset
 
 from skmetric._checks import check_finite_rows
-from skmetric._images._files import is_pil
 from skmetric._images._images import as_pixels
 from skmetric._images._opening import open_images
+from skmetric._images._pil import is_pil
 from skmetric._torch import seeded
 
 from ._items import DatasetItems, ImageItems, split_item
@@ -32,13 +32,15 @@ def as_float32(X):
     return cast
 
 
-def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
+def read_images(
+    X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0, any_range=True, background="white"
+):
     """Check images, and make of them an array, or what reads them when they are needed.
 
     Parameters
     ----------
     X : array of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or sequence of n images
-        See :func:`skmetric._images._opening.open_images`; floats of any range.
+        See :func:`skmetric._images._opening.open_images`.
     channel_axis : {"auto", "first", "last"}, default="auto"
         Where arrays have their channels.
     shape : tuple of (int, int, int), default=None
@@ -47,6 +49,10 @@ def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_work
         Size to bring them to; None: all must have one.
     num_workers : int, default=0
         Processes that read.
+    any_range : bool, default=True
+        Whether floats may leave [0, 1].
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of files and PIL images.
 
     Returns
     -------
@@ -64,7 +70,8 @@ def read_images(X, channel_axis="auto", shape=None, *, image_size=None, num_work
         channel_axis=channel_axis,
         n_channels=n_channels,
         n_threads=effective_n_jobs(-1),
-        any_range=True,
+        any_range=any_range,
+        background=background,
     )
     items = ImageItems(images, image_size, shape)
     if images.read is None and images.shapes[0] == (*items.shape[1:], items.shape[0]):
@@ -97,10 +104,13 @@ def _lists_items(X):
     return is_pil(sample) or len(getattr(sample, "shape", ())) > 0
 
 
-def read_dataset(X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0):
+def read_dataset(
+    X, channel_axis="auto", shape=None, *, image_size=None, num_workers=0, any_range=True, background="white"
+):
     """Check a dataset and its first item; parameters as of :func:`read_images`. Always streamed."""
     _check_map_style(X)
-    return Streamed(Reader(DatasetItems(X, channel_axis, image_size, shape), num_workers))
+    items = DatasetItems(X, channel_axis, image_size, shape, any_range=any_range, background=background)
+    return Streamed(Reader(items, num_workers))
 
 
 def labels_of(X):

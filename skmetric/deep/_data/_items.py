@@ -5,10 +5,13 @@ import torch
 from joblib import effective_n_jobs
 
 from skmetric._images._arrays import checked_image, to_array
-from skmetric._images._files import is_pil, pil_pixels, refuse_damaged
+from skmetric._images._files import refuse_damaged
 from skmetric._images._images import UnreadableImage, as_pixels, check_one_size, check_size
+from skmetric._images._pil import is_pil, pil_pixels
 from skmetric._pixels._sizing import InputConfig, height_and_width, read_batches, sized
 from skmetric._torch import seeded
+
+from ._scale import check_peaks, peaks_of
 
 
 class ImageItems:
@@ -47,6 +50,14 @@ class ImageItems:
     def __len__(self):
         return len(self._images.rows)
 
+    def peaks(self, rows, n):
+        """Largest absolute value of each of these images; all of them, for floats are in memory."""
+        return np.concatenate([peaks_of(self._images.pixels([row])) for row in rows])
+
+    def check_scale(self, rows, fitted):
+        """Refuse images on another scale than those fitted on."""
+        check_peaks(self.peaks(rows, None), fitted, "row {}")
+
     def read(self, rows):
         """Items with these numbers, a Tensor (n_rows, C, H, W)."""
         try:
@@ -74,6 +85,10 @@ class DatasetItems:
         Size to bring images to; None: they must all have that of `shape`, or of the first.
     shape : tuple of int, default=None
         Of a sample fitted on; None: that of the first.
+    any_range : bool, default=True
+        Whether floats may leave [0, 1].
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of PIL images.
 
     Raises
     ------
@@ -83,8 +98,11 @@ class DatasetItems:
 
     is_fixed = False  # it may augment
 
-    def __init__(self, dataset, channel_axis, image_size=None, shape=None):
+    def __init__(
+        self, dataset, channel_axis, image_size=None, shape=None, *, any_range=True, background="white"
+    ):
         self._dataset, self._channel_axis = dataset, channel_axis
+        self._any_range, self._background, self._scale = any_range, background, None
         self._resizes, self._fitted = image_size is not None, shape is not None
         self.shape = shape
         with seeded(0):
@@ -114,11 +132,21 @@ class DatasetItems:
                 batch = self.read(rows)
             yield batch
 
+    def peaks(self, rows, n):
+        """Largest absolute values of some of these items, evenly spaced."""
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]
+        with seeded(0):
+            return peaks_of(self.read(some).numpy())
+
+    def check_scale(self, rows, fitted):
+        """Refuse items on another scale than those fitted on, each when it is read."""
+        self._scale = fitted
+
     def _sample(self, i):
         """Item `i` as an image (H, W, C) or a row (n_features,), and whether it was a PIL image."""
         sample, _ = split_item(self._dataset[i], i)
         if is_pil(sample):
-            return pil_pixels(sample), True
+            return pil_pixels(sample, self._background), True
         array = to_array(sample)
         if array.ndim == 1 and array.dtype.kind in "fiub":
             return _finite_row(array, i), False
@@ -128,7 +156,10 @@ class DatasetItems:
                 "(tensor, array or PIL image) or a row of features"
             )
         known = self.shape[0] if self.shape else None
-        return as_pixels(checked_image(array, i, self._channel_axis, known, any_range=True)), False
+        image = as_pixels(checked_image(array, i, self._channel_axis, known, any_range=self._any_range))
+        if self._scale is not None and image.dtype != np.uint8:
+            check_peaks(peaks_of(image[None]), self._scale, f"item {i}")
+        return image, False
 
     def _sized(self, i, sample, decoded):
         """That sample as a Tensor of `shape`, if it goes with the others."""

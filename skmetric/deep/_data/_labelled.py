@@ -1,17 +1,20 @@
 """From X and y to what is trained on: checked samples, classes as codes, classes held out."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_labels
+from skmetric._checks import check_labels, read_labels
 from skmetric._images._opening import holds_images
+from skmetric._pixels._sizing import height_and_width
+from skmetric._warning import warn
+from skmetric.deep._network._network import MODULES
 
 from ._held_out import split_classes
 from ._input import as_float32, is_dataset, read_dataset, read_images
+from ._scale import check_scale, scale_of
 from ._source import Streamed
 
 _FLOATS = [np.float64, np.float32]
@@ -32,7 +35,7 @@ def read_samples(estimator, X):
     """Samples for `transform`: checked against what `estimator` was fitted on."""
     _check_kind(X, estimator.input_shape_)
     if not _is_table(X):
-        return _read_others(estimator, X, estimator.input_shape_)
+        return _read_others(estimator, X, estimator.input_shape_, reset=False)
     return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
 
 
@@ -44,13 +47,13 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
             + (": its items are no pairs (sample, label) either" if is_dataset(X) else "")
             + ". Training without labels takes augment='two_views' and a loss such as 'sim_clr'"
         )
-    if isinstance(y, list | tuple):
-        y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
+    y = y if y is None else read_labels(y)  # before others read integers through float64
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)
     if not _is_table(X):
-        samples = _read_others(estimator, X, shape)
+        samples = _read_others(estimator, X, shape, reset=reset)
+        remember_scale(estimator, samples, reset=reset)
         _set_n_features(estimator, samples.shape[1:])
     else:
         if estimator.image_size is not None:
@@ -59,11 +62,7 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
                 "None"
             )
         how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
-        if y is None:
-            X = validate_data(estimator, X, reset=reset, **how)
-        else:
-            X, y = validate_data(estimator, X, y, reset=reset, **how)
-        samples = as_float32(X)
+        samples = as_float32(validate_data(estimator, X, reset=reset, **how))  # labels are checked below
     if y is None:
         return samples, None
     y = check_labels(y, len(samples))
@@ -76,15 +75,51 @@ def _is_table(X):
     return not is_dataset(X) and not holds_images(X)
 
 
-def _read_others(estimator, X, shape):
+def _read_others(estimator, X, shape, *, reset):
     """Images or a dataset, checked; of `shape` each where something was fitted on."""
-    return (read_dataset if is_dataset(X) else read_images)(
+    _check_image_size(estimator, shape)
+    normalised = normalises(estimator, fitted=not reset)
+    samples = (read_dataset if is_dataset(X) else read_images)(
         X,
         estimator.channel_axis,
         shape,
-        image_size=getattr(estimator, "image_size", None),  # learners of pairs and triplets have neither
-        num_workers=getattr(estimator, "num_workers", 0),
+        image_size=estimator.image_size,
+        num_workers=estimator.num_workers,
+        any_range=not normalised,
+        background=estimator.background,
     )
+    if not reset and not normalised:
+        check_scale(samples, estimator._scale)
+    return samples
+
+
+def normalises(estimator, *, fitted):
+    """Whether the network normalises images itself, and so takes brightness from 0 to 1 alone."""
+    if fitted:
+        return estimator.module_.normalises
+    by_name = isinstance(estimator.module, str) and estimator.module not in ("auto", *MODULES)
+    return by_name or estimator.mean is not None or estimator.std is not None
+
+
+def remember_scale(estimator, samples, *, reset):
+    """Keep the range of the images that a network is trained on."""
+    scale, before = scale_of(samples), None if reset else estimator._scale
+    estimator._scale = scale if scale is None or before is None else before.joined(scale)
+
+
+def _check_image_size(estimator, shape):
+    """Refuse another size than the network was made for, which would otherwise be ignored."""
+    size = estimator.image_size
+    if (
+        size is not None
+        and shape is not None
+        and len(shape) == 3
+        and height_and_width(size) != tuple(shape[1:])
+    ):
+        raise ValueError(
+            f"image_size={size!r}, but the network was fitted on images of {shape[1]}x{shape[2]}: set "
+            "image_size back, or train a new network by `fit` with warm_start=False"
+        )
 
 
 def _set_n_features(estimator, shape):
@@ -178,9 +213,8 @@ def _without_singletons(rows, codes):
             f"such classes; {alone.sum()} classes have one sample"
         )
     if alone.any():
-        warnings.warn(
+        warn(
             f"{alone.sum()} classes with one sample are left out of training: they have no pair",
-            stacklevel=6,
         )
     return rows[~alone]
 

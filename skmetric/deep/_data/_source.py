@@ -7,9 +7,9 @@ import multiprocessing
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from skmetric._torch import seeded, to_tensor
+from skmetric._torch import end_workers, seeded, to_tensor
 
 _RESIDENT = 4 << 30  # bytes of training data that are kept on a GPU as a whole
 _IN_MEMORY = 2 << 30  # bytes of images, as they are after decoding and resizing, that are read once and kept
@@ -84,6 +84,19 @@ class Streamed:
     def is_fixed(self):
         """Whether each sample is the same in each reading."""
         return self._reader.items.is_fixed
+
+    @property
+    def dtype(self):
+        """Of the same."""
+        return self._reader.items.dtype
+
+    def peaks(self, n):
+        """Largest absolute values of at most `n` samples, where reading is dear, (n_read,)."""
+        return self._reader.items.peaks(self._index, n)
+
+    def check_scale(self, fitted):
+        """Refuse samples on another scale than those fitted on: now, or as they are read."""
+        self._reader.items.check_scale(self._index, fitted)
 
     def to(self, device):
         """Stay: batches go there one by one."""
@@ -172,12 +185,12 @@ class Reader:
 
     def close(self):
         """End the workers now: the next ones would inherit what is left of them, and wait for it in vain."""
-        if self._loader is not None and self._loader._iterator is not None:
-            self._loader._iterator._shutdown_workers()  # torch has no public name for it
+        if self._loader is not None:
+            end_workers(self._loader)
         self._loader = None
 
 
-class _Batches:
+class _Batches(Dataset):
     """What a worker process has: items, asked for by the batch."""
 
     def __init__(self, items):

@@ -12,6 +12,8 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import check_labels
 
 from ._input import as_float32, read_images
+from ._labelled import normalises, remember_scale
+from ._scale import check_scale
 
 _NAMES = {2: ("pairs", "(n_pairs, 2, ...)"), 3: ("triplets", "(n_triplets, 3, ...)")}
 
@@ -26,7 +28,7 @@ class Tuples(NamedTuple):
     disjoint: bool  # whether no sample of a tuple held out is trained on
 
 
-def read_tuples(estimator, X, n_members, *, reset):
+def read_tuples(estimator, X, n_members, *, reset, trains=False):
     """Checked samples (n * n_members, ...) of tuples (n, n_members, ...): features or images."""
     name, shape = _NAMES[n_members]
     try:
@@ -46,7 +48,13 @@ def read_tuples(estimator, X, n_members, *, reset):
     if expected is not None and (flat.ndim > 2) != (len(expected) == 3):
         raise ValueError(f"X holds samples of shape {flat.shape[1:]}; fit saw {expected}")
     if flat.ndim > 2:
-        return read_images(flat, estimator.channel_axis, expected)
+        any_range = not normalises(estimator, fitted=not reset)
+        flat = read_images(flat, estimator.channel_axis, expected, any_range=any_range)
+        if any_range and not reset:
+            check_scale(flat, estimator._scale)
+        if trains:
+            remember_scale(estimator, flat, reset=reset)
+        return flat
     flat = check_array(flat, dtype=[np.float64, np.float32], ensure_all_finite=False)
     return as_float32(validate_data(estimator, flat, reset=reset, skip_check_array=True))
 

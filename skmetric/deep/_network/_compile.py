@@ -1,14 +1,17 @@
 """Compiled networks: the module stays what it was, only what runs it changes."""
 
 import warnings
-from importlib import import_module
+from collections.abc import Callable
 
+import torch
 from torch import nn
+
+from skmetric._torch import compile_in_place, compiler_failures, forget_compiled, without_wrapper
 
 _TORCH_OF_ITSELF = r"The \.grad attribute of a Tensor that is not a leaf"  # looked at while it compiles
 
 
-def runner(module, compiled):
+def runner(module: nn.Module, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:
     """What to call with a batch: the module, or its compiled forward pass.
 
     Parameters
@@ -16,7 +19,7 @@ def runner(module, compiled):
     module : nn.Module
         Compiled in place, once: its class, names and weights, and so pickles, stay as they were.
     compiled : bool
-        Whether to compile.
+        Whether to compile. False also undoes it.
 
     Returns
     -------
@@ -29,10 +32,10 @@ def runner(module, compiled):
         In its first call, if torch finds no compiler here or cannot compile the network.
     """
     if not compiled:
+        forget_compiled(module)
         return module
-    failures = _compiler_failures()
-    if module._compiled_call_impl is None:
-        module.compile()
+    failures = compiler_failures()
+    compile_in_place(module)
 
     def run(batch):
         try:
@@ -49,20 +52,11 @@ def runner(module, compiled):
     return run
 
 
-def _compiler_failures():
-    """Load the compiler, which takes a second, and say what it raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch, of what it uses itself
-        import_module("torch._inductor.compile_fx")
-    dynamo, inductor = import_module("torch._dynamo.exc"), import_module("torch._inductor.exc")
-    return dynamo.TorchDynamoException, inductor.InvalidCxxCompiler, inductor.CppCompileError
-
-
-def without_compiled(module):
+def without_compiled(module: nn.Module) -> nn.Module:
     """The module, with every part that ``torch.compile`` wraps replaced by what it wraps."""
-    module = getattr(module, "_orig_mod", module)
+    module = without_wrapper(module)
     for part in list(module.modules()) if isinstance(module, nn.Module) else []:
         for name, child in part.named_children():
-            if hasattr(child, "_orig_mod"):
-                setattr(part, name, child._orig_mod)
+            if without_wrapper(child) is not child:
+                setattr(part, name, without_wrapper(child))
     return module

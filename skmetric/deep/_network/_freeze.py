@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from skmetric._torch import has_hooks, is_batch_norm
 
 from ._trunk import InputNormalize, Pool
 
@@ -79,7 +80,7 @@ def _named(prefix, parts):
         return [""]
     if prefix != BATCH_NORMS:
         return [prefix]
-    norms = [name for name, part in parts.items() if isinstance(part, _BatchNorm)]
+    norms = [name for name, part in parts.items() if is_batch_norm(part)]
     if not norms:
         raise ValueError(f"freeze={prefix!r}, but the network has no batch norm")
     return norms
@@ -135,7 +136,7 @@ def without_frozen(network, samples, embed):
 def _layers(part):
     """Layers in the order in which they run, as far as containers do nothing but run them."""
     runs_in_turn = type(part).forward is nn.Sequential.forward
-    if runs_in_turn and not part._forward_hooks and not part._forward_pre_hooks:
+    if runs_in_turn and not has_hooks(part):
         for layer in part:
             yield from _layers(layer)
     else:

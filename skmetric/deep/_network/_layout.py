@@ -3,6 +3,7 @@
 from torch import nn
 
 from skmetric._backbone._build import own_config
+from skmetric._torch import has_hooks
 
 _KNOWN = ("torch.nn.", "skmetric.deep.")  # whose layers take images in any layout
 
@@ -46,5 +47,8 @@ def laid_out(run, takes):
 
 def _is_known(part):
     own = type(part).__module__.startswith(_KNOWN) and "forward" not in vars(part)
-    hooks = part._forward_hooks or part._forward_pre_hooks
-    return own and not hooks and all(own_config(child) or _is_known(child) for child in part.children())
+    return (
+        own
+        and not has_hooks(part)
+        and all(own_config(child) or _is_known(child) for child in part.children())
+    )

@@ -6,8 +6,9 @@ import inspect
 import torch
 from torch import nn
 
+from skmetric._backbone._build import brightness
 from skmetric._backbone._weights import is_file, load_weights
-from skmetric._torch import evaluating
+from skmetric._torch import evaluating, without_wrapper
 from skmetric.deep.modules import MLP, Conv4, L2Normalize, LinearMap, PoincareBall, SmallResNet, TutorialConv
 
 from ._compile import without_compiled
@@ -29,15 +30,22 @@ class Network(nn.Sequential):
     Frozen parts stay in evaluation mode while the others train: else batch norm would go on measuring.
     """
 
+    __jit_unused_properties__ = ["normalises", "trunk"]  # else torch.jit.script compiles them, and fails
+
     def __init__(self, *parts):
         super().__init__(*parts)
-        self.frozen_weights = ()  # names in the trunk, of weights that `freeze` holds still
-        self.frozen_parts = ()  # and of parts; "" is the whole trunk
+        self.frozen_weights: tuple[str, ...] = ()  # names in the trunk, of weights that `freeze` holds still
+        self.frozen_parts: tuple[str, ...] = ()  # and of parts; "" is the whole trunk
 
     @property
     def trunk(self):
         """The part that `module` describes."""
-        return self[1] if isinstance(self[0], InputNormalize) else self[0]
+        return self[1] if self.normalises else self[0]
+
+    @property
+    def normalises(self):
+        """Whether the network normalises its input itself."""
+        return isinstance(self[0], InputNormalize)
 
     def still(self):
         """Parts that are frozen."""
@@ -61,6 +69,8 @@ def build_network(
     freeze=None,
     weights="pretrained",
     model_kwargs=None,
+    mean=None,
+    std=None,
     ball=None,
 ):
     """Get a network of one's own that maps a batch to embeddings.
@@ -84,6 +94,9 @@ def build_network(
         A file is loaded into the trunk.
     model_kwargs : dict, default=None
         For what is built.
+    mean, std : float or array-like of shape (n_channels,), default=None
+        Of brightness from 0 to 1; a layer in front of the trunk normalises by them. None: as a timm network
+        tells; other networks have no such layer, unless one of the two is given.
     ball : dict, default=None
         Settings of a :class:`~skmetric.deep.modules.PoincareBall`, appended in place of `normalize`.
 
@@ -99,7 +112,9 @@ def build_network(
     ValueError
         If it fails on a batch of this shape, or gives anything but (batch, n_components).
     """
-    parts, is_trunk = _make(module, input_shape, n_components, pooling, weights, model_kwargs or {})
+    parts, is_trunk = _make(
+        module, input_shape, n_components, pooling, weights, model_kwargs or {}, mean, std
+    )
     named = _named(module)
     output = _probe(parts, input_shape, named)
     if pooling is not None:
@@ -122,20 +137,20 @@ def build_network(
     return network, n_components or given
 
 
-def _make(module, input_shape, n_components, pooling, weights, model_kwargs):
+def _make(module, input_shape, n_components, pooling, weights, model_kwargs, mean, std):
     """Layers up to the trunk, and whether it is a bare trunk, which takes a linear map behind it."""
     if isinstance(module, str):
         module = _by_shape(input_shape) if module == "auto" else module
         if module not in MODULES:
             names = ["auto", *sorted(MODULES)]
-            return build_timm(module, input_shape, pooling, weights, model_kwargs, names), True
+            return build_timm(module, input_shape, pooling, weights, model_kwargs, names, mean, std), True
         own = {} if n_components is None or pooling is not None else {"n_components": n_components}
         _check_kwargs(module, model_kwargs)
         network = MODULES[module](input_shape, **(own | model_kwargs))
     elif isinstance(module, nn.Module):
         if model_kwargs:
             raise ValueError("model_kwargs are for building a network; this module is built already")
-        network = copy.deepcopy(getattr(module, "_orig_mod", module))  # not the wrapper of torch.compile
+        network = copy.deepcopy(without_wrapper(module))  # not the wrapper of torch.compile
     else:
         network = module(input_shape, **model_kwargs)
     if not isinstance(network, nn.Module):
@@ -149,7 +164,21 @@ def _make(module, input_shape, n_components, pooling, weights, model_kwargs):
             "that it was made of"
         )
     network = without_compiled(network).float()
-    return [load_weights(network, weights) if is_file(weights) else network], pooling is not None
+    network = load_weights(network, weights) if is_file(weights) else network
+    return [*_normalisation(network, input_shape, mean, std), network], pooling is not None
+
+
+def _normalisation(network, input_shape, mean, std):
+    """A layer that normalises the input, where one is asked for."""
+    if mean is None and std is None:
+        return []
+    given = "mean" if mean is not None else "std"
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"{given} is of the brightness of images, and X holds rows of features: leave it None"
+        )
+    mean, std = brightness(network, input_shape[0], mean=mean, std=std)
+    return [InputNormalize(mean, std, channels_last=False)]
 
 
 def _check_kwargs(name, model_kwargs):

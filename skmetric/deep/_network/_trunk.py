@@ -16,7 +16,7 @@ from skmetric.deep.modules import GeM
 LAYERS = tuple(name for name in POOLINGS if name != "auto")  # that `pooling` may name
 
 
-def build_timm(name, input_shape, pooling, weights, model_kwargs, names):
+def build_timm(name, input_shape, pooling, weights, model_kwargs, names, mean=None, std=None):
     """Build a network of timm without its classifier.
 
     Parameters
@@ -33,6 +33,8 @@ def build_timm(name, input_shape, pooling, weights, model_kwargs, names):
         For ``timm.create_model``.
     names : list of str
         Further names, for the message if timm does not know this one.
+    mean, std : float or array-like of shape (n_channels,), default=None
+        Of brightness from 0 to 1; None: as the network tells.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def build_timm(name, input_shape, pooling, weights, model_kwargs, names):
     unpooled = {} if pooling is None else {"global_pool": ""}
     network = build(name, weights, unpooled | model_kwargs, seed=None).float()
     n_channels = n_input_channels(network) or input_shape[0]
-    return [InputNormalize(*brightness(network, n_channels)), network]
+    return [InputNormalize(*brightness(network, n_channels, mean=mean, std=std)), network]
 
 
 class InputNormalize(nn.Module):
@@ -61,16 +63,24 @@ class InputNormalize(nn.Module):
     ----------
     mean, std : sequence of float
         One for each channel; images of one channel become images of as many.
+    channels_last : bool, default=True
+        Whether to lay the channels of images last, on which networks of timm are faster.
     """
 
-    def __init__(self, mean, std):
+    def __init__(self, mean, std, *, channels_last=True):
         super().__init__()
+        self.channels_last = channels_last
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1))
 
     def forward(self, images):
-        """Normalise images (n, C, H, W), and lay their channels last: networks of timm are faster then."""
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        """Normalise images (n, C, H, W)."""
+        images = (images - self.mean) / self.std
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        vars(self).setdefault("channels_last", True)  # which a pickle of an earlier version lacks
 
 
 class Pool(nn.Module):
@@ -98,9 +108,15 @@ class Pool(nn.Module):
 
     def forward(self, output):
         """Pool (n, C, H, W) or (n, n_tokens, C) to (n, C)."""
-        if self.gem is None:
+        if self.gem is not None:
+            at_places = places(output.float(), self.n_prefix, self.channels_last)  # (n, n_places, C)
+            return self.gem(at_places.mT.unsqueeze(-1))
+        if not torch.jit.is_scripting():
             return pool(output, self.pooling, n_prefix=self.n_prefix, channels_last=self.channels_last)
-        return self.gem(places(output.float(), self.n_prefix, self.channels_last).mT[..., None])
+        if self.pooling == "cls":
+            return output[:, 0].float()
+        at_places = places(output.float(), self.n_prefix, self.channels_last)
+        return at_places.mean(1) if self.pooling == "avg" else at_places.amax(1)
 
     def extra_repr(self):
         """Settings, for the printed network."""

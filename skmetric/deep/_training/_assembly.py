@@ -1,6 +1,13 @@
 """A network, its loss and its optimizer put together: anew, or as they were left."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from skmetric._torch import evaluating, infer, seeded
 from skmetric.deep._data._input import to_float
@@ -10,21 +17,35 @@ from skmetric.deep._network._freeze import freeze_by_name
 from skmetric.deep._network._layout import laid_out, takes_channels_last
 from skmetric.deep._network._network import build_network
 
-from ._checkpoint import resume
+from ._changes import Changed, carried_over
+from ._checkpoint import keep_best, resume
 from ._criterion import ball_of_loss, bind
 from ._loop import Training
 from ._optim import Schedule, is_module, make_optimizer
 
+if TYPE_CHECKING:
+    from skmetric.deep._data._source import Streamed
+    from skmetric.deep._estimator import NetworkMixin
+
 _INFER_BATCH = 256
-_OF_NETWORK = ("pooling", "freeze", "weights", "model_kwargs")  # parameters that not every learner has
 
 
-def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, schedule=None):
+def start(
+    settings: NetworkMixin,
+    loss: Any,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    seed: int,
+    device: torch.device,
+    n_steps: int,
+    *,
+    schedule: str | None = None,
+) -> Training:
     """Set up training from nothing.
 
     Parameters
     ----------
-    settings : DeepMetricLearner
+    settings : NetworkMixin
         Its parameters are read.
     loss : callable
         Not bound yet.
@@ -52,8 +73,13 @@ def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, sche
             input_shape,
             settings.n_components,
             normalize=settings.normalize,
-            ball=ball_of_loss(loss) if getattr(settings, "distance", None) == "poincare" else None,
-            **{name: getattr(settings, name) for name in _OF_NETWORK if hasattr(settings, name)},
+            pooling=settings.pooling,
+            freeze=settings.freeze,
+            weights=settings.weights,
+            model_kwargs=settings.model_kwargs,
+            mean=settings.mean,
+            std=settings.std,
+            ball=ball_of_loss(loss) if settings.distance == "poincare" else None,
         )
         bound = bind(loss, n_components, n_classes)
     training = _equip(settings, module, bound, seed, device, schedule, n_steps)
@@ -61,13 +87,33 @@ def start(settings, loss, input_shape, n_classes, seed, device, n_steps, *, sche
     return training
 
 
-def go_on(fitted, device, n_steps, *, schedule=None, validated=False):
+def go_on(
+    fitted: NetworkMixin,
+    loss: Any,
+    changed: Changed,
+    n_classes: int,
+    seed: int,
+    device: torch.device,
+    n_steps: int,
+    *,
+    schedule: str | None = None,
+    validated: bool = False,
+) -> Training:
     """Set up training from where `fitted`, an estimator, was left.
 
     Parameters
     ----------
-    fitted : DeepMetricLearner
+    fitted : NetworkMixin
         Its network and loss are trained further themselves, not copies.
+    loss : callable
+        The loss that it was trained with, bound; or another, not bound yet, if `changed` names it.
+    changed : Changed
+        Parameters that differ from those of the last call. A loss of the same kind with other settings keeps
+        what the last one learned. One of another kind begins with the network as it is, at fresh moments.
+    n_classes : int
+        For the proxies of a loss.
+    seed : int
+        Of this call.
     device : torch.device
         Where to train.
     n_steps : int
@@ -81,16 +127,26 @@ def go_on(fitted, device, n_steps, *, schedule=None, validated=False):
     -------
     Training
         With the epochs done so far. Moments are fresh if the estimator did not keep them, or if other weights
-        are frozen now.
+        are trained now.
     """
-    seed, module = fitted._seed, fitted.module_
+    module, carried = fitted.module_, True
+    if changed.loss_is_new:
+        with seeded(seed):
+            loss = bind(loss, fitted.n_components_, n_classes)
+    elif "loss" in changed.names:
+        before = fitted._made_of["loss"]
+        loss, carried = carried_over(before, loss, fitted.loss_, fitted.n_components_, n_classes)
     held_before = module.frozen_weights
-    freeze_by_name(module, getattr(fitted, "freeze", None))
-    training = _equip(fitted, module, fitted.loss_, seed, device, schedule, n_steps)
+    freeze_by_name(module, fitted.freeze)
+    training = _equip(fitted, module, loss, seed, device, schedule, n_steps)
     training.history, training.n_components = list(fitted.history_), fitted.n_components_
-    if fitted._checkpoint is not None:
-        moments = module.frozen_weights == held_before  # else they are of other weights
-        resume(training, fitted._checkpoint, validated=validated, moments=moments)
+    checkpoint = fitted._checkpoint
+    if checkpoint is not None and changed.loss_is_new:
+        if validated:
+            keep_best(training, checkpoint)
+    elif checkpoint is not None:
+        moments = carried and module.frozen_weights == held_before  # else they are of other weights
+        resume(training, checkpoint, validated=validated, loss=carried, moments=moments)
     return training
 
 
@@ -111,7 +167,15 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
     return Training(module, run, loss, optimizer, Schedule(schedule, optimizer, n_steps), scaler, seed)
 
 
-def embed(module, samples, device, precision, *, compiled=False, in_last=None):
+def embed(
+    module: nn.Module,
+    samples: NDArray[Any] | Streamed,
+    device: torch.device,
+    precision: str,
+    *,
+    compiled: bool = False,
+    in_last: bool | None = None,
+) -> NDArray[np.float32]:
     """Run the network over samples.
 
     Parameters

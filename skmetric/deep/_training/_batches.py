@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from skmetric._warning import warn
 from skmetric.deep.samplers import BalancedBatchSampler
 
 _CLASSES, _BATCH = 16, 64  # where nothing else is said
@@ -35,10 +36,9 @@ def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, s
     sizes = sizes[sizes > 0]
     n_classes = len(sizes)
     if classes_per_batch is not None and classes_per_batch > n_classes:
-        warnings.warn(
+        warn(
             f"classes_per_batch={classes_per_batch}, but there are {n_classes} classes to train on: batches "
             f"hold {n_classes}",
-            stacklevel=5,
         )
     if label_free and samples_per_class not in (None, 1):
         raise ValueError(

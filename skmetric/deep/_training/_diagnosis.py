@@ -1,10 +1,10 @@
 """What an epoch's embeddings tell, and the warnings that follow from it."""
 
 import math
-import warnings
 
 import torch
 
+from skmetric._warning import warn
 from skmetric.exceptions import CollapseWarning, StuckLossWarning
 
 _NEAR = 0.01  # mean distance between classes, as a share of the mean length, that counts as one point
@@ -81,21 +81,19 @@ def warn_of_failure(history, margin=None):
         return
     collapsed = is_collapsed(history[-1])
     if collapsed:
-        warnings.warn(
+        warn(
             f"the embeddings collapsed: after epoch {history[-1]['epoch']} samples of different classes are "
             f"{history[-1]['mean_negative_distance']:.2g} apart on average, at a mean length of "
             f"{history[-1]['mean_norm']:.2g}. Try a lower learning_rate, a loss that does not mine the "
             "hardest negatives, more samples_per_class, or scaled features",
             CollapseWarning,
-            stacklevel=2,
         )
     elif is_stuck(history, margin):
-        warnings.warn(
+        warn(
             f"the loss does not move: {history[0]['loss']:.4g} in epoch {history[0]['epoch']}, "
             f"{history[-1]['loss']:.4g} in epoch {history[-1]['epoch']}{_beside(margin)}. Try another "
             "learning_rate, a smaller margin, easier triplets, or scaled features",
             StuckLossWarning,
-            stacklevel=2,
         )
 
 

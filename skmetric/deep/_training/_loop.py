@@ -7,7 +7,6 @@ goes on later with the same bits, and nothing but weights and moments has to be 
 import copy
 import math
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +16,13 @@ import torch
 from torch import nn
 
 from skmetric._torch import autocast, evaluating, seeded
+from skmetric._warning import warn
 from skmetric.deep._data._input import to_float
 from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.exceptions import DivergenceWarning
 
 from ._diagnosis import batch_statistics
+from ._interrupt import goes_through
 from ._optim import is_module, trainable
 
 _RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics
@@ -69,9 +70,13 @@ class Training:
         parts = {"module": self.module, "optimizer": self.optimizer, "schedule": self.schedule}
         return parts | {"scaler": self.scaler} | ({"loss": self.loss} if is_module(self.loss) else {})
 
-    def snapshot(self):
+    def state(self) -> dict[str, Any]:
+        """State of every part, which changes as training goes on."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
+
+    def snapshot(self) -> dict[str, Any]:
         """Copy of the state of every part."""
-        return {name: copy.deepcopy(part.state_dict()) for name, part in self.parts().items()}
+        return copy.deepcopy(self.state())
 
     def restore(self, snapshot):
         """Go back to a snapshot."""
@@ -116,13 +121,12 @@ def train(training, plan, validate, tasks):
             _keep_best(training, scores)
             if tasks.end() or _waited_enough(training, plan.patience):
                 break
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if goes_through(error):
+            raise
         interrupted = True
         _settle(training, plan, good)
-        warnings.warn(
-            f"Training interrupted in epoch {training.epoch + 1}: the network is usable as it stands",
-            stacklevel=2,
-        )
+        _warn_of_interrupt(training)
     finally:
         plan.samples.close()
     last = training.snapshot() if interrupted else good
@@ -136,11 +140,12 @@ def run_epoch(training, plan):
     """Forward, loss, backward, step, for each batch of an epoch; the row of the history that comes of it."""
     start, number = time.perf_counter(), training.epoch + 1
     total, n_done = torch.zeros((), device=plan.device, dtype=torch.float32), 0
-    active, recent = [], deque(maxlen=_RECENT)
+    active: list[Any] = []
+    recent: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_RECENT)
     training.module.train()
     plan.batches.set_epoch(training.epoch)
     seed = seed_of(training.seed, number)
-    with seeded(seed):
+    with seeded(seed) as turn:
         for rows, samples in plan.samples.served(plan.batches, seed):
             samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
@@ -153,6 +158,7 @@ def run_epoch(training, plan):
             active.append(getattr(training.loss, "active_share_", None))
             if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
                 break
+            turn.pause()
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
     return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
 
@@ -219,11 +225,24 @@ def _is_sound(training, plan):
 
 def _warn_of_divergence(number):
     kept = "the untrained network" if number == 1 else f"the state after epoch {number - 1}"
-    warnings.warn(
+    warn(
         f"training diverged: NaN or infinity in epoch {number}. Training stopped and {kept} was kept. Try a "
         "lower learning_rate, clip_norm=1.0, scaled features, or precision='fp32'",
         DivergenceWarning,
-        stacklevel=3,
+    )
+
+
+def _warn_of_interrupt(training: Training) -> None:
+    n_done = training.epoch
+    kept = (
+        "as it stands"
+        if training.best is None
+        else f"with the weights of epoch {training.best['epoch']}, the best"
+    )
+    warn(
+        f"Training interrupted in epoch {n_done + 1}: the network is usable {kept}, after "
+        f"{n_done} whole epoch{'' if n_done == 1 else 's'}. `fit` returns, and what called it goes on, such "
+        "as a loop or a grid search: press Ctrl-C once more within 10 seconds to stop that too"
     )
 
 

@@ -1,11 +1,13 @@
 """Optimizers and schedules of the learning rate."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": lambda groups, **settings: torch.optim.SGD(groups, momentum=0.9, **settings),
@@ -35,13 +37,15 @@ def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rat
     torch.optim.Optimizer
         One or two groups of parameters.
     """
-    groups = [{"params": [weight for weight in module.parameters() if weight.requires_grad]}]
+    groups: list[dict[str, Any]] = [
+        {"params": [weight for weight in module.parameters() if weight.requires_grad]}
+    ]
     if not groups[0]["params"]:
         raise ValueError("module has no weights to train: all of them are frozen")
     proxies = trainable(loss)
     if proxies:
         groups.append({"params": proxies, "lr": proxy_learning_rate, "weight_decay": 0.0})
-    make = _OPTIMIZERS.get(optimizer, optimizer) if isinstance(optimizer, str) else optimizer
+    make = _OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     return make(groups, lr=learning_rate, weight_decay=weight_decay)
 
 
@@ -69,7 +73,8 @@ class Schedule:
     """
 
     def __init__(self, name, optimizer, n_steps):
-        self.factor, self.optimizer, self.n_steps = SCHEDULES[name], optimizer, n_steps
+        self.name, self.factor = name, SCHEDULES[name]
+        self.optimizer, self.n_steps = optimizer, n_steps
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.load_state_dict({"n_done": 0})
 
@@ -78,8 +83,14 @@ class Schedule:
         self.load_state_dict({"n_done": self.n_done + 1})
 
     def state_dict(self):
-        """Number of steps done."""
-        return {"n_done": self.n_done}
+        """Number of steps done, of all."""
+        return {"n_done": self.n_done, "n_steps": self.n_steps, "name": self.name}
+
+    def go_on_from(self, state):
+        """Go on after the steps of an earlier call, if its schedule was this one and not at its end."""
+        if state["name"] == self.name and state["n_done"] < state["n_steps"]:
+            self.n_steps += state["n_done"]
+            self.load_state_dict(state)
 
     def load_state_dict(self, state):
         """Set the rates for the step after those done."""

@@ -1,30 +1,68 @@
-"""One call of `fit`: data, network, loss, optimizer and plan, made from an estimator's parameters."""
+"""One call of `fit`: data, network, loss, optimizer and plan, from an estimator's parameters and its task."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from skmetric._torch import resolve_device, seeded, to_tensor
-from skmetric.deep._ball import ball_of, distances_on, rankings_on
-from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
+from skmetric._torch import resolve_device, to_tensor
 from skmetric.deep._data._source import as_source, read_if_small
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import without_frozen
 from skmetric.deep._network._layout import laid_out, takes_channels_last
-from skmetric.deep.augment._two_views import TwoViews, resolve
+from skmetric.deep.augment._two_views import resolve
 
 from ._assembly import embed, go_on, start
-from ._batches import make_batches
-from ._criterion import bind, is_pairwise, knows_classes, resolve_loss
-from ._diagnosis import batch_statistics
+from ._changes import Changed, record, what_changed
+from ._checkpoint import CheckpointOnDemand
 from ._loop import Plan, Training
-from ._validation import Embedder, make_scorer
 
-_PROBE_WIDTH = 512  # of embeddings, for a look at what a loss owns before the network's width is known
+if TYPE_CHECKING:
+    from skmetric.deep._estimator import NetworkMixin
+
+
+class Call(NamedTuple):
+    """What is asked of one call."""
+
+    n_epochs: int
+    goes_on: bool = False  # train further what the estimator holds
+    single: bool = False  # one epoch of `partial_fit`: nothing is held out, the learning rate is constant
+
+
+class Task(Protocol):
+    """What differs between training on labels and on tuples."""
+
+    def make_loss(self) -> Any:
+        """Resolve the parameters `loss` and `margin`; the loss is not bound yet."""
+
+    def bound_before(self, loss: Any) -> Any:
+        """The loss that the estimator was trained with, which goes on if it did not change."""
+
+    def read(self, call: Call, seed: int, loss: Any, augment: Any, *, loss_goes_on: bool) -> Any:
+        """Check samples and labels and divide them: `samples`, `codes`, `held_out` and more."""
+
+    def n_classes(self, data: Any) -> int:
+        """Count the classes that a loss with proxies is bound to."""
+
+    def batches(self, data: Any, seed: int) -> tuple[Any, int]:
+        """Set up the batches, and count those of an epoch."""
+
+    def same_held_out(self, data: Any) -> bool:
+        """Whether the scores of earlier epochs were computed on the samples held out now."""
+
+    def statistics(self, module: torch.nn.Module) -> Callable:
+        """Give the function from recent batches to what the history tells of them."""
+
+    def scores(self, data: Any, embedding: Callable, module: torch.nn.Module) -> dict[str, float]:
+        """Scores of the samples held out; empty without them."""
+
+    def state(self, session: Session) -> dict[str, Any]:
+        """Fitted attributes beside those of the network."""
 
 
 class Session(NamedTuple):
@@ -33,59 +71,51 @@ class Session(NamedTuple):
     training: Training
     plan: Plan
     validate: Callable
-    data: Data
-    classes: np.ndarray  # all labels seen, those of earlier calls of `partial_fit` included
+    data: Any
+    task: Task
+    embedding: Callable  # (module, samples) -> embeddings
+    made_of: dict[str, Any]  # values of the parameters that a later call compares with its own
 
 
-def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, classes=None):
+def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     """Check and read everything before any work starts.
 
     Parameters
     ----------
-    estimator : DeepMetricLearner
+    estimator : NetworkMixin
         Its parameters are read, and its fitted state if it goes on.
-    X, y : array-like
-        As given to `fit`.
-    n_epochs : int
-        To train.
-    goes_on : bool, default=False
-        Whether to train further what the estimator holds.
-    single : bool, default=False
-        One epoch of `partial_fit`: no class is held out, the learning rate is constant.
-    classes : array-like, default=None
-        All labels to come, for a loss with proxies.
+    task : Task
+        Data, and what is to be learned from them.
+    call : Call
+        Number of epochs, and where they begin.
 
     Returns
     -------
     Session
         Ready to train.
     """
-    if estimator.distance == "cosine" and not estimator.normalize:
-        raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
-    device, score = resolve_device(estimator.device), make_scorer(estimator.scoring)
+    device = resolve_device(estimator.device)
     if device.type == "cuda":
         torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
-    seed = estimator._seed if goes_on else draw_seed(estimator.random_state)
-    loss = resolve_loss(estimator.loss, estimator.margin, estimator.distance)
-    augment = resolve(estimator.augment)
-    label_free = isinstance(augment, TwoViews)
-    data = _read(estimator, X, y, loss, seed, goes_on, single, classes, label_free)
+    loss, augment = task.make_loss(), resolve(estimator.augment)
+    changed = what_changed(estimator, loss) if call.goes_on else Changed()
+    keeps_seed = call.goes_on and "random_state" not in changed.names
+    seed = estimator._seed if keeps_seed else draw_seed(estimator.random_state)
+    data = task.read(call, seed, loss, augment, loss_goes_on=call.goes_on and not changed.loss_is_new)
+    input_shape = tuple(data.samples.shape[1:])
     if hasattr(augment, "check"):
-        augment.check(data.samples.shape[1:])
-    batches, n_steps = make_batches(
-        data.codes,
-        estimator.classes_per_batch,
-        estimator.samples_per_class,
-        estimator.steps_per_epoch,
-        seed,
-        label_free=label_free,
-    )
-    schedule, n_all = None if single else estimator.schedule, n_epochs * n_steps
-    if goes_on:
-        training = go_on(estimator, device, n_all, schedule=schedule, validated=len(data.held_out) > 0)
+        augment.check(input_shape)
+    batches, n_steps = task.batches(data, seed)
+    schedule, n_all = None if call.single else estimator.schedule, call.n_epochs * n_steps
+    made_of, n_classes = record(estimator, loss), task.n_classes(data)  # before anything is trained
+    if call.goes_on:
+        loss = loss if "loss" in changed.names else task.bound_before(loss)
+        comparable = len(data.held_out) > 0 and "scoring" not in changed.names and task.same_held_out(data)
+        training = go_on(
+            estimator, loss, changed, n_classes, seed, device, n_all, schedule=schedule, validated=comparable
+        )
     else:
-        shape, n_classes = tuple(data.samples.shape[1:]), len(data.trained)
-        training = start(estimator, loss, shape, n_classes, seed, device, n_all, schedule=schedule)
+        training = start(estimator, loss, input_shape, n_classes, seed, device, n_all, schedule=schedule)
     samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
     data, run = data._replace(samples=samples, held_out=held_out), training.module
     in_last = takes_channels_last(training.module, device)
@@ -93,86 +123,44 @@ def open_session(estimator, X, y, *, n_epochs, goes_on=False, single=False, clas
         once = partial(embed, device=device, precision=estimator.precision, in_last=in_last)
         run, samples = without_frozen(run, samples, once)
     training.run = laid_out(runner(run, estimator.compile), in_last)
-    ball = ball_of(training.module)
     plan = Plan(
         samples=as_source(samples),
         codes=to_tensor(data.codes),
         batches=batches,
-        n_epochs=n_epochs,
+        n_epochs=call.n_epochs,
         device=device,
         precision=estimator.precision,
         augment=augment,
         clip_norm=estimator.clip_norm,
         patience=estimator.patience if estimator.early_stopping else None,
-        statistics=partial(batch_statistics, distances=distances_on(ball)),
+        statistics=task.statistics(training.module),
     )
     embedding = partial(embed, device=device, precision=estimator.precision, compiled=estimator.compile)
-    validate = partial(_validate, score, data, embedding)
-    known = np.union1d(estimator.classes_, data.classes) if goes_on and single else data.classes
-    return Session(training, plan, validate, data, known)
+    validate = partial(_validate, task, data, embedding)
+    return Session(training, plan, validate, data, task, embedding, made_of)
 
 
-def draw_seed(random_state):
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     """One number that all chance of an estimator comes from."""
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def fitted_state(session):
+def fitted_state(session: Session) -> dict[str, Any]:
     """Attributes that make an estimator usable, from a session at any time."""
-    data = session.data
-    return network_state(session.training, tuple(data.samples.shape[1:])) | {
-        "classes_": session.classes,
-        "validation_classes_": np.unique(data.held_out_labels),
-        "_trained": data.trained,
-    }
-
-
-def network_state(training, input_shape):
-    """The part of the fitted attributes that comes of training alone."""
+    training = session.training
     best = training.best or {"epoch": training.epoch}
     return {
         "module_": training.module,
         "loss_": training.loss,
         "history_": training.history,
         "best_epoch_": best["epoch"],
-        "input_shape_": input_shape,
+        "input_shape_": tuple(session.data.samples.shape[1:]),
         "n_components_": training.n_components,
         "_seed": training.seed,
-        "_checkpoint": None,
-    }
+        "_made_of": session.made_of,
+        "_checkpoint": CheckpointOnDemand(training),  # of use to who pickles the estimator while it trains
+    } | session.task.state(session)
 
 
-def _read(estimator, X, y, loss, seed, goes_on, single, classes, label_free):
-    """Check samples and labels, and divide them."""
-    samples, y = read_labelled(estimator, X, y, reset=not goes_on, label_free=label_free)
-    width = estimator.n_components or _PROBE_WIDTH
-    how = {
-        "fraction": 0.0 if single else estimator.validation_fraction,
-        "early_stopping": estimator.early_stopping and not single,
-        "seed": seed,
-    }
-    if label_free:
-        if knows_classes(loss, width):
-            raise ValueError(
-                f"augment='two_views' trains without classes, and the loss {type(loss).__name__} learns "
-                "something of each class: take 'sim_clr', 'vicreg', 'barlow_twins' or another loss of pairs"
-            )
-        return prepare_label_free(samples, y, **how)
-    with seeded(seed):
-        pairwise = is_pairwise(bind(loss, width, n_classes=2))
-    classes = None if pairwise else _labels_of_proxies(estimator, y, classes, goes_on)
-    return prepare(samples, y, classes=classes, pairwise=pairwise, **how)
-
-
-def _labels_of_proxies(estimator, y, classes, goes_on):
-    """Labels in the order of the proxies; None where those of the training data make them."""
-    if goes_on:
-        return estimator._trained
-    return None if classes is None else np.union1d(np.asarray(classes), y)
-
-
-def _validate(score, data, embedding, module):
-    if len(data.held_out) == 0:
-        return {}
-    embedder = Embedder(partial(embedding, module), rankings_on(ball_of(module)))
-    return score(embedder, data.held_out, data.held_out_labels)
+def _validate(task, data, embedding, module):
+    return task.scores(data, embedding, module) if len(data.held_out) else {}

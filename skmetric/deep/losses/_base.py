@@ -17,7 +17,6 @@
   device wait; 0 where no tuple is valid. A softmax over tuples counts all of them always: it sets nothing.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -28,6 +27,7 @@ from torch import nn
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import fit_context
+from skmetric._warning import warn
 from skmetric.exceptions import NothingToLearnWarning
 
 
@@ -211,7 +211,7 @@ def share(n_active, n_valid):
 
 def report(message: str):
     """Tell the training loop that a batch lacks something."""
-    warnings.warn(message, NothingToLearnWarning, stacklevel=2)
+    warn(message, NothingToLearnWarning)
 
 
 def report_missing(positive: torch.Tensor, negative: torch.Tensor):

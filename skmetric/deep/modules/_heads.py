@@ -6,8 +6,6 @@ from torch.nn import functional as F
 
 from skmetric.deep._poincare import CLIP, CURVATURE, into_ball
 
-_SMALLEST = 1e-6
-
 
 class GeM(nn.Module):
     """Generalised-mean pooling of feature maps, its power learned.
@@ -55,7 +53,7 @@ class GeM(nn.Module):
         Tensor of shape (n, C)
             One value a channel.
         """
-        powered = maps.clamp(min=_SMALLEST) ** self.power
+        powered = maps.clamp(min=1e-6) ** self.power
         return powered.mean(dim=(-2, -1)) ** (1 / self.power)
 
 
@@ -76,6 +74,8 @@ class L2Normalize(nn.Module):
     >>> L2Normalize()(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
+
+    gives_unit_length = True  # asked by whoever divides an embedding among the places of an image
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,8 +191,11 @@ class PoincareBall(nn.Module):
         Tensor of shape (n, n_components)
             Of the ball, in float32 at least.
         """
+        rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+        if torch.jit.is_scripting():  # which knows no autocast by the name of a device
+            return into_ball(rows, self.curvature, self.clip)
         with torch.autocast(rows.device.type, enabled=False):
-            return into_ball(rows.float() if rows.dtype.itemsize < 4 else rows, self.curvature, self.clip)
+            return into_ball(rows, self.curvature, self.clip)
 
     def extra_repr(self) -> str:
         """Settings, for the printed network.

@@ -1,10 +1,11 @@
 """Balanced batches: P classes x K samples."""
 
 import math
-import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from skmetric._warning import warn
 
 from ._deck import Classes
 from ._stream import StreamSampler
@@ -98,8 +99,7 @@ def warn_of_small_classes(sizes, samples_per_class: int):
     """One warning for all classes that repeat samples within a batch."""
     n_small = int((sizes < samples_per_class).sum())
     if n_small:
-        warnings.warn(
+        warn(
             f"{n_small} of {len(sizes)} classes have fewer than samples_per_class={samples_per_class} "
-            "samples: they repeat some in a batch",
-            stacklevel=3,
+            "samples: they repeat some in a batch"
         )

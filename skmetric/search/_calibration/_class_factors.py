@@ -1,8 +1,14 @@
 """Thresholds of classes: the common one times a factor, by how near other classes come to each."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from ._evidence import Evidence
 
 _LEAST = 2  # queries of a class, from which it has a factor of its own
 _EXPONENT = 0.5
@@ -10,28 +16,29 @@ _FLOOR = 0.01  # quantile of the distances above 0 below which logarithms would 
 
 
 class Factors(NamedTuple):
-    """Factors by class, and those that each query meets, which did not take part in them."""
+    """Factors by class, and the factor for each query, which was estimated without that query."""
 
     by_class: dict[int, float]  # by code; other classes have 1
-    known: np.ndarray  # (n_known,)
-    strangers: np.ndarray  # (n_strangers,)
-    seconds: np.ndarray  # (n_strangers,)
+    known: NDArray  # (n_known,)
+    strangers: NDArray  # (n_strangers,)
+    seconds: NDArray  # (n_strangers,)
 
 
-def class_factors(evidence):
+def class_factors(evidence: Evidence) -> Factors:
     """How large the threshold of each class is, as a share of the common one.
 
-    A class with look-alikes needs a strict threshold, and one that stands alone can afford a wide one: the
-    radius of a class is set by how near others come, as in the extreme value machine [1]_ and in score
-    normalisation by impostors [2]_. The scale of a class is the mean logarithm of the distances at which its
-    queries are matched to other classes, their own hidden. Its deviation from the mean of all classes is
-    shrunk by its reliability t / (t + s / n), with the variance t between classes, the variance s inside them
-    and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it counts: the
-    threshold is the geometric mean of the common one and that of the class, as in local scaling [4]_.
+    A class with look-alikes needs a strict threshold, and a class far from all others can have a wide one:
+    the radius of a class is set by how near other classes come, as in the extreme value machine [1]_ and in
+    score normalisation by impostors [2]_. The scale of a class is the mean logarithm of the distances at
+    which its queries are matched to other classes, their own hidden. Its deviation from the mean of all
+    classes is shrunk by its reliability t / (t + s / n), with the variance t between classes, the variance s
+    inside them and n queries: empirical Bayes [3]_, the variances by the method of moments. Half of it
+    counts: the threshold is the geometric mean of the common one and that of the class, as in local scaling
+    [4]_.
 
-    No query judges the mean of a class that it took part in. A known query is left out of its class; where a
-    stranger is judged, items of the matched class that its class was nearest to take their second match. The
-    mean of classes and the two variances are those of all.
+    A query is never judged by a mean that it is part of. A known query is left out of the mean of its class.
+    For a stranger, items of the matched class whose own match was the class of the stranger take their second
+    match. The mean of classes and the two variances are those of all.
 
     References
     ----------
@@ -45,8 +52,14 @@ def class_factors(evidence):
     hidden = evidence.stranger_classes >= 0
     classes, matches = evidence.stranger_classes.astype(np.int64), evidence.stranger_matches.astype(np.int64)
     codes = classes[hidden]  # 64 bits, for the numbers of pairs below
-    n_codes = int(max(codes.max(initial=-1), matches.max(), evidence.second_matches.max())) + 1
-    log, log_second = _logarithms(evidence.stranger_distances, evidence.second_distances)
+    second_distances, second_matches = evidence.second_distances, evidence.second_matches
+    if second_distances is None or second_matches is None:
+        raise TypeError("evidence gathered without second matches")
+    n_codes = int(max(codes.max(initial=-1), matches.max(), second_matches.max())) + 1
+    if not hidden.any():  # strangers of other classes only, which say nothing of how near classes come
+        rows, strangers = len(evidence.known_rows), len(evidence.stranger_distances)
+        return Factors({}, np.ones(rows), np.ones(strangers), np.ones(strangers))
+    log, log_second = _logarithms(evidence.stranger_distances, second_distances)
     groups = _Groups.of(log[hidden], codes, n_codes)
     enough = groups.counts >= _LEAST
     if not groups.between or not enough.any():
@@ -71,24 +84,48 @@ def class_factors(evidence):
         {int(code): float(factor(code)) for code in np.flatnonzero(enough)},
         np.where(evidence.known_right, left_out, factor(evidence.known_matches)),
         where_own_is_hidden(matches),
-        where_own_is_hidden(evidence.second_matches.astype(np.int64)),
+        where_own_is_hidden(second_matches.astype(np.int64)),
     )
 
 
-def scaled(evidence, factors):
+def scaled(evidence: Evidence, factors: Factors) -> Evidence:
     """Evidence with each distance over the factor of the class that it leads to."""
+    seconds = evidence.second_distances
     return evidence._replace(
         known_distances=evidence.known_distances / factors.known,
         stranger_distances=evidence.stranger_distances / factors.strangers,
-        second_distances=evidence.second_distances / factors.seconds,
+        second_distances=None if seconds is None else seconds / factors.seconds,
     )
+
+
+def with_factors(
+    evidence: Evidence, decode: Callable[[NDArray], NDArray], matcher: object
+) -> tuple[Evidence, dict[Any, float]]:
+    """Evidence over the factors of classes, and the factors by label.
+
+    `decode` gives the labels of codes; `matcher` is named in errors.
+    """
+    if evidence.second_distances is None:
+        raise ValueError("per_class=True compares classes: the gallery must have three or more")
+    if min(evidence.known_distances.min(initial=0), evidence.stranger_distances.min()) < 0:
+        raise ValueError(f"per_class=True scales distances: matcher={matcher!r} gives some below 0")
+    factors = class_factors(evidence)
+    names = decode(np.fromiter(factors.by_class, dtype=int)).tolist()
+    return scaled(evidence, factors), dict(zip(names, factors.by_class.values(), strict=True))
+
+
+def over_factors(distances: NDArray, names: NDArray, factors: Mapping[Any, float]) -> NDArray:
+    """Distances of matches to classes `names`, divided by their `factors`: comparable with one threshold."""
+    if not factors:
+        return distances
+    return distances / np.array([factors.get(name, 1.0) for name in names.tolist()])
 
 
 class _Groups(NamedTuple):
     """Sums and counts by group, and what one-way random effects say of them."""
 
-    sums: np.ndarray
-    counts: np.ndarray
+    sums: NDArray
+    counts: NDArray
     mean: float  # of groups
     between: float  # variance
     within: float

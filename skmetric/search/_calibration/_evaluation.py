@@ -1,12 +1,24 @@
 """Retrieval, recognition and refusal, measured on queries with strangers among them."""
 
-from dataclasses import dataclass
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+from skmetric.metrics._ranking import map_at_r, recall_at_k
 from skmetric.metrics._report import _html, _text
+from skmetric.retrieval import Ranking
+from skmetric.search._gallery._labels import LabelColumn
+
+from ._class_bootstrap import intervals_over_classes
+from ._matchers import Match
+
+_BLOCK_NEIGHBORS = 2**23  # held at a time
 
 
 @final
@@ -14,16 +26,17 @@ from skmetric.metrics._report import _html, _text
 class Evaluation:
     """What :meth:`SimilaritySearch.evaluate` returns.
 
-    Prints as a table; ``evaluation["identified"]`` is a rate.
+    Prints as a table; ``evaluation["identified"]`` is a score.
 
     Parameters
     ----------
     scores : dict of str to float
         ``"recall_at_1"`` and its like and ``"map_at_r"`` of known queries in the gallery; ``"accuracy"``, the
-        share of them matched to their class, whatever the distance; ``"identified"``, the share also
-        accepted; with strangers, ``"unknown_accepted"``, ``"balanced_accuracy"`` (identified against
-        refused), ``"auroc"`` of known queries against strangers by distance (over the factor of the class,
-        where classes have thresholds of their own), and ``"oscr"``, the area under the curve.
+        share of them matched to their class at any distance; ``"identified"``, the share that is also
+        accepted. With strangers: ``"unknown_accepted"``; ``"balanced_accuracy"``, the mean of identified and
+        of strangers refused; ``"auroc"``, of known queries against strangers by distance (divided by the
+        factor of the class, where classes have thresholds of their own); and ``"oscr"``, the area under the
+        curve.
     oscr_curve : dict of str to ndarray, or None
         ``"unknown_accepted"``, ``"identified"`` and ``"distance"`` as the threshold grows; None without
         strangers.
@@ -32,7 +45,12 @@ class Evaluation:
     labels : ndarray of shape (n_labels,)
         Of rows and columns: the classes, and last the no-match label, which is right for strangers.
     n_known, n_unknown : int
-        Queries of either kind.
+        Number of known queries and of strangers.
+    intervals : dict of str to (float, float)
+        Interval of each score, by resampling classes: how much the score may change with other classes of
+        the same kind. Scores that depend on a single class have none.
+    confidence_level : float
+        Of the intervals.
 
     See Also
     --------
@@ -57,50 +75,102 @@ class Evaluation:
     """
 
     scores: dict[str, float]
-    oscr_curve: dict[str, np.ndarray] | None
-    confusion: np.ndarray
-    labels: np.ndarray
+    oscr_curve: dict[str, NDArray] | None
+    confusion: NDArray
+    labels: NDArray
     n_known: int
     n_unknown: int
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    confidence_level: float = 0.95
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> float:
         return self.scores[name]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{_text(self._rows())}\n\n{self._caption()}"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return f"{_html(self._rows())}<p>{self._caption()}</p>"
 
-    def _rows(self):
-        return [["", "score"], *([name, f"{value:.3f}"] for name, value in self.scores.items())]
+    def _rows(self) -> list[list[str]]:
+        header = ["", "score"]
+        if not self.intervals:
+            return [header, *([name, f"{value:.3f}"] for name, value in self.scores.items())]
+        rows = [[name, f"{value:.3f}", self._interval(name)] for name, value in self.scores.items()]
+        return [[*header, f"{100 * self.confidence_level:g}% interval"], *rows]
 
-    def _caption(self):
-        return f"{self.n_known} queries of classes in the gallery, {self.n_unknown} strangers"
+    def _interval(self, name: str) -> str:
+        return "[{:.3f}, {:.3f}]".format(*self.intervals[name]) if name in self.intervals else "-"
+
+    def _caption(self) -> str:
+        counts = f"{self.n_known} queries of classes in the gallery, {self.n_unknown} strangers"
+        return f"{counts}; intervals by resampling classes" if self.intervals else counts
 
 
-def evaluate_matches(retrieval, true, codes, distances, threshold, labels, no_match_label):
-    """Evaluate matches (`codes` at `distances`) of queries whose `true` codes are -1 for strangers.
+def evaluate_matches(
+    retrieval: Mapping[str, NDArray],
+    match: Match,
+    true: NDArray,
+    classes: NDArray,
+    threshold: float,
+    labels: LabelColumn,
+    no_match_label: Any,
+    confidence_level: float,
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> Evaluation:
+    """Evaluate the matches of queries whose `true` codes are -1 for strangers.
 
-    `retrieval` are the scores of the known queries by name, which come first in the table.
+    `retrieval` are the scores of each known query by name, which come first in the table. `classes` are those
+    of all queries, strangers included, as codes of any kind: the units of the intervals.
     """
-    known, accepted = true >= 0, distances <= threshold
-    right = codes == true
-    scores = dict(retrieval)
-    scores["accuracy"] = float(right[known].mean())
-    scores["identified"] = float((right & accepted)[known].mean())
+    known, accepted = true >= 0, match.distances <= threshold
+    right = match.codes == true
+    per_query = dict(retrieval) | {"accuracy": right[known], "identified": (right & accepted)[known]}
+    scores = {name: float(np.mean(values)) for name, values in per_query.items()}
     curve = None
     if not known.all():
-        curve = _oscr(distances, right, known)
+        curve = _oscr(match.distances, right, known)
         scores["unknown_accepted"] = float(accepted[~known].mean())
         scores["balanced_accuracy"] = (scores["identified"] + 1 - scores["unknown_accepted"]) / 2
-        scores["auroc"] = float(roc_auc_score(known, -distances))
+        scores["auroc"] = float(roc_auc_score(known, -match.distances))
         scores["oscr"] = float(np.trapezoid(curve["identified"], curve["unknown_accepted"]))
+    intervals = intervals_over_classes(
+        per_query, right, accepted, known, match.distances, classes, confidence_level, n_resamples, rng
+    )
     names = [*labels.present.tolist(), -1]
-    confusion = confusion_matrix(true, np.where(accepted, codes, -1), labels=names)
+    confusion = confusion_matrix(true, np.where(accepted, match.codes, -1), labels=names)
     shown = np.array([*labels.classes.tolist(), no_match_label], dtype=object)
     n_known = int(known.sum())
-    return Evaluation(scores, curve, confusion, shown, n_known, len(known) - n_known)
+    return Evaluation(
+        scores, curve, confusion, shown, n_known, len(known) - n_known, intervals, confidence_level
+    )
+
+
+def retrieval_scores(
+    find: Callable[[NDArray, int], NDArray],
+    codes: NDArray,
+    recall_at: Sequence[int],
+    sizes: NDArray,
+    is_item: NDArray,
+) -> dict[str, NDArray]:
+    """Recall@k and MAP@R of each query of a class in the gallery, by name.
+
+    ``find(rows, depth)`` gives the codes of the neighbours of some queries, (n_rows, depth), without the item
+    that a query is where `is_item` says so; `codes` are those of the queries, and `sizes` the items of the
+    gallery under each code.
+    """
+    n_items, n_relevant = int(sizes.sum()) - bool(is_item.any()), sizes[codes] - is_item
+    ks = [int(k) for k in recall_at if k <= n_items]
+    depth = max([int(n_relevant.max()), *ks])
+    n_blocks = -(-len(codes) * depth // _BLOCK_NEIGHBORS)
+    parts = []
+    for rows in np.array_split(np.arange(len(codes)), n_blocks):
+        relevant = find(rows, depth) == codes[rows, None]
+        ranking = Ranking(relevant, n_relevant[rows], n_items)
+        parts.append(np.stack([*(recall_at_k(ranking, k) for k in ks), map_at_r(ranking)]))
+    scores = np.concatenate(parts, axis=1)
+    return dict(zip([*(f"recall_at_{k}" for k in ks), "map_at_r"], scores, strict=True))
 
 
 def _oscr(distances, right, known):

@@ -1,13 +1,17 @@
 """What calibration learns from: each query once as itself and once as a stranger, its own class hidden."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric.retrieval import nearest
 from skmetric.search._gallery._side import Side
 
-from ._matchers import Match
+from ._copies import Copies, own_items, twins
+from ._matchers import Match, Matcher, PrototypeMatcher
 from ._two_searches import search_twice
 
 _FOLDS = 5
@@ -16,32 +20,39 @@ _FOLDS = 5
 class Evidence(NamedTuple):
     """Matches of queries of known classes, and of the same queries when their class is not in the gallery."""
 
-    known_distances: np.ndarray  # (n_known,)
-    known_right: np.ndarray  # (n_known,), bool: matched to their own class
-    known_classes: np.ndarray  # (n_known,), integer codes
-    known_matches: np.ndarray  # (n_known,), codes of the classes that they are matched to
-    known_rows: np.ndarray  # (n_known,), where the same queries stand among the strangers
-    stranger_distances: np.ndarray  # (n_strangers,)
-    stranger_classes: np.ndarray  # (n_strangers,), integer codes, below 0 for classes that were never there
-    stranger_matches: np.ndarray  # (n_strangers,)
-    second_distances: np.ndarray | None  # (n_strangers,): were the class that they are matched to hidden too
-    second_matches: np.ndarray | None  # (n_strangers,)
+    known_distances: NDArray  # (n_known,)
+    known_right: NDArray  # (n_known,), bool: matched to their own class
+    known_classes: NDArray  # (n_known,), integer codes
+    known_matches: NDArray  # (n_known,), codes of the classes that they are matched to
+    known_rows: NDArray  # (n_known,), where the same queries stand among the strangers
+    stranger_distances: NDArray  # (n_strangers,)
+    stranger_classes: NDArray  # (n_strangers,), integer codes, below 0 for classes that were never there
+    stranger_matches: NDArray  # (n_strangers,)
+    second_distances: NDArray | None  # (n_strangers,): were the class that they are matched to hidden too
+    second_matches: NDArray | None  # (n_strangers,)
     hidden: bool  # strangers are known classes that were hidden, not classes that were never there
-    all_distances: np.ndarray  # of the known queries to all neighbours looked at
+    all_distances: NDArray  # of the known queries to all neighbours looked at
+    doubts: tuple[str, ...] = ()  # warnings about queries that are items, and items that are there twice
 
 
-def gather(matcher, n_neighbors, gallery, queries=None, second=False):
+_EFFECT = "Their distances are too small, and the threshold is too strict for new queries"
+
+
+def gather(
+    matcher: Matcher, n_neighbors: int, gallery: Side, queries: Side | None = None, second: bool = False
+) -> Evidence:
     """Match the queries, or each item of the gallery among the others, known and as strangers.
 
-    With `second`, also as strangers to a gallery that lacks the class which they are matched to, if it has
-    three or more.
+    A query that is an item of the gallery, with the same embedding and class, is searched among the others
+    too: else it would find itself. With `second`, all are also matched as strangers to a gallery that lacks
+    the class which they are matched to, if it has three or more.
     """
     sizes = np.bincount(gallery.codes)
     n_classes = np.count_nonzero(sizes)
     if n_classes < 2:
         raise ValueError("calibration hides one class at a time, so the gallery must have two or more")
-    second = second and n_classes > 2
-    if hasattr(matcher, "prototypes"):
+    second = second and bool(n_classes > 2)
+    if isinstance(matcher, PrototypeMatcher):
         return _by_prototypes(matcher, gallery, queries, second)
     return _by_neighbors(matcher, n_neighbors, gallery, queries, sizes, second)
 
@@ -49,18 +60,30 @@ def gather(matcher, n_neighbors, gallery, queries=None, second=False):
 def _by_neighbors(matcher, n_neighbors, gallery, queries, sizes, second):
     itself = queries is None
     side = gallery if itself else queries
-    own = np.where(side.codes >= 0, sizes[side.codes], 0)  # items of the query's class in the gallery
+    own = np.where(side.codes >= 0, sizes[np.maximum(side.codes, 0)], 0)  # items of its class in the gallery
     depth = min(matcher.depth(n_neighbors), len(gallery.codes) - max(int(sizes.max()), int(itself)))
     left = len(gallery.codes) - int(np.sort(sizes)[-2:].sum())
     found = search_twice(gallery, queries, depth, matcher.match, min(depth, left) if second else 0)
-    return _assemble(
+    evidence = _assemble(
         side.codes,
-        own > itself,  # there is an item of the class to find
+        own > (found.is_item | itself),  # there is an item of the class to find
         matcher.match(found.distances, found.codes),
         matcher.match(found.distances_hidden, found.codes_hidden),
         matcher.match(found.distances_second, found.codes_second) if second else None,
         found.distances,
     )
+    return evidence._replace(
+        doubts=_doubts(itself, side.codes, own, found.is_item, found.own_distances, found.distances_hidden)
+    )
+
+
+def _doubts(itself, codes, n_own, is_item, own, other):
+    """Warnings, from distances to the nearest two items of the class and the nearest of another."""
+    if itself:
+        said = twins(own[:, 0], other[:, 0])
+        return () if said is None else (said,)
+    known = (codes >= 0) & (n_own > 0)
+    return tuple(Copies.of(known, is_item, own[:, 0], own[:, 1], other[:, 0]).warnings(_EFFECT))
 
 
 def _assemble(codes, asked, known, stranger, second, all_distances):
@@ -81,7 +104,7 @@ def _assemble(codes, asked, known, stranger, second, all_distances):
     )
 
 
-def class_prototypes(matcher, gallery):
+def class_prototypes(matcher: PrototypeMatcher, gallery: Side) -> Side:
     """Prototypes of all classes and their codes."""
     present = np.unique(gallery.codes)
     parts = [matcher.prototypes(gallery.embeddings[gallery.codes == code]) for code in present]
@@ -89,36 +112,88 @@ def class_prototypes(matcher, gallery):
 
 
 def _by_prototypes(matcher, gallery, queries, second):
-    """Items of the gallery are matched to prototypes that were made without them, in folds of each class."""
-    if queries is not None:
-        return _stack([_match_prototypes(class_prototypes(matcher, gallery), queries)], second)
-    order = np.argsort(gallery.codes, kind="stable")
-    sizes = np.bincount(gallery.codes)
-    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in its class
-    fold = np.empty(len(order), dtype=int)
-    fold[order] = place % _FOLDS
-    parts = []
-    for held_out in np.unique(fold):
-        kept, asked = fold != held_out, fold == held_out
-        rest = Side(gallery.embeddings[kept], gallery.codes[kept])
-        if len(np.unique(rest.codes)) > 1:
-            asked = Side(gallery.embeddings[asked], gallery.codes[asked])
-            parts.append(_match_prototypes(class_prototypes(matcher, rest), asked))
-    if not parts:
-        raise ValueError("class centres calibrate on items held out: two classes must have two items or more")
-    return _stack(parts, second)
+    rows = np.arange(len(gallery.codes)) if queries is None else None
+    found = match_to_prototypes(matcher, gallery, queries or gallery, rows)
+    evidence = _assemble(
+        (queries or gallery).codes, found.can_find, found.known, found.stranger,
+        found.second if second else None, found.known.distances,
+    )  # fmt: skip
+    return evidence if queries is None else evidence._replace(doubts=tuple(found.copies.warnings(_EFFECT)))
+
+
+class Matched(NamedTuple):
+    """Matches of queries to prototypes that were made without them."""
+
+    is_item: NDArray  # (n_queries,), bool: an item of the gallery
+    can_find: NDArray  # (n_queries,), bool: there is an item of the class, the query left out
+    known: Match
+    stranger: Match  # with its class hidden
+    second: Match  # with the class hidden too that the stranger is matched to
+    copies: Copies
+
+    def best(self) -> Match:
+        """The match of each query in the gallery without it: an only item meets other classes only."""
+        is_only = self.is_item & ~self.can_find
+        pairs = zip(self.known, self.stranger, strict=True)
+        return Match(*(np.where(is_only, stranger, known) for known, stranger in pairs))
+
+
+def match_to_prototypes(
+    matcher: PrototypeMatcher,
+    gallery: Side,
+    queries: Side,
+    rows: NDArray | None = None,
+    prototypes: Side | None = None,
+) -> Matched:
+    """Match queries to prototypes, those that are items to prototypes made without them, in folds of classes.
+
+    `rows` are the items that queries are, -1 for others, found by :func:`own_items` if not given; and
+    `prototypes` those of all items, made if not given.
+    """
+    own = np.full((len(queries.codes), 2), np.inf)
+    if rows is None:
+        rows, own = own_items(queries, gallery)
+    fold_of_item = _folds(gallery.codes)
+    fold = np.where(rows >= 0, fold_of_item[rows], -1)
+    parts, order = [], []
+    for left_out in np.unique(fold):
+        asked = np.flatnonzero(fold == left_out)
+        kept = fold_of_item != left_out
+        if left_out >= 0:
+            side = class_prototypes(matcher, Side(gallery.embeddings[kept], gallery.codes[kept]))
+        else:
+            side = prototypes or class_prototypes(matcher, gallery)
+        parts.append(_match_prototypes(side, Side(queries.embeddings[asked], queries.codes[asked])))
+        order.append(asked)
+    back = np.argsort(np.concatenate(order))
+    known, stranger, second = (
+        Match(*(np.concatenate(column)[back] for column in zip(*part, strict=True)))
+        for part in zip(*parts, strict=True)
+    )
+    in_gallery = np.isin(queries.codes, gallery.codes)
+    copies = Copies.of(in_gallery, rows >= 0, own[:, 0], own[:, 1], stranger.distances)
+    is_only = (rows >= 0) & (fold < 0)  # the only item of its class: nothing is left to find
+    return Matched(rows >= 0, in_gallery & ~is_only, known, stranger, second, copies)
+
+
+def _folds(codes):
+    """Fold in which each item is left out of the prototypes of its class; -1 for the only item."""
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    fold = np.empty(len(codes), dtype=np.intp)
+    fold[order] = (np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)) % _FOLDS
+    return np.where(sizes[codes] > 1, fold, -1)
 
 
 def _match_prototypes(prototypes, queries):
-    """Codes of the queries, whether their class has prototypes, and matches known, as stranger, second."""
+    """Matches of queries to prototypes: known, as stranger, and without the class of that match too."""
     k = min(2 * int(np.bincount(prototypes.codes).max()) + 1, len(prototypes.codes))
     found = nearest(queries.embeddings, prototypes.embeddings, k)
     codes = prototypes.codes[found.indices]
     other = codes != queries.codes[:, None]
     stranger = _first(found.distances, codes, other)
     second = _first(found.distances, codes, other & (codes != stranger.codes[:, None]))
-    asked = np.isin(queries.codes, prototypes.codes)
-    return queries.codes, asked, Match(codes[:, 0], found.distances[:, 0]), stranger, second
+    return Match(codes[:, 0], found.distances[:, 0]), stranger, second
 
 
 def _first(distances, codes, wanted):
@@ -126,16 +201,3 @@ def _first(distances, codes, wanted):
     at = wanted.argmax(axis=1)
     rows = np.arange(len(codes))
     return Match(codes[rows, at], np.where(wanted[rows, at], distances[rows, at], np.inf))
-
-
-def _stack(parts, second):
-    codes, asked, *matches = zip(*parts, strict=True)
-    known, stranger, runner_up = (Match(*map(np.concatenate, zip(*part, strict=True))) for part in matches)
-    return _assemble(
-        np.concatenate(codes),
-        np.concatenate(asked),
-        known,
-        stranger,
-        runner_up if second else None,
-        known.distances,
-    )

@@ -1,34 +1,62 @@
 """From the neighbours of a query to one class and one distance, which a threshold then accepts or refuses.
 
-A matcher of neighbours has ``match(distances, codes) -> Match`` and ``depth(n_neighbors)``, how many
-neighbours it looks at; one that takes votes has ``votes(distances)``. A matcher of prototypes has
-``prototypes(embeddings) -> ndarray`` for the items of one class and matches a query to the nearest prototype.
+A matcher of neighbours has ``depth`` and ``match``, and ``votes`` if it takes votes; a matcher of prototypes
+has ``prototypes``. An object of the user's own with these methods works as well as the matchers here.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import NamedTuple, final
+from typing import NamedTuple, Protocol, TypeAlias, final, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 
 class Match(NamedTuple):
-    """The class that each query is matched to and how far it is, to be held against a threshold."""
+    """The class that each query is matched to and the distance that the threshold is compared with."""
 
-    codes: np.ndarray  # (n_queries,)
-    distances: np.ndarray  # (n_queries,), smaller is surer
+    codes: NDArray  # (n_queries,), int
+    distances: NDArray  # (n_queries,), float; smaller is surer
+
+
+@runtime_checkable
+class NeighborMatcher(Protocol):
+    """Matches a query by its nearest items."""
+
+    def depth(self, n_neighbors: int) -> int:
+        """Neighbours to search for, from the search's `n_neighbors`; a small gallery gives fewer."""
+
+    def match(self, distances: NDArray, codes: NDArray) -> Match:
+        """Match queries by the distances and class codes of their neighbours.
+
+        Both are (n_queries, k), nearest first. Where an approximate index found fewer, the distance is
+        infinite and the code -1; a query that found nothing must get an infinite distance.
+        """
+
+
+@runtime_checkable
+class PrototypeMatcher(Protocol):
+    """Matches a query to the nearest prototype of a class."""
+
+    def prototypes(self, embeddings: NDArray) -> NDArray:
+        """Prototypes, (n_prototypes, n_features), of the items of one class, (n_items, n_features)."""
+
+
+Matcher: TypeAlias = NeighborMatcher | PrototypeMatcher
 
 
 @final
 class Nearest:
     """The class of the nearest item, at its distance."""
 
-    def depth(self, n_neighbors):
+    def depth(self, n_neighbors: int) -> int:
         """Neighbours to search for."""
         return 1
 
-    def match(self, distances, codes):
+    def match(self, distances: NDArray, codes: NDArray) -> Match:
         """Match queries by their neighbours, both (n_queries, k), nearest first."""
         return Match(codes[:, 0], distances[:, 0])
 
@@ -37,15 +65,15 @@ class Nearest:
 class Majority:
     """The class of most neighbours, ties to the nearer; at the distance of its nearest item."""
 
-    def depth(self, n_neighbors):
+    def depth(self, n_neighbors: int) -> int:
         """Neighbours to search for."""
         return n_neighbors
 
-    def match(self, distances, codes):
+    def match(self, distances: NDArray, codes: NDArray) -> Match:
         """Match queries by their neighbours, both (n_queries, k), nearest first."""
         return _elect(distances, codes, self.votes(distances))
 
-    def votes(self, distances):
+    def votes(self, distances: NDArray) -> NDArray:
         """The weight of each neighbour: 1, or 0 at infinity, where an index found nothing."""
         return np.isfinite(distances).astype(distances.dtype)
 
@@ -57,15 +85,15 @@ class DistanceVote:
     An item at distance 0 has all of the vote, shared with others at 0.
     """
 
-    def depth(self, n_neighbors):
+    def depth(self, n_neighbors: int) -> int:
         """Neighbours to search for."""
         return n_neighbors
 
-    def match(self, distances, codes):
+    def match(self, distances: NDArray, codes: NDArray) -> Match:
         """Match queries by their neighbours, both (n_queries, k), nearest first."""
         return _elect(distances, codes, self.votes(distances))
 
-    def votes(self, distances):
+    def votes(self, distances: NDArray) -> NDArray:
         """The weight of each neighbour."""
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = distances[:, :1] / distances  # the nearest has 1: no overflow
@@ -77,18 +105,18 @@ class Ratio:
     """The class of the nearest item, at the ratio of its distance to that of the nearest of another class.
 
     The ratio is between 0 (sure) and 1 (two classes as near) [1]_; where all neighbours are of one class, the
-    distance of the last one stands in for the other class, so that the ratio is not too small.
+    distance of the last one is used instead, so that the ratio is not too small.
 
     References
     ----------
     .. [1] D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 7.1.
     """
 
-    def depth(self, n_neighbors):
+    def depth(self, n_neighbors: int) -> int:
         """Neighbours to search for."""
         return max(n_neighbors, 2)
 
-    def match(self, distances, codes):
+    def match(self, distances: NDArray, codes: NDArray) -> Match:
         """Match queries by their neighbours, both (n_queries, k), nearest first."""
         there = np.isfinite(distances)  # an approximate index may have found fewer
         other = (codes != codes[:, :1]) & there
@@ -133,11 +161,11 @@ class ClassCenters:
 
     n_centers: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.n_centers, Integral) or self.n_centers < 1:
             raise ValueError(f"n_centers must be an integer from 1; got {self.n_centers!r}")
 
-    def prototypes(self, embeddings):
+    def prototypes(self, embeddings: NDArray) -> NDArray:
         """Compute the centres of the items of one class.
 
         Parameters
@@ -170,7 +198,7 @@ def _spread(embeddings, n):
     return chosen
 
 
-MATCHERS = {
+MATCHERS: dict[str, type] = {
     "nearest": Nearest,
     "majority": Majority,
     "distance": DistanceVote,
@@ -179,7 +207,7 @@ MATCHERS = {
 }
 
 
-def make_matcher(matcher):
+def make_matcher(matcher: str | Matcher) -> Matcher:
     """The matcher of a name, or the one given."""
     return MATCHERS[matcher]() if isinstance(matcher, str) else matcher
 
@@ -187,7 +215,7 @@ def make_matcher(matcher):
 def _elect(distances, codes, votes):
     """The class with the largest sum of votes, ties to the nearer; at the distance of its nearest item."""
     sums = np.stack([(votes * (codes == codes[:, [j]])).sum(axis=1) for j in range(codes.shape[1])], axis=1)
-    # sums of equal votes added in another order differ in their last digits: such are ties
+    # equal votes added in another order differ in their last digits: these sums are ties
     winner = np.argmax(sums >= sums.max(axis=1, keepdims=True) * (1 - 1e-12), axis=1)  # its nearest item
     rows = np.arange(len(codes))
     return Match(codes[rows, winner], distances[rows, winner])

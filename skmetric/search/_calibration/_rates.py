@@ -1,6 +1,11 @@
 """Rates of accepted and refused matches over a threshold, and how far they carry to new classes."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import NDArray
+
+from ._evidence import Evidence
 
 OPEN = (
     "recall",
@@ -14,13 +19,13 @@ OPEN = (
 CLOSED = ("precision", "recall", "f1", "binary_accuracy")
 
 
-def at_most(rate):
+def at_most(rate: str) -> bool:
     """Whether less of a rate is better."""
     return rate.startswith("false_accept")
 
 
-def open_rates(evidence, distances, n_classes):
-    """Rates at ascending `distances`, by name, each of shape (n_distances,)."""
+def open_rates(evidence: Evidence, distances: NDArray, n_classes: int) -> dict[str, NDArray]:
+    """Rates at ascending `distances`, by name, each of shape (n_distances,); NaN without known queries."""
     right = _below(evidence.known_distances[evidence.known_right], distances)
     wrong = _below(evidence.known_distances[~evidence.known_right], distances)
     accepted = _below(evidence.stranger_distances, distances)
@@ -30,15 +35,17 @@ def open_rates(evidence, distances, n_classes):
         evidence.hidden,
     )  # fmt: skip
     # conformal risk control [Angelopoulos et al., ICLR 2024, theorem 1] with classes as the exchangeable
-    # units: one more class of strangers, accepted whole in the worst case
+    # units: in the worst case all strangers of one more class are accepted
     far = rates["false_accept_rate"]
     rates["false_accept_bound"] = (n_strange_classes * far + 1) / (n_strange_classes + 1)
+    if not len(evidence.known_distances):
+        rates |= {name: np.full_like(far, np.nan) for name in OPEN if not at_most(name)}
     return rates
 
 
 def _open(right, wrong, accepted, n_known, n_strangers, n_classes, hidden):
     far = accepted / n_strangers
-    if hidden:  # a hidden class faces one class fewer than a stranger will: (n - 1) / n as many chances
+    if hidden:  # compared with n - 1 classes, a real stranger with n: (n - 1) / n as many chances
         far = 1 - (1 - far) ** (n_classes / (n_classes - 1))
     recall = right / np.maximum(n_known, 1e-12)
     total = right + wrong + accepted
@@ -54,15 +61,15 @@ def _open(right, wrong, accepted, n_known, n_strangers, n_classes, hidden):
     }
 
 
-def closed_rates(evidence, distances):
-    """The rates of TensorFlow Similarity at descending `distances`: a match is positive if it is accepted.
+def closed_rates(evidence: Evidence, distances: NDArray) -> dict[str, NDArray]:
+    """The rates of TensorFlow Similarity at ascending `distances`: a match is positive if it is accepted.
 
-    Its recall counts right matches only, which is why it is 1 at the largest distance.
+    Its recall counts right matches only, which is why it is 1 at the largest distance. Its
+    ``binary_accuracy`` leaves out the true negatives (tp / n); here they count, (tp + tn) / n.
     """
     known = np.round(evidence.known_distances, 8)
-    right, ascending = evidence.known_right, distances[::-1]
-    tp = _below(known[right], ascending)[::-1]
-    fp = _below(known[~right], ascending)[::-1]
+    right = evidence.known_right
+    tp, fp = _below(known[right], distances), _below(known[~right], distances)
     fn, tn = right.sum() - tp, (~right).sum() - fp
     precision, recall = _ratio(tp, tp + fp), _ratio(tp, tp + fn)
     return {
@@ -73,13 +80,21 @@ def closed_rates(evidence, distances):
     }
 
 
-def predictive_intervals(evidence, distance, n_classes, confidence_level, n_resamples, rng):
+def predictive_intervals(
+    evidence: Evidence,
+    distance: float,
+    n_classes: int,
+    confidence_level: float,
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> dict[str, tuple[float, float]]:
     """Intervals of the rates that as many new classes would show at `distance`.
 
     The Bayesian bootstrap over classes (Rubin, Annals of Statistics 9, 1981) draws a population, from which
-    as many classes are then drawn: their spread is that of the estimate and of what it is held against.
+    as many classes are then drawn: the spread is that of the estimate and of the new classes together.
     Classes that were not seen enter as in the interval of Clopper and Pearson: one class more, all good for
-    one end and all bad for the other; so a rate of 0 has an upper end above 0.
+    one end and all bad for the other; so a rate of 0 has an upper end above 0. Rates that need known queries
+    are left out where there are none.
     """
     classes = np.unique(np.concatenate([evidence.known_classes, evidence.stranger_classes]))
     counts = _counts_by_class(evidence, distance, classes)  # (5, n_classes)
@@ -93,7 +108,8 @@ def predictive_intervals(evidence, distance, n_classes, confidence_level, n_resa
         weights = rng.dirichlet(np.ones(values.shape[1]), size=n_resamples)
         drawn = rng.multinomial(len(classes), weights) @ values.T  # (n_resamples, 5)
         drawn[:, 3:] = np.maximum(drawn[:, 3:], 1e-12)
-        ends.append(_open(*drawn.T, n_classes, evidence.hidden))
+        right, wrong, accepted, n_known, n_strangers = drawn.T
+        ends.append(_open(right, wrong, accepted, n_known, n_strangers, n_classes, evidence.hidden))
     tail = (1 - confidence_level) / 2
     return {
         rate: (
@@ -101,6 +117,7 @@ def predictive_intervals(evidence, distance, n_classes, confidence_level, n_resa
             float(max(np.quantile(end[rate], 1 - tail) for end in ends)),
         )
         for rate in ends[0]
+        if at_most(rate) or len(evidence.known_distances)
     }
 
 

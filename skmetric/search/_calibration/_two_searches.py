@@ -3,28 +3,42 @@
 A third time, if asked, with the class hidden too that the second search is matched to.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skmetric._kernel import Gallery, Search
+from skmetric._kernel import Gallery, Search, upper_bounds
 from skmetric._threads import map_blocks
+from skmetric.search._gallery._side import Side
 
-_PAIRS = 2**14  # whose exact distances are computed at a time
+from ._copies import as_stored
+from ._matchers import Match
 
 
 class Searches(NamedTuple):
     """Distances and class codes of the nearest items, (n_queries, k), with the own class there and hidden."""
 
-    distances: np.ndarray
-    codes: np.ndarray
-    distances_hidden: np.ndarray
-    codes_hidden: np.ndarray
-    distances_second: np.ndarray | None = None  # (n_queries, k_second): the class matched then hidden too
-    codes_second: np.ndarray | None = None
+    distances: NDArray
+    codes: NDArray
+    distances_hidden: NDArray
+    codes_hidden: NDArray
+    own_distances: NDArray  # (n_queries, 2): to the nearest two items of the class
+    is_item: NDArray  # (n_queries,), bool: an item of the gallery, which was left out of its own search
+    distances_second: NDArray | None = None  # (n_queries, k_second): the class matched then hidden too
+    codes_second: NDArray | None = None
 
 
-def search_twice(gallery, queries, k, match=None, k_second=0):
+def search_twice(
+    gallery: Side,
+    queries: Side | None,
+    k: int,
+    match: Callable[[NDArray, NDArray], Match] | None = None,
+    k_second: int = 0,
+) -> Searches:
     """The `k` nearest items of each query, and the `k` nearest that are of another class.
 
     With `k_second` the third search comes too: ``match(distances, codes)`` names the class to hide beside the
@@ -32,30 +46,42 @@ def search_twice(gallery, queries, k, match=None, k_second=0):
 
     Both sides are brought into the order of their classes, so that a class is a rectangle in a block of
     squared distances: one product serves both searches. With `queries` None each item is left out by
-    identity. Ties are in order of the gallery. `k` items must be left where the largest class is hidden.
+    identity; so is the item that a query is: the first of its class that has the same numbers. Ties are in
+    order of the gallery. `k` items must be left where the largest class is hidden.
     """
     order = np.argsort(gallery.codes, kind="stable")
     codes = gallery.codes[order]
     rows = gallery.embeddings[order]
     itself = queries is None
-    asked_order = order if itself else np.argsort(queries.codes, kind="stable")
-    asked_codes = codes if itself else queries.codes[asked_order]
-    search = Search(rows) if itself else Search(queries.embeddings[asked_order], Gallery(rows))
+    asked_order = order if queries is None else np.argsort(queries.codes, kind="stable")
+    asked_codes = codes if queries is None else queries.codes[asked_order]
+    if queries is None:
+        search = Search(rows)
+    else:
+        search = Search(as_stored(queries.embeddings, rows)[asked_order], Gallery(rows))
     starts, ends = (np.searchsorted(codes, asked_codes, side=side) for side in ("left", "right"))
     class_starts = np.searchsorted(codes, np.arange(codes[-1] + 2))
     shape = (2 + (k_second > 0), len(asked_codes), k)
     squares, places = np.full(shape, np.inf), np.zeros(shape, dtype=int)
+    k_own = max(k, 2) + 1  # one more, since the query itself may be among them
+    two_own, is_item = np.full((len(asked_codes), 2), np.inf), np.zeros(len(asked_codes), dtype=bool)
 
     def fill(block):
         found, norms = search.squares(block)
-        own, own_squares = np.zeros((len(block), k), dtype=int), np.full((len(block), k), np.inf)
+        own, own_squares = np.zeros((len(block), k_own), dtype=int), np.full((len(block), k_own), np.inf)
         for part in np.split(np.arange(len(block)), np.flatnonzero(np.diff(asked_codes[block])) + 1):
             inside = slice(starts[block[part[0]]], ends[block[part[0]]])
             if inside.start < inside.stop:
                 of_class = found[part[0] : part[-1] + 1, inside]
-                nearest = _nearest(search, block[part], of_class, norms[part], k, inside.start, order)
+                nearest = _nearest(search, block[part], of_class, norms[part], k_own, inside.start, order)
                 own[part], own_squares[part] = nearest
                 of_class[:] = np.inf
+        if not itself:
+            is_item[block] = own_squares[:, 0] == 0
+        ahead = is_item[block]
+        own[ahead, :-1], own_squares[ahead, :-1] = own[ahead, 1:], own_squares[ahead, 1:]
+        own, own_squares = own[:, :-1], own_squares[:, :-1]
+        two_own[block] = own_squares[:, :2]
         others, other_squares = _nearest(search, block, found, norms, k, 0, order)
         both, both_squares = np.hstack([own, others]), np.hstack([own_squares, other_squares])
         first = np.lexsort((order[both], both_squares), axis=1)[:, :k]
@@ -63,7 +89,7 @@ def search_twice(gallery, queries, k, match=None, k_second=0):
             chosen = first if kind == 0 else np.arange(k)[None]
             squares[kind, block] = np.take_along_axis(square, chosen, axis=1)
             places[kind, block] = np.take_along_axis(where, chosen, axis=1)
-        if k_second:
+        if match is not None and k_second:
             for row, code in zip(found, match(np.sqrt(other_squares), codes[others]).codes, strict=True):
                 row[class_starts[code] : class_starts[code + 1]] = np.inf
             second = _nearest(search, block, found, norms, k_second, 0, order)
@@ -74,7 +100,9 @@ def search_twice(gallery, queries, k, match=None, k_second=0):
     back = np.argsort(asked_order)
     distances, found = np.sqrt(squares[:, back]), codes[places[:, back]]
     second = (distances[2, :, :k_second], found[2, :, :k_second]) if k_second else ()
-    return Searches(distances[0], found[0], distances[1], found[1], *second)
+    return Searches(
+        distances[0], found[0], distances[1], found[1], np.sqrt(two_own[back]), is_item[back], *second
+    )
 
 
 def _nearest(search, rows, squares, norms, k, offset, order):
@@ -82,28 +110,16 @@ def _nearest(search, rows, squares, norms, k, offset, order):
 
     Where there are fewer, place 0 at infinity fills up.
     """
-    bounds = _upper_bounds(squares, min(k, squares.shape[1]))
+    bounds = upper_bounds(squares, min(k, squares.shape[1]))
     finite = np.where(np.isfinite(bounds), bounds, 0)
     limits = np.where(np.isfinite(bounds), bounds + search.slack(norms, finite), np.finfo(np.float32).max)
     query, column = np.divmod(np.flatnonzero(squares <= limits[:, None]), squares.shape[1])
     place = column + offset
-    exact = np.concatenate([
-        search.exact_pairs(rows[query[part]], place[part])
-        for part in (slice(start, start + _PAIRS) for start in range(0, max(len(query), 1), _PAIRS))
-    ])  # fmt: skip
-    by_distance = np.lexsort((order[place], exact, query))
+    exact = search.exact_pairs(rows[query], place)
+    by_distance = search.order(exact, order[place], query)
     query, place, exact = query[by_distance], place[by_distance], exact[by_distance]
     rank = np.arange(len(query)) - np.searchsorted(query, query)
     kept = rank < k
     places, nearest = np.zeros((len(rows), k), dtype=int), np.full((len(rows), k), np.inf)
     places[query[kept], rank[kept]], nearest[query[kept], rank[kept]] = place[kept], exact[kept]
     return places, nearest
-
-
-def _upper_bounds(squares, k):
-    """For each row a value that at least `k` of its entries do not exceed, close to the k-th smallest."""
-    fold = min(squares.shape[1] // (8 * k), 64)
-    if k > 1 and fold >= 4:  # the k-th smallest of column minima is one, and costs less than a selection
-        width = squares.shape[1] // fold
-        squares = squares[:, : fold * width].reshape(len(squares), fold, width).min(axis=1)
-    return squares.min(axis=1) if k == 1 else np.partition(squares, k - 1, axis=1)[:, k - 1]

@@ -11,27 +11,20 @@ Layers that scale a row by its own length (L2, layer norm) are made to scale all
 one image it is a number.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from math import isqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from skmetric._backbone._pooling import places
-from skmetric._pixels._sizing import normalised, sized_batches
-from skmetric._torch import evaluating, resolve_device
-from skmetric.deep._ball import ball_of
-from skmetric.deep._data._input import to_float
-from skmetric.deep._data._labelled import read_samples
-from skmetric.deep._data._source import in_blocks
-from skmetric.deep._network._trunk import Pool
-from skmetric.deep.modules import L2Normalize
-from skmetric.features._network import unpooled
+from ._pooling import places
 
-__all__ = ["rows_of_features", "rows_of_frozen", "rows_of_trained"]
+__all__ = ["Pooling", "class_token", "follow_affine", "numbers", "picture", "spread", "through"]
 
 _SLACK = 1e-4  # of the largest value: far above what float32 rounds, far below what one would see
 
@@ -44,57 +37,18 @@ class Pooling(NamedTuple):
     maps: torch.Tensor  # (1, C, H, W), or tokens (1, n_tokens, C)
 
 
-def rows_of_frozen(estimator, image):
-    """Picture, (H, W) or (H, W, 3), that frozen features see, rows (n_places + 1, n), and the grid."""
-    if estimator.pooling == "cls":
-        raise ValueError(_class_token("FrozenFeatures"))
-    config, device = estimator.input_config_, resolve_device(estimator.device)
-    images = estimator._open([image], config.n_channels)
-    estimator._check_size(images)
-    seen = next(sized_batches(images, config, batch_size=1, n_threads=1))
-    module, batch = estimator.module_.to(device), normalised(seen.to(device), config)
-    run = partial(unpooled, module, batch, layer=estimator.layer, pooling=estimator.pooling)
-    with evaluating(module), torch.no_grad():
-        output = run()
-        if output.ndim == 2:
-            rows, grid = _through(module, run)
-        else:
-            layer = Pool.after(module, "avg" if estimator.pooling == "auto" else estimator.pooling)
-            rows, grid = _spread(Pooling("pooling", layer, output))
-    rows = _numbers(rows)
-    return _picture(seen), rows / np.linalg.norm(rows[-1]) if estimator.normalize else rows, grid
+def follow_affine(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Rows (n_places + 1, ...) through a module, whose layers are checked: means must stay means."""
+    with _followed(module, started=True):
+        return module(rows)
 
 
-def rows_of_trained(estimator, image):
-    """As :func:`rows_of_frozen`, of a learner that trained its network on images."""
-    if len(estimator.input_shape_) != 3:
-        raise ValueError(
-            f"{type(estimator).__name__} was fitted on rows of {estimator.input_shape_[0]} features, which "
-            "have no places; for a linear learner distance_contributions gives the share of each feature"
-        )
-    if ball_of(estimator.module_) is not None:
-        raise ValueError(
-            f"{type(estimator).__name__} has distance='poincare': an inner product of its points says "
-            "nothing of their distance on the ball, so there is nothing to take apart"
-        )
-    device = resolve_device(estimator.device)
-    seen = next(iter(in_blocks(read_samples(estimator, [image]), 1)))
-    module, batch = estimator.module_.to(device), to_float(seen).to(device)
-    with evaluating(module), torch.no_grad():
-        rows, grid = _through(module, partial(module, batch))
-    return _picture(seen), _numbers(rows), grid
+def _is_pool(layer: Any) -> bool:
+    """Whether a layer tells how it pools maps and tokens: `pooling`, `n_prefix` and `channels_last`."""
+    return all(hasattr(layer, name) for name in ("pooling", "n_prefix", "channels_last"))
 
 
-def rows_of_features(estimator, rows):
-    """Rows (n_places + 1, n_components) that a network on features makes of such rows, if it is affine."""
-    device = resolve_device(estimator.device)
-    module = estimator.module_.to(device)
-    batch = torch.from_numpy(rows).float().to(device)
-    with evaluating(module), torch.no_grad(), _followed(module, started=True):
-        return _numbers(module(batch))
-
-
-def _through(module, run):
+def through(module: nn.Module, run: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, tuple[int, int]]:
     """Rows that leave a network, and the grid of places, from a run of it on one image."""
     poolings, output = _watch(module, run)
     if not poolings:
@@ -103,7 +57,7 @@ def _through(module, run):
             "nn.AdaptiveAvgPool2d or skmetric.deep.modules.GeM, so nothing tells what a place gave"
         )
     pooling = poolings[-1]
-    rows, grid = _spread(pooling)
+    rows, grid = spread(pooling)
     try:
         with _followed(module, replaced=(pooling.layer, rows)):
             left = run()
@@ -132,7 +86,7 @@ def _pools(layer, inputs, output):
     maps = inputs[0] if inputs else None
     if not isinstance(maps, torch.Tensor) or not isinstance(output, torch.Tensor):
         return False
-    if isinstance(layer, Pool):
+    if _is_pool(layer):
         return True
     if maps.ndim != 4 or maps[0, 0].numel() == 1 or len(maps) != 1:
         return False
@@ -142,20 +96,20 @@ def _pools(layer, inputs, output):
 
 def _leaves(module):
     """Names and layers that have no layers inside; pooling of ours counts as one layer."""
-    inside = {id(part) for pool in module.modules() if isinstance(pool, Pool) for part in pool.children()}
+    inside = {id(part) for pool in module.modules() if _is_pool(pool) for part in pool.children()}
     for name, layer in module.named_modules():
-        if id(layer) not in inside and (isinstance(layer, Pool) or not any(True for _ in layer.children())):
+        if id(layer) not in inside and (_is_pool(layer) or not any(True for _ in layer.children())):
             yield name, layer
 
 
 # Pooling
 
 
-def _spread(pooling):
+def spread(pooling: Pooling) -> tuple[torch.Tensor, tuple[int, int]]:
     """Rows (n_places + 1, ...) as a layer that pools gives them, and the grid (n_rows, n_columns)."""
     name, layer, maps = pooling
-    if isinstance(layer, Pool) and layer.pooling == "cls":
-        raise ValueError(_class_token(f"{name!r}"))
+    if _is_pool(layer) and layer.pooling == "cls":
+        raise ValueError(class_token(f"{name!r}"))
     if isinstance(layer, nn.Flatten):
         return _side_by_side(maps)
     with torch.enable_grad():
@@ -175,7 +129,7 @@ def _spread(pooling):
 
 def _readings(layer, by_place):
     """Parts (n_places, C) and the grid, for each axis of maps or tokens that may be the channels'."""
-    if isinstance(layer, Pool):
+    if _is_pool(layer):
         grid = _grid_of_tokens(by_place.shape[1] - (layer.n_prefix or 0)) if by_place.ndim == 3 else None
         grid = grid or (by_place.shape[1:3] if layer.channels_last else by_place.shape[2:])
         yield places(by_place, layer.n_prefix, layer.channels_last)[0], tuple(grid)
@@ -231,7 +185,7 @@ def _followed(module, *, replaced=None, started=False):
 
 def _as_the_last(layer, rows, output):
     """Output of a layer that scales by a row's own length, all rows by the length of the last."""
-    if isinstance(layer, L2Normalize):
+    if getattr(layer, "gives_unit_length", False):
         return rows / rows[-1].norm().clamp(min=1e-12)
     if isinstance(layer, nn.LayerNorm) and rows[0].numel() == np.prod(layer.normalized_shape):
         rows = rows.flatten(1) - rows.flatten(1).mean(1, keepdim=True)
@@ -265,11 +219,12 @@ def _equal(first, second, scale=None):
     return bool((first - second).abs().max() <= _SLACK * scale)
 
 
-def _numbers(rows):
+def numbers(rows: torch.Tensor) -> NDArray[np.float64]:
+    """Rows as an array."""
     return rows.double().cpu().numpy()
 
 
-def _picture(batch):
+def picture(batch: torch.Tensor) -> NDArray[Any]:
     """Pixels of a batch of one: (H, W), or (H, W, 3)."""
     pixels = batch[0].movedim(0, -1).cpu().numpy()
     return pixels if pixels.shape[2] == 3 else pixels.mean(axis=2)
@@ -283,7 +238,8 @@ def _not_affine(what):
     )
 
 
-def _class_token(whose):
+def class_token(whose: str) -> str:
+    """Message for a pooling that looks at all places."""
     return (
         f"the pooling of {whose} takes the class token, which has looked at all places: what each gave "
         "cannot be told; take 'avg', 'max' or 'gem'"

@@ -1,0 +1,145 @@
+"""Training on pairs or triplets that are given: each tuple once an epoch, and scores of tuples held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from skmetric.deep._data._tuples import TupleBatches, Tuples, divide, read_tuples
+from skmetric.deep.augment._two_views import TwoViews
+
+from ._diagnosis import effective_rank
+from ._tuple_loss import TupleLoss, make_tuple_loss
+
+if TYPE_CHECKING:
+    from skmetric.deep._tuple_learner import TupleLearner
+
+    from ._session import Call, Session
+
+_HELD_OUT = 0.2  # share of the tuples, where nothing else is said
+
+
+class TupleTask:
+    """Tuples as given to a call.
+
+    Parameters
+    ----------
+    estimator : SiameseLearner or TripletLearner
+        Its parameters are read, and its fitted state if the call goes on.
+    X : array-like of shape (n_tuples, n_members, ...)
+        As given.
+    similar_of : callable
+        From the number of tuples to which of them are similar, (n_tuples,) bool; for triplets all False.
+    further_state : callable
+        From a session to fitted attributes of this learner alone.
+    """
+
+    def __init__(
+        self,
+        estimator: TupleLearner,
+        X: Any,
+        similar_of: Callable[[int], NDArray[np.bool_]],
+        further_state: Callable[[Session], dict[str, Any]],
+    ) -> None:
+        self.estimator, self.X = estimator, X
+        self.similar_of, self.further_state = similar_of, further_state
+        self.n_members = estimator._n_members
+
+    def make_loss(self) -> TupleLoss:
+        """The loss that the parameters ask for."""
+        return make_tuple_loss(self.estimator.loss, self.estimator.margin, self.n_members)
+
+    def bound_before(self, loss: TupleLoss) -> TupleLoss:
+        """The loss itself: it learns nothing."""
+        return loss
+
+    def read(self, call: Call, seed: int, loss: Any, augment: Any, *, loss_goes_on: bool) -> Tuples:
+        """Check tuples, and hold some out."""
+        samples = read_tuples(self.estimator, self.X, self.n_members, reset=not call.goes_on, trains=True)
+        similar = self.similar_of(len(samples) // self.n_members)
+        fraction = 0.0 if call.single else self._fraction()
+        if isinstance(augment, TwoViews):
+            raise ValueError(
+                "augment='two_views' is for training without labels: tuples say what goes together"
+            )
+        return divide(samples, similar, self.n_members, fraction, seed)
+
+    def _fraction(self) -> float:
+        """Share of the tuples held out."""
+        fraction, stops = self.estimator.validation_fraction, self.estimator.early_stopping
+        if fraction == 0 and stops:
+            raise ValueError("early_stopping=True needs tuples to score on: validation_fraction is 0")
+        if fraction is None:
+            return _HELD_OUT if stops or self.n_members == 2 else 0.0
+        return fraction
+
+    def n_classes(self, data: Tuples) -> int:
+        """Similar and not."""
+        return 2
+
+    def batches(self, data: Tuples, seed: int) -> tuple[TupleBatches, int]:
+        """Batches in which every tuple comes once an epoch."""
+        batches = TupleBatches(
+            len(data.codes) // self.n_members, self.n_members, self.estimator.batch_size, seed
+        )
+        return batches, len(batches)
+
+    def same_held_out(self, data: Tuples) -> bool:
+        """Whether as many tuples are held out as in the last call."""
+        return len(data.held_out_codes) == self.estimator._n_held_out
+
+    def statistics(self, module: nn.Module) -> Callable:
+        """Mean distances of the tuples given."""
+        return partial(tuple_statistics, self.n_members)
+
+    def scores(self, data: Tuples, embedding: Callable, module: nn.Module) -> dict[str, float]:
+        """Area under the ROC curve of pairs held out, or share of triplets in order."""
+        name = "validation_auc" if self.n_members == 2 else "validation_accuracy"
+        distances = distances_of(embedding(module, data.held_out), self.n_members)
+        return {name: similarity_score(distances, data.held_out_codes)}
+
+    def state(self, session: Session) -> dict[str, Any]:
+        """The loss by itself, and how tuples were held out."""
+        return {
+            "loss_": session.training.loss.loss,
+            "validation_disjoint_": session.data.disjoint,
+            "_n_held_out": len(session.data.held_out_codes),
+        } | self.further_state(session)
+
+
+def tuple_statistics(n_members: int, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
+    """Statistics of an epoch's last batches, of the pairs that were given."""
+    near, far = [], []
+    for embeddings, labels in batches:
+        members = embeddings.unflatten(0, (-1, n_members))
+        distances = (members[:, :1] - members[:, 1:]).norm(dim=2)  # (n_tuples, n_members - 1)
+        similar = labels[::n_members] == 1
+        near.append(distances[similar, 0] if n_members == 2 else distances[:, 0])
+        far.append(distances[~similar, 0] if n_members == 2 else distances[:, 1])
+    embeddings = torch.cat([embeddings for embeddings, _ in batches])
+    return {
+        "mean_positive_distance": torch.cat(near).mean().item(),
+        "mean_negative_distance": torch.cat(far).mean().item(),
+        "mean_norm": embeddings.norm(dim=1).mean().item(),
+        "effective_rank": effective_rank(embeddings),
+    }
+
+
+def distances_of(embeddings: NDArray[Any], n_members: int) -> NDArray[np.float64]:
+    """Distances (n_tuples, n_members - 1) from the first member to the others, of flat embeddings."""
+    members = embeddings.astype(float).reshape(-1, n_members, embeddings.shape[1])
+    return np.linalg.norm(members[:, :1] - members[:, 1:], axis=2)
+
+
+def similarity_score(distances: NDArray[np.float64], similar: NDArray[Any] | None) -> float:
+    """Area under the ROC curve of pairs by distance, (n, 1); or share of triplets in order, (n, 2)."""
+    if distances.shape[1] == 1:
+        return float(roc_auc_score(similar, -distances[:, 0]))
+    return float(np.mean(distances[:, 0] < distances[:, 1]))

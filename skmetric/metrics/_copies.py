@@ -1,0 +1,83 @@
+"""Queries that are items of the gallery: each would find itself, and every score would be too good."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmetric._checks import name_rows
+from skmetric._warning import warn
+
+_NEAR = 1e-5  # of the spread of the gallery: encoded again, or saved and read in another format
+_MANY = 0.5  # share of the queries from which copies cannot be chance
+_SOME = 0.1  # share from which near-copies are worth a warning
+_REMEDY = (
+    "give all rows without gallery=, so that each is left out of its own search by identity, or drop these "
+    "rows from the gallery"
+)
+
+
+def check_copies(
+    queries: NDArray[Any], y: NDArray[Any], gallery: NDArray[Any], y_gallery: NDArray[Any]
+) -> None:
+    """Refuse queries that are rows of the gallery; warn of few of them, and of near-copies.
+
+    A query is taken for a row of the gallery if the two are equal in all numbers and in the label, and no
+    other query and no other row of the gallery is equal to them: equal codes are no copies of one another.
+
+    Raises
+    ------
+    ValueError
+        If that holds of at least half of the queries, and of more than one.
+    """
+    query, item, distance = _pairs(np.asarray(queries, float), np.asarray(gallery, float))
+    same = y[query] == y_gallery[item]
+    is_copy = (distance == 0) & _alone(query) & _alone(item) & same
+    copies, near = query[is_copy], np.unique(query[same & (distance > 0)])
+    if len(copies) > 1 and len(copies) >= _MANY * len(queries):
+        raise ValueError(
+            f"the queries in {name_rows(copies)} are rows of the gallery ({name_rows(item[is_copy])} there), "
+            f"with the same labels: each would find itself. To score them, {_REMEDY}"
+        )
+    if len(copies) > 1:
+        warn(
+            f"the queries in {name_rows(copies)} are equal to rows of the gallery with the same labels, and "
+            f"find these first: if they are the same samples, {_REMEDY}"
+        )
+    elif len(near) > 1 and len(near) >= _SOME * len(queries):
+        warn(
+            f"the queries in {name_rows(near)} lie as near to a row of the gallery with the same label as "
+            f"samples that were encoded twice: if they are the same samples, {_REMEDY}"
+        )
+
+
+def _pairs(
+    queries: NDArray[np.float64], gallery: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Queries and items that are equal or nearly so, and their distances: O(n * d + n * log(n)).
+
+    Near rows are near on a line. Where the line tells little, since many rows are equal, nothing is a copy.
+    """
+    centre = gallery.mean(axis=0)
+    line: NDArray[np.float64] = np.random.default_rng(0).normal(size=gallery.shape[1])
+    line /= np.linalg.norm(line)
+    reach = _NEAR * float(np.sqrt(((gallery - centre) ** 2).sum() / len(gallery)))
+    at, on_line = (queries - centre) @ line, (gallery - centre) @ line
+    order = np.argsort(on_line)
+    slack = reach + 1e-12 * np.abs(on_line).max()
+    first = np.searchsorted(on_line[order], at - slack, side="left")
+    last = np.searchsorted(on_line[order], at + slack, side="right")
+    counts = last - first
+    if not 0 < counts.sum() <= 8 * (len(queries) + len(gallery)):
+        return np.empty(0, int), np.empty(0, int), np.empty(0)
+    query = np.repeat(np.arange(len(queries)), counts)
+    item = order[np.arange(len(query)) + np.repeat(first - (np.cumsum(counts) - counts), counts)]
+    distance = np.linalg.norm(queries[query] - gallery[item], axis=1)
+    kept = distance <= reach
+    return query[kept], item[kept], distance[kept]
+
+
+def _alone(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether each of `rows` stands there once."""
+    _, where, counts = np.unique(rows, return_inverse=True, return_counts=True)
+    return counts[where] == 1
