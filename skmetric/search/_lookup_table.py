@@ -93,7 +93,7 @@ class LookupTable:
         ImportError
             If the library is not installed.
         """
-        module = import_optional(library, extra="all", purpose=f"A lookup as a {library} DataFrame")
+        module = import_optional(library, extra=None, purpose=f"A lookup as a {library} DataFrame")
         return module.DataFrame(self.columns)
 
 
