@@ -438,7 +438,7 @@ class Recognition(SearchBase):
             What the embedder takes.
         y : array-like of shape (n_pairs,)
             Whether each pair is of one class: booleans, 1 and 0, or 1 and -1. Pairs of one class at distance
-            0 are a sample and itself, and are left out with a warning.
+            0 are a sample and itself, and are left out; more than 5 % of them give a warning.
         far : sequence of float, default=None
             False accept rates, each of which gets a cutpoint, as
             :func:`~skmetric.metrics.verification_report` takes them.
