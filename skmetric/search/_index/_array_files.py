@@ -138,7 +138,7 @@ class _File:
 
     def verify(self) -> None:
         """Compare the file with its checksum, once."""
-        if self._checksum is not None and zlib.crc32(memoryview(self._bytes)) != self._checksum:
+        if self._checksum is not None and zlib.crc32(self._bytes.data) != self._checksum:
             raise self._damaged("its bytes do not have the checksum that manifest.json has")
         self._checksum = None
 
