@@ -105,7 +105,8 @@ class FaissIndex(Index):
     the neighbours and was not found, the search is repeated from the nearest landmarks. Codes and lists
     that were trained on the first items may suit later ones badly. So recall@10 is measured on a sample of
     the stored items whenever their number has grown by a quarter, at the cost of an exact search for some
-    200 queries. Where it has fallen by more than `max_recall_loss`, the index is trained and built again, inside that call
+    200 queries. Where it has fallen by more than `max_recall_loss`, the index is trained and built again,
+    inside that call
     of `add`, which then takes as long as filling it anew. Where that is too long, use
     ``max_recall_loss=None`` and call `reindex` at a quiet time; do so too where inverted lists become slow
     because new items crowd in a few of them.
