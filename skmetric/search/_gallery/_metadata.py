@@ -6,9 +6,11 @@ from numbers import Real
 
 import numpy as np
 
+from skmetric.search._index._columns import type_of
+
 _PLAIN = "biufU"  # kinds of arrays that are kept as they are
 _TYPES = "numbers, booleans, dates or text"
-_KIND_OF_DTYPE = {"b": "booleans", "i": "numbers", "u": "numbers", "f": "numbers", "M": "dates", "U": "text"}
+_KIND_OF_DTYPE = {"b": "booleans", "i": "numbers", "u": "numbers", "f": "numbers", "M": "dates", "U": "text", "O": "text"}
 PATH = "path"
 _TAKEN = ("query", "rank", "id", "distance", "label")  # by the table of a lookup
 
@@ -34,7 +36,7 @@ def check_metadata(metadata, n_items, stored=None):
 def check_kind(name, new, old):
     """Refuse values of another type than a column has; one number may stand for another."""
     numbers = "iuf"
-    if new.kind != old.kind and not (new.kind in numbers and old.kind in numbers):
+    if type_of(new) is not type_of(old) and not (new.kind in numbers and old.kind in numbers):
         raise ValueError(f"metadata {name!r} is {old} since fit; got {new}")
 
 

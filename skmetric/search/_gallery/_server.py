@@ -6,9 +6,10 @@ from typing import final
 import numpy as np
 
 from skmetric.search._index._exact import ExactIndex
+from skmetric.search._index._columns import INTEGER, TEXT
 from skmetric.search._index._hits import check_found
 from skmetric.search._index._where import Condition, conditions
-from skmetric.search._server._columns import DTYPES, ITEM_ID
+from skmetric.search._server._columns import ITEM_ID, LABEL, dtypes_of
 from skmetric.search._server._remote import batches
 
 from ._gallery import EMPTY, Gallery, Labelled
@@ -17,7 +18,6 @@ from ._layout import Layout, check_ids, refuse_duplicates
 from ._memory import MemoryGallery
 from ._metadata import check_metadata
 
-LABEL = "label"
 _IDS = 8192  # of one request
 _FRESH = 20  # sizes are asked for anew after one item in so many
 
@@ -32,9 +32,8 @@ class ServerGallery(Gallery):
 
     def __init__(self, index):
         self.index = index
-        schema = index._opened().schema()
-        self.n_features = schema.n_features
-        self.dtypes = {name: np.dtype(DTYPES[kind]) for name, kind in schema.kinds.items()}
+        store = index._opened()
+        self.n_features, self.types = store.n_features, store.types
         self._sizes = None  # with the number of items that were enrolled here since
 
     @classmethod
@@ -50,12 +49,12 @@ class ServerGallery(Gallery):
     @property
     def has_own_ids(self):
         """Whether the user gave ids."""
-        return ITEM_ID in self.dtypes
+        return ITEM_ID in self.types
 
     @property
     def has_labels(self):
         """Whether items have labels."""
-        return LABEL in self.dtypes
+        return LABEL in self.types
 
     def __len__(self):
         return len(self.index)
@@ -111,22 +110,22 @@ class ServerGallery(Gallery):
         return np.array([found[i] for i in asked], dtype=np.int64)
 
     def _keys_by_id(self, ids, column):
-        is_of_kind = (ids.dtype.kind == "U") == (column is not None and self.dtypes[column].kind == "U")
+        is_of_kind = (ids.dtype.kind == "U") == (column is not None and self.types[column] is TEXT)
         if not is_of_kind or ids.dtype.kind not in "iuU":
             return {}
         if column is None:
             return {key: key for key in self._store.known(ids.astype(np.int64)).tolist()}
-        keys, columns = self._store.columns(None, [column], [Condition(column, tuple(ids.tolist()))])
+        keys, columns = self._store.columns(None, [column], [Condition(column, self.types[column], tuple(ids.tolist()))])
         return dict(zip(columns[column].tolist(), keys.tolist(), strict=True))
 
     def _check(self, n_items, ids, labels, metadata, is_update=False):
         layout = Layout(
-            self.dtypes[ITEM_ID].kind if self.has_own_ids else None,
-            self.dtypes[LABEL].kind == "U" if self.has_labels else None,
+            ("U" if self.types[ITEM_ID] is TEXT else "i") if self.has_own_ids else None,
+            self.types[LABEL] is TEXT if self.has_labels else None,
             self._metadata(),
         )
         ids, labels, columns = layout.check(n_items, ids, labels, metadata, is_update)
-        return ids, _as_stored(labels, self.dtypes.get(LABEL)), columns
+        return ids, _as_stored(labels, self.types.get(LABEL)), columns
 
     # What is there
 
@@ -206,7 +205,7 @@ class ServerGallery(Gallery):
     def _hits(self, embeddings, k, names, where, is_ranked=False):
         """Up to `k` hits of each query, some in all."""
         if where is not None:
-            conditions(where, {name: dtype for name, dtype in self.dtypes.items() if name != ITEM_ID})
+            conditions(where, dtypes_of({name: kind for name, kind in self.types.items() if name != ITEM_ID}))
         hits = self.index._look_up(embeddings, k, names, where=where, is_ranked=is_ranked)
         if not len(hits.ids):
             if where is not None:
@@ -230,7 +229,7 @@ class ServerGallery(Gallery):
 
     def _metadata(self):
         """Columns of metadata by dtype."""
-        return {name: dtype for name, dtype in self.dtypes.items() if name not in (LABEL, ITEM_ID)}
+        return {name: kind.dtype for name, kind in self.types.items() if name not in (LABEL, ITEM_ID)}
 
 
 def _held(ids, labels, columns):
@@ -239,8 +238,8 @@ def _held(ids, labels, columns):
     return columns | {name: values for name, values in own.items() if values is not None}
 
 
-def _as_stored(labels, dtype):
+def _as_stored(labels, kind):
     """Labels of the type of their column: those that scikit-learn takes for classes are whole numbers."""
-    if labels is None or labels.dtype.kind != "f" or dtype.kind != "i":
+    if labels is None or labels.dtype.kind != "f" or kind is not INTEGER:
         return labels
     return labels.astype(np.int64)
