@@ -80,6 +80,6 @@ def check_y(y, n_samples):
 
 def is_text(labels):
     """Whether labels are text."""
-    return labels.dtype.kind in "US" or (
+    return labels.dtype.kind in "UST" or (
         labels.dtype.kind == "O" and len(labels) > 0 and isinstance(labels[0], str | bytes)
     )

@@ -27,6 +27,9 @@ class ColumnType(NamedTuple):
             return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
         return np.isnat(values) if self is TIME else np.zeros(len(values), dtype=bool)
 
+    def __reduce__(self) -> tuple:
+        return _named, (self.name,)  # one object of each type, after unpickling too
+
 
 BOOLEAN = ColumnType("boolean", "a boolean", "booleans", np.dtype(bool), "b")
 INTEGER = ColumnType("integer", "a number", "numbers", np.dtype(np.int64), "iu")
@@ -34,6 +37,10 @@ REAL = ColumnType("real", "a number", "numbers", np.dtype(np.float64), "f")
 TEXT = ColumnType("text", "text", "text", np.dtype(object), "UTO")
 TIME = ColumnType("time", "a date", "dates", np.dtype("datetime64[us]"), "M")
 COLUMN_TYPES = {kind.name: kind for kind in (BOOLEAN, INTEGER, REAL, TEXT, TIME)}
+
+
+def _named(name: str) -> ColumnType:
+    return COLUMN_TYPES[name]
 
 
 def type_of(dtype: np.dtype) -> ColumnType:

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric.search._index._column_values import column_of
 from skmetric.search._index._columns import (
     INTEGER,
     MAX_EXACT,
     REAL,
     TEXT,
-    TIME,
     ColumnType,
     as_text,
     check_name,
-    check_text,
     shown,
     type_of,
 )
@@ -47,36 +46,13 @@ def typed_columns(
 
 
 def _typed(name: str, values: Any, n_items: int) -> tuple[NDArray[Any], ColumnType]:
-    values = values if isinstance(values, np.ndarray) else np.asarray(values)
-    if values.shape != (n_items,):
+    array = column_of(f"column {name!r}", values)
+    if array.shape != (n_items,):
         raise ValueError(f"column {name!r} must be one value for each of the {n_items} items")
-    if values.dtype.kind == "O" and not all(isinstance(value, str) for value in values):
-        raise ValueError(
-            f"column {name!r} must hold numbers, booleans, dates or text, one type; got "
-            f"{', '.join(sorted({type(value).__name__ for value in values}))}"
-        )
-    if values.dtype.kind not in "biufUTOM":
-        raise ValueError(
-            f"column {name!r} must hold numbers, booleans, dates or text, one type; got {values.dtype}"
-        )
-    kind = type_of(values.dtype)
-    if kind is TEXT:
-        check_text(values.tolist(), f"column {name!r}")
-        return as_text(values.tolist()), kind
-    if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
+    kind = type_of(array.dtype)
+    if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"column {name!r} has a number beyond 64-bit integers: give it as text")
-    if kind is TIME:
-        check_years(values, f"column {name!r}")
-    return values.astype(kind.dtype), kind
-
-
-def check_years(values: NDArray[np.datetime64], what: str) -> None:
-    """Refuse dates outside the years 1 to 9999, which neither Python nor the servers have."""
-    years = values.astype("datetime64[Y]").astype(np.int64) + 1970
-    out = ~np.isnat(values) & ((years < 1) | (years > 9999))
-    if out.any():
-        row = int(np.flatnonzero(out)[0])
-        raise ValueError(f"{what} has the date {values[row]} in row {row}: years go from 1 to 9999")
+    return array if kind is TEXT else array.astype(kind.dtype), kind
 
 
 def match_types(arrays: Columns, types: Types, stored: Types) -> Columns:
