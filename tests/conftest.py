@@ -1,13 +1,27 @@
 """Made-up images; real data where the checkout has it: tests that need it are skipped elsewhere, and say."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker: threads of several would wait for each other
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # before the first import of NumPy, in child processes too
 
 import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
+SERVERS = {"postgres", "start_postgres", "milvus", "make_pgvector"}  # fixtures that start one
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """Tests that need a server run in one worker: it is started once."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("servers"))
 
 
 @pytest.fixture(autouse=True)

@@ -48,17 +48,19 @@ class RandomAffine(Augmentation):
         "shift": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, degrees=15.0, scale=0.2, shear=0.0, shift=0.1):
+    def __init__(
+        self, degrees: float = 15.0, scale: float = 0.2, shear: float = 0.0, shift: float = 0.1
+    ) -> None:
         self.degrees = degrees
         self.scale = scale
         self.shear = shear
         self.shift = shift
 
-    def _augment(self, images):
+    def _augment(self, images: torch.Tensor) -> torch.Tensor:
         grid = F.affine_grid(self._maps(images), list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, align_corners=False)
 
-    def _maps(self, images):
+    def _maps(self, images: torch.Tensor):
         """From places in the result to places in the image, (n, 2, 3), sides of length 2 around 0."""
         aspect = images.shape[-1] / images.shape[-2]  # width over height: a rotation turns squares
         angle = self._each(images, math.radians(self.degrees))
@@ -73,6 +75,6 @@ class RandomAffine(Augmentation):
         ]
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=1)
 
-    def _each(self, images, most):
+    def _each(self, images: torch.Tensor, most):
         """A number from -`most` to `most` for each image, (n,)."""
         return uniform(images, -most, most).flatten()

@@ -5,6 +5,7 @@ has chances of its own, all drawn from torch's global generator of that device; 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from sklearn.base import BaseEstimator
@@ -18,7 +19,7 @@ class Augmentation(DocumentedMixin, BaseEstimator, ABC):
 
     _parameter_constraints: dict = {}
 
-    def __call__(self, images):
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
         if images.ndim != 4 or not images.is_floating_point():
             raise ValueError(
                 f"{type(self).__name__} takes float images (n, C, H, W), got {images.dtype} of shape "
@@ -26,7 +27,7 @@ class Augmentation(DocumentedMixin, BaseEstimator, ABC):
             )
         return self._augment(images)
 
-    def check(self, input_shape):
+    def check(self, input_shape: Sequence[int]) -> None:
         """Refuse parameters out of range, and samples that it cannot change.
 
         Parameters
@@ -47,11 +48,11 @@ class Augmentation(DocumentedMixin, BaseEstimator, ABC):
             )
 
     @abstractmethod
-    def _augment(self, images):
+    def _augment(self, images: torch.Tensor) -> torch.Tensor:
         """Changed images (n, C, H, W)."""
 
 
-def uniform(images, low, high):
+def uniform(images: torch.Tensor, low, high):
     """A number from `low` to `high` for each image, (n, 1, 1, 1)."""
     drawn = torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
     return low + (high - low) * drawn

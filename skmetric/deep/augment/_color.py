@@ -2,6 +2,8 @@
 
 from numbers import Real
 
+import torch
+
 from skmetric._params import Interval
 
 from ._base import Augmentation, uniform
@@ -43,12 +45,12 @@ class ColorJitter(Augmentation):
         name: [Interval(Real, 0, None, closed="left")] for name in ("brightness", "contrast", "saturation")
     }
 
-    def __init__(self, brightness=0.4, contrast=0.4, saturation=0.4):
+    def __init__(self, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> None:
         self.brightness = brightness
         self.contrast = contrast
         self.saturation = saturation
 
-    def _augment(self, images):
+    def _augment(self, images: torch.Tensor) -> torch.Tensor:
         images = (images * _factor(images, self.brightness)).clamp(0, 1)
         mean = _grey(images).mean(dim=(-2, -1), keepdim=True)  # (n, 1, 1, 1)
         images = _blend(images, mean, _factor(images, self.contrast))
@@ -57,16 +59,16 @@ class ColorJitter(Augmentation):
         return images
 
 
-def _factor(images, most):
+def _factor(images: torch.Tensor, most):
     return uniform(images, max(0.0, 1 - most), 1 + most)
 
 
-def _blend(images, towards, factor):
+def _blend(images: torch.Tensor, towards, factor):
     """At factor 0 `towards`, at 1 the images, beyond it away from `towards`."""
     return (towards + factor * (images - towards)).clamp(0, 1)
 
 
-def _grey(images):
+def _grey(images: torch.Tensor):
     """Brightness (n, 1, H, W)."""
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True)

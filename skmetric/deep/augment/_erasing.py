@@ -52,14 +52,21 @@ class RandomErasing(Augmentation):
         "fill": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, p=0.5, smallest=0.02, largest=0.33, elongation=3.0, fill=0.0):
+    def __init__(
+        self,
+        p: float = 0.5,
+        smallest: float = 0.02,
+        largest: float = 0.33,
+        elongation: float = 3.0,
+        fill: float = 0.0,
+    ) -> None:
         self.p = p
         self.smallest = smallest
         self.largest = largest
         self.elongation = elongation
         self.fill = fill
 
-    def _augment(self, images):
+    def _augment(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         side = (uniform(images, self.smallest, self.largest) * height * width).sqrt()
         stretch = (uniform(images, -1, 1) * math.log(self.elongation) / 2).exp()
@@ -71,7 +78,7 @@ class RandomErasing(Augmentation):
         return images.masked_fill(inside & hit, self.fill)
 
 
-def _within(images, size, length):
+def _within(images: torch.Tensor, size, length):
     """Which places along a side of `size` pixels lie in a stretch of `length`, (n, 1, size)."""
     length = length[..., 0].round().clamp(1, size)  # (n, 1, 1)
     first = (uniform(images, 0, 1)[..., 0] * (size - length + 1)).floor()

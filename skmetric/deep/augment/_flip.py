@@ -34,8 +34,8 @@ class RandomFlip(Augmentation):
 
     _parameter_constraints = {"p": [Interval(Real, 0, 1, closed="both")]}
 
-    def __init__(self, p=0.5):
+    def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
-    def _augment(self, images):
+    def _augment(self, images: torch.Tensor) -> torch.Tensor:
         return torch.where(uniform(images, 0, 1) < self.p, images.flip(-1), images)

@@ -1,5 +1,9 @@
 """From the learner's parameter `augment`, names and callables, to one callable."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
@@ -20,7 +24,7 @@ NAMES = {
 }
 
 
-def steps_of(augment):
+def steps_of(augment: Any):
     """Callables of names and callables, in order.
 
     Parameters
@@ -42,12 +46,12 @@ def steps_of(augment):
     return [_step(entry) for entry in entries]
 
 
-def chain(steps):
+def chain(steps: Any):
     """One callable of several; itself if it is one."""
     return steps[0] if len(steps) == 1 else Chain(steps)
 
 
-def check_steps(steps, input_shape):
+def check_steps(steps: Any, input_shape: Sequence[int]):
     """Let each step that is one of ours refuse its parameters, or samples it cannot change."""
     for step in steps:
         if hasattr(step, "check"):
@@ -57,15 +61,15 @@ def check_steps(steps, input_shape):
 class Chain(DocumentedMixin, BaseEstimator):
     """Augmentations one after the other."""
 
-    def __init__(self, steps):
+    def __init__(self, steps: Any) -> None:
         self.steps = steps
 
-    def __call__(self, samples):
+    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
         for step in self.steps:
             samples = step(samples)
         return samples
 
-    def check(self, input_shape):
+    def check(self, input_shape: Sequence[int]) -> None:
         """Let each step refuse what it cannot change."""
         check_steps(self.steps, input_shape)
 

@@ -44,11 +44,11 @@ class RandomShift(Augmentation):
         "fill": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, pixels=4, fill=0.0):
+    def __init__(self, pixels: int = 4, fill: float = 0.0) -> None:
         self.pixels = pixels
         self.fill = fill
 
-    def _augment(self, images):
+    def _augment(self, images: torch.Tensor) -> torch.Tensor:
         n, channels, height, width = images.shape
         padded = torch.nn.functional.pad(images, (self.pixels,) * 4, value=self.fill)
         rows, columns = self._window(images, height), self._window(images, width)
@@ -56,7 +56,7 @@ class RandomShift(Augmentation):
         columns = columns[:, None, None, :].expand(n, channels, height, width)
         return padded.gather(2, rows).gather(3, columns)
 
-    def _window(self, images, size):
+    def _window(self, images: torch.Tensor, size):
         """Places along one side of the padded images that are kept, (n, size)."""
         first = torch.randint(2 * self.pixels + 1, (len(images), 1), device=images.device)
         return first + torch.arange(size, device=images.device)

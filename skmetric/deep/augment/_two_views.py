@@ -1,5 +1,8 @@
 """Two views of each sample, for training without labels."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from sklearn.base import BaseEstimator
 
@@ -40,14 +43,14 @@ class TwoViews(DocumentedMixin, BaseEstimator):
     torch.Size([16, 3, 32, 32])
     """
 
-    def __init__(self, augment=None):
+    def __init__(self, augment: Any = None) -> None:
         self.augment = augment
 
-    def __call__(self, samples):
+    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
         view = chain(self._steps())
         return torch.cat([view(samples), view(samples)])
 
-    def check(self, input_shape):
+    def check(self, input_shape: Sequence[int]) -> None:
         """Refuse samples that the augmentations of a view cannot change.
 
         Parameters
@@ -72,7 +75,7 @@ class TwoViews(DocumentedMixin, BaseEstimator):
         return steps_of(_USUAL if self.augment is None else self.augment)
 
 
-def resolve(augment):
+def resolve(augment: Any):
     """What the training loop calls on a batch.
 
     Parameters

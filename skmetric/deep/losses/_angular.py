@@ -44,10 +44,10 @@ class AngularLoss(BatchLoss):
 
     _parameter_constraints = {"alpha": [Interval(Real, 0, math.radians(75), closed="right")]}
 
-    def __init__(self, alpha=math.pi / 4):
+    def __init__(self, alpha: float = math.pi / 4) -> None:
         self.alpha = alpha
 
-    def _value(self, embeddings, labels):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
         sphere = unit(embeddings)

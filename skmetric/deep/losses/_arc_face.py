@@ -56,15 +56,15 @@ class ArcFaceLoss(ProxyLoss):
 
     _parameter_constraints = _COMMON
 
-    def __init__(self, margin=0.5, scale=64.0, sampled_classes=None):
+    def __init__(self, margin: float = 0.5, scale: float = 64.0, sampled_classes: int | None = None) -> None:
         self.margin = margin
         self.scale = scale
         self.sampled_classes = sampled_classes
 
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         return arc_face(cosine(embeddings, proxies), labels, proxies, self.margin, self.scale)
 
 
@@ -106,21 +106,23 @@ class SubCenterArcFaceLoss(ProxyLoss):
 
     _parameter_constraints = {**_COMMON, "n_centers": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, margin=0.5, scale=64.0, n_centers=3, sampled_classes=None):
+    def __init__(
+        self, margin: float = 0.5, scale: float = 64.0, n_centers: int = 3, sampled_classes: int | None = None
+    ) -> None:
         self.margin = margin
         self.scale = scale
         self.n_centers = n_centers
         self.sampled_classes = sampled_classes
 
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, self.n_centers, n_components, generator=generator)
 
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         cosines = cosine(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
         return arc_face(cosines.amax(2), labels, proxies, self.margin, self.scale)
 
 
-def arc_face(cosines, labels, proxies, margin, scale):
+def arc_face(cosines, labels: torch.Tensor, proxies: torch.Tensor, margin, scale):
     """Cross-entropy of cosines (batch, n_classes), with the margin on the angle of the sample's own class."""
     widened = cosines * math.cos(margin) - sine(cosines) * math.sin(margin)  # cos(θ + m)
     beyond = cosines - margin * math.sin(margin)

@@ -2,6 +2,8 @@
 
 from numbers import Real
 
+import torch
+
 from skmetric._params import Interval
 
 from ._views import TwoViewsLoss
@@ -42,10 +44,10 @@ class BarlowTwinsLoss(TwoViewsLoss):
 
     _parameter_constraints = {"off_diagonal": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, off_diagonal=0.005):
+    def __init__(self, off_diagonal: float = 0.005) -> None:
         self.off_diagonal = off_diagonal
 
-    def _between(self, first, second):
+    def _between(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         correlations = _standardized(first).T @ _standardized(second) / len(first)  # (width, width)
         diagonal = correlations.diagonal()
         rest = correlations.square().sum() - diagonal.square().sum()

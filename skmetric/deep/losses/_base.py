@@ -19,6 +19,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -41,15 +42,15 @@ class Loss(DocumentedMixin, BaseEstimator, ABC):
         return {name: value for name, value in super().__getstate__().items() if name != "active_share_"}
 
     @abstractmethod
-    def __call__(self, embeddings, labels):
+    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Scalar tensor of embeddings (batch, n_components) and integer labels (batch,)."""
 
     @abstractmethod
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         """Return what the training loop calls."""
 
     @fit_context(prefer_skip_nested_validation=True)
-    def bind(self, n_components, n_classes, *, generator=None):
+    def bind(self, n_components: int, n_classes: int, *, generator: torch.Generator | None = None) -> Any:
         """Validate the hyperparameters and return what the training loop calls.
 
         Parameters
@@ -72,23 +73,23 @@ class Loss(DocumentedMixin, BaseEstimator, ABC):
 class BatchLoss(Loss):
     """A loss that learns nothing itself: a subclass writes ``_value(embeddings, labels)``."""
 
-    def __call__(self, embeddings, labels):
+    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         embeddings, labels = check_batch(embeddings, labels)
         with full_precision(embeddings):
             return self._value(embeddings, labels)
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return self
 
     @abstractmethod
-    def _value(self, embeddings, labels):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Scalar of float32 or float64 embeddings."""
 
 
 class StatefulLoss(Loss):
     """A loss that must be bound before it is called, for it learns or remembers something."""
 
-    def __call__(self, embeddings, labels):
+    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         name = type(self).__name__
         raise TypeError(
             f"{name} learns itself: call {name}.bind(n_components, n_classes) once, then what it gives"
@@ -98,16 +99,16 @@ class StatefulLoss(Loss):
 class ParametricLoss(StatefulLoss):
     """A loss with parameters: a subclass writes ``_parameters`` and ``_value``."""
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return BoundLoss(clone(self), self._parameters(n_components, n_classes, generator), n_classes)
 
     @abstractmethod
-    def _parameters(self, n_components, n_classes, generator):
+    def _parameters(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         """Initial values, a tensor for each name."""
 
     @abstractmethod
-    def _value(self, embeddings, labels, **parameters):
-        """Scalar of float32 or float64 embeddings, labels and the tensors that ``_parameters`` names."""
+    def _value(self, *batch: Any, **parameters: Any) -> torch.Tensor:
+        """Scalar of float32 or float64 embeddings, labels, and the tensors that ``_parameters`` names."""
 
 
 class TellsShare:
@@ -116,7 +117,7 @@ class TellsShare:
     loss: Any
 
     @property
-    def active_share_(self):
+    def active_share_(self) -> torch.Tensor | None:
         """Share of active tuples in the last call; None if the loss does not tell."""
         return getattr(self.loss, "active_share_", None)
 
@@ -124,25 +125,25 @@ class TellsShare:
 class BoundLoss(TellsShare, nn.Module):
     """A loss together with the parameters it learns."""
 
-    def __init__(self, loss, parameters, n_classes):
+    def __init__(self, loss, parameters, n_classes: int) -> None:
         super().__init__()
         self.loss, self.n_classes = loss, n_classes
         for name, values in parameters.items():
             self.register_parameter(name, nn.Parameter(values))
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Value of the loss."""
         embeddings, labels = check_batch(embeddings, labels)
         with full_precision(embeddings):
             parameters = {name: widen(values) for name, values in self.named_parameters()}
             return self.loss._value(embeddings, labels, **parameters)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """What stands in the module's repr."""
         return f"{self.loss!r}, n_classes={self.n_classes}"
 
 
-def check_batch(embeddings, labels):
+def check_batch(embeddings: torch.Tensor, labels: torch.Tensor):
     """Embeddings in at least float32 and labels on their device; refuse what is no batch."""
     if not isinstance(embeddings, torch.Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise ValueError(
@@ -158,7 +159,7 @@ def check_batch(embeddings, labels):
     return widen(embeddings), labels.to(embeddings.device, torch.int64)
 
 
-def check_labels_in_range(labels, n_classes):
+def check_labels_in_range(labels: torch.Tensor, n_classes: int):
     """Refuse labels that have no proxy."""
     low, high = (int(bound) for bound in labels.aminmax())
     if low < 0 or high >= n_classes:
@@ -174,7 +175,7 @@ def _described(thing):
     return type(thing).__name__
 
 
-def full_precision(tensor):
+def full_precision(tensor: torch.Tensor):
     """Context that switches ``torch.autocast`` off."""
     return torch.autocast(tensor.device.type, enabled=False)
 
@@ -193,12 +194,12 @@ class _Widen(torch.autograd.Function):
         return gradient.clamp(limits.min, limits.max).to(ctx.dtype)
 
 
-def widen(tensor):
+def widen(tensor: torch.Tensor):
     """The tensor in float32, or as it is in float32 and float64."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else _Widen.apply(tensor)
 
 
-def share_of(active, valid):
+def share_of(active: Iterable[torch.Tensor], valid: Iterable[torch.Tensor]):
     """Share of the tuples that some masks mark among those that others mark; 0 if none is marked."""
     return share(sum(mask.sum() for mask in active), sum(mask.sum() for mask in valid))
 
@@ -208,12 +209,12 @@ def share(n_active, n_valid):
     return n_active / n_valid.clamp_min(1)
 
 
-def report(message):
+def report(message: str):
     """Tell the training loop that a batch lacks something."""
     warnings.warn(message, NothingToLearnWarning, stacklevel=2)
 
 
-def report_missing(positive, negative):
+def report_missing(positive: torch.Tensor, negative: torch.Tensor):
     """Warn of a batch in which no pair is positive, or none is negative."""
     has_positive, has_negative = torch.stack([positive.any(), negative.any()]).tolist()
     if not has_positive:

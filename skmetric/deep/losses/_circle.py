@@ -1,6 +1,7 @@
 """Circle loss."""
 
 from numbers import Real
+from typing import Any
 
 import torch
 from torch.nn.functional import softplus
@@ -52,11 +53,11 @@ class CircleLoss(CosinePairLoss):
         "scale": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, margin=0.4, scale=80.0):
+    def __init__(self, margin: float = 0.4, scale: float = 80.0) -> None:
         self.margin = margin
         self.scale = scale
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         positive, negative = tuples
         weight_near = torch.relu(1 + self.margin - matrix.detach())
         weight_far = torch.relu(matrix.detach() + self.margin)

@@ -48,13 +48,13 @@ class CLIPLoss(TwoViewsParametricLoss):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0.01, None, closed="left")]}
 
-    def __init__(self, temperature=0.07):
+    def __init__(self, temperature: float = 0.07) -> None:
         self.temperature = temperature
 
-    def _parameters(self, n_components, n_classes, generator):
+    def _parameters(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return {"log_scale": torch.tensor(-math.log(self.temperature))}
 
-    def _between(self, first, second, same, log_scale):
+    def _between(self, first: torch.Tensor, second: torch.Tensor, same, log_scale) -> torch.Tensor:
         logits = log_scale.exp().clamp_max(100) * cosine(first, second)  # (n_pairs, n_pairs)
         own = torch.eye(len(same), dtype=torch.bool, device=same.device)
         logits = logits.masked_fill(same & ~own, LOW)
@@ -100,14 +100,14 @@ class SigLIPLoss(TwoViewsParametricLoss):
         "bias": [Interval(Real, None, None, closed="neither")],
     }
 
-    def __init__(self, scale=10.0, bias=-10.0):
+    def __init__(self, scale: float = 10.0, bias: float = -10.0) -> None:
         self.scale = scale
         self.bias = bias
 
-    def _parameters(self, n_components, n_classes, generator):
+    def _parameters(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return {"log_scale": torch.tensor(math.log(self.scale)), "bias": torch.tensor(float(self.bias))}
 
-    def _between(self, first, second, same, log_scale, bias):
+    def _between(self, first: torch.Tensor, second: torch.Tensor, same, log_scale, bias) -> torch.Tensor:
         logits = log_scale.exp() * cosine(first, second) + bias  # (n_pairs, n_pairs)
         own = torch.eye(len(same), dtype=torch.bool, device=same.device)
         costs = -logsigmoid(torch.where(own, logits, -logits))

@@ -1,6 +1,8 @@
 """Contrastive loss of pairs."""
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -56,13 +58,19 @@ class ContrastiveLoss(EuclideanPairLoss):
         "miner": [callable, None],
     }
 
-    def __init__(self, margin=1.0, positive_margin=0.0, squared=True, miner=None):
+    def __init__(
+        self,
+        margin: float = 1.0,
+        positive_margin: float = 0.0,
+        squared: bool = True,
+        miner: Callable[..., Any] | None = None,
+    ) -> None:
         self.margin = margin
         self.positive_margin = positive_margin
         self.squared = squared
         self.miner = miner
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         value, self.active_share_ = contrastive(
             matrix, tuples, self.margin, self.positive_margin, self.squared
         )

@@ -2,6 +2,7 @@
 
 from numbers import Real
 
+import torch
 from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
@@ -51,14 +52,14 @@ class CosFaceLoss(ProxyLoss):
         "sampled_classes": SAMPLED_CLASSES,
     }
 
-    def __init__(self, margin=0.35, scale=64.0, sampled_classes=None):
+    def __init__(self, margin: float = 0.35, scale: float = 64.0, sampled_classes: int | None = None) -> None:
         self.margin = margin
         self.scale = scale
         self.sampled_classes = sampled_classes
 
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         lowered = cosine(embeddings, proxies) - self.margin * proxies_of(labels, proxies)
         return cross_entropy(self.scale * lowered, labels)

@@ -1,5 +1,6 @@
 """Cross-batch memory: more negatives and positives than the batch holds."""
 
+from collections.abc import Callable
 from numbers import Integral
 
 import torch
@@ -52,11 +53,11 @@ class CrossBatchMemory(StatefulLoss):
         "size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, loss, size=1024):
+    def __init__(self, loss: Callable[..., torch.Tensor], size: int = 1024) -> None:
         self.loss = loss
         self.size = size
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         inner = clone(self.loss).bind(n_components, n_classes, generator=generator)
         return Memory(inner, self.size, n_components)
 
@@ -68,7 +69,7 @@ class Memory(TellsShare, nn.Module):
     labels: torch.Tensor
     n_seen: torch.Tensor
 
-    def __init__(self, loss, size, n_components):
+    def __init__(self, loss: Callable[..., torch.Tensor], size: int, n_components: int) -> None:
         super().__init__()
         self.loss = loss
         self.register_buffer("embeddings", torch.zeros(size, n_components))
@@ -76,11 +77,11 @@ class Memory(TellsShare, nn.Module):
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
     @property
-    def n_stored(self):
+    def n_stored(self) -> torch.Tensor:
         """Number of embeddings remembered."""
         return self.n_seen.clamp_max(len(self.labels))
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Value of the loss; then the batch is stored."""
         embeddings, labels = check_batch(embeddings, labels)
         n_stored = int(self.n_stored)
@@ -92,7 +93,7 @@ class Memory(TellsShare, nn.Module):
         return value
 
     @torch.no_grad()
-    def _store(self, embeddings, labels):
+    def _store(self, embeddings: torch.Tensor, labels: torch.Tensor):
         size = len(self.labels)
         at = (self.n_seen + torch.arange(len(labels), device=labels.device))[-size:] % size
         self.embeddings[at] = embeddings[-size:].to(self.embeddings.dtype)

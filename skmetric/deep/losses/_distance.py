@@ -36,7 +36,7 @@ def euclidean(a, b):
     return _Euclidean.apply(a, b)
 
 
-def unit(embeddings):
+def unit(embeddings: torch.Tensor):
     """Rows of length 1; a row shorter than 1e-6 stays short, so that its gradient stays bounded."""
     return torch.nn.functional.normalize(embeddings, dim=-1, eps=1e-6)
 
@@ -51,7 +51,7 @@ def sine(cosines):
     return (1 - cosines.square()).clamp_min(1e-7).sqrt()
 
 
-def relations(labels, n_rows):
+def relations(labels: torch.Tensor, n_rows):
     """Positive and negative pairs (n_rows, n_columns); row i is column i, and no pair with itself."""
     same = labels[:n_rows, None] == labels[None]
     positive = same.clone()
@@ -64,7 +64,7 @@ def masked_mean(values, mask):
     return torch.where(mask, values, 0).sum() / mask.sum().clamp_min(1)
 
 
-def masked_logsumexp(values, mask, dim=1):
+def masked_logsumexp(values, mask, dim: int = 1):
     """Log of the sum of exponentials of the marked values; about `LOW` if there are none."""
     return values.masked_fill(~mask, LOW).logsumexp(dim)
 
@@ -84,6 +84,6 @@ class _WithGradient(torch.autograd.Function):
         return upstream * gradient, None, None
 
 
-def with_gradient(tensor, value, gradient):
+def with_gradient(tensor: torch.Tensor, value, gradient: torch.Tensor):
     """`value`, a scalar function of `tensor`, with the gradient worked out beside it."""
     return _WithGradient.apply(tensor, value, gradient)

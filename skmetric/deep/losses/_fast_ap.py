@@ -1,6 +1,7 @@
 """FastAP loss."""
 
 from numbers import Integral
+from typing import Any
 
 import torch
 
@@ -43,13 +44,13 @@ class FastAPLoss(PairLoss):
 
     _parameter_constraints = {"n_bins": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, n_bins=10):
+    def __init__(self, n_bins: int = 10) -> None:
         self.n_bins = n_bins
 
-    def _matrix(self, embeddings, others):
+    def _matrix(self, embeddings: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         return euclidean(unit(embeddings), unit(others)).square()
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         positive, negative = tuples
         near = soft_histogram(matrix, positive, self.n_bins)  # (n_anchors, n_bins + 1)
         up_to = (near + soft_histogram(matrix, negative, self.n_bins)).cumsum(1)

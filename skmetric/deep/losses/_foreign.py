@@ -1,6 +1,8 @@
 """Losses of other libraries, with their miners."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,11 +53,11 @@ class ForeignLoss(StatefulLoss):
 
     _parameter_constraints = {"loss": [callable], "miner": [callable, None]}
 
-    def __init__(self, loss, miner=None):
+    def __init__(self, loss: Callable[..., torch.Tensor], miner: Callable[..., Any] | None = None) -> None:
         self.loss = loss
         self.miner = miner
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         if isinstance(self.loss, Loss):
             name = type(self.loss).__name__
             raise ValueError(
@@ -67,11 +69,11 @@ class ForeignLoss(StatefulLoss):
 class Foreign(TellsShare, nn.Module):
     """A loss and its miner, called as one."""
 
-    def __init__(self, loss, miner):
+    def __init__(self, loss: Callable[..., torch.Tensor], miner: Callable[..., Any] | None) -> None:
         super().__init__()
         self.loss, self.miner = loss, miner
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Value of the loss over what the miner chose."""
         embeddings, labels = check_batch(embeddings, labels)
         with full_precision(embeddings):

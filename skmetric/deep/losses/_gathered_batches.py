@@ -1,5 +1,7 @@
 """Gathered batches: a loss that sees the batches of all processes."""
 
+from collections.abc import Callable
+
 import torch
 from sklearn.base import clone
 from torch import distributed, nn
@@ -47,21 +49,21 @@ class GatheredBatches(StatefulLoss):
 
     _parameter_constraints = {"loss": [Loss]}
 
-    def __init__(self, loss):
+    def __init__(self, loss: Callable[..., torch.Tensor]) -> None:
         self.loss = loss
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return Gathered(clone(self.loss).bind(n_components, n_classes, generator=generator))
 
 
 class Gathered(TellsShare, nn.Module):
     """A bound loss, called with the batches of all processes."""
 
-    def __init__(self, loss):
+    def __init__(self, loss: Callable[..., torch.Tensor]) -> None:
         super().__init__()
         self.loss = loss
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Value of the loss over all processes; it is the same on each."""
         embeddings, labels = check_batch(embeddings, labels)
         if is_alone():
@@ -78,7 +80,7 @@ def is_alone():
     )
 
 
-def sizes_everywhere(embeddings):
+def sizes_everywhere(embeddings: torch.Tensor):
     """Number of rows on each process; embeddings of different widths are refused, on all of them."""
     shape = torch.tensor(embeddings.shape, device=embeddings.device)
     shapes = [torch.empty_like(shape) for _ in range(distributed.get_world_size())]
@@ -89,7 +91,7 @@ def sizes_everywhere(embeddings):
     return sizes
 
 
-def gather(rows, sizes):
+def gather(rows: torch.Tensor, sizes):
     """Rows of all processes, in the order of their ranks, without gradient."""
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()

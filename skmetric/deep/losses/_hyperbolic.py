@@ -1,6 +1,9 @@
 """InfoNCE on the Poincaré ball."""
 
 from numbers import Real
+from typing import Any
+
+import torch
 
 from skmetric._params import Interval
 from skmetric.deep._poincare import CLIP, CURVATURE, from_chords, inside, into_ball
@@ -59,18 +62,24 @@ class HyperbolicInfoNCELoss(PairLoss):
         "on_ball": ["boolean"],
     }
 
-    def __init__(self, temperature=0.2, curvature=CURVATURE, clip=CLIP, on_ball=False):
+    def __init__(
+        self,
+        temperature: float = 0.2,
+        curvature: float = CURVATURE,
+        clip: float = CLIP,
+        on_ball: bool = False,
+    ) -> None:
         self.temperature = temperature
         self.curvature = curvature
         self.clip = clip
         self.on_ball = on_ball
 
-    def _matrix(self, embeddings, others):
+    def _matrix(self, embeddings: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         if not self.on_ball:
             embeddings, others = (into_ball(x, self.curvature, self.clip) for x in (embeddings, others))
         return poincare(embeddings, others, self.curvature)
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         return nt_xent(-matrix / self.temperature, *tuples)
 
 

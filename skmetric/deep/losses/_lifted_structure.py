@@ -1,6 +1,7 @@
 """Lifted structured loss, as published and generalised."""
 
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -46,10 +47,10 @@ class LiftedStructureLoss(BatchLoss):
 
     _parameter_constraints = {"margin": _MARGIN}
 
-    def __init__(self, margin=1.0):
+    def __init__(self, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def _value(self, embeddings, labels):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
         distances = euclidean(embeddings, embeddings)
@@ -94,10 +95,10 @@ class GeneralizedLiftedStructureLoss(EuclideanPairLoss):
 
     _parameter_constraints = {"margin": _MARGIN}
 
-    def __init__(self, margin=1.0):
+    def __init__(self, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         positive, negative = tuples
         pull = masked_logsumexp(matrix, positive)
         push = masked_logsumexp(self.margin - matrix, negative)

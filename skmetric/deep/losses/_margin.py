@@ -1,6 +1,8 @@
 """Margin loss with a learned boundary."""
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -60,17 +62,24 @@ class MarginLoss(ParametricLoss):
         "miner": [callable, None],
     }
 
-    def __init__(self, margin=0.2, beta=1.2, class_beta=False, nu=0.0, miner=None):
+    def __init__(
+        self,
+        margin: float = 0.2,
+        beta: float = 1.2,
+        class_beta: bool = False,
+        nu: float = 0.0,
+        miner: Callable[..., Any] | None = None,
+    ) -> None:
         self.margin = margin
         self.beta = beta
         self.class_beta = class_beta
         self.nu = nu
         self.miner = miner
 
-    def _parameters(self, n_components, n_classes, generator):
+    def _parameters(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return {"beta": torch.full((n_classes if self.class_beta else 1,), float(self.beta))}
 
-    def _value(self, embeddings, labels, beta):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, beta) -> torch.Tensor:
         if self.class_beta:
             check_labels_in_range(labels, len(beta))
         pairs = Pairs(*relations(labels, len(labels)))

@@ -1,6 +1,7 @@
 """Matryoshka: embeddings whose prefixes are embeddings too."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from sklearn.base import clone
@@ -50,12 +51,17 @@ class MatryoshkaLoss(StatefulLoss):
         "weights": ["array-like", None],
     }
 
-    def __init__(self, loss, prefixes=None, weights=None):
+    def __init__(
+        self,
+        loss: Callable[..., torch.Tensor],
+        prefixes: Sequence[int] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         self.loss = loss
         self.prefixes = prefixes
         self.weights = weights
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         lengths = halvings(n_components) if self.prefixes is None else list(self.prefixes)
         weights = [1.0] * len(lengths) if self.weights is None else list(self.weights)
         _check_prefixes(lengths, weights, n_components)
@@ -66,26 +72,26 @@ class MatryoshkaLoss(StatefulLoss):
 class Prefixes(nn.Module):
     """The bound losses of the prefixes."""
 
-    def __init__(self, losses: Sequence, lengths, weights):
+    def __init__(self, losses: Sequence, lengths: Sequence[int], weights: Sequence[float]) -> None:
         super().__init__()
         self.losses, self.lengths, self.weights = list(losses), lengths, weights
         # losses that own something are modules too; the list holds them all, in order
         self.modules_ = nn.ModuleList(loss for loss in losses if isinstance(loss, nn.Module))
 
     @property
-    def active_share_(self):
+    def active_share_(self) -> torch.Tensor | None:
         """Mean over the prefixes of their share of active tuples; None if the loss does not tell."""
-        told = [getattr(loss, "active_share_", None) for loss in self.losses]
-        return None if None in told else torch.stack(told).mean()
+        told: list[Any] = [getattr(loss, "active_share_", None) for loss in self.losses]
+        return None if any(share is None for share in told) else torch.stack(told).mean()
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Weighted sum over the prefixes."""
         embeddings, labels = check_batch(embeddings, labels)
         parts = zip(self.losses, self.lengths, self.weights, strict=True)
         return torch.stack([w * loss(embeddings[:, :m], labels) for loss, m, w in parts]).sum()
 
 
-def halvings(n_components):
+def halvings(n_components: int):
     """Lengths from `n_components` down by halves, none below 8 but the first."""
     lengths = [n_components]
     while lengths[-1] // 2 >= 8:
@@ -93,7 +99,7 @@ def halvings(n_components):
     return lengths
 
 
-def _check_prefixes(lengths, weights, n_components):
+def _check_prefixes(lengths, weights, n_components: int):
     if not lengths or any(int(m) != m or not 1 <= m <= n_components for m in lengths):
         raise ValueError(f"prefixes must be lengths from 1 to n_components={n_components}, got {lengths}")
     if len(weights) != len(lengths):

@@ -1,7 +1,9 @@
 """Multi-similarity loss with its mining."""
 
 from numbers import Real
+from typing import Any
 
+import torch
 from torch.nn.functional import softplus
 
 from skmetric._params import Interval
@@ -59,16 +61,18 @@ class MultiSimilarityLoss(CosinePairLoss):
         "epsilon": [Interval(Real, 0, None, closed="left"), None],
     }
 
-    def __init__(self, alpha=2.0, beta=40.0, base=0.5, epsilon=0.1):
+    def __init__(
+        self, alpha: float = 2.0, beta: float = 40.0, base: float = 0.5, epsilon: float | None = 0.1
+    ) -> None:
         self.alpha = alpha
         self.beta = beta
         self.base = base
         self.epsilon = epsilon
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         valid = tuples
         if self.epsilon is not None:
-            tuples = informative_pairs(1 - matrix.detach(), *tuples, self.epsilon)
+            tuples = informative_pairs(1 - matrix.detach(), tuples.positive, tuples.negative, self.epsilon)
         self.active_share_ = share_of(tuples, valid)
         excess = matrix - self.base
         pull = softplus(masked_logsumexp(-self.alpha * excess, tuples.positive)) / self.alpha

@@ -2,6 +2,7 @@
 
 from numbers import Real
 
+import torch
 from torch.nn.functional import softplus
 
 from skmetric._params import Interval
@@ -46,10 +47,10 @@ class NPairsLoss(BatchLoss):
 
     _parameter_constraints = {"norm_weight": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, norm_weight=0.0):
+    def __init__(self, norm_weight: float = 0.0) -> None:
         self.norm_weight = norm_weight
 
-    def _value(self, embeddings, labels):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
         products = embeddings @ embeddings.T  # (batch, batch)

@@ -1,6 +1,7 @@
 """NT-Xent, also called InfoNCE: each positive against all negatives."""
 
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -45,14 +46,14 @@ class NTXentLoss(CosinePairLoss):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, temperature=0.07):
+    def __init__(self, temperature: float = 0.07) -> None:
         self.temperature = temperature
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         return nt_xent(matrix / self.temperature, *tuples)
 
 
-def nt_xent(logits, positive, negative):
+def nt_xent(logits, positive: torch.Tensor, negative: torch.Tensor):
     """Mean over positive pairs of -log softmax among the pair itself and the anchor's negatives."""
     others = masked_logsumexp(logits, negative)[:, None]  # (n_anchors, 1)
     return masked_mean(torch.nn.functional.softplus(others - logits), positive)

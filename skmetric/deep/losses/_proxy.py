@@ -24,18 +24,18 @@ class ProxyLoss(StatefulLoss):
 
     sampled_classes: int | None
 
-    def _bind(self, n_components, n_classes, generator):
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         if n_classes < 2:
             name = type(self).__name__
             raise ValueError(f"{name} tells classes apart: n_classes must be at least 2, got {n_classes}")
         return Proxies(clone(self), self._proxies(n_components, n_classes, generator), generator)
 
     @abstractmethod
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         """Initial proxies; the first axis is the class."""
 
     @abstractmethod
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         """Scalar of float embeddings, labels and proxies, the first axis of which the labels index."""
 
 
@@ -44,7 +44,7 @@ class Proxies(TellsShare, nn.Module):
 
     step: torch.Tensor
 
-    def __init__(self, loss, proxies, generator):
+    def __init__(self, loss, proxies: torch.Tensor, generator: torch.Generator | None) -> None:
         super().__init__()
         self.loss = loss
         self.proxies = nn.Parameter(proxies)
@@ -52,7 +52,7 @@ class Proxies(TellsShare, nn.Module):
         self.seed = int(torch.randint(2**31, (), generator=generator))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Value of the loss; labels without a proxy are refused."""
         embeddings, labels = check_batch(embeddings, labels)
         check_labels_in_range(labels, len(self.proxies))
@@ -64,7 +64,7 @@ class Proxies(TellsShare, nn.Module):
                 proxies, labels = proxies[classes], torch.searchsorted(classes, labels)
             return self.loss._value(embeddings, labels, proxies)
 
-    def _sample(self, labels, n_sampled):
+    def _sample(self, labels: torch.Tensor, n_sampled):
         """Sorted classes: those of the batch, then random ones up to `n_sampled`."""
         self.step += 1
         generator = torch.Generator().manual_seed(self.seed + int(self.step))
@@ -73,16 +73,16 @@ class Proxies(TellsShare, nn.Module):
         n_kept = max(n_sampled, len(labels.unique()))
         return priority.topk(n_kept).indices.sort().values
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """What stands in the module's repr."""
         return f"{self.loss!r}, proxies={tuple(self.proxies.shape)}"
 
 
-def random_directions(*shape, generator):
+def random_directions(*shape, generator: torch.Generator | None):
     """Proxies around the unit sphere, in random directions."""
     return torch.randn(*shape, generator=generator) / shape[-1] ** 0.5
 
 
-def proxies_of(labels, proxies):
+def proxies_of(labels: torch.Tensor, proxies: torch.Tensor):
     """Mask (batch, n_classes) of the proxy that each label names."""
     return labels[:, None] == torch.arange(len(proxies), device=labels.device)

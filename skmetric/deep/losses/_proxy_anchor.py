@@ -2,6 +2,7 @@
 
 from numbers import Real
 
+import torch
 from torch.nn.functional import softplus
 
 from skmetric._params import Interval
@@ -52,15 +53,15 @@ class ProxyAnchorLoss(ProxyLoss):
         "sampled_classes": SAMPLED_CLASSES,
     }
 
-    def __init__(self, margin=0.1, alpha=32.0, sampled_classes=None):
+    def __init__(self, margin: float = 0.1, alpha: float = 32.0, sampled_classes: int | None = None) -> None:
         self.margin = margin
         self.alpha = alpha
         self.sampled_classes = sampled_classes
 
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         cosines, own = cosine(embeddings, proxies), proxies_of(labels, proxies)  # (batch, n_classes)
         pull = softplus(masked_logsumexp(-self.alpha * (cosines - self.margin), own, dim=0))
         push = softplus(masked_logsumexp(self.alpha * (cosines + self.margin), ~own, dim=0))

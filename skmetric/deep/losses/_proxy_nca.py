@@ -2,6 +2,7 @@
 
 from numbers import Real
 
+import torch
 from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
@@ -50,13 +51,13 @@ class ProxyNCALoss(ProxyLoss):
         "sampled_classes": SAMPLED_CLASSES,
     }
 
-    def __init__(self, temperature=1 / 9, sampled_classes=None):
+    def __init__(self, temperature: float = 1 / 9, sampled_classes: int | None = None) -> None:
         self.temperature = temperature
         self.sampled_classes = sampled_classes
 
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         squared = euclidean(unit(embeddings), unit(proxies)).square()  # (batch, n_classes)
         return cross_entropy(-squared / self.temperature, labels)

@@ -7,7 +7,7 @@ from ._distance import with_gradient
 _BLOCK = 1 << 20  # comparisons that a chunk may hold even where the batch is small
 
 
-def mean_over_queries(function, matrix, positive, negative):
+def mean_over_queries(function, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor):
     """Mean of `function` over the rows that have a positive, its gradient worked out chunk by chunk.
 
     `function` maps rows of the matrix and of both masks to the cost of each row, at the price of one
@@ -28,7 +28,7 @@ def mean_over_queries(function, matrix, positive, negative):
     return with_gradient(matrix, total / n_answerable, gradient / n_answerable)
 
 
-def _chunks(rows, matrix, positive):
+def _chunks(rows: torch.Tensor, matrix: torch.Tensor, positive: torch.Tensor):
     """Rows in chunks of no more comparisons than the matrix has entries, or than `_BLOCK`."""
     if not len(rows):
         return ()
@@ -36,7 +36,7 @@ def _chunks(rows, matrix, positive):
     return rows.split(max(1, max(matrix.numel(), _BLOCK) // comparisons_per_row))
 
 
-def smooth_ranks(rows, positive, masks, temperature):
+def smooth_ranks(rows: torch.Tensor, positive: torch.Tensor, masks, temperature):
     """Smooth rank of every positive of a row among the items of each mask, which hold the positives too.
 
     The rank is 1 + Σ_j sigmoid((s_j - s_p) / T) over the items j other than p. Returns the ranks

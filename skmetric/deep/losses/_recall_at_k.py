@@ -1,6 +1,8 @@
 """Recall@k surrogate loss."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -61,17 +63,22 @@ class RecallAtKLoss(CosinePairLoss):
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, k=(1, 2, 4, 8, 16), rank_temperature=1.0, temperature=0.01):
+    def __init__(
+        self,
+        k: Sequence[int] = (1, 2, 4, 8, 16),
+        rank_temperature: float = 1.0,
+        temperature: float = 0.01,
+    ) -> None:
         self.k = k
         self.rank_temperature = rank_temperature
         self.temperature = temperature
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         if not len(self.k) or min(self.k) < 1:
             raise ValueError(f"k must hold cut-offs from 1, got {self.k!r}")
         return mean_over_queries(self._costs, matrix, *tuples)
 
-    def _costs(self, rows, positive, negative):
+    def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         (ranks,), filled = smooth_ranks(rows, positive, [positive | negative], self.temperature)
         n_positives, recalls = filled.sum(1), []
         for k in self.k:

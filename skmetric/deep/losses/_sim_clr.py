@@ -1,6 +1,9 @@
 """SimCLR's loss of two views."""
 
 from numbers import Real
+from typing import Any
+
+import torch
 
 from skmetric._params import Interval
 
@@ -43,8 +46,8 @@ class SimCLRLoss(CosinePairLoss):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, temperature=0.5):
+    def __init__(self, temperature: float = 0.5) -> None:
         self.temperature = temperature
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         return nt_xent(matrix / self.temperature, *tuples)

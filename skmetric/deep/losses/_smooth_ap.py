@@ -1,6 +1,7 @@
 """Smooth-AP loss."""
 
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -46,13 +47,13 @@ class SmoothAPLoss(CosinePairLoss):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, temperature=0.01):
+    def __init__(self, temperature: float = 0.01) -> None:
         self.temperature = temperature
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         return mean_over_queries(self._costs, matrix, *tuples)
 
-    def _costs(self, rows, positive, negative):
+    def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         masks = [positive, positive | negative]
         (among_positives, among_all), filled = smooth_ranks(rows, positive, masks, self.temperature)
         precisions = torch.where(filled, among_positives / among_all, 0)  # (n_rows, n_slots)

@@ -1,6 +1,9 @@
 """Contrastive loss of the signal-to-noise ratio."""
 
 from numbers import Real
+from typing import Any
+
+import torch
 
 from skmetric._params import Interval
 
@@ -55,21 +58,23 @@ class SNRContrastiveLoss(PairLoss):
         "mean_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, margin=0.2, positive_margin=0.01, mean_weight=0.005):
+    def __init__(
+        self, margin: float = 0.2, positive_margin: float = 0.01, mean_weight: float = 0.005
+    ) -> None:
         self.margin = margin
         self.positive_margin = positive_margin
         self.mean_weight = mean_weight
 
-    def _matrix(self, embeddings, others):
+    def _matrix(self, embeddings: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         signal = embeddings - embeddings.mean(1, keepdim=True)  # variances are squared lengths of these
         noise = euclidean(signal, others - others.mean(1, keepdim=True)).square()  # (batch, n_others)
         return noise / signal.square().sum(1, keepdim=True).clamp_min(1e-6)
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         value, self.active_share_ = contrastive(
             matrix, tuples, self.margin, self.positive_margin, squared=False
         )
         return value
 
-    def _penalty(self, embeddings):
+    def _penalty(self, embeddings: torch.Tensor):
         return self.mean_weight * embeddings.sum(1).abs().mean()

@@ -1,6 +1,9 @@
 """Soft nearest neighbour loss, also known from neighbourhood components analysis."""
 
 from numbers import Real
+from typing import Any
+
+import torch
 
 from skmetric._params import Interval
 
@@ -43,10 +46,10 @@ class SoftNearestNeighborLoss(EuclideanPairLoss):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, temperature=1.0):
+    def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         positive, negative = tuples
         logits = -matrix.square() / self.temperature
         log_shares = masked_logsumexp(logits, positive) - masked_logsumexp(logits, positive | negative)

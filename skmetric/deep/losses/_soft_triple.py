@@ -68,13 +68,13 @@ class SoftTripleLoss(ProxyLoss):
 
     def __init__(
         self,
-        margin=0.01,
-        scale=20.0,
-        temperature=0.1,
-        n_centers=10,
-        merge_weight=0.2,
-        sampled_classes=None,
-    ):
+        margin: float = 0.01,
+        scale: float = 20.0,
+        temperature: float = 0.1,
+        n_centers: int = 10,
+        merge_weight: float = 0.2,
+        sampled_classes: int | None = None,
+    ) -> None:
         self.margin = margin
         self.scale = scale
         self.temperature = temperature
@@ -82,10 +82,10 @@ class SoftTripleLoss(ProxyLoss):
         self.merge_weight = merge_weight
         self.sampled_classes = sampled_classes
 
-    def _proxies(self, n_components, n_classes, generator):
+    def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, self.n_centers, n_components, generator=generator)
 
-    def _value(self, embeddings, labels, proxies):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
         cosines = cosine(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
         shares = torch.softmax(cosines / self.temperature, dim=2)  # (batch, n_classes, n_centers)
         similarities = (shares * cosines).sum(2) - self.margin * proxies_of(labels, proxies)

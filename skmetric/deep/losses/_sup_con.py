@@ -1,6 +1,7 @@
 """Supervised contrastive loss."""
 
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -42,10 +43,10 @@ class SupConLoss(CosinePairLoss):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, temperature=0.1):
+    def __init__(self, temperature: float = 0.1) -> None:
         self.temperature = temperature
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         positive, negative = tuples
         logits = matrix / self.temperature
         log_shares = logits - masked_logsumexp(logits, positive | negative)[:, None]

@@ -1,6 +1,8 @@
 """Triplet margin loss, over all triplets of a batch or over mined ones."""
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import torch
 from torch.nn.functional import softplus
@@ -71,14 +73,21 @@ class TripletMarginLoss(EuclideanPairLoss):
     }
     _takes_triplets = True
 
-    def __init__(self, margin=0.2, soft_margin=False, swap=False, average="active", miner=None):
+    def __init__(
+        self,
+        margin: float = 0.2,
+        soft_margin: bool = False,
+        swap: bool = False,
+        average: str = "active",
+        miner: Callable[..., Any] | None = None,
+    ) -> None:
         self.margin = margin
         self.soft_margin = soft_margin
         self.swap = swap
         self.average = average
         self.miner = miner
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         if self.swap and matrix.shape[0] != matrix.shape[1]:
             raise ValueError("swap=True needs distances among all samples: it does not go with a memory")
         if isinstance(tuples, Triplets):
@@ -87,7 +96,7 @@ class TripletMarginLoss(EuclideanPairLoss):
             return self._by_positive(matrix, *tuples)
         return self._by_counting(matrix, *tuples)
 
-    def _of_triplets(self, matrix, triplets):
+    def _of_triplets(self, matrix: torch.Tensor, triplets):
         anchor, positive, negative = triplets
         to_negative = matrix[anchor, negative]
         if self.swap:
@@ -95,7 +104,7 @@ class TripletMarginLoss(EuclideanPairLoss):
         costs = self._cost(matrix[anchor, positive] - to_negative)
         return costs.sum() / self._divisor((costs > 0).sum(), torch.as_tensor(len(costs)))
 
-    def _by_counting(self, matrix, positive, negative):
+    def _by_counting(self, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor):
         """The hinge is linear in distances that carry, as weights, in how many active triplets they stand."""
         with torch.no_grad():
             weights, n_active = count_active(matrix, positive, negative, self.margin)
@@ -103,7 +112,7 @@ class TripletMarginLoss(EuclideanPairLoss):
             weights, lifted = weights / divisor, self.margin * n_active / divisor
         return (weights * matrix).sum() + lifted
 
-    def _by_positive(self, matrix, positive, negative):
+    def _by_positive(self, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor):
         """Value and gradient, one positive of every anchor at a time."""
         with torch.no_grad():
             total, n_active = matrix.new_zeros(()), matrix.new_zeros(())
@@ -118,7 +127,7 @@ class TripletMarginLoss(EuclideanPairLoss):
             divisor = self._divisor(n_active, _n_triplets(positive, negative))
         return with_gradient(matrix, total / divisor, gradient / divisor)
 
-    def _against_negatives(self, matrix, row, column, negative):
+    def _against_negatives(self, matrix: torch.Tensor, row, column, negative: torch.Tensor):
         """Cost and slope of the triplets of pairs (row, column), and where a swap takes place."""
         to_negative, crossed = matrix[row], torch.zeros_like(negative[row])  # (n_pairs, n_others)
         if self.swap:
@@ -138,11 +147,11 @@ class TripletMarginLoss(EuclideanPairLoss):
         return (n_active if self.average == "active" else n_all).clamp_min(1)
 
 
-def _n_triplets(positive, negative):
+def _n_triplets(positive: torch.Tensor, negative: torch.Tensor):
     return (positive.sum(1) * negative.sum(1)).sum()
 
 
-def _positives_in_turn(positive):
+def _positives_in_turn(positive: torch.Tensor):
     """The first positive pair of every anchor, then the second, and so on: rows and columns."""
     row, column = positive.nonzero(as_tuple=True)
     turn = _turn(row, len(positive))
@@ -156,7 +165,7 @@ def _turn(row, n_rows):
     return torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
 
 
-def count_active(distances, positive, negative, margin):
+def count_active(distances, positive: torch.Tensor, negative: torch.Tensor, margin):
     """In how many triplets with m + d(a, p) > d(a, n) each distance stands: + as d(a, p), - as d(a, n).
 
     Returns the signed counts, of the shape of `distances`, and the number of active triplets.

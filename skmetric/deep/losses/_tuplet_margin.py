@@ -2,7 +2,9 @@
 
 import math
 from numbers import Real
+from typing import Any
 
+import torch
 from torch.nn.functional import softplus
 
 from skmetric._params import Interval
@@ -50,11 +52,11 @@ class TupletMarginLoss(CosinePairLoss):
         "scale": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, margin=0.1, scale=64.0):
+    def __init__(self, margin: float = 0.1, scale: float = 64.0) -> None:
         self.margin = margin
         self.scale = scale
 
-    def _value(self, matrix, tuples):
+    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
         positive, negative = tuples
         narrowed = matrix * math.cos(self.margin) + sine(matrix) * math.sin(self.margin)  # cos(θ - β)
         others = masked_logsumexp(self.scale * matrix, negative)[:, None]  # (n_anchors, 1)

@@ -59,13 +59,15 @@ class VICRegLoss(TwoViewsLoss):
         "eps": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, invariance=25.0, variance=25.0, covariance=1.0, eps=1e-4):
+    def __init__(
+        self, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0, eps: float = 1e-4
+    ) -> None:
         self.invariance = invariance
         self.variance = variance
         self.covariance = covariance
         self.eps = eps
 
-    def _between(self, first, second):
+    def _between(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         apart = (first - second).square().mean()
         narrow = (self._narrowness(first) + self._narrowness(second)) / 2
         correlated = _covariances(first) + _covariances(second)

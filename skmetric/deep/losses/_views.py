@@ -7,13 +7,14 @@ the third row with the fourth; a row without partner is left out.
 """
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 
 from ._base import BatchLoss, ParametricLoss, report
 
 
-def two_views(embeddings, labels):
+def two_views(embeddings: torch.Tensor, labels: torch.Tensor):
     """First views, second views, both (n_pairs, n_components), and the label of each pair."""
     order = labels.argsort(stable=True)
     ordered = labels[order]
@@ -29,7 +30,7 @@ class TwoViewsLoss(BatchLoss):
 
     _fewest = 2  # pairs, below which the loss has nothing to say
 
-    def _value(self, embeddings, labels):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         first, second, _ = two_views(embeddings, labels)
         if len(first) < self._fewest:
             report_too_few(len(first), self._fewest)
@@ -37,14 +38,14 @@ class TwoViewsLoss(BatchLoss):
         return self._between(first, second)
 
     @abstractmethod
-    def _between(self, first, second):
+    def _between(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Scalar of both views (n_pairs, n_components)."""
 
 
 class TwoViewsParametricLoss(ParametricLoss):
     """A loss of two views that learns a scale: a subclass writes ``_parameters`` and ``_between``."""
 
-    def _value(self, embeddings, labels, **parameters):
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, **parameters) -> torch.Tensor:
         first, second, pair_labels = two_views(embeddings, labels)
         if len(first) < 2:
             report_too_few(len(first), 2)
@@ -53,8 +54,8 @@ class TwoViewsParametricLoss(ParametricLoss):
         return self._between(first, second, same, **parameters)
 
     @abstractmethod
-    def _between(self, first, second, same, **parameters):
-        """Scalar of both views (n_pairs, n_components); `same` (n_pairs, n_pairs) marks equal labels."""
+    def _between(self, *views: Any, **parameters: Any) -> torch.Tensor:
+        """Scalar of both views (n_pairs, n_components) and of `same` (n_pairs, n_pairs), the equal labels."""
 
 
 def report_too_few(n_pairs, fewest):

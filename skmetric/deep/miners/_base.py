@@ -77,7 +77,7 @@ class Triplets(NamedTuple):
 class Miner(DocumentedMixin, BaseEstimator, ABC):
     """A choice of tuples; a subclass writes ``_mine(distances, positive, negative)``."""
 
-    def __call__(self, distances, labels):
+    def __call__(self, distances: torch.Tensor, labels: torch.Tensor) -> Pairs | Triplets:
         same = labels[: len(distances), None] == labels[None]
         positive = same.clone()
         positive.fill_diagonal_(False)
@@ -85,11 +85,13 @@ class Miner(DocumentedMixin, BaseEstimator, ABC):
             return self._mine(distances, positive, ~same)
 
     @abstractmethod
-    def _mine(self, distances, positive, negative):
+    def _mine(
+        self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor
+    ) -> Pairs | Triplets:
         """Pairs or Triplets among the positive and negative pairs."""
 
 
-def as_pairs(tuples, distances):
+def as_pairs(tuples, distances: torch.Tensor):
     """The pairs that occur in tuples."""
     if isinstance(tuples, Pairs):
         return tuples
@@ -100,7 +102,7 @@ def as_pairs(tuples, distances):
     return Pairs(positive, negative)
 
 
-def one_per_row(scores, mask):
+def one_per_row(scores: torch.Tensor, mask: torch.Tensor):
     """Mask of the smallest score in each row among those that `mask` marks; none where it marks none."""
     best = scores.masked_fill(~mask, torch.inf).argmin(1, keepdim=True)
     return torch.zeros_like(mask).scatter_(1, best, True) & mask

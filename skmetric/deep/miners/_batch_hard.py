@@ -1,6 +1,8 @@
 """Batch-hard mining."""
 
-from ._base import Miner, Pairs, one_per_row
+import torch
+
+from ._base import Miner, Pairs, Triplets, one_per_row
 
 
 class BatchHardMiner(Miner):
@@ -27,5 +29,7 @@ class BatchHardMiner(Miner):
     tensor([[False, False,  True, False]])
     """
 
-    def _mine(self, distances, positive, negative):
+    def _mine(
+        self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor
+    ) -> Pairs | Triplets:
         return Pairs(one_per_row(-distances, positive), one_per_row(distances, negative))

@@ -7,7 +7,7 @@ import torch
 
 from skmetric._params import Interval
 
-from ._base import Miner, Pairs
+from ._base import Miner, Pairs, Triplets
 
 
 class DistanceWeightedMiner(Miner):
@@ -55,19 +55,27 @@ class DistanceWeightedMiner(Miner):
         "random_state": [Interval(Integral, 0, None, closed="left"), None],
     }
 
-    def __init__(self, n_components, cutoff=0.5, max_distance=1.4, random_state=None):
+    def __init__(
+        self,
+        n_components: int,
+        cutoff: float = 0.5,
+        max_distance: float = 1.4,
+        random_state: int | None = None,
+    ) -> None:
         self.n_components = n_components
         self.cutoff = cutoff
         self.max_distance = max_distance
         self.random_state = random_state
 
-    def _mine(self, distances, positive, negative):
+    def _mine(
+        self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor
+    ) -> Pairs | Triplets:
         eligible = negative & (distances < self.max_distance)
         keys = self._log_weights(distances) + self._gumbel(distances)  # the largest keys are a weighted draw
         rank = keys.masked_fill(~eligible, -torch.inf).argsort(1, descending=True).argsort(1)
         return Pairs(positive, eligible & (rank < positive.sum(1, keepdim=True)))
 
-    def _log_weights(self, distances):
+    def _log_weights(self, distances: torch.Tensor):
         d = distances.clamp(self.cutoff, self.max_distance)
         log_far = torch.log1p(-(d / 2).square().clamp_max(1 - 1e-6))
         return -(self.n_components - 2) * d.log() - (self.n_components - 3) / 2 * log_far

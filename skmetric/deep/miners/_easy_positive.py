@@ -4,7 +4,7 @@ import torch
 
 from skmetric._params import StrOptions
 
-from ._base import Miner, Pairs, one_per_row
+from ._base import Miner, Pairs, Triplets, one_per_row
 
 
 class EasyPositiveMiner(Miner):
@@ -39,10 +39,12 @@ class EasyPositiveMiner(Miner):
 
     _parameter_constraints = {"negatives": [StrOptions({"semi-hard", "hard", "all"})]}
 
-    def __init__(self, negatives="semi-hard"):
+    def __init__(self, negatives: str = "semi-hard") -> None:
         self.negatives = negatives
 
-    def _mine(self, distances, positive, negative):
+    def _mine(
+        self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor
+    ) -> Pairs | Triplets:
         easiest = one_per_row(distances, positive)
         if self.negatives == "all":
             return Pairs(easiest, negative)

@@ -6,7 +6,7 @@ import torch
 
 from skmetric._params import Interval
 
-from ._base import Miner, Pairs
+from ._base import Miner, Pairs, Triplets
 
 
 class MultiSimilarityMiner(Miner):
@@ -41,14 +41,16 @@ class MultiSimilarityMiner(Miner):
 
     _parameter_constraints = {"epsilon": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, epsilon=0.1):
+    def __init__(self, epsilon: float = 0.1) -> None:
         self.epsilon = epsilon
 
-    def _mine(self, distances, positive, negative):
+    def _mine(
+        self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor
+    ) -> Pairs | Triplets:
         return informative_pairs(distances, positive, negative, self.epsilon)
 
 
-def informative_pairs(distances, positive, negative, epsilon):
+def informative_pairs(distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, epsilon):
     """Negatives nearer than the farthest positive, positives farther than the nearest negative."""
     farthest = distances.masked_fill(~positive, -torch.inf).amax(1, keepdim=True)
     nearest = distances.masked_fill(~negative, torch.inf).amin(1, keepdim=True)

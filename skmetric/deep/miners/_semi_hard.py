@@ -2,7 +2,7 @@
 
 import torch
 
-from ._base import Miner, Triplets
+from ._base import Miner, Pairs, Triplets
 
 
 class SemiHardMiner(Miner):
@@ -36,10 +36,12 @@ class SemiHardMiner(Miner):
 
     _parameter_constraints = {"fallback": ["boolean"]}
 
-    def __init__(self, fallback=True):
+    def __init__(self, fallback: bool = True) -> None:
         self.fallback = fallback
 
-    def _mine(self, distances, positive, negative):
+    def _mine(
+        self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor
+    ) -> Pairs | Triplets:
         ascending, order = distances.masked_fill(~negative, torch.inf).sort(1)  # (n_anchors, n_others)
         n_negatives = negative.sum(1, keepdim=True)
         first_farther = torch.searchsorted(ascending, distances, right=True)

@@ -1,5 +1,7 @@
 """Small convolution networks, which train from nothing."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 _MIN_SIDE = 4  # two halvings
@@ -37,7 +39,7 @@ class TutorialConv(nn.Sequential):
     torch.Size([2, 256])
     """
 
-    def __init__(self, input_shape, n_components=256):
+    def __init__(self, input_shape: Sequence[int], n_components: int = 256) -> None:
         check_side(input_shape, 24, "TutorialConv")
         super().__init__(
             *_plain_block(input_shape[0], 64),
@@ -84,7 +86,7 @@ class Conv4(nn.Sequential):
     torch.Size([2, 16])
     """
 
-    def __init__(self, input_shape, n_components=64, width=64):
+    def __init__(self, input_shape: Sequence[int], n_components: int = 64, width: int = 64) -> None:
         check_side(input_shape, _MIN_SIDE, "Conv4")
         channels, side = input_shape[0], min(input_shape[1:])
         blocks = []
@@ -97,16 +99,16 @@ class Conv4(nn.Sequential):
         super().__init__(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, n_components))
 
 
-def _plain_block(n_in, n_out):
+def _plain_block(n_in: int, n_out: int):
     """Convolution, ReLU, batch norm: the order of the tutorial."""
     return nn.Conv2d(n_in, n_out, 3), nn.ReLU(inplace=True), nn.BatchNorm2d(n_out)
 
 
-def _padded_block(n_in, n_out):
+def _padded_block(n_in: int, n_out: int):
     return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)
 
 
-def check_side(input_shape, smallest, name):
+def check_side(input_shape: Sequence[int], smallest, name):
     """Refuse what is no image, or too small a one, for the network of this name."""
     if len(input_shape) != 3 or min(input_shape[1:]) < smallest:
         raise ValueError(

@@ -38,11 +38,11 @@ class GeM(nn.Module):
     tensor([[2.]])
     """
 
-    def __init__(self, power=3.0):
+    def __init__(self, power: float = 3.0) -> None:
         super().__init__()
         self.power = nn.Parameter(torch.tensor(float(power)))
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Pool maps over their places.
 
         Parameters
@@ -77,10 +77,10 @@ class L2Normalize(nn.Module):
     tensor([[0.6000, 0.8000]])
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
 
-    def forward(self, rows):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Scale rows; zero rows stay.
 
         Parameters
@@ -128,7 +128,7 @@ class BatchNormNeck(nn.BatchNorm1d):
             [ 1.0000]])
     """
 
-    def __init__(self, n_components):
+    def __init__(self, n_components: int) -> None:
         super().__init__(n_components)
         self.bias.requires_grad_(False)  # zero; without it, `state_dict` would not be that of BatchNorm1d
 
@@ -170,7 +170,7 @@ class PoincareBall(nn.Module):
     tensor([[0.4621, 0.0000]])
     """
 
-    def __init__(self, curvature=CURVATURE, clip=CLIP):
+    def __init__(self, curvature: float = CURVATURE, clip: float = CLIP) -> None:
         super().__init__()
         if curvature <= 0:
             raise ValueError(f"curvature={curvature!r} must be above 0")
@@ -178,7 +178,7 @@ class PoincareBall(nn.Module):
             raise ValueError(f"clip={clip!r} must be above 0, or None")
         self.curvature, self.clip = curvature, clip
 
-    def forward(self, rows):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map rows.
 
         Parameters
@@ -194,7 +194,7 @@ class PoincareBall(nn.Module):
         with torch.autocast(rows.device.type, enabled=False):
             return into_ball(rows.float() if rows.dtype.itemsize < 4 else rows, self.curvature, self.clip)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Settings, for the printed network.
 
         Returns

@@ -1,5 +1,6 @@
 """Networks for rows of features."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
@@ -31,7 +32,7 @@ class LinearMap(nn.Sequential):
     torch.Size([3, 2])
     """
 
-    def __init__(self, input_shape, n_components=64):
+    def __init__(self, input_shape: Sequence[int], n_components: int = 64) -> None:
         super().__init__(nn.Flatten(), nn.Linear(prod(input_shape), n_components, bias=False))
 
 
@@ -61,7 +62,9 @@ class MLP(nn.Sequential):
     torch.Size([3, 2])
     """
 
-    def __init__(self, input_shape, n_components=64, hidden=(256, 256)):
+    def __init__(
+        self, input_shape: Sequence[int], n_components: int = 64, hidden: Sequence[int] = (256, 256)
+    ) -> None:
         widths = [prod(input_shape), *hidden]
         layers = [nn.Flatten(), nn.BatchNorm1d(widths[0])]
         for n_in, n_out in pairwise(widths):

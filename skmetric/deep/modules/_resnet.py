@@ -1,5 +1,8 @@
 """A small residual network, which trains from nothing."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -41,7 +44,9 @@ class SmallResNet(nn.Sequential):
     torch.Size([2, 16])
     """
 
-    def __init__(self, input_shape, n_components=64, n_blocks=3, width=16):
+    def __init__(
+        self, input_shape: Sequence[int], n_components: int = 64, n_blocks: int = 3, width: int = 16
+    ) -> None:
         check_side(input_shape, 4, "SmallResNet")
         stem = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False)
         stages = [
@@ -56,7 +61,7 @@ class SmallResNet(nn.Sequential):
 class _Residual(nn.Module):
     """Two 3x3 convolutions with batch norm, added to what came in."""
 
-    def __init__(self, n_in, n_out, stride):
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
         self.first_norm = nn.BatchNorm2d(n_out)
@@ -64,17 +69,17 @@ class _Residual(nn.Module):
         self.second_norm = nn.BatchNorm2d(n_out)
         self.shortcut = nn.Identity() if n_in == n_out and stride == 1 else _projection(n_in, n_out, stride)
 
-    def forward(self, maps):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps (n, n_out, H / stride, W / stride) of maps (n, n_in, H, W)."""
         inner = F.relu(self.first_norm(self.first(maps)))
         return F.relu(self.second_norm(self.second(inner)) + self.shortcut(maps))
 
 
-def _projection(n_in, n_out, stride):
+def _projection(n_in: int, n_out: int, stride: int):
     return nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
 
 
-def _stage(n_in, n_out, n_blocks, stride):
+def _stage(n_in: int, n_out: int, n_blocks, stride: int):
     return nn.Sequential(
         _Residual(n_in, n_out, stride), *(_Residual(n_out, n_out, 1) for _ in range(n_blocks - 1))
     )

@@ -4,6 +4,7 @@ import math
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._deck import Classes
 from ._stream import StreamSampler
@@ -49,7 +50,14 @@ class BalancedBatchSampler(StreamSampler):
     (2, [4, 4])
     """
 
-    def __init__(self, labels, classes_per_batch=8, samples_per_class=4, steps_per_epoch=None, seed=0):
+    def __init__(
+        self,
+        labels: ArrayLike,
+        classes_per_batch: int = 8,
+        samples_per_class: int = 4,
+        steps_per_epoch: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self.labels = check_labels(labels)
         self.classes_per_batch = check_count("classes_per_batch", classes_per_batch)
         self.samples_per_class = check_count("samples_per_class", samples_per_class)
@@ -65,13 +73,13 @@ class BalancedBatchSampler(StreamSampler):
         self.seed = seed
         super().__init__()
 
-    def _stream(self, rng):
+    def _stream(self, rng: np.random.Generator):
         classes = Classes(np.arange(len(self.labels)), self.labels, rng)
         while True:
             yield classes.deal(self.classes_per_batch, self.samples_per_class)
 
 
-def check_labels(labels):
+def check_labels(labels: ArrayLike) -> np.ndarray:
     """Labels as an array (n_samples,)."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or len(labels) == 0:
@@ -86,7 +94,7 @@ def check_count(name, value):
     return int(value)
 
 
-def warn_of_small_classes(sizes, samples_per_class):
+def warn_of_small_classes(sizes, samples_per_class: int):
     """One warning for all classes that repeat samples within a batch."""
     n_small = int((sizes < samples_per_class).sum())
     if n_small:

@@ -1,12 +1,13 @@
 """Dealing from a shuffled deck: everything is served before anything is served again."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Deck:
     """Items in random order, shuffled anew when all are dealt."""
 
-    def __init__(self, items, rng):
+    def __init__(self, items, rng: np.random.Generator) -> None:
         self.items, self.rng = np.asarray(items), rng
         self.rest = rng.permutation(self.items)
 
@@ -27,7 +28,7 @@ class Deck:
 class Classes:
     """A deck for each class of some samples, and a deck of the classes."""
 
-    def __init__(self, indices, labels, rng):
+    def __init__(self, indices, labels: ArrayLike, rng: np.random.Generator) -> None:
         classes, members = np.unique(labels, return_inverse=True)
         order = np.argsort(members, kind="stable")
         bounds = np.cumsum(np.bincount(members, minlength=len(classes)))[:-1]

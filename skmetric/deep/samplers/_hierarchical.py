@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._balanced import check_count, check_labels, warn_of_small_classes
 from ._deck import Classes, Deck
@@ -58,14 +59,14 @@ class HierarchicalBatchSampler(StreamSampler):
 
     def __init__(
         self,
-        labels,
-        groups,
-        groups_per_batch=2,
-        classes_per_group=4,
-        samples_per_class=4,
-        steps_per_epoch=None,
-        seed=0,
-    ):
+        labels: ArrayLike,
+        groups: ArrayLike,
+        groups_per_batch: int = 2,
+        classes_per_group: int = 4,
+        samples_per_class: int = 4,
+        steps_per_epoch: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self.labels, self.groups = check_labels(labels), check_labels(groups)
         self.groups_per_batch = check_count("groups_per_batch", groups_per_batch)
         self.classes_per_group = check_count("classes_per_group", classes_per_group)
@@ -83,7 +84,7 @@ class HierarchicalBatchSampler(StreamSampler):
         self.seed = seed
         super().__init__()
 
-    def _stream(self, rng):
+    def _stream(self, rng: np.random.Generator):
         names, members = np.unique(self.groups, return_inverse=True)
         indices = [np.flatnonzero(members == g) for g in range(len(names))]
         parts = [Classes(index, self.labels[index], rng) for index in indices]
@@ -96,7 +97,7 @@ class HierarchicalBatchSampler(StreamSampler):
         return part.deal(min(self.classes_per_group, len(part.decks)), self.samples_per_class)
 
 
-def _check_nesting(labels, groups):
+def _check_nesting(labels: np.ndarray, groups: np.ndarray) -> None:
     if len(labels) != len(groups):
         raise ValueError(f"labels and groups must be of one length, got {len(labels)} and {len(groups)}")
     members, codes = np.unique(labels, return_inverse=True)

@@ -17,15 +17,16 @@ class StreamSampler(Sampler[list[int]]):
     steps_per_epoch: int
     seed: int
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.set_epoch(0)
-        self._position, self._batches = 0, None
+        self._position = 0
+        self._batches: Iterator[np.ndarray] | None = None
 
     @abstractmethod
-    def _stream(self, rng) -> Iterator[np.ndarray]:
+    def _stream(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Batches without end."""
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next pass serves.
 
         Parameters
@@ -35,22 +36,23 @@ class StreamSampler(Sampler[list[int]]):
         """
         self._epoch = int(epoch)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.steps_per_epoch
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[int]]:
         batches = self._deal_epoch(self._epoch)
         self._epoch += 1
         yield from batches
 
-    def _deal_epoch(self, epoch):
+    def _deal_epoch(self, epoch: int) -> list[list[int]]:
         start = epoch * self.steps_per_epoch
         if self._batches is None or start < self._position:
             self._position, self._batches = 0, self._stream(np.random.default_rng(self.seed))
+        batches = self._batches
         for _ in range(start - self._position):  # on the way to a later epoch
-            next(self._batches)
+            next(batches)
         self._position = start + self.steps_per_epoch
-        return [next(self._batches).tolist() for _ in range(self.steps_per_epoch)]
+        return [next(batches).tolist() for _ in range(self.steps_per_epoch)]
 
     def __getstate__(self):
         return {**self.__dict__, "_batches": None}  # an iterator has no pickle: it is dealt anew
