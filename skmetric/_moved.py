@@ -57,6 +57,10 @@ _MOVED = {
         "_neighbors": "_lookups",
         "_open_set": "_recognition",
         "_stored": "_opening",
+        "_attached": "_opening",
+        "_ranked": "_lookups",
+        "_by_class": "_recognition",
+        "_verifying": "_recognition",
     },
     "skmetric.deep": {
         "_session": "_training._session",

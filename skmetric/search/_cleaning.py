@@ -1,8 +1,10 @@
-"""Find what is in a gallery twice, and what stands under a wrong label."""
+"""Duplicates and label errors in a gallery."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -12,8 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric.metrics._report import _html, _text
 from skmetric.retrieval import nearest
 
+from ._base import SearchBase
 from ._calibration._two_searches import search_twice
 from ._lookup_table import LookupTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._gallery._memory import MemoryGallery
 
 _ROWS = 1024  # searched at a time
 _SHOWN = 10  # pairs that are printed
@@ -54,30 +62,30 @@ class Duplicates:
     2 pairs in 1 group
     """
 
-    pairs: np.ndarray
-    distances: np.ndarray
-    groups: list
+    pairs: NDArray[Any]
+    distances: NDArray[np.float64]
+    groups: list[list[Any]]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{_text(self._rows())}\n\n{self._caption()}"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return f"{_html(self._rows())}<p>{self._caption()}</p>"
 
-    def _rows(self):
+    def _rows(self) -> list[list[str]]:
         pairs = zip(self.pairs[:_SHOWN].tolist(), self.distances[:_SHOWN], strict=True)
         rows = ([str(first), str(second), f"{distance:.4g}"] for (first, second), distance in pairs)
         return [["first", "second", "distance"], *rows]
 
-    def _caption(self):
+    def _caption(self) -> str:
         shown = f", the {_SHOWN} nearest of them above," if len(self.pairs) > _SHOWN else ""
         return f"{_many(len(self.pairs), 'pair')}{shown} in {_many(len(self.groups), 'group')}"
 
 
-class CleaningMixin:
+class Cleaning(SearchBase):
     """Duplicates and label errors in the gallery of :class:`SimilaritySearch`."""
 
-    def duplicates(self, threshold):
+    def duplicates(self, threshold: float) -> Duplicates:
         """Find the pairs of items no farther apart than a threshold, whatever their labels.
 
         Parameters
@@ -101,14 +109,14 @@ class CleaningMixin:
         with self._gallery.reading():
             return _duplicates(self._gallery.in_memory(), threshold)
 
-    def outliers(self, n_neighbors=None):
+    def outliers(self, n_neighbors: int | None = None) -> LookupTable:
         """Rank items by how far they lie among another class than their own: label errors come first.
 
         Parameters
         ----------
         n_neighbors : int, default=None
-            Items of either side to which the mean distance is taken; smaller classes give what they have.
-            None stands for the parameter.
+            Number of nearest items, of the own class and of the others, over which distances are averaged; of
+            a smaller class all are used. None means the parameter.
 
         Returns
         -------
@@ -124,8 +132,8 @@ class CleaningMixin:
 
         Notes
         -----
-        The score is the silhouette [1]_, turned round, on nearest items in place of whole classes, which may
-        have several clusters.
+        The score is minus the silhouette [1]_, computed on the nearest items in place of whole classes, since
+        a class may have several clusters.
 
         References
         ----------
@@ -136,7 +144,7 @@ class CleaningMixin:
         with self._gallery.reading():
             return self._suspicions(n_neighbors)
 
-    def _suspicions(self, n_neighbors):
+    def _suspicions(self, n_neighbors: int | None) -> LookupTable:
         gallery = self._labelled_gallery("outliers")
         side, labels = gallery.side(), gallery.labels
         if len(labels.present) < 2:
@@ -165,7 +173,7 @@ class CleaningMixin:
         return LookupTable({name: column[order] for name, column in columns.items()})
 
 
-def _pairs_within(vectors, threshold):
+def _pairs_within(vectors: NDArray[Any], threshold: float) -> tuple[NDArray[Any], ...]:
     """Rows (first < second) and distances of all pairs within the threshold."""
     parts = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))]
     for start in range(0, len(vectors), _ROWS):
@@ -177,10 +185,10 @@ def _pairs_within(vectors, threshold):
             query = np.nonzero(near)[0]
             parts.append((rows[query], found.indices[near], found.distances[near]))
             rows, k = rows[open_], min(4 * k, len(vectors))
-    return map(np.concatenate, zip(*parts, strict=True))
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _duplicates(gallery, threshold):
+def _duplicates(gallery: MemoryGallery, threshold: float) -> Duplicates:
     vectors = gallery.index.vectors()
     first, second, distances = _pairs_within(vectors, threshold)
     order = np.lexsort((second, first, distances))
@@ -195,5 +203,5 @@ def _duplicates(gallery, threshold):
     return Duplicates(ids[np.stack([first, second], axis=1)], distances, groups)
 
 
-def _many(count, noun):
+def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,22 +1,43 @@
 """Neighbours of queries: by number, by radius, as a table."""
 
-from numbers import Integral, Real
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
 
-from skmetric.retrieval import Neighbors, nearest
+from skmetric.retrieval import Neighbors
 
+from ._base import SearchBase
+from ._gallery._gallery import no_neighbors
 from ._lookup_table import tabulate
+from ._ranking._options import find_among_the_others, without_itself
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._index._hits import Hits
+
+    Where = Mapping[str, Any] | None
 
 _OUTPUTS = (None, "default", "pandas", "polars")
 
 
-class NeighborsMixin:
+class Lookups(SearchBase):
     """Lookups of :class:`SimilaritySearch`."""
 
-    def kneighbors(self, X=None, n_neighbors=None, return_distance=True, *, where=None):
+    def kneighbors(
+        self,
+        X: ArrayLike | None = None,
+        n_neighbors: int | None = None,
+        return_distance: bool = True,
+        *,
+        where: Where = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]] | NDArray[np.intp]:
         """Nearest items of the gallery, as scikit-learn has it.
 
         Parameters
@@ -50,9 +71,11 @@ class NeighborsMixin:
             embeddings = self._embed(X)
             with self._gallery.reading():
                 found = self._find(embeddings, k, where)
-        return tuple(found) if return_distance else found.indices
+        return (found.distances, found.indices) if return_distance else found.indices
 
-    def kneighbors_graph(self, X=None, n_neighbors=None, mode="connectivity"):
+    def kneighbors_graph(
+        self, X: ArrayLike | None = None, n_neighbors: int | None = None, mode: str = "connectivity"
+    ) -> csr_matrix:
         """Graph of nearest items, as scikit-learn has it.
 
         Parameters
@@ -79,13 +102,20 @@ class NeighborsMixin:
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
         check_is_fitted(self)
         with self._gallery.reading():
-            distances, rows = self.kneighbors(X, n_neighbors)
             n_items = len(self._gallery)
+            k, n_searched = self._count(n_neighbors), n_items - (X is None)
+            if k > n_searched:
+                raise ValueError(
+                    f"n_neighbors={k} is more than the {n_searched} items that each is searched among"
+                )
+            distances, rows = self.kneighbors(X, k)
         values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
         starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
         return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
 
-    def radius_neighbors(self, X, radius, return_distance=True, *, where=None):
+    def radius_neighbors(
+        self, X: ArrayLike, radius: float, return_distance: bool = True, *, where: Where = None
+    ) -> tuple[NDArray[np.object_], NDArray[np.object_]] | NDArray[np.object_]:
         """All items within a distance of each query, nearest first.
 
         Parameters
@@ -120,27 +150,23 @@ class NeighborsMixin:
             distances, rows = self._within(embeddings, radius, where)
         return (distances, rows) if return_distance else rows
 
-    def _within(self, embeddings, radius, where):
+    def _within(
+        self, embeddings: NDArray[Any], radius: float, where: Where
+    ) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """Distances and rows of all items within a radius, as arrays of arrays."""
         distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
         open_, k = np.arange(len(embeddings)), 32
         while len(open_):
             found = self._gallery.up_to(embeddings[open_], k, where)
-            done = (found.distances[:, -1] > radius) | (found.distances.shape[1] < k)
+            n_found = found.distances.shape[1]
+            done = np.full(len(open_), n_found < k) if n_found < k else found.distances[:, -1] > radius
             for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
                 end = np.searchsorted(near, radius, side="right")
                 distances[query], rows[query] = near[:end].copy(), at[:end].copy()
             open_, k = open_[~done], 4 * k
         return distances, rows
 
-    def _count(self, n_neighbors):
-        """Neighbours asked for; None stands for the parameter."""
-        k = self.n_neighbors if n_neighbors is None else n_neighbors
-        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-            raise ValueError(f"n_neighbors must be an integer from 1; got {k!r}")
-        return k
-
-    def lookup(self, X, n_neighbors=None, *, where=None):
+    def lookup(self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None) -> Any:
         """Nearest items of the gallery with all that is known of them.
 
         Parameters
@@ -165,7 +191,7 @@ class NeighborsMixin:
             hits = self._look_up(embeddings, self._count(n_neighbors), where)
         return tabulate(hits, len(embeddings), getattr(self, "_output", None))
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: str | None = None) -> Self:
         """Choose what `lookup` returns.
 
         Parameters
@@ -190,57 +216,21 @@ class NeighborsMixin:
             self._output = transform
         return self
 
-    def decision_function(self, X):
-        """How much speaks for each class: larger is better.
+    def _look_up(self, embeddings: NDArray[Any], k: int, where: Where) -> Hits:
+        """Hits by the ranking options, with ids and columns."""
+        if self._ranking_options() is None:
+            return self._gallery.look_up(embeddings, k, where)
+        return self._gallery.in_memory().described(self._find(embeddings, k, where))
 
-        Minus the distance to the nearest item, or centre, of the class; the share of the votes where the
-        matcher takes votes. The threshold of `calibrate` plays no part.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, ...)
-            What the embedder takes.
-
-        Returns
-        -------
-        ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
-            Columns as in ``classes_``; with two, the second minus the first.
-        """
-        check_is_fitted(self)
-        embeddings = self._embed(X)
-        with self._gallery.reading():
-            return self._decide(embeddings)
-
-    def _decide(self, embeddings):
-        gallery = self._labelled_gallery("decision_function")
-        codes, present = gallery.labels.codes.values, gallery.labels.present
-        matcher = self._matcher()
-        if hasattr(matcher, "votes"):
-            found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
-            votes = matcher.votes(found.distances)
-            decision = np.stack(
-                [(votes * (codes[found.indices] == code)).sum(axis=1) for code in present], axis=1
-            )
-            decision /= votes.sum(axis=1, keepdims=True)
-        else:
-            side = self._prototypes(gallery) if hasattr(matcher, "prototypes") else gallery.side()
-            decision = np.hstack(
-                [-nearest(embeddings, side.embeddings[side.codes == code]).distances for code in present]
-            )
-        return decision[:, 1] - decision[:, 0] if len(present) == 2 else decision
-
-    def _among_the_others(self, k):
+    def _among_the_others(self, k: int) -> Neighbors:
         """Neighbours of each item, itself left out."""
-        is_ranked = self._has_ranking_options()
+        options = self._ranking_options()
         gallery = self._gallery.in_memory()
         n_items = len(gallery)
-        if k >= n_items:
-            raise ValueError(
-                f"n_neighbors={k} is more than the {n_items - 1} items that each is searched among"
-            )
-        if is_ranked:
-            return self._find_among_the_others(k)
-        found = gallery.neighbors(gallery.index.vectors(), k + 1)
-        is_self = found.indices == np.arange(n_items)[:, None]
-        is_self[~is_self.any(axis=1), -1] = True  # duplicates pushed it out
-        return Neighbors(*(part[~is_self].reshape(n_items, k) for part in found))
+        k = min(k, n_items - 1)
+        if k < 1:
+            return no_neighbors(n_items)
+        vectors = gallery.index.vectors()
+        if options is not None:
+            return find_among_the_others(self._prepared(options), vectors, k, options)
+        return without_itself(gallery.neighbors(vectors, k + 1))

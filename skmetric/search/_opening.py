@@ -1,39 +1,53 @@
-"""A gallery in a folder: arrays, a manifest, no pickle."""
+"""Opening a search that is there already: a folder that `save` wrote, or a gallery on a server."""
 
-import warnings
-from dataclasses import asdict, fields
+from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Any, Self
+
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skmetric.metrics._scorer import transformers_of
+from skmetric._params import check_params
 
-from ._calibration._calibration import Calibration
-from ._calibration._matchers import MATCHERS, ClassCenters
+from ._base import SearchBase
 from ._gallery._memory import MemoryGallery
+from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss import FaissIndex
 from ._index._folder import read_folder, write_folder
-from ._ranking._k_reciprocal import KReciprocal
-from ._ranking._neighbor_average import NeighborAverage
+from ._manifest import (
+    calibration_of,
+    check_embedder,
+    describe_calibration,
+    describe_matcher,
+    describe_option,
+    embedder_steps,
+    matcher_of,
+    option_of,
+    plain,
+)
 from ._server._shared import SharedIndex
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex
 
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from ._index._index import Index
+
 _KIND = "skmetric.search.SimilaritySearch"
-_IN_MEMORY = (ExactIndex, FaissIndex)
-_ON_SERVERS = (MilvusIndex, PgVectorIndex)
-_INDEXES = {cls.__name__: cls for cls in (*_IN_MEMORY, *_ON_SERVERS)}  # that a folder may name
+_INDEXES: dict[str, type[Index]] = {  # that a folder may name
+    cls.__name__: cls for cls in (ExactIndex, FaissIndex, MilvusIndex, PgVectorIndex)
+}
 _RANKING = ("rerank", "query_expansion", "augment_gallery")
 
 
-class StoredMixin:
-    """Folders of :class:`SimilaritySearch`."""
+class Opening(SearchBase):
+    """Saving, loading and attaching of :class:`SimilaritySearch`."""
 
-    def save(self, path):
+    def save(self, path: str | PathLike[str]) -> None:
         """Write gallery, index, parameters and calibration to a folder, atomically and without pickle.
 
         The embedder is not in it: keep it with joblib, and give it to `load`. (``joblib.dump`` of the whole
@@ -62,39 +76,33 @@ class StoredMixin:
             content, arrays = self._to_folder(kind)
             write_folder(path, _KIND, content, arrays)
 
-    def _to_folder(self, kind):
+    def _to_folder(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_._to_arrays()
         content = {
             "index": {"class": kind, "content": index, "arrays": list(vectors)},
             "n_neighbors": int(self.n_neighbors),
-            "matcher": _describe(self.matcher),
-            "no_match_label": _plain(self.no_match_label),
-            "no_match_label_used": _plain(getattr(self, "no_match_label_", None)),
+            "matcher": describe_matcher(self.matcher),
+            "no_match_label": plain(self.no_match_label),
+            "no_match_label_used": plain(getattr(self, "no_match_label_", None)),
             "embedder": None if self.embedder_ is None else type(self.embedder_).__name__,
-            "embedder_steps": _steps(self.embedder_),
+            "embedder_steps": embedder_steps(self.embedder_),
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
-            "ranking": {name: _describe_option(getattr(self, name)) for name in _RANKING},
+            "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
             "calibration": None,
         }
         arrays = {f"index_{name}": array for name, array in vectors.items()} | self._gallery.arrays()
         if hasattr(self, "calibration_"):
-            content["calibration"] = asdict(self.calibration_) | {"thresholds": None, "class_factors": None}
-            factors = self.calibration_.class_factors
-            if factors:
-                arrays |= {
-                    "factor_labels": np.array(list(factors)),
-                    "factors": np.array(list(factors.values())),
-                }
-            arrays |= {f"threshold_{name}": a for name, a in self.calibration_.thresholds.items()}
+            content["calibration"], rates = describe_calibration(self.calibration_)
             content["rates"] = list(self.calibration_.thresholds)
+            arrays |= rates
         return content, arrays
 
     @classmethod
-    def load(cls, path, embedder=None, *, index=None):
+    def load(cls, path: str | PathLike[str], embedder: Any = None, *, index: Index | None = None) -> Self:
         """Read a search that `save` wrote.
 
         Parameters
@@ -130,124 +138,157 @@ class StoredMixin:
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND)
-        _check_embedder(path, content, embedder)
-        search = cls(
-            embedder, None, content["n_neighbors"], _matcher(content["matcher"]), content["no_match_label"]
+        check_embedder(path, content, embedder)
+        search = cls().set_params(
+            embedder=embedder,
+            n_neighbors=content["n_neighbors"],
+            matcher=matcher_of(content["matcher"]),
+            no_match_label=content["no_match_label"],
+            **{name: option_of(found) for name, found in content.get("ranking", {}).items()},
         )
-        search.set_params(**{name: _option(found) for name, found in content.get("ranking", {}).items()})
-        search.embedder_ = None if embedder is None else search._fitted_embedder(None, None)
+        search.embedder_ = search._fitted_embedder()
         search._restore_gallery(content, arrays, index)
         search._forget_calibration()
         if content["no_match_label_used"] is not None:
             search.no_match_label_ = content["no_match_label_used"]
         if content["calibration"] is not None:
-            thresholds = {name: np.array(arrays[f"threshold_{name}"]) for name in content["rates"]}
-            factors = [arrays[name].tolist() for name in ("factor_labels", "factors") if name in arrays]
-            content["calibration"]["class_factors"] = dict(zip(*factors, strict=True)) if factors else {}
-            search.calibration_ = _calibration(content["calibration"], thresholds)
+            search.calibration_ = calibration_of(content["calibration"], content["rates"], arrays)
             search.cutpoint_ = content["cutpoint"]
         if isinstance(search.index_, SharedIndex):
             search._warn_if_grown()
         return search
 
-    def _restore_gallery(self, content, arrays, index):
+    def _restore_gallery(
+        self, content: dict[str, Any], arrays: dict[str, NDArray[Any]], index: Index | None
+    ) -> None:
         """Gallery and index of a folder; of a server what is there now."""
-        kind = _INDEXES[content["index"]["class"]]
-        if issubclass(kind, SharedIndex):
-            self.index = _index(content["index"], arrays) if index is None else index
-            self._open(self.index)
-        elif index is not None:
+        described = content["index"]
+        kind = _INDEXES[described["class"]]
+        is_shared = issubclass(kind, SharedIndex)
+        if index is not None and not is_shared:
             raise ValueError("index= opens a gallery on a server, and the folder holds the items themselves")
+        if index is None:
+            own = {name: arrays[f"index_{name}"] for name in described["arrays"]}
+            index = kind._of_arrays(described["content"], own)
+        if is_shared:
+            self.index = index
+            self._open(index)
         else:
-            self.index_ = _index(content["index"], arrays)
-            self._gallery = MemoryGallery.restore(self.index_, content["gallery"], arrays)
-            self.index = None if kind is ExactIndex else clone(self.index_)
+            self.index_ = index
+            self._gallery = MemoryGallery.restore(index, content["gallery"], arrays)
+            self.index = None if kind is ExactIndex else clone(index)
         self.n_components_ = content["n_components"]
         if content["n_features_in"] is not None:
             self.n_features_in_ = content["n_features_in"]
 
+    @classmethod
+    def attach(
+        cls,
+        index: Index,
+        embedder: Any = None,
+        *,
+        n_neighbors: int = 5,
+        matcher: Any = "nearest",
+        no_match_label: Any = None,
+    ) -> Self:
+        """Open the gallery that is in the table or collection of an index, which many processes share.
 
-def _index(described, arrays):
-    """The index of a manifest; only classes of ours are named there."""
-    own = {name: arrays[f"index_{name}"] for name in described["arrays"]}
-    return _INDEXES[described["class"]]._of_arrays(described["content"], own)
+        What one process enrols, replaces or removes is found, or gone, in the next call of all others: each
+        call asks the server, and no item is kept here. ``fit`` with the index in the constructor starts such
+        a gallery; ``index.add`` with a column ``"label"`` may have filled it too.
 
+        Parameters
+        ----------
+        index : PgVectorIndex or MilvusIndex
+            Where the gallery is. It is used as it is, not cloned.
+        embedder : transformer or pipeline, default=None
+            The fitted embedder of the gallery; None takes samples as embeddings.
+        n_neighbors : int, default=5
+            As in the constructor.
+        matcher : str or matcher, default="nearest"
+            As in the constructor.
+        no_match_label : label, default=None
+            As in the constructor.
 
-def _steps(embedder):
-    """Names of the classes that make embeddings, in order."""
-    return [] if embedder is None else [name for part in transformers_of(embedder) for name in _names(part)]
+        Returns
+        -------
+        SimilaritySearch
+            Fitted on what is there. It is not calibrated: `calibrate` fetches the embeddings once, and what
+            one process calibrated others take from the folder of `save`.
 
+        Raises
+        ------
+        TypeError
+            If the index is in memory.
+        ValueError
+            If there is no such table, or `no_match_label` is a class in it.
+        NotFittedError
+            If the embedder is not fitted.
+        IndexUnavailableError
+            If the server is away.
 
-def _names(part):
-    if isinstance(part, FrozenEstimator):
-        return _names(part.estimator)
-    if isinstance(part, Pipeline):
-        return [name for _, step in part.steps if step not in (None, "passthrough") for name in _names(step)]
-    return [type(part).__name__]
+        See Also
+        --------
+        SimilaritySearch.load : Open one with its calibration.
+        PgVectorIndex : Each change is a transaction, and ids are kept unique by the server.
+        MilvusIndex : The same calls, with less promised.
 
+        Notes
+        -----
+        `predict` and `lookup` send one request for a batch of queries. So do `kneighbors` and
+        `radius_neighbors`, whose rows PostgreSQL counts; for those of Milvus all ids are fetched, so prefer
+        `lookup` there. `remove` and `update` ask for keys first, and `partial_fit` for new ones. `ids_`,
+        `labels_` and `classes_` fetch these alone. Embeddings are fetched by what looks at all of them:
+        `calibrate`, `outliers`, `duplicates`, `decision_function`, `kneighbors` without `X`, and
+        ``matcher="center"`` at each `predict`. Options of ranking are refused.
 
-def _check_embedder(path, content, embedder):
-    name = content["embedder"]
-    if name is not None and embedder is None:
-        raise ValueError(
-            f"{path} was saved with an embedder, a {name}, which the folder does not hold: keep it with "
-            "joblib and call load(path, embedder=...)"
+        Items come in the order of their keys in PostgreSQL, where those that `update` replaces keep their
+        place. Types are those of the server: metadata come back as int64, float64, bool, text or
+        datetime64[us].
+
+        Examples
+        --------
+        A table that another process filled::
+
+            index = PgVectorIndex("host=db.example dbname=faces", "people", method="hnsw")
+            search = SimilaritySearch.attach(index, learner)
+            search.predict(queries)
+            search.partial_fit(new, new_names, ids=new_ids)
+
+        An index in memory has nothing to attach to:
+
+        >>> from skmetric.search import ExactIndex, SimilaritySearch
+        >>> SimilaritySearch.attach(ExactIndex())
+        Traceback (most recent call last):
+        TypeError: attach opens a gallery on a server, and ExactIndex holds its items in memory: ...
+        """
+        if not isinstance(index, SharedIndex):
+            raise TypeError(
+                f"attach opens a gallery on a server, and {type(index).__name__} holds its items in memory: "
+                "use fit, or load from a folder"
+            )
+        if embedder is not None:
+            check_is_fitted(embedder)
+        search = cls().set_params(
+            embedder=embedder,
+            index=index,
+            n_neighbors=n_neighbors,
+            matcher=matcher,
+            no_match_label=no_match_label,
         )
-    if name is None and embedder is not None:
-        raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")
-    saved, given = content.get("embedder_steps"), _steps(embedder)
-    if saved is not None and saved != given:
-        warnings.warn(
-            f"{path} was saved with an embedder of {' -> '.join(saved)}, and this one is of "
-            f"{' -> '.join(given)}: if its embeddings are others, distances and thresholds mean nothing",
-            UserWarning,
-            stacklevel=3,
-        )
+        check_params(search)
+        search.embedder_ = search._fitted_embedder()
+        search._open(index)
+        search._forget_calibration()
+        if search._gallery.has_labels:
+            search.no_match_label_ = search._choose_no_match_label(search.classes_)
+        return search
 
-
-def _describe(matcher):
-    if isinstance(matcher, str):
-        return matcher
-    if type(matcher) in MATCHERS.values():
-        name = next(name for name, kind in MATCHERS.items() if kind is type(matcher))
-        return {"name": name, "n_centers": int(getattr(matcher, "n_centers", 1))}
-    raise TypeError(f"a folder cannot hold the matcher {type(matcher).__name__}: use joblib")
-
-
-def _describe_option(option):
-    """A ranking option as JSON."""
-    if option is None:
-        return None
-    if type(option) not in (KReciprocal, NeighborAverage):
-        raise TypeError(f"a folder cannot hold the option {type(option).__name__}: use joblib")
-    return [type(option).__name__, {name: _plain(value) for name, value in option.get_params().items()}]
-
-
-def _option(described):
-    kinds = {"KReciprocal": KReciprocal, "NeighborAverage": NeighborAverage}
-    return None if described is None else kinds[described[0]](**described[1])
-
-
-def _matcher(described):
-    if isinstance(described, str):
-        return described
-    if described["name"] == "center":
-        return ClassCenters(described["n_centers"])
-    return MATCHERS[described["name"]]()
-
-
-def _plain(label):
-    """A label as JSON has it."""
-    label = label.item() if isinstance(label, np.generic) else label
-    if label is not None and not isinstance(label, str | int | float):
-        raise TypeError(f"a folder cannot hold no_match_label={label!r}: use a number or text")
-    return label
-
-
-def _calibration(described, thresholds):
-    described = described | {"thresholds": thresholds}
-    described["intervals"] = {
-        cut: {rate: tuple(pair) for rate, pair in rates.items()}
-        for cut, rates in described["intervals"].items()
-    }
-    return Calibration(**{field.name: described[field.name] for field in fields(Calibration)})
+    def _open(self, index: Index) -> None:
+        """Use what is on the server as the gallery."""
+        gallery = ServerGallery(index)
+        self.index_, self._gallery, self.n_components_ = index, gallery, gallery.n_features
+        if self.embedder_ is None:
+            self.n_features_in_ = gallery.n_features
+        elif hasattr(self.embedder_, "n_features_in_"):
+            self.n_features_in_ = self.embedder_.n_features_in_

@@ -1,32 +1,56 @@
-"""Predict with a threshold, choose it, and measure what it does."""
+"""Recognition: predict with a threshold, choose the threshold, and measure what it does; pairs as well."""
 
-import warnings
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._kernel import Gallery
+from skmetric._warning import warn
+from skmetric.metrics import verification_report
 from skmetric.metrics._bootstrap import as_generator
-from skmetric.metrics._ranking import map_at_r, recall_at_k
-from skmetric.retrieval import Ranking, nearest
+from skmetric.retrieval import nearest
 
-from ._calibration._calibration import accepts_nearly_all, calibrate_closed, calibrate_open, check_rates
-from ._calibration._evaluation import evaluate_matches
-from ._calibration._evidence import class_prototypes, gather
-from ._calibration._matchers import Match
-from ._gallery._gallery import EMPTY
+from ._base import SearchBase
+from ._calibration._calibration import (
+    Calibration,
+    accepts_nearly_all,
+    calibrate_closed,
+    calibrate_open,
+    check_rates,
+)
+from ._calibration._class_factors import over_factors, with_factors
+from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores
+from ._calibration._evidence import gather
+from ._calibration._matchers import MATCHERS, Match
+from ._calibration._pairs import calibration_of_pairs
+from ._class_distances import ByClass, nearest_of_classes, votes_of_classes, with_winner
 from ._gallery._labels import check_y
 from ._gallery._side import Side
 
-_BLOCK_NEIGHBORS = 2**23  # held at a time
-_GROWN = 1.5  # times the items or classes at calibration
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._gallery._labels import LabelColumn
+    from ._gallery._memory import MemoryGallery
 
 
-class OpenSetMixin:
+def _takes_votes(search: Recognition) -> bool:
+    """Whether the matcher takes votes, which have shares."""
+    matcher = search.matcher
+    return hasattr(MATCHERS.get(matcher) if isinstance(matcher, str) else matcher, "votes")
+
+
+class Recognition(SearchBase):
     """Recognition by :class:`SimilaritySearch`, strangers included."""
 
-    def predict(self, X, *, where=None):
+    def predict(self, X: ArrayLike, *, where: Mapping[str, Any] | None = None) -> NDArray[Any]:
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
         Parameters
@@ -34,48 +58,124 @@ class OpenSetMixin:
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
         where : dict of str to value or list of values, default=None
-            Only items whose metadata hold this; None matches to all. The threshold is that of the whole
-            gallery: among fewer items fewer strangers are accepted.
+            Only items whose metadata hold these values are matched; None matches to all. The threshold is
+            that of the whole gallery: among fewer items fewer strangers are accepted.
 
         Returns
         -------
         ndarray of shape (n_queries,)
-            Labels of the gallery, or ``no_match_label_``. Before `calibrate` everyone is taken for known.
+            Labels of the gallery, or ``no_match_label_``. Before `calibrate` every query is accepted.
 
         Raises
         ------
         ValueError
-            If the gallery has no labels or no items.
+            If the gallery has no labels or no items, or no item passes `where`.
         """
         check_is_fitted(self)
         match, labels = self._match(self._embed(X), where)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         names = labels.decode(match.codes)
-        return self._name(names, self._over_factors(match.distances, names) <= self._threshold())
+        accepted = over_factors(match.distances, names, self._factors()) <= self._threshold()
+        return _with_no_match(names, accepted, self.no_match_label_)
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score of each class for each query: larger is better.
+
+        Minus the distance to the nearest item, or centre, of the class; the share of the votes where the
+        matcher takes votes. The threshold of `calibrate` plays no part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
+            Columns as in ``classes_``; with two, the second minus the first.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        with self._gallery.reading():
+            return self._decide(embeddings)
+
+    @available_if(_takes_votes)
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Share of the votes of each class, where the matcher takes votes: "majority" and "distance".
+
+        The threshold of `calibrate` plays no part. The largest share is that of the class that `predict`
+        gives before `calibrate`: where votes are equal, that class has the smallest possible amount more.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes)
+            Columns as in ``classes_``; each row sums to 1.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        with self._gallery.reading():
+            return self._vote(embeddings, self._labelled_gallery("predict_proba"))
+
+    def _decide(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
+        gallery = self._labelled_gallery("decision_function")
+        if _takes_votes(self):
+            decision = self._vote(embeddings, gallery)
+        else:
+            decision = self._compare(embeddings, gallery)
+        return decision[:, 1] - decision[:, 0] if decision.shape[1] == 2 else decision
+
+    def _vote(self, embeddings: NDArray[Any], gallery: MemoryGallery) -> NDArray[np.float64]:
+        """Shares of the votes, (n_queries, n_classes)."""
+        matcher = self._matcher()
+        found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
+        codes, present = gallery.labels.codes.values[found.indices], gallery.labels.present
+        votes = matcher.votes(found.distances)
+        shares = votes_of_classes(votes, codes, present)
+        match = matcher.match(found.distances, codes)
+        return with_winner(shares, (match.codes[:, None] == present).argmax(axis=1))
+
+    def _compare(self, embeddings: NDArray[Any], gallery: MemoryGallery) -> NDArray[np.float64]:
+        """Minus the distances to the nearest item or prototype of each class, (n_queries, n_classes)."""
+        present = gallery.labels.present
+        if hasattr(self._matcher(), "prototypes"):
+            side = self._prototypes(gallery)
+            searched, by_class = Gallery(side.embeddings), ByClass.of(side.codes, present)
+        else:
+            if gallery.by_class is None:
+                gallery.by_class = ByClass.of(gallery.labels.codes.values, present)
+            searched, by_class = gallery.searchable(), gallery.by_class
+        distances, rows = nearest_of_classes(embeddings, searched, by_class)
+        is_nearest = distances == distances.min(axis=1, keepdims=True)
+        return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
     def calibrate(
         self,
-        X=None,
-        y=None,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
         *,
-        protocol="open",
-        metric=None,
-        targets=None,
-        extra_metrics=None,
-        per_class=False,
-        confidence_level=0.95,
-        n_resamples=1000,
-        random_state=0,
-    ):
+        protocol: str = "open",
+        metric: str | None = None,
+        targets: Mapping[str, tuple[str, float]] | None = None,
+        extra_metrics: Sequence[str] | None = None,
+        per_class: bool = False,
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> Calibration:
         """Choose the largest distance to accept; `predict` uses it from then on.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...), default=None
-            Queries to calibrate on. None takes the gallery itself, each item searched among the others.
+            Queries to calibrate on. None uses the gallery itself, each item searched among the others.
         y : array-like of shape (n_queries,), default=None
-            Their labels. Classes that are not in the gallery are strangers, and nothing else.
+            Their labels. Queries of classes that are not in the gallery count as strangers only.
         protocol : {"open", "closed"}, default="open"
             "open" counts each query once as itself and once as a stranger, with its class hidden from the
             gallery: no data of strangers is needed. "closed" is the usual recipe, the table of TensorFlow
@@ -83,18 +183,18 @@ class OpenSetMixin:
         metric : str, default=None
             What the cutpoint ``"optimal"`` maximises: ``"youden"`` (recall minus false accepts),
             ``"balanced_accuracy"``, ``"f1"``, ``"precision"`` or ``"recall"``; in the closed protocol
-            ``"f1"``, ``"precision"``, ``"recall"`` or ``"binary_accuracy"``. None stands for "youden", and
-            "f1" in the closed protocol.
+            ``"f1"``, ``"precision"``, ``"recall"`` or ``"binary_accuracy"``. None means "youden", and "f1" in
+            the closed protocol.
         targets : dict of str to (str, float), default=None
             More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}``. The
-            value is a largest one for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a least one
-            for other rates. The largest distance that meets it is taken; the smallest for recall. A false
-            accept rate is met on classes that the choice has not seen, and so lower on the others.
+            value is an upper limit for ``"false_accept_rate"`` and ``"false_accept_bound"``, and a lower
+            limit for other rates. The largest distance that meets it is taken; the smallest for recall. A
+            false accept rate is met on classes that the choice has not seen, so it is lower on the others.
         extra_metrics : sequence of str, default=None
             Further rates to report. None reports recall, false accepts and precision; in the closed protocol
             precision, recall and binary accuracy.
         per_class : bool, default=False
-            Whether classes of two queries or more get a threshold of their own, drawn towards the common one:
+            Whether classes of two queries or more get a separate threshold, drawn towards the common one:
             strict where other classes come near, wide where none does. Rates, intervals and targets are those
             of these thresholds, on queries that did not choose them. For the open protocol, any matcher, and
             three classes or more.
@@ -120,11 +220,11 @@ class OpenSetMixin:
         Notes
         -----
         ``"recall"`` is the share of known queries that are accepted under their own name, and
-        ``"false_accept_rate"`` the share of strangers accepted under any. A stranger meets one class more
-        than a hidden class did, which is allowed for. Precision takes strangers for as frequent as known
-        queries.
+        ``"false_accept_rate"`` the share of strangers accepted under any. A real stranger is compared with
+        all n classes, a hidden class only with the other n - 1; the reported rate is corrected for that.
+        Precision assumes as many strangers as known queries.
 
-        Intervals are by classes, and predictive: they say what as many *new* classes may show, strangers
+        Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
         (m * false_accept_rate + 1) / (m + 1): the expected rate of one more class is at most that, whatever
         the distribution (conformal risk control), if the new class is exchangeable with those of the
@@ -133,15 +233,15 @@ class OpenSetMixin:
         that was trained on the classes of the gallery: calibrate on classes that it has not seen.
 
         The threshold of a class is the common one times a factor, ``class_factors`` of the calibration. The
-        mean logarithm of the distances at which queries of the class are matched to others, its own hidden,
-        is held against the mean of all classes and shrunk by empirical Bayes; the factor is the root of what
-        is left. So a class has a threshold like that of the extreme value machine, half-way to the common
-        one. Classes that are enrolled later have the common one, until the next calibration; one that is
-        removed takes its own with it. Where classes differ in how crowded they are it helps, elsewhere it may
-        hurt a little: ``benchmarks/open_set.py`` prints both.
+        mean logarithm of the distances at which queries of the class are matched to other classes, their own
+        hidden, is compared with the mean of all classes and shrunk by empirical Bayes; the factor is the root
+        of the result. So the threshold of a class lies half-way between that of the extreme value machine and
+        the common one. Classes that are enrolled later have the common one until the next calibration; a
+        class that is removed loses its factor. Where classes differ in how crowded they are this helps,
+        elsewhere it may hurt a little: ``benchmarks/open_set.py`` prints both.
 
         The cost is that of one search of the queries in the gallery; targets on false accepts and thresholds
-        of classes look twice at what it finds.
+        of classes evaluate its result twice.
         """
         check_is_fitted(self)
         if protocol not in ("open", "closed"):
@@ -162,28 +262,27 @@ class OpenSetMixin:
         evidence = gather(self._matcher(), self.n_neighbors, gallery.side(), queries, twice)
         if not len(evidence.known_distances):
             raise ValueError("no query has an item of its class to find: two items of a class are needed")
-        sizes = gallery.sizes()
-        factors = {}
+        factors: dict[Any, float] = {}
         if per_class:
-            evidence, factors = self._with_factors(evidence, gallery.labels)
-        options = sizes, metric, targets, extra_metrics, confidence_level
+            evidence, factors = with_factors(evidence, gallery.labels.decode, self.matcher)
+        options = gallery.sizes(), metric, targets, extra_metrics, confidence_level
         if protocol == "open":
             calibration = calibrate_open(evidence, *options, n_resamples, as_generator(random_state))
             calibration = replace(calibration, class_factors=factors)
         else:
             calibration, accepted = calibrate_closed(evidence, *options)
             if message := accepts_nearly_all(accepted):
-                warnings.warn(message, UserWarning, stacklevel=2)
+                warn(message)
         self.calibration_, self._has_warned_of_growth = calibration, False
         return self.set_cutpoint("optimal").calibration_
 
-    def set_cutpoint(self, name):
+    def set_cutpoint(self, name: str | None) -> Self:
         """Choose the cutpoint that `predict` uses.
 
         Parameters
         ----------
         name : str or None
-            ``"optimal"`` or the name of a target; None accepts everyone.
+            ``"optimal"`` or the name of a target; None accepts every query.
 
         Returns
         -------
@@ -203,7 +302,14 @@ class OpenSetMixin:
         self.cutpoint_ = name
         return self
 
-    def evaluate(self, X, y, X_unknown=None, *, recall_at=(1, 5, 10)):
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_unknown: ArrayLike | None = None,
+        *,
+        recall_at: Sequence[int] = (1, 5, 10),
+    ) -> Evaluation:
         """Measure retrieval, recognition and refusal on labelled queries, and on strangers.
 
         Parameters
@@ -211,7 +317,7 @@ class OpenSetMixin:
         X : array-like of shape (n_queries, ...)
             What the embedder takes; not in the gallery.
         y : array-like of shape (n_queries,)
-            Their labels. Those of classes that are not in the gallery count as strangers.
+            Their labels. Queries of classes that are not in the gallery count as strangers.
         X_unknown : array-like of shape (n_unknown, ...), default=None
             Strangers.
         recall_at : sequence of int, default=(1, 5, 10)
@@ -233,36 +339,135 @@ class OpenSetMixin:
             raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
         self._check_labelled("evaluate")
         embeddings, (labels, counts) = self._embed(X), self._gallery.tally()
-        y = check_y(y, len(embeddings))
-        true = labels.encode(y)
+        true = labels.encode(check_y(y, len(embeddings)))
         if X_unknown is not None:
             strangers = self._embed(X_unknown)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
         match, _ = self._match(embeddings, labels=labels)
-        distances = self._over_factors(match.distances, labels.decode(match.codes))
+        distances = over_factors(match.distances, labels.decode(match.codes), self._factors())
         if not (true >= 0).any():
             raise ValueError("no query is of a class in the gallery: evaluate needs some")
-        retrieval = self._retrieval_scores(embeddings[true >= 0], true[true >= 0], recall_at, labels, counts)
+        known = embeddings[true >= 0]
+
+        def find(rows: NDArray[np.intp], depth: int) -> NDArray[Any]:
+            return self._find_labelled(known[rows], depth, labels)
+
         return evaluate_matches(
-            retrieval, true, match.codes, distances, self._threshold(), labels, self.no_match_label_
+            retrieval_scores(find, true[true >= 0], recall_at, counts), true, match.codes, distances,
+            self._threshold(), labels, self.no_match_label_,
+        )  # fmt: skip
+
+    def pair_distance(self, A: ArrayLike, B: ArrayLike) -> NDArray[np.float64]:
+        """Measure the distances of pairs under the learned metric.
+
+        Parameters
+        ----------
+        A, B : array-like of shape (n_pairs, ...)
+            What the embedder takes: row i of `A` goes with row i of `B`.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,), float64
+            Euclidean distances of embeddings.
+
+        Raises
+        ------
+        ValueError
+            If `A` and `B` differ in their number of rows.
+        """
+        check_is_fitted(self)
+        left, right = self._embed(A), self._embed(B)
+        if len(left) != len(right):
+            raise ValueError(f"A has {len(left)} rows and B has {len(right)}: a pair takes one of each")
+        return np.linalg.norm(left.astype(np.float64) - right, axis=1)
+
+    def calibrate_pairs(
+        self,
+        A: ArrayLike,
+        B: ArrayLike,
+        y: ArrayLike,
+        *,
+        far: Sequence[float] | None = None,
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> Calibration:
+        """Choose the largest distance to accept from pairs, for verification of one class or two.
+
+        Parameters
+        ----------
+        A, B : array-like of shape (n_pairs, ...)
+            What the embedder takes.
+        y : array-like of shape (n_pairs,)
+            Whether each pair is of one class: booleans, 1 and 0, or 1 and -1.
+        far : sequence of float, default=None
+            False accept rates, each of which gets a cutpoint, as
+            :func:`~skmetric.metrics.verification_report` takes them.
+        confidence_level : float, default=0.95
+            Of the intervals, in (0, 1).
+        n_resamples : int, default=1000
+            Bootstrap samples of pairs.
+        random_state : int, RandomState instance or None, default=0
+            Of the bootstrap.
+
+        Returns
+        -------
+        Calibration
+            Also kept as ``calibration_``. The cutpoint ``"optimal"``, at the equal error rate, is in use;
+            `set_cutpoint` chooses another, such as ``"far_0.01"``.
+
+        Raises
+        ------
+        ValueError
+            As :func:`~skmetric.metrics.verification_report`.
+
+        Notes
+        -----
+        The rates are those of one pair. `predict` compares each query with the whole gallery: with n items a
+        rate of p may become n * p. Use `verify` with this, and `calibrate` before `predict`.
+        """
+        distances = self.pair_distance(A, B)
+        report = verification_report(
+            distances, y, far=far, confidence_level=confidence_level, n_resamples=n_resamples,
+            random_state=random_state,
+        )  # fmt: skip
+        same = np.asarray(y).ravel() > 0
+        self.calibration_ = calibration_of_pairs(
+            report, distances, same, self._gallery.sizes(), confidence_level
         )
+        self._has_warned_of_growth = True  # a pair does not depend on the gallery
+        return self.set_cutpoint("optimal").calibration_
 
-    def _retrieval_scores(self, embeddings, codes, recall_at, labels, sizes):
-        """Recall@k and MAP@R of queries of classes in the gallery, `sizes` its items under each code."""
-        n_items = int(sizes.sum())
-        ks = [int(k) for k in recall_at if k <= n_items]
-        depth = max([int(sizes[codes].max()), *ks])
-        n_blocks = -(-len(codes) * depth // _BLOCK_NEIGHBORS)
-        parts = []
-        for rows in np.array_split(np.arange(len(codes)), n_blocks):
-            found = self._find_labelled(embeddings[rows], depth, labels)
-            ranking = Ranking(found == codes[rows, None], sizes[codes[rows]], n_items)
-            parts.append(np.stack([*(recall_at_k(ranking, k) for k in ks), map_at_r(ranking)]))
-        means = np.concatenate(parts, axis=1).mean(axis=1).tolist()
-        return dict(zip([*(f"recall_at_{k}" for k in ks), "map_at_r"], means, strict=True))
+    def verify(self, A: ArrayLike, B: ArrayLike) -> NDArray[np.bool_]:
+        """Whether the two samples of each pair are accepted as one class.
 
-    def _match(self, embeddings, where=None, labels=None):
+        Parameters
+        ----------
+        A, B : array-like of shape (n_pairs, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,), bool
+            Whether their distance is at most that of the cutpoint in use.
+
+        Raises
+        ------
+        ValueError
+            If no cutpoint is in use.
+        """
+        distances = self.pair_distance(A, B)
+        if self.cutpoint_ is None:
+            raise ValueError("verify needs a threshold: call calibrate_pairs first")
+        return distances <= self._threshold()
+
+    def _match(
+        self,
+        embeddings: NDArray[Any],
+        where: Mapping[str, Any] | None = None,
+        labels: LabelColumn | None = None,
+    ) -> tuple[Match, LabelColumn]:
         """The class, as a code, and the distance that each embedding is matched to; labels decode it."""
         self._check_labelled("predict")
         matcher = self._matcher()
@@ -283,73 +488,38 @@ class OpenSetMixin:
             codes = labels.encode(gallery.labels.decode(codes))
         return Match(codes, found.distances[:, 0]), gallery.labels
 
-    def _queries(self, X, y, gallery):
-        if (X is None) != (y is None):
-            raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
-        if X is None:
+    def _find_labelled(self, embeddings: NDArray[Any], k: int, labels: LabelColumn) -> NDArray[Any]:
+        """Codes of neighbours by the ranking options, (n_queries, k)."""
+        if self._ranking_options() is None:
+            return self._gallery.labelled(embeddings, k, labels=labels).codes
+        return labels.codes.values[self._find(embeddings, k).indices]
+
+    def _queries(self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery) -> Side | None:
+        if X is None or y is None:
+            if X is not y:
+                raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
             return None
         embeddings = self._embed(X)
-        y = check_y(y, len(embeddings))
+        y = np.asarray(check_y(y, len(embeddings)))
         codes = gallery.labels.encode(y)
         absent = codes < 0  # codes below 0, one for each class, so that strangers can be drawn by class
         codes[absent] = -1 - np.unique(y[absent], return_inverse=True)[1]
         return Side(embeddings, codes)
 
-    def _check_labelled(self, purpose):
-        if not self._gallery.has_labels:
-            raise ValueError(f"{purpose} needs labels, and the gallery has none: fit with y")
-
-    def _labelled_gallery(self, purpose):
-        """The gallery in memory, with labels and items."""
-        self._check_labelled(purpose)
-        gallery = self._gallery.in_memory()
-        if not len(gallery):
-            raise ValueError(EMPTY)
-        return gallery
-
-    def _prototypes(self, gallery):
-        if gallery.prototypes is None:
-            gallery.prototypes = class_prototypes(self._matcher(), gallery.side())
-        return gallery.prototypes
-
-    def _threshold(self):
-        if self.cutpoint_ is None:
-            return np.finfo(np.float64).max  # all that was found: a query that found nothing is at infinity
-        return self.calibration_.cutpoints[self.cutpoint_]["distance"]
-
-    def _name(self, names, accepted):
-        if accepted.all():
-            return names
-        label = np.asarray(self.no_match_label_)
-        is_text = {names.dtype.kind in "US", label.dtype.kind in "US"}
-        dtype = object if is_text == {True, False} else np.result_type(names.dtype, label.dtype)
-        names = names.astype(dtype)
-        names[~accepted] = self.no_match_label_
-        return names
-
-    def _forget_calibration(self):
-        self.__dict__.pop("calibration_", None)
-        self.cutpoint_, self._has_warned_of_growth = None, False
-
-    def _say_that_all_are_accepted(self):
+    def _say_that_all_are_accepted(self) -> None:
         if self.no_match_label is None or self._gallery.has_said_all_accepted:
             return
         self._gallery.has_said_all_accepted = True
-        warnings.warn(
-            f"no query gets no_match_label={self.no_match_label!r} before calibrate: all are taken for known",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn(f"no query gets no_match_label={self.no_match_label!r} before calibrate: all are accepted")
 
-    def _warn_if_grown(self):
-        if not hasattr(self, "calibration_") or self._has_warned_of_growth:
-            return
-        was, now = self.calibration_, self._gallery.sizes()
-        if now[0] > _GROWN * was.n_gallery or now[1] > _GROWN * was.n_classes:
-            self._has_warned_of_growth = True
-            warnings.warn(
-                f"the gallery has grown from {was.n_gallery} items in {was.n_classes} classes at calibration "
-                f"to {now[0]} in {now[1]}: more strangers will be accepted than it says; calibrate again",
-                UserWarning,
-                stacklevel=4,
-            )
+
+def _with_no_match(names: NDArray[Any], accepted: NDArray[np.bool_], no_match_label: Any) -> NDArray[Any]:
+    """Names of the accepted, and the no-match label for the others, in a dtype that holds both."""
+    if accepted.all():
+        return names
+    label = np.asarray(no_match_label)
+    is_text = {names.dtype.kind in "US", label.dtype.kind in "US"}
+    dtype = object if is_text == {True, False} else np.result_type(names.dtype, label.dtype)
+    names = names.astype(dtype)
+    names[~accepted] = no_match_label
+    return names

@@ -1,26 +1,19 @@
 """Look up, match, turn away, enrol: one estimator over an embedder and an index."""
 
-import warnings
-from numbers import Integral
+from __future__ import annotations
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
+from numbers import Integral
+from typing import TYPE_CHECKING
+
+from sklearn.base import clone
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skmetric._checks import check_finite_rows, check_matrix
-from skmetric._documented import DocumentedMixin
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
-from skmetric.exceptions import NoEmbeddingError
-from skmetric.metrics._scorer import transformers_of
 
-from ._attached import AttachedMixin
-from ._by_class import ByClassMixin
-from ._calibration._matchers import MATCHERS, make_matcher
-from ._cleaning import CleaningMixin
+from ._calibration._matchers import MATCHERS
+from ._cleaning import Cleaning
 from ._gallery._labels import check_y
 from ._gallery._layout import check_ids
 from ._gallery._memory import MemoryGallery
@@ -28,28 +21,17 @@ from ._gallery._metadata import PATH, check_metadata, with_paths
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._index import Index
-from ._lookups import NeighborsMixin
-from ._opening import StoredMixin
-from ._ranked import RankedMixin
+from ._lookups import Lookups
+from ._opening import Opening
 from ._ranking._neighbor_average import NeighborAverage
-from ._recognition import OpenSetMixin
+from ._recognition import Recognition
 from ._server._shared import SharedIndex
-from ._verifying import VerifyingMixin
+
+if TYPE_CHECKING:
+    pass
 
 
-class SimilaritySearch(
-    OpenSetMixin,
-    ByClassMixin,
-    NeighborsMixin,
-    RankedMixin,
-    CleaningMixin,
-    VerifyingMixin,
-    StoredMixin,
-    AttachedMixin,
-    DocumentedMixin,
-    ClassifierMixin,
-    BaseEstimator,
-):
+class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
     The gallery is filled by `fit` and changed by `partial_fit`, `update` and `remove`, with nothing
@@ -316,23 +298,6 @@ class SimilaritySearch(
         self._warn_if_grown()
         return self
 
-    @property
-    def classes_(self):
-        """Labels that have an item in the gallery, sorted."""
-        if getattr(self, "_gallery", None) is None or not self._gallery.has_labels:
-            raise AttributeError("the gallery has no labels: fit with y to have classes_")
-        return self._gallery.classes()
-
-    @property
-    def labels_(self):
-        """Label of each item, in the order of enrolment; None in a gallery without labels."""
-        return self._gallery.all_labels()
-
-    @property
-    def ids_(self):
-        """Ids of the items, in the order of enrolment."""
-        return self._gallery.all_ids()
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
@@ -341,87 +306,12 @@ class SimilaritySearch(
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_gallery")
 
-    def _fitted_embedder(self, X, y):
-        if self.embedder is None:
-            return None
-        try:
-            _check_all_fitted(self.embedder)
-        except NotFittedError:
-            if X is None:  # of a gallery that is there
-                raise NotFittedError(
-                    f"embedder={type(self.embedder).__name__} is not fitted: give the one that made the "
-                    "embeddings of the gallery, the search's embedder_"
-                ) from None
-            fitted = clone(self.embedder)
-            fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
-        else:
-            fitted = self.embedder
-        if not transformers_of(fitted):
-            raise NoEmbeddingError(
-                f"embedder={type(fitted).__name__} has no transform: use a transformer, a Pipeline in which "
-                "one comes before the last step, or a search over these that was fitted with refit"
-            )
-        if getattr(transformers_of(fitted)[-1], "distance", None) == "poincare":
-            raise ValueError(
-                f"embedder={type(fitted).__name__} learned the distance of the Poincaré ball, "
-                "and a search goes by Euclidean distance: train it with distance='euclidean'"
-            )
-        return fitted
-
-    def _embed(self, X, reset=False):
-        """Embeddings of samples, finite and of the gallery's dimension."""
-        if self.embedder_ is None:
-            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
-            check_finite_rows(X)
-            return X
-        if reset:
-            self.__dict__.pop("n_features_in_", None)
-            if hasattr(self.embedder_, "n_features_in_"):
-                self.n_features_in_ = self.embedder_.n_features_in_
-        for transformer in transformers_of(self.embedder_):
-            X = transformer.transform(X)
-        embeddings = check_matrix(X, "embeddings")
-        if not reset and embeddings.shape[1] != self.n_components_:
-            raise ValueError(
-                f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
-                ": it has changed since fit; fit again"
-            )
-        return embeddings
-
     def _new_items(self, X, y, metadata):
         """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
         embeddings = self._embed(X)
         if self._gallery.has_column(PATH):
             metadata = with_paths(metadata, X)
         return embeddings, _check_targets(y, len(embeddings)), metadata
-
-    def _choose_no_match_label(self, labels):
-        label = self.no_match_label
-        is_text = labels.dtype.kind in "OUS"
-        if label is None:
-            label = "unknown" if is_text else -1
-        self._check_no_match_label(label, labels)
-        return label
-
-    def _check_no_match_label(self, label, labels):
-        if np.any(labels == label):
-            message = f"no_match_label={label!r} is a class of y too: choose another"
-            if self.no_match_label is not None:
-                raise ValueError(message)
-            warnings.warn(f"{message}, or strangers will be taken for that class", UserWarning, stacklevel=4)
-
-    def _matcher(self):
-        return make_matcher(self.matcher)
-
-
-def _check_all_fitted(embedder):
-    """Raise unless every step is fitted: a pipeline asks its last alone, which may have nothing to fit."""
-    if not isinstance(embedder, Pipeline):
-        check_is_fitted(embedder)
-        return
-    for _, step in embedder.steps:
-        if step not in (None, "passthrough"):
-            _check_all_fitted(step)
 
 
 def _check_targets(y, n_samples):

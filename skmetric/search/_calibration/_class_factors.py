@@ -84,6 +84,27 @@ def scaled(evidence, factors):
     )
 
 
+def with_factors(evidence, decode, matcher):
+    """Evidence over the factors of classes, and the factors by label.
+
+    `decode` gives the labels of codes; `matcher` is named in errors.
+    """
+    if evidence.second_distances is None:
+        raise ValueError("per_class=True compares classes: the gallery must have three or more")
+    if min(evidence.known_distances.min(), evidence.stranger_distances.min()) < 0:
+        raise ValueError(f"per_class=True scales distances: matcher={matcher!r} gives some below 0")
+    factors = class_factors(evidence)
+    names = decode(np.fromiter(factors.by_class, dtype=int)).tolist()
+    return scaled(evidence, factors), dict(zip(names, factors.by_class.values(), strict=True))
+
+
+def over_factors(distances, names, factors):
+    """Distances of matches to classes `names`, divided by their `factors`: comparable with one threshold."""
+    if not factors:
+        return distances
+    return distances / np.array([factors.get(name, 1.0) for name in names.tolist()])
+
+
 class _Groups(NamedTuple):
     """Sums and counts by group, and what one-way random effects say of them."""
 

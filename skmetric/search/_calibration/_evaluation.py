@@ -6,7 +6,11 @@ from typing import final
 import numpy as np
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+from skmetric.metrics._ranking import map_at_r, recall_at_k
 from skmetric.metrics._report import _html, _text
+from skmetric.retrieval import Ranking
+
+_BLOCK_NEIGHBORS = 2**23  # held at a time
 
 
 @final
@@ -101,6 +105,25 @@ def evaluate_matches(retrieval, true, codes, distances, threshold, labels, no_ma
     shown = np.array([*labels.classes.tolist(), no_match_label], dtype=object)
     n_known = int(known.sum())
     return Evaluation(scores, curve, confusion, shown, n_known, len(known) - n_known)
+
+
+def retrieval_scores(find, codes, recall_at, sizes):
+    """Recall@k and MAP@R, by name, of queries of classes in the gallery.
+
+    ``find(rows, depth)`` gives the codes of the neighbours of some queries, (n_rows, depth); `codes` are
+    those of the queries, and `sizes` the items of the gallery under each code.
+    """
+    n_items = int(sizes.sum())
+    ks = [int(k) for k in recall_at if k <= n_items]
+    depth = max([int(sizes[codes].max()), *ks])
+    n_blocks = -(-len(codes) * depth // _BLOCK_NEIGHBORS)
+    parts = []
+    for rows in np.array_split(np.arange(len(codes)), n_blocks):
+        relevant = find(rows, depth) == codes[rows, None]
+        ranking = Ranking(relevant, sizes[codes[rows]], n_items)
+        parts.append(np.stack([*(recall_at_k(ranking, k) for k in ks), map_at_r(ranking)]))
+    means = np.concatenate(parts, axis=1).mean(axis=1).tolist()
+    return dict(zip([*(f"recall_at_{k}" for k in ks), "map_at_r"], means, strict=True))
 
 
 def _oscr(distances, right, known):

@@ -1,109 +1,141 @@
 """What a search knows of its items, in memory or on a server: one contract."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._labels import LabelColumn
+from skmetric.retrieval import Neighbors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skmetric.search._index._hits import Hits
+    from skmetric.search._index._index import Index
+
+    from ._labels import LabelColumn
+    from ._memory import MemoryGallery
+
+    Where = Mapping[str, Any] | None
 
 EMPTY = "the gallery is empty: enrol some items"
+NONE_PASSES = "no item of the gallery passes where={where!r}"
 
 
 class Labelled(NamedTuple):
     """Neighbours of queries with the classes of theirs, both (n_queries, k), nearest first."""
 
-    distances: np.ndarray
-    codes: np.ndarray
+    distances: NDArray[np.float64]
+    codes: NDArray[np.integer[Any]]
     labels: LabelColumn  # decodes them
 
 
 class Gallery(ABC):
     """Items under the ids of the user, with labels and metadata, over an index that holds their embeddings.
 
-    A row is the place of an item in the order of enrolment. `k` neighbours are found, or a ValueError says
-    why not, where nothing else is said.
+    A row is the place of an item in the order of enrolment. Searches find what there is: `k` neighbours of
+    each query or as many as the gallery, or the filter `where`, leaves. An empty gallery is refused.
     """
 
-    index: object
+    index: Index
     has_said_all_accepted = False
 
     @property
     @abstractmethod
-    def has_labels(self):
+    def has_labels(self) -> bool:
         """Whether items have labels."""
 
     @abstractmethod
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of items."""
 
     @abstractmethod
-    def has_column(self, name):
+    def has_column(self, name: str) -> bool:
         """Whether items have a column of metadata of that name."""
 
     @abstractmethod
-    def reading(self):
+    def reading(self) -> AbstractContextManager[None]:
         """A context for calls that are to see one state, as far as other threads of this process go."""
 
     @abstractmethod
-    def add(self, embeddings, ids, labels, metadata):
+    def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
         """Enrol items, all or none."""
 
     @abstractmethod
-    def update(self, ids, embeddings, labels, metadata):
+    def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items, all or none; KeyError if an id is unknown."""
 
     @abstractmethod
-    def remove(self, ids):
+    def remove(self, ids: Any) -> None:
         """Take items out, all or none; KeyError if an id is unknown."""
 
     @abstractmethod
-    def all_ids(self):
+    def all_ids(self) -> NDArray[Any]:
         """Ids, row by row."""
 
     @abstractmethod
-    def all_labels(self):
+    def all_labels(self) -> NDArray[Any] | None:
         """Labels, row by row; None without labels."""
 
     @abstractmethod
-    def classes(self):
+    def classes(self) -> NDArray[Any]:
         """Labels of the classes that have an item, sorted."""
 
     @abstractmethod
-    def tally(self):
+    def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:
         """Labels that decode and encode classes, and the number of items under each code."""
 
     @abstractmethod
-    def sizes(self):
+    def sizes(self) -> tuple[int, int]:
         """Number of items and of classes, 0 without labels; on a server as it was a little before."""
 
     @abstractmethod
-    def neighbors(self, embeddings, k, where=None):
-        """Neighbours with rows for indices."""
+    def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """Neighbours with rows for indices, as wide as `k` or the gallery; -1 at infinity fills up."""
 
     @abstractmethod
-    def up_to(self, embeddings, k, where=None):
-        """Neighbours with rows for indices; fewer than `k` where there are fewer items."""
+    def up_to(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """As `neighbors`, but no wider than what a filter leaves, maybe nothing."""
 
     @abstractmethod
-    def labelled(self, embeddings, k, where=None, labels=None):
-        """Neighbours with their classes, fewer than `k` where there are fewer items.
+    def labelled(
+        self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
+    ) -> Labelled:
+        """Neighbours with their classes, fewer than `k` where there are fewer items, one at least.
 
         Codes are those of the `labels` that :meth:`tally` gave, or of labels of their own.
         """
 
     @abstractmethod
-    def look_up(self, embeddings, k, where=None):
+    def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits under the ids of the user, with "label" and metadata as columns."""
 
     @abstractmethod
-    def in_memory(self):
+    def in_memory(self) -> MemoryGallery:
         """All of it as a gallery in memory: itself, or what is fetched from the server."""
 
     @abstractmethod
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What a folder is to hold beside `arrays`, as JSON."""
 
     @abstractmethod
-    def arrays(self):
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows as arrays by name."""
+
+
+def no_neighbors(n_queries: int) -> Neighbors:
+    """Neighbours of queries where there is nothing to find, (n_queries, 0)."""
+    return Neighbors(np.empty((n_queries, 0)), np.empty((n_queries, 0), dtype=np.intp))
+
+
+def widened(found: Neighbors, k: int) -> Neighbors:
+    """Neighbours, (n_queries, k): the rest of a row is -1 at distance infinity."""
+    short = k - found.indices.shape[1]
+    if short <= 0:
+        return found
+    distances = np.pad(found.distances, ((0, 0), (0, short)), constant_values=np.inf)
+    return Neighbors(distances, np.pad(found.indices, ((0, 0), (0, short)), constant_values=-1))

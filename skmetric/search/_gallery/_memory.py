@@ -1,20 +1,33 @@
 """A gallery in memory: ids, labels and metadata of items beside an index of their embeddings."""
 
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from skmetric import _kernel
 from skmetric.retrieval import Neighbors
 from skmetric.search._gallery._side import Side
+from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
 from skmetric.search._index._where import conditions
 
-from ._gallery import EMPTY, Gallery, Labelled
+from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._labels import LabelColumn
 from ._layout import Layout, check_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
 from ._metadata import check_metadata
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skmetric.search._index._index import Index
+
+    Where = Mapping[str, Any] | None
 
 
 @final
@@ -25,7 +38,20 @@ class MemoryGallery(Gallery):
     Threads may search while one changes it.
     """
 
-    def __init__(self, index, embeddings, ids, labels, metadata):
+    labels: LabelColumn  # None without labels
+    prototypes: tuple[Any, Side] | None  # a matcher and its prototypes, until the gallery changes
+    by_class: Any  # the order of rows by class, until the gallery changes
+    ranked: tuple[Any, dict[Any, Any]] | None  # what ranking options made of a state of the gallery
+    _searchable: _kernel.Gallery | None
+
+    def __init__(
+        self,
+        index: Index,
+        embeddings: NDArray[Any],
+        ids: Any,
+        labels: NDArray[Any] | None,
+        metadata: Any,
+    ) -> None:
         n_items = len(embeddings)
         self.lock = SharedLock()
         self.index = index
@@ -33,44 +59,53 @@ class MemoryGallery(Gallery):
         self.keys = GrowingArray(np.arange(n_items))
         self.next_key = n_items
         self.ids = GrowingArray(self.keys.values if ids is None else check_ids(ids, n_items))
-        self._key_of = {}
+        self._key_of: dict[Any, int] = {}
         self._enter(self.ids.values, self.keys.values)
-        self.labels = None if labels is None else LabelColumn(labels)
-        self.prototypes = None  # of the matcher, until the gallery changes
-        self.ranked = None  # what ranking options made of it, until it changes
+        self.labels = None if labels is None else LabelColumn(labels)  # type: ignore[assignment]
+        self._changed()
+        self.ranked = None
         self.columns = {
             name: GrowingArray(values) for name, values in check_metadata(metadata, n_items).items()
         }
         index.add(self.keys.values, embeddings)
 
     @property
-    def has_labels(self):
+    def has_labels(self) -> bool:
         """Whether items have labels."""
         return self.labels is not None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.keys)
 
-    def __getstate__(self):
-        return self.__dict__ | {"ranked": None}
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"prototypes": None, "by_class": None, "ranked": None, "_searchable": None}
 
-    def has_column(self, name):
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.ranked = None  # an earlier version kept something else there
+        self._changed()
+
+    def _changed(self) -> None:
+        """Forget what was made of the items."""
+        self.prototypes, self.by_class, self._searchable = None, None, None
+
+    def has_column(self, name: str) -> bool:
         """Whether items have a column of metadata of that name."""
         return name in self.columns
 
-    def reading(self):
+    def reading(self) -> AbstractContextManager[None]:
         """A context in which no other thread changes anything."""
         return self.lock.reading()
 
     # Changes
 
     @writes
-    def add(self, embeddings, ids, labels, metadata):
+    def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
         """Enrol items, all or none."""
         self._append(embeddings, *self._layout().check(len(embeddings), ids, labels, metadata))
 
     @writes
-    def update(self, ids, embeddings, labels, metadata):
+    def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items; they move to the end."""
         ids = np.atleast_1d(np.asarray(ids))
         old = self.keys_of(ids)
@@ -79,11 +114,11 @@ class MemoryGallery(Gallery):
         self._append(embeddings, *rows)
 
     @writes
-    def remove(self, ids):
+    def remove(self, ids: Any) -> None:
         """Take items out."""
         self._drop(self.keys_of(ids))
 
-    def keys_of(self, ids):
+    def keys_of(self, ids: Any) -> NDArray[np.int64]:
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
         ids = np.atleast_1d(np.asarray(ids)).tolist()
         unknown = [i for i in ids if i not in self._key_of]
@@ -100,7 +135,7 @@ class MemoryGallery(Gallery):
         if used is not None:
             raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
         self.index.add(keys, embeddings)
-        self.prototypes = None
+        self._changed()
         self.keys.append(keys)
         self.ids.append(ids)
         self._enter(ids, keys)
@@ -112,7 +147,7 @@ class MemoryGallery(Gallery):
 
     def _drop(self, keys):
         self.index.remove(keys)
-        self.prototypes = None
+        self._changed()
         kept = np.ones(len(self), dtype=bool)
         kept[self.rows(keys)] = False
         for i in self.ids.values[~kept].tolist():
@@ -133,86 +168,97 @@ class MemoryGallery(Gallery):
     # What is here
 
     @reads
-    def all_ids(self):
+    def all_ids(self) -> NDArray[Any]:
         """Ids, row by row."""
         return self.ids.values.copy()
 
     @reads
-    def all_labels(self):
+    def all_labels(self) -> NDArray[Any] | None:
         """Labels, row by row; None without labels."""
         return None if self.labels is None else self.labels.decode(self.labels.codes.values)
 
     @reads
-    def classes(self):
+    def classes(self) -> NDArray[Any]:
         """Labels of the classes that have an item, sorted."""
         return self.labels.classes
 
     @reads
-    def tally(self):
+    def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:
         """Labels, and the number of items under each code."""
         return self.labels, np.bincount(self.labels.codes.values, minlength=len(self.labels.code_of))
 
     @reads
-    def sizes(self):
+    def sizes(self) -> tuple[int, int]:
         """Number of items and of classes."""
         return len(self), 0 if self.labels is None else len(self.labels.present)
 
-    def rows(self, keys):
+    def rows(self, keys: NDArray[Any]) -> NDArray[np.intp]:
         """Row of each key, -1 for -1; keys ascend, so this is a binary search."""
         return np.where(keys < 0, -1, np.searchsorted(self.keys.values, keys))
 
-    def side(self):
+    def side(self) -> Side:
         """Embeddings and class codes, row by row."""
         return Side(self.index.vectors(), self.labels.codes.values)
 
-    def in_memory(self):
+    def searchable(self) -> _kernel.Gallery:
+        """The embeddings, row by row, as the kernel searches them; kept until the gallery changes."""
+        if isinstance(self.index, ExactIndex):
+            return self.index._searchable()
+        if self._searchable is None:
+            self._searchable = _kernel.Gallery(self.index.vectors())
+        return self._searchable
+
+    def in_memory(self) -> MemoryGallery:
         """Itself."""
         return self
 
-    def passing(self, where, k=1):
-        """Rows that pass a filter, `k` or more: a dict of columns and what they must hold."""
+    def passing(self, where: Where) -> NDArray[np.intp]:
+        """Rows that pass a filter, a dict of columns and what they must hold; maybe none."""
         columns = {name: column.values for name, column in self.columns.items()}
         if self.labels is not None:
             columns.setdefault("label", self.all_labels())
         asked = conditions(where, {name: values.dtype for name, values in columns.items()})
         masks = [condition.passes(columns[condition.column]) for condition in asked]
-        rows = np.flatnonzero(np.logical_and.reduce(masks))
-        if not len(rows):
-            raise ValueError(f"no item of the gallery passes where={where!r}")
-        if k > len(rows):
-            raise ValueError(f"n_neighbors={k} is more than the {len(rows)} items that pass where={where!r}")
-        return rows
+        return np.flatnonzero(np.logical_and.reduce(masks))
 
     # Searches
 
     @reads
-    def neighbors(self, embeddings, k, where=None):
+    def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
         """Neighbours with rows for indices."""
-        return self._among(embeddings, k, None if where is None else self.passing(where, k))
+        return widened(self.up_to(embeddings, k, where), min(k, len(self)))
 
     @reads
-    def up_to(self, embeddings, k, where=None):
-        """As `neighbors`, but fewer where there are fewer."""
-        passing = None if where is None else self.passing(where)
-        n_items = len(self) if passing is None else len(passing)
-        return self._among(embeddings, min(k, max(n_items, 1)), passing)
-
-    @reads
-    def labelled(self, embeddings, k, where=None, labels=None):
-        """Neighbours with their classes."""
+    def up_to(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """As `neighbors`, but no wider than what a filter leaves."""
         if not len(self):
             raise ValueError(EMPTY)
+        passing = None if where is None else self.passing(where)
+        k = min(k, len(self) if passing is None else len(passing))
+        if not k:
+            return no_neighbors(len(embeddings))
+        keys = {} if passing is None else {"among": self.keys.values[passing]}
+        found = self.index.query(embeddings, k, **keys)
+        return Neighbors(found.distances, self.rows(found.indices))
+
+    @reads
+    def labelled(
+        self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
+    ) -> Labelled:
+        """Neighbours with their classes."""
         found = self.up_to(embeddings, k, where)
+        if not found.indices.shape[1]:
+            raise ValueError(NONE_PASSES.format(where=where))
         codes = np.where(found.indices < 0, -1, self.labels.codes.values[found.indices])
         return Labelled(found.distances, codes, self.labels)
 
     @reads
-    def look_up(self, embeddings, k, where=None):
+    def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits with all that is known of them."""
-        return self.described(self.neighbors(embeddings, k, where))
+        return self.described(self.up_to(embeddings, k, where))
 
     @reads
-    def described(self, found):
+    def described(self, found: Neighbors) -> Hits:
         """Neighbours, whose indices are rows, as hits with ids and columns; without those of row -1."""
         queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
         rows, distances = found.indices.ravel(), found.distances.ravel()
@@ -224,14 +270,9 @@ class MemoryGallery(Gallery):
         columns |= {name: column.values[rows] for name, column in self.columns.items()}
         return Hits(queries, self.ids.values[rows], distances, columns)
 
-    def _among(self, embeddings, k, passing):
-        keys = {} if passing is None else {"among": self.keys.values[passing]}
-        found = self.index.query(embeddings, k, **keys)
-        return Neighbors(found.distances, self.rows(found.indices))
-
     # A folder
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What is not in `arrays`, as JSON."""
         return {
             "next_key": self.next_key,
@@ -240,7 +281,7 @@ class MemoryGallery(Gallery):
             "columns": list(self.columns),
         }
 
-    def arrays(self):
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows as arrays by name; columns of metadata by number."""
         arrays = {"keys": self.keys.values, "ids": self.ids.values}
         if self.labels is not None:
@@ -261,12 +302,13 @@ class MemoryGallery(Gallery):
         gallery.keys, gallery.ids = GrowingArray.of_file(arrays["keys"]), GrowingArray.of_file(arrays["ids"])
         gallery._key_of = {}
         gallery._enter(arrays["ids"], arrays["keys"])
-        gallery.labels = None
+        gallery.labels = None  # type: ignore[assignment]
         if described["has_labels"]:
             gallery.labels = LabelColumn(arrays["labels"])
             gallery.labels.codes = GrowingArray.of_file(arrays["codes"])
         gallery.columns = {
             name: GrowingArray.of_file(arrays[f"metadata_{i}"]) for i, name in enumerate(described["columns"])
         }
-        gallery.prototypes, gallery.ranked = None, None
+        gallery._changed()
+        gallery.ranked = None
         return gallery

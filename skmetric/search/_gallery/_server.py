@@ -1,22 +1,33 @@
 """A gallery on a server: many processes see the same items, and nothing about them is kept here."""
 
-from contextlib import nullcontext
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._columns import INTEGER, TEXT
-from skmetric.search._index._hits import check_found
 from skmetric.search._index._where import Condition, conditions
 from skmetric.search._server._columns import ITEM_ID, LABEL, dtypes_of
 from skmetric.search._server._remote import batches
 
-from ._gallery import EMPTY, Gallery, Labelled
+from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
 from ._layout import Layout, check_ids, refuse_duplicates
 from ._memory import MemoryGallery
 from ._metadata import check_metadata
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skmetric.retrieval import Neighbors
+    from skmetric.search._index._hits import Hits
+    from skmetric.search._server._shared import SharedIndex
+
+    Where = Mapping[str, Any] | None
 
 _IDS = 8192  # of one request
 _FRESH = 20  # sizes are asked for anew after one item in so many
@@ -30,11 +41,14 @@ class ServerGallery(Gallery):
     unique where it can; without that column the ids are the index's own. Both are there since the first fill.
     """
 
-    def __init__(self, index):
+    index: SharedIndex
+
+    def __init__(self, index: SharedIndex) -> None:
         self.index = index
         store = index._opened()
         self.n_features, self.types = store.n_features, store.types
-        self._sizes = None  # with the number of items that were enrolled here since
+        # with the number of items that were enrolled here since
+        self._sizes: tuple[tuple[int, int], int] | None = None
 
     @classmethod
     def start(cls, index, embeddings, ids, labels, metadata):
@@ -47,29 +61,29 @@ class ServerGallery(Gallery):
         return cls(index)
 
     @property
-    def has_own_ids(self):
+    def has_own_ids(self) -> bool:
         """Whether the user gave ids."""
         return ITEM_ID in self.types
 
     @property
-    def has_labels(self):
+    def has_labels(self) -> bool:
         """Whether items have labels."""
         return LABEL in self.types
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.index)
 
-    def has_column(self, name):
+    def has_column(self, name: str) -> bool:
         """Whether items have a column of metadata of that name."""
         return name in self._metadata()
 
-    def reading(self):
+    def reading(self) -> AbstractContextManager[None]:
         """No more than each call promises: other processes change the same items."""
         return nullcontext()
 
     # Changes
 
-    def add(self, embeddings, ids, labels, metadata):
+    def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
         """Enrol items under new keys; the server refuses ids that are in use."""
         rows = self._check(len(embeddings), ids, labels, metadata)
         keys = self.index.new_ids(len(embeddings))
@@ -77,14 +91,14 @@ class ServerGallery(Gallery):
         if self._sizes is not None:
             self._sizes = self._sizes[0], self._sizes[1] + len(embeddings)
 
-    def update(self, ids, embeddings, labels, metadata):
+    def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items under their keys."""
         ids = np.atleast_1d(np.asarray(ids))
         ids, labels, columns = self._check(len(embeddings), ids, labels, metadata, is_update=True)
         held = _held(ids if self.has_own_ids else None, labels, columns)
         self._at_keys(ids, lambda keys: self.index._fill(keys, embeddings, held, "replace"))
 
-    def remove(self, ids):
+    def remove(self, ids: Any) -> None:
         """Take items out."""
         self._at_keys(np.atleast_1d(np.asarray(ids)), self.index.remove)
 
@@ -98,7 +112,8 @@ class ServerGallery(Gallery):
 
     def _keys_of(self, ids):
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        asked, found = ids.tolist(), {}
+        asked = ids.tolist()
+        found: dict[Any, int] = {}
         refuse_duplicates(asked)
         column = ITEM_ID if self.has_own_ids else None
         for part in batches(len(asked), _IDS):
@@ -129,25 +144,25 @@ class ServerGallery(Gallery):
 
     # What is there
 
-    def all_ids(self):
+    def all_ids(self) -> NDArray[Any]:
         """Ids, row by row."""
         keys, columns, _ = self._store.contents([ITEM_ID] * self.has_own_ids, with_vectors=False)
         return columns.get(ITEM_ID, keys)
 
-    def all_labels(self):
+    def all_labels(self) -> NDArray[Any] | None:
         """Labels, row by row; None without labels."""
         return self._store.contents([LABEL], with_vectors=False)[1][LABEL] if self.has_labels else None
 
-    def classes(self):
+    def classes(self) -> NDArray[Any]:
         """Labels of the classes that have an item, sorted."""
         return self._store.tally(LABEL)[0]
 
-    def tally(self):
+    def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:
         """Labels, and the number of items under each code."""
         values, counts = self._store.tally(LABEL)
         return LabelColumn(values), counts
 
-    def sizes(self):
+    def sizes(self) -> tuple[int, int]:
         """Number of items and of classes; asked for after every twentieth part that is enrolled here."""
         if self._sizes is None or _FRESH * self._sizes[1] >= self._sizes[0][0]:
             if self.has_labels:
@@ -157,7 +172,7 @@ class ServerGallery(Gallery):
                 self._sizes = (len(self), 0), 0
         return self._sizes[0]
 
-    def in_memory(self):
+    def in_memory(self) -> MemoryGallery:
         """What is there now, without metadata, as a gallery over an exact index."""
         names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids
         keys, columns, vectors = self._store.contents(names)
@@ -167,17 +182,22 @@ class ServerGallery(Gallery):
 
     # Searches: one round trip
 
-    def neighbors(self, embeddings, k, where=None):
+    def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
         """Neighbours with rows for indices; the server counts the rows that come before."""
-        return self._as_many_as(k, self.up_to(embeddings, k, where), where)
+        found = self.up_to(embeddings, k, where)
+        return widened(found, min(k, len(self))) if found.indices.shape[1] < k else found
 
-    def up_to(self, embeddings, k, where=None):
-        """As `neighbors`, but fewer where there are fewer."""
+    def up_to(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """As `neighbors`, but no wider than what a filter leaves."""
         return self._hits(embeddings, k, (), where, is_ranked=True).neighbors(len(embeddings))
 
-    def labelled(self, embeddings, k, where=None, labels=None):
+    def labelled(
+        self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
+    ) -> Labelled:
         """Neighbours with their classes."""
         hits = self._hits(embeddings, k, (LABEL,), where)
+        if not len(hits.ids):
+            raise ValueError(NONE_PASSES.format(where=where))
         if labels is None:
             labels = LabelColumn(hits.columns[LABEL])
             codes = labels.codes.values
@@ -186,40 +206,29 @@ class ServerGallery(Gallery):
         distances = hits.spread(hits.distances, len(embeddings), np.inf)
         return Labelled(distances, hits.spread(codes, len(embeddings), -1), labels)
 
-    def look_up(self, embeddings, k, where=None):
+    def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits with all that is known of them."""
         names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
         hits = self._hits(embeddings, k, names, where)
-        if len(hits.ids) < k * len(embeddings):
-            self._as_many_as(k, hits.neighbors(len(embeddings)), where)
         ids = hits.columns.pop(ITEM_ID, hits.ids)
         return hits._replace(ids=ids)
 
-    def _as_many_as(self, k, found, where):
-        """Neighbours, or what they are too few for."""
-        n_found = found.indices.shape[1]
-        if where is not None and n_found < k:
-            raise ValueError(f"n_neighbors={k} is more than the {n_found} items that pass where={where!r}")
-        return check_found(found, k, self.__len__, where is not None)
-
     def _hits(self, embeddings, k, names, where, is_ranked=False):
-        """Up to `k` hits of each query, some in all."""
+        """Up to `k` hits of each query; a gallery without items is refused, if there is no filter."""
         if where is not None:
             conditions(where, dtypes_of({name: kind for name, kind in self.types.items() if name != ITEM_ID}))
         hits = self.index._look_up(embeddings, k, names, where=where, is_ranked=is_ranked)
-        if not len(hits.ids):
-            if where is not None:
-                raise ValueError(f"no item of the gallery passes where={where!r}")
+        if not len(hits.ids) and where is None:
             raise ValueError(EMPTY)
         return hits
 
     # A folder
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """Nothing: it is on the server."""
         return {}
 
-    def arrays(self):
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """None."""
         return {}
 

@@ -1,12 +1,17 @@
 """One side of a search: embeddings and the classes that they belong to."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Side(NamedTuple):
     """Rows with their class codes; queries of a class that is not in the gallery have codes below 0."""
 
-    embeddings: np.ndarray
-    codes: np.ndarray
+    embeddings: NDArray[Any]  # (n_rows, n_features)
+    codes: NDArray[np.integer[Any]]  # (n_rows,)

@@ -174,6 +174,10 @@ class ExactIndex(Index):
         index._ids, index._stored = Ids.of_file(arrays["ids"]), Stored.of_file(arrays["vectors"])
         return index
 
+    def _searchable(self):
+        """The embeddings, row by row, as the kernel searches them."""
+        return self._stored.gallery()
+
     def _rows(self, ids):
         """Row of each id."""
         if not hasattr(self, "_ids"):

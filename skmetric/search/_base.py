@@ -1,0 +1,233 @@
+"""What the parts of a search share: parameters, fitted state, and the calls that more than one part makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import validate_data
+
+from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._documented import DocumentedMixin
+from skmetric._warning import warn
+from skmetric.metrics._scorer import transformers_of
+from skmetric.retrieval import Neighbors
+
+from ._calibration._evidence import class_prototypes
+from ._calibration._matchers import make_matcher
+from ._embedder import fitted_embedder
+from ._gallery._gallery import EMPTY, no_neighbors, widened
+from ._gallery._memory import MemoryGallery
+from ._ranking._options import Options, find, prepare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._calibration._calibration import Calibration
+    from ._gallery._gallery import Gallery
+    from ._gallery._side import Side
+    from ._index._index import Index
+    from ._ranking._neighbor_average import NeighborAverage
+    from ._ranking._options import Prepared
+
+_GROWN = 1.5  # times the items or classes at calibration
+
+
+class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
+    """Parameters and state of :class:`SimilaritySearch`, over which each of its parts stands alone."""
+
+    embedder: Any
+    index: Index | None
+    n_neighbors: int
+    matcher: Any
+    no_match_label: Any
+    rerank: Any
+    query_expansion: NeighborAverage | None
+    augment_gallery: NeighborAverage | None
+
+    embedder_: Any
+    index_: Index
+    calibration_: Calibration
+    cutpoint_: str | None
+    no_match_label_: Any
+    n_components_: int
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+
+    _gallery: Gallery
+    _has_warned_of_growth: bool
+    _output: str
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Labels that have an item in the gallery, sorted."""
+        if getattr(self, "_gallery", None) is None or not self._gallery.has_labels:
+            raise AttributeError("the gallery has no labels: fit with y to have classes_")
+        return self._gallery.classes()
+
+    @property
+    def labels_(self) -> NDArray[Any] | None:
+        """Label of each item, in the order of enrolment; None in a gallery without labels."""
+        return self._gallery.all_labels()
+
+    @property
+    def ids_(self) -> NDArray[Any]:
+        """Ids of the items, in the order of enrolment."""
+        return self._gallery.all_ids()
+
+    # Embeddings
+
+    def _fitted_embedder(self, X: Any = None, y: Any = None) -> Any:
+        """The embedder, fitted on samples if it is not fitted; without samples it must be."""
+        return None if self.embedder is None else fitted_embedder(self.embedder, X, y)
+
+    def _embed(self, X: Any, reset: bool = False) -> NDArray[Any]:
+        """Embeddings of samples, finite and of the gallery's dimension."""
+        if self.embedder_ is None:
+            embeddings = validate_data(
+                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+            )
+            check_finite_rows(embeddings)
+            return embeddings
+        if reset:
+            self.__dict__.pop("n_features_in_", None)
+            if hasattr(self.embedder_, "n_features_in_"):
+                self.n_features_in_ = self.embedder_.n_features_in_
+        for transformer in transformers_of(self.embedder_):
+            X = transformer.transform(X)
+        embeddings = check_matrix(X, "embeddings")
+        if not reset and embeddings.shape[1] != self.n_components_:
+            raise ValueError(
+                f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
+                ": it has changed since fit; fit again"
+            )
+        return embeddings
+
+    # The gallery, and what is found in it
+
+    def _count(self, n_neighbors: int | None) -> int:
+        """Neighbours asked for; None means the parameter."""
+        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"n_neighbors must be an integer from 1; got {k!r}")
+        return int(k)
+
+    def _check_labelled(self, purpose: str) -> None:
+        if not self._gallery.has_labels:
+            raise ValueError(f"{purpose} needs labels, and the gallery has none: fit with y")
+
+    def _labelled_gallery(self, purpose: str) -> MemoryGallery:
+        """The gallery in memory, with labels and items."""
+        self._check_labelled(purpose)
+        gallery = self._gallery.in_memory()
+        if not len(gallery):
+            raise ValueError(EMPTY)
+        return gallery
+
+    def _matcher(self) -> Any:
+        return make_matcher(self.matcher)
+
+    def _prototypes(self, gallery: MemoryGallery) -> Side:
+        """Prototypes of the classes, made once for each matcher and state of the gallery."""
+        matcher = self._matcher()
+        if gallery.prototypes is None or gallery.prototypes[0] != matcher:
+            gallery.prototypes = matcher, class_prototypes(matcher, gallery.side())
+        return gallery.prototypes[1]
+
+    def _ranking_options(self) -> Options | None:
+        """The ranking options, None if there are none."""
+        options = Options(self.rerank, self.query_expansion, self.augment_gallery)
+        if not any(option is not None for option in options):
+            return None
+        if not isinstance(self._gallery, MemoryGallery):
+            raise ValueError(
+                "rerank, query_expansion and augment_gallery need the gallery in memory, and it is on a "
+                "server: set them to None, or fit a search on what is there"
+            )
+        return options
+
+    def _find(self, embeddings: NDArray[Any], k: int, where: Mapping[str, Any] | None = None) -> Neighbors:
+        """Neighbours with rows of the gallery for indices, by the ranking options."""
+        options = self._ranking_options()
+        if options is None:
+            return self._gallery.neighbors(embeddings, k, where)
+        n_items = len(self._gallery)
+        if not n_items:
+            raise ValueError(EMPTY)
+        if where is None:
+            return find(self._prepared(options), embeddings, min(k, n_items), options)
+        rows = self._gallery.in_memory().passing(where)
+        if not len(rows):
+            return widened(no_neighbors(len(embeddings)), min(k, n_items))
+        if len(rows) == 1:  # there is no neighbourhood to compare
+            options = options._replace(rerank=None)
+        found = find(self._prepared(options, rows), embeddings, min(k, len(rows)), options)
+        return widened(found._replace(indices=rows[found.indices]), min(k, n_items))
+
+    def _prepared(self, options: Options, among: NDArray[np.intp] | None = None) -> Prepared:
+        """The gallery, or its rows `among`, as ranking options search it.
+
+        It is made anew when the gallery or an option has changed; that of the whole gallery and that of the
+        last filter are kept.
+        """
+        gallery = self._gallery.in_memory()
+        state = (gallery.next_key, len(gallery), *options.state())  # a key is never used twice
+        kept = gallery.ranked[1] if gallery.ranked is not None and gallery.ranked[0] == state else {}
+        name = None if among is None else among.tobytes()
+        if name not in kept:
+            whole = {None: kept[None]} if None in kept else {}
+            kept = whole | {name: prepare(gallery.searchable(), options, among)}
+            gallery.ranked = state, kept
+        return kept[name]
+
+    # The threshold
+
+    def _threshold(self) -> float:
+        if self.cutpoint_ is None:
+            return float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
+        return self.calibration_.cutpoints[self.cutpoint_]["distance"]
+
+    def _factors(self) -> dict[Any, float]:
+        """Factors of the thresholds of classes, by label."""
+        return self.calibration_.class_factors if hasattr(self, "calibration_") else {}
+
+    def _drop_factors_of_absent_classes(self) -> None:
+        """Forget the factors of classes that were removed: a new class may take the name of one."""
+        factors = self._factors()
+        gone = factors.keys() - set(self.classes_.tolist()) if factors else set()
+        if gone:
+            kept = {name: factor for name, factor in factors.items() if name not in gone}
+            self.calibration_ = replace(self.calibration_, class_factors=kept)
+
+    def _forget_calibration(self) -> None:
+        self.__dict__.pop("calibration_", None)
+        self.cutpoint_, self._has_warned_of_growth = None, False
+
+    def _warn_if_grown(self) -> None:
+        if not hasattr(self, "calibration_") or self._has_warned_of_growth:
+            return
+        was, now = self.calibration_, self._gallery.sizes()
+        if now[0] > _GROWN * was.n_gallery or now[1] > _GROWN * was.n_classes:
+            self._has_warned_of_growth = True
+            warn(
+                f"the gallery has grown from {was.n_gallery} items in {was.n_classes} classes at calibration "
+                f"to {now[0]} in {now[1]}: more strangers will be accepted than it says; calibrate again"
+            )
+
+    def _choose_no_match_label(self, labels: NDArray[Any]) -> Any:
+        label = self.no_match_label
+        if label is None:
+            label = "unknown" if labels.dtype.kind in "OUS" else -1
+        self._check_no_match_label(label, labels)
+        return label
+
+    def _check_no_match_label(self, label: Any, labels: NDArray[Any]) -> None:
+        if np.any(labels == label):
+            message = f"no_match_label={label!r} is a class of y too: choose another"
+            if self.no_match_label is not None:
+                raise ValueError(message)
+            warn(f"{message}, or strangers will be given the label of that class")

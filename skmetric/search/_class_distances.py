@@ -1,0 +1,90 @@
+"""Scores of all classes: distances to the nearest item of every class, and shares of votes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from skmetric._kernel import Search
+from skmetric._threads import map_blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skmetric._kernel import Gallery
+
+_PAIRS = 2**14  # whose exact distances are computed at a time
+
+
+class ByClass(NamedTuple):
+    """Rows of a gallery in the order of their classes."""
+
+    rows: NDArray[np.intp]  # (n_items,), those of one class beside each other, ascending
+    starts: NDArray[np.intp]  # (n_classes,), where each class begins
+
+    @classmethod
+    def of(cls, codes: NDArray[Any], present: NDArray[Any]) -> ByClass:
+        """Sort rows of class `codes`, all of which are in `present`, into the order of `present`."""
+        column = np.zeros(int(present.max()) + 1, dtype=np.intp)
+        column[present] = np.arange(len(present))
+        columns = column[codes]
+        rows = np.argsort(columns, kind="stable")
+        return cls(rows, np.searchsorted(columns[rows], np.arange(len(present))))
+
+
+def nearest_of_classes(
+    embeddings: NDArray[Any], gallery: Gallery, by_class: ByClass
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Distance to the nearest item of each class and its row, both (n_queries, n_classes).
+
+    One product gives all float32 squares of a block. Those that may be the least of their class, given the
+    rounding of float32, are computed again in float64. Ties are in the order of the gallery.
+    """
+    search = Search(embeddings, gallery)
+    rows, starts = by_class
+    n_classes = len(starts)
+    column = np.repeat(np.arange(n_classes), np.diff([*starts, len(rows)]))  # (n_items,)
+    shape = len(embeddings), n_classes
+    distances, nearest = np.empty(shape), np.empty(shape, dtype=np.intp)
+
+    def fill(block: NDArray[np.intp]) -> None:
+        squares, norms = search.squares(block)
+        squares = squares[:, rows]  # (n_block, n_items), class by class
+        least = np.minimum.reduceat(squares, starts, axis=1)  # (n_block, n_classes)
+        limits = (least + search.slack(norms[:, None], least.astype(np.float64))).astype(np.float32)
+        limits = np.nextafter(limits, np.float32(np.inf))
+        query, place = np.divmod(np.flatnonzero(squares <= limits[:, column]), len(rows))
+        item = rows[place]
+        parts = (slice(start, start + _PAIRS) for start in range(0, len(item), _PAIRS))
+        exact = np.concatenate([search.exact_pairs(block[query[part]], item[part]) for part in parts])
+        firsts = np.searchsorted(query * n_classes + column[place], np.arange(limits.size))
+        best = np.minimum.reduceat(exact, firsts)
+        counts = np.diff([*firsts, len(exact)])
+        item[exact > np.repeat(best, counts)] = len(rows)
+        distances[block] = np.sqrt(best).reshape(limits.shape)
+        nearest[block] = np.minimum.reduceat(item, firsts).reshape(limits.shape)
+
+    for _ in map_blocks(fill, search.blocks()):
+        pass
+    return distances, nearest
+
+
+def votes_of_classes(votes: NDArray[Any], codes: NDArray[Any], present: NDArray[Any]) -> NDArray[np.float64]:
+    """Share of the votes of each of the classes `present`, (n_queries, n_classes).
+
+    `votes` and `codes` of neighbours are (n_queries, k). A query without a vote has no shares.
+    """
+    column = np.zeros(int(present.max()) + 1, dtype=np.intp)
+    column[present] = np.arange(len(present))
+    at = column[codes] + len(present) * np.arange(len(codes))[:, None]
+    sums = np.bincount(at.ravel(), votes.ravel(), len(codes) * len(present)).reshape(len(codes), -1)
+    total = votes.sum(axis=1, keepdims=True, dtype=np.float64)
+    return np.divide(sums, total, out=np.zeros_like(sums), where=total > 0)
+
+
+def with_winner(scores: NDArray[np.float64], winner: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Scores of which the first largest is that of the `winner`: in a tie, one unit in the last place up."""
+    rows = np.flatnonzero(scores.argmax(axis=1) != winner)
+    scores[rows, winner[rows]] = np.nextafter(scores[rows].max(axis=1), np.inf)
+    return scores
