@@ -263,19 +263,20 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self._drop_factors_of_absent_classes()
         return self
 
-    def update(self, ids, X, y=None, *, metadata=None):
-        """Replace items; they move to the end of the gallery.
+    def update(self, ids, X=None, y=None, *, metadata=None):
+        """Replace items, which move to the end of the gallery, or some of their metadata alone.
 
         Parameters
         ----------
         ids : array-like of shape (n_samples,)
             Ids of items in the gallery.
-        X : array-like of shape (n_samples, ...)
-            As in `fit`.
+        X : array-like of shape (n_samples, ...), default=None
+            As in `fit`. None keeps embeddings, labels and places, and replaces the columns of `metadata`.
         y : array-like of shape (n_samples,), default=None
-            Labels, if `fit` had some.
+            Labels, if `fit` had some; only with `X`.
         metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`; "path" comes from `X` as it did there.
+            With `X` the same columns as in `fit`; "path" comes from `X` as it did there. Without `X` one or
+            more of them.
 
         Returns
         -------
@@ -290,10 +291,57 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
             As `partial_fit`.
         """
         check_is_fitted(self)
+        if X is None:
+            if y is not None or metadata is None:
+                raise ValueError("without X only metadata can be replaced: give metadata=, or X and y")
+            self._gallery.redescribe(ids, metadata)
+            return self
         embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata)
+        self._drop_factors_of_absent_classes()
+        self._warn_if_grown()
+        return self
+
+    def upsert(self, ids, X, y=None, *, metadata=None):
+        """Enrol items, or replace those whose ids are in the gallery; in memory these move to the end.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_samples,)
+            An id for each item, all different, of the kind that `fit` was given. Where `fit` had no `ids`, a
+            ValueError says so.
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            The same columns as in `fit`; "path" comes from `X` as it did there.
+
+        Returns
+        -------
+        SimilaritySearch
+            With these items; unchanged if an error is raised. The first call is `fit`.
+
+        Raises
+        ------
+        ValueError
+            As `partial_fit`, but that ids may be in use.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], ids=["a", "b"])
+        >>> search.upsert(["b", "c"], [[5.0], [6.0]], ["wasp", "fly"]).ids_.tolist()
+        ['a', 'b', 'c']
+        """
+        if not hasattr(self, "_gallery"):
+            return self.fit(X, y, ids=ids, metadata=metadata)
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        if labels is not None and self._gallery.has_labels:
+            self._check_no_match_label(self.no_match_label_, labels)
+        self._gallery.upsert(ids, embeddings, labels, metadata)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self

@@ -42,12 +42,10 @@ class Layout(NamedTuple):
             ids = check_ids(ids, n_items)
             if is_text(ids) != bool(self.has_text_ids):
                 raise ValueError("ids must be all integers or all text: those at fit were of the other kind")
-        if labels is not None:
-            check_labels_text(labels)
-            if is_text(labels) != self.has_text_labels:
-                raise ValueError(
-                    "y holds labels of another type than at fit, text on one side only: convert them to one"
-                )
+        if labels is not None and is_text(labels) != self.has_text_labels:
+            raise ValueError(
+                "y holds labels of another type than at fit, text on one side only: convert them to one"
+            )
         columns = check_metadata(metadata, n_items, {name: old.dtype for name, old in self.columns.items()})
         if columns.keys() != self.columns.keys():
             raise ValueError(
@@ -55,12 +53,23 @@ class Layout(NamedTuple):
             )
         return ids, labels, self.fitted(columns)
 
+    def described(self, n_items: int, metadata: Any) -> dict[str, NDArray[Any]]:
+        """New values of some of the columns, one or more."""
+        columns = check_metadata(metadata, n_items, {name: old.dtype for name, old in self.columns.items()})
+        unknown = sorted(columns.keys() - self.columns.keys())
+        if unknown or not columns:
+            raise ValueError(
+                f"metadata must have columns given at fit, {sorted(self.columns)}; got {sorted(columns)}"
+            )
+        return self.fitted(columns)
+
     def fitted(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """New values of some columns in the types of those that are there; nothing is rounded."""
         for name, values in columns.items():
             check_kind(name, values.dtype, self.columns[name].dtype)
         return {
-            name: fitting(f"metadata {name!r}", values, self.columns[name]) for name, values in columns.items()
+            name: fitting(f"metadata {name!r}", values, self.columns[name])
+            for name, values in columns.items()
         }
 
 
@@ -90,14 +99,14 @@ def check_ids(ids: Any, n_items: int) -> NDArray[Any]:
     return array
 
 
-def asked_ids(ids: Any) -> list[int | str]:
+def asked_ids(ids: Any, purpose: str = "ids") -> list[int | str]:
     """Ids of items that are asked for, one or several, as Python values; a KeyError if one can be no id."""
-    values = [ids] if isinstance(ids, str | bytes | Integral) else None
-    if values is None:
-        values = listed(ids) if hasattr(ids, "__iter__") or hasattr(ids, "tolist") else [ids]
+    if isinstance(ids, str | bytes | Integral) or not (hasattr(ids, "__iter__") or hasattr(ids, "tolist")):
+        ids = [ids]
+    values = listed(ids)
     for value in values:
         if not isinstance(value, str) and not _is_integer(value):
-            raise KeyError(f"id {value!r} is not in the gallery: ids are integers or text; nothing was changed")
+            raise KeyError(f"{purpose} has {value!r}, and ids are integers or text: nothing was changed")
     return [value if isinstance(value, str) else int(value) for value in values]
 
 
@@ -107,12 +116,6 @@ def refuse_duplicates(ids: Sequence[Any]) -> None:
         seen: set[Any] = set()
         twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
         raise ValueError(f"id {twice!r} comes more than once: ids name one item each")
-
-
-def check_labels_text(labels: NDArray[Any]) -> None:
-    """Refuse labels with text that servers and files cannot hold."""
-    if is_text(labels) and labels.dtype.kind != "S":
-        check_text((label for label in labels.tolist() if isinstance(label, str)), "y")
 
 
 def _is_integer(value: Any) -> bool:

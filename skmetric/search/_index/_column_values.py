@@ -1,4 +1,4 @@
-"""What users give for a column, as one array of one type: nothing is rounded, and what is missing is marked."""
+"""Values that users give for a column, as one array of one type: nothing is rounded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def column_of(what: str, values: Any, stored: ColumnType | None = None) -> NDArr
     Raises
     ------
     ValueError
-        On types that are mixed, on text and booleans that are missing, and on numbers that the array would round.
+        On mixed types, on text and booleans that are missing, and on numbers that would be rounded.
     """
     if isinstance(getattr(values, "dtype", None), np.dtype) and not isinstance(values, np.ma.MaskedArray):
         array = np.asarray(values)
@@ -84,8 +84,11 @@ def _of_one_type(what: str, values: list[Any], stored: ColumnType | None) -> NDA
         plurals = {stored.plural}
     known = {kind.plural for kind in (BOOLEAN, REAL, TIME, TEXT)}
     if len(plurals) != 1 or not plurals <= known:
-        if any(value is not None and not isinstance(value, str | bytes) and hasattr(value, "__len__") for value in values):
-            raise ValueError(f"{what} must be a column, of one axis: it holds sequences")
+        if any(
+            value is not None and not isinstance(value, str | bytes) and hasattr(value, "__len__")
+            for value in values
+        ):
+            raise ValueError(f"{what} must be a column, of one axis; got 2")
         got = " and ".join(sorted(plurals)) or "no value"
         raise ValueError(f"{what} must be of one type: {_TYPES}; got {got}")
     plural = plurals.pop()
@@ -110,7 +113,9 @@ def _dates(what: str, values: Sequence[Any], gone: set[int]) -> NDArray[np.datet
     for row, value in enumerate(values):
         if isinstance(value, np.datetime64) and row not in gone:
             check_years(np.array([value]), f"{what}, from row {row} on,")
-    return np.array([nat if row in gone else value for row, value in enumerate(values)], dtype="datetime64[us]")
+    return np.array(
+        [nat if row in gone else value for row, value in enumerate(values)], dtype="datetime64[us]"
+    )
 
 
 def _numbers(what: str, values: Sequence[Any], gone: set[int]) -> NDArray[Any]:
@@ -122,7 +127,9 @@ def _numbers(what: str, values: Sequence[Any], gone: set[int]) -> NDArray[Any]:
         if low >= 0 and high <= _UINT64.max:
             return np.array(list(whole.values()), dtype=np.uint64)
         row = next(row for row, value in whole.items() if not _INT64.min <= value <= _INT64.max)
-        raise ValueError(f"{what} has {whole[row]} in row {row}, beyond 64-bit integers: give the column as text")
+        raise ValueError(
+            f"{what} has {whole[row]} in row {row}, beyond 64-bit integers: give the column as text"
+        )
     row = next((row for row, value in whole.items() if abs(value) > MAX_EXACT), None)
     if row is not None:
         beside = f"a missing value in row {min(gone)}" if gone else "numbers that are not whole"
@@ -130,7 +137,9 @@ def _numbers(what: str, values: Sequence[Any], gone: set[int]) -> NDArray[Any]:
             f"{what} has {whole[row]} in row {row} beside {beside}, so that it would be rounded: a column of "
             "integers beyond 2**53 must be whole and complete, or text"
         )
-    return np.array([np.nan if row in gone else float(value) for row, value in enumerate(values)], dtype=float)
+    return np.array(
+        [np.nan if row in gone else float(value) for row, value in enumerate(values)], dtype=float
+    )
 
 
 def fitting(what: str, new: NDArray[Any], old: NDArray[Any]) -> NDArray[Any]:
@@ -140,15 +149,17 @@ def fitting(what: str, new: NDArray[Any], old: NDArray[Any]) -> NDArray[Any]:
     if new.dtype.kind in "iu" and old.dtype.kind in "iu":  # int64 and uint64
         limits = np.iinfo(old.dtype)
         if len(new) and (int(new.min()) < limits.min or int(new.max()) > limits.max):
-            raise ValueError(f"{what} is {old.dtype} since fit, too small for {new.max()}: give the column as text")
+            raise ValueError(
+                f"{what} is {old.dtype} since fit, too small for {new.max()}: give the column as text"
+            )
         return new.astype(old.dtype)
     for values, when in ((new, "now"), (old, "since fit")):
         if values.dtype.kind in "iu" and len(values):
             beyond = (values > MAX_EXACT) | (values < -MAX_EXACT if values.dtype.kind == "i" else False)
             if beyond.any():
                 raise ValueError(
-                    f"{what} has {values[beyond][0]} {when}, which would be rounded beside missing values or numbers "
-                    "that are not whole: give the column as text"
+                    f"{what} has {values[beyond][0]} {when}, which would be rounded beside missing values or "
+                    "numbers that are not whole: give the column as text"
                 )
     return new
 
@@ -161,4 +172,3 @@ def _plural(value: Any) -> str:
     if isinstance(value, date | np.datetime64):
         return TIME.plural
     return TEXT.plural if isinstance(value, str | os.PathLike) else type(value).__name__
-

@@ -49,7 +49,7 @@ def type_of(dtype: np.dtype) -> ColumnType:
 
 
 def check_text(values: Iterable[str], what: str) -> None:
-    """Refuse text that servers and files cannot hold: NUL, halves of surrogate pairs. `what` names the column."""
+    """Refuse text that servers and files cannot hold: NUL, lone surrogates. `what` names the column."""
     for row, value in enumerate(values):
         fault = text_fault(value)
         if fault:
@@ -84,10 +84,13 @@ def as_text(values: Iterable[str]) -> NDArray[np.object_]:
 
 
 def shown(values: NDArray) -> NDArray:
-    """Text in the form that users get: fixed-width, or Python strings where one long text would cost too much."""
-    if values.dtype != object or not len(values):
-        return values.astype(str) if values.dtype == object else values
+    """Text in the form that users get: fixed-width, or Python strings where one long text makes that dear."""
+    if values.dtype != object:
+        return values
     lengths = [len(value) for value in values.tolist()]
-    if 4 * max(lengths) * len(lengths) <= max(_CHEAP, 16 * sum(lengths)):
-        return values.astype(str)
-    return values
+    return values.astype(str) if is_cheap(max(lengths, default=0), len(lengths), sum(lengths)) else values
+
+
+def is_cheap(longest: int, n_texts: int, n_letters: int) -> bool:
+    """Whether an array of fixed width costs little, or about what its text costs."""
+    return 4 * longest * n_texts <= max(_CHEAP, 16 * n_letters)

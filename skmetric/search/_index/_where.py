@@ -99,8 +99,8 @@ def _condition(name: str, asked: Any, dtypes: Mapping[str, Any]) -> Condition:
     if isinstance(asked, slice):
         if asked.step is not None or (asked.start is None and asked.stop is None):
             raise ValueError(
-                f"where[{name!r}] must be slice(low, high) with one end or both; got {asked}. Not(None) finds "
-                "all that have a value"
+                f"where[{name!r}] must be slice(low, high) with one end or both; got {asked}. Not(None) "
+                "finds all that have a value"
             )
         ends = [None if end is None else _checked(name, end, dtypes) for end in (asked.start, asked.stop)]
         return _range(name, kind, *ends, dtypes[name])

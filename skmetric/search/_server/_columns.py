@@ -31,7 +31,7 @@ Types = dict[str, ColumnType]
 def typed_columns(
     columns: Mapping[str, Any] | None, n_items: int, reserved: tuple[str, ...]
 ) -> tuple[Columns, Types]:
-    """Check columns (dict of name to array) and return arrays of the types that servers keep, with the types."""
+    """Check columns (dict of name to array); return arrays of the types that servers keep, and the types."""
     arrays, types = {}, {}
     for name, values in (columns or {}).items():
         check_name(name)
@@ -56,7 +56,7 @@ def _typed(name: str, values: Any, n_items: int) -> tuple[NDArray[Any], ColumnTy
 
 
 def match_types(arrays: Columns, types: Types, stored: Types) -> Columns:
-    """Columns as those that are `stored`; integers may come where reals are, and whole reals where integers are."""
+    """Columns as those that are `stored`; integers may come where reals are."""
     if types.keys() != stored.keys():
         raise ValueError(f"columns must be {sorted(stored)}, as when first filled; got {sorted(types)}")
     arrays = dict(arrays)

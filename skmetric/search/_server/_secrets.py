@@ -1,7 +1,7 @@
 """Addresses of servers, which may hold passwords: kept as they are, shown without.
 
-An address is parsed, and only the parts that are known to be harmless are shown. What cannot be parsed is shown
-not at all.
+An address is parsed, and only the parts that are known to be harmless are shown. Nothing is shown of an address
+that cannot be parsed.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def parse_conninfo(conninfo: str) -> dict[str, str]:
 
 
 def _fault_of_uri(address: str) -> str | None:
-    """Whether a URI has an ``@`` that libpq takes for another than was meant, so that a password is cut in two."""
+    """What is wrong with a URI that libpq reads otherwise than was meant: it cuts a password in two."""
     scheme, mark, rest = address.partition("://")
     if not mark or scheme.strip() not in ("postgresql", "postgres"):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,10 @@ from skmetric.search._index._where import conditions
 
 from ._columns import dtypes_of
 from ._remote import check_query
+from ._secrets import Address, Token, Uri, hide
 from ._store import Mode, Store
+
+_HIDING: dict[str, type] = {"conninfo": Address, "uri": Uri, "token": Token}
 
 
 class SharedIndex(Index, ABC):
@@ -186,3 +190,18 @@ class SharedIndex(Index, ABC):
         return opened.look_up(
             embeddings, int(k), names, asked, among, self._search_options(int(k)), is_ranked
         )
+
+
+def called(kind: type[Index], content: Mapping[str, Any]) -> str:
+    """The call that makes an index which a folder describes, without secrets and without making it."""
+    given = content.get("params")
+    given = given if isinstance(given, dict) else {}
+    defaults = {name: parameter.default for name, parameter in signature(kind).parameters.items()}
+    shown = [
+        f"{name}={hide({name: given[name]}, **{name: _HIDING[name]})[name]!r}"
+        if name in _HIDING
+        else f"{name}={given[name]!r}"
+        for name, default in defaults.items()
+        if name in given and given[name] != default
+    ]
+    return f"{kind.__name__}({', '.join(shown)})"

@@ -30,8 +30,8 @@ class Items(NamedTuple):
 class Store(ABC):
     """Requests about one table or collection. Each process and thread has connections of its own.
 
-    Ids are the integers of the index. Columns come back in the forms that users get. A filter is a sequence of
-    conditions, all of which an item must meet, and ids that it must be among.
+    Ids are the integers of the index. Columns come back in the forms that users get. A filter is a sequence
+    of conditions, all of which an item must meet, and ids that it must be among.
     """
 
     address: tuple[str | None, ...]  # what it was opened with
@@ -51,8 +51,8 @@ class Store(ABC):
     def fill(self, items: Items, design: Any, mode: Mode) -> None:
         """Store items; what is there not yet is made, with an index over embeddings by the `design`.
 
-        Modes: "add" refuses ids that are in use; "upsert" replaces their items; "replace" refuses others, by a
-        KeyError; "start" refuses a store that holds items.
+        Modes: "add" refuses ids that are in use; "upsert" replaces their items; "replace" refuses others, by
+        a KeyError; "start" refuses a store that holds items.
         """
 
     @abstractmethod
@@ -74,7 +74,7 @@ class Store(ABC):
         options: Any,
         is_ranked: bool,
     ) -> Hits:
-        """Up to `k` hits of each embedding with columns; with `is_ranked` the place of an item among all as id."""
+        """Up to `k` hits of each embedding with columns; with `is_ranked` places among all items as ids."""
 
     @abstractmethod
     def known(self, ids: Keys) -> Keys:

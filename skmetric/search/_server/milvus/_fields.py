@@ -33,8 +33,8 @@ def check_collection(name: object) -> None:
     """Refuse names that Milvus does not take, or that files and clusters take differently."""
     if not isinstance(name, str) or not _PLAIN.fullmatch(name) or len(name) > _MAX_NAME:
         raise ValueError(
-            f"collection={name!r}: the name of a collection has 1 to {_MAX_NAME} letters of A to Z, digits and "
-            "underscores, and does not begin with a digit"
+            f"collection={name!r}: the name of a collection has 1 to {_MAX_NAME} letters of A to Z, digits "
+            "and underscores, and does not begin with a digit"
         )
 
 
@@ -65,8 +65,8 @@ def columns_of(fields: Sequence[Mapping[str, Any]], title: str) -> tuple[Types, 
         kind = TIME if encoded and encoded[1] == "time" else _TYPE_OF.get(field["type"].name)
         if kind is None:
             raise ValueError(
-                f"{title} has a field {name!r} of type {field['type'].name} that must not be null, and MilvusIndex "
-                "has no values for it: give it a default, or let it be null"
+                f"{title} has a field {name!r} of type {field['type'].name} that must not be null, and "
+                "MilvusIndex has no values for it: give it a default, or let it be null"
             )
         types[name], held_in[name] = kind, field["name"]
     return types, held_in
@@ -80,8 +80,8 @@ def sent(name: str, values: NDArray[Any], kind: ColumnType) -> list[Any]:
         for row, value in enumerate(values.tolist()):
             if len(value.encode()) > TEXT_BYTES:
                 raise ValueError(
-                    f"column {name!r} has text of more than {TEXT_BYTES} bytes in row {row}, which Milvus cannot "
-                    "hold: shorten it, or keep its path"
+                    f"column {name!r} has text of more than {TEXT_BYTES} bytes in row {row}, which Milvus "
+                    "cannot hold: shorten it, or keep its path"
                 )
     return values.tolist()
 

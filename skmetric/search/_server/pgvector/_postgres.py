@@ -133,12 +133,12 @@ class Server:
             said = _first_line(error)
             if isinstance(error, psycopg.errors.DeadlockDetected):
                 raise IndexUnavailableError(
-                    f"{self.name}: this call and one of another process waited for each other, and the server "
-                    "stopped this one: nothing of it was kept, call again"
+                    f"{self.name}: this call and one of another process waited for each other, and the "
+                    "server stopped this one: nothing of it was kept, call again"
                 ) from error
             if isinstance(error, psycopg.errors.QueryCanceled):
                 raise IndexUnavailableError(
-                    f"{self.name}: the server stopped the call, nothing of it was kept. The server said: {said}"
+                    f"{self.name}: the server stopped the call and kept nothing of it. It said: {said}"
                 ) from error
             if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
                 raise IndexUnavailableError(

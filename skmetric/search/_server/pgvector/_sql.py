@@ -47,7 +47,7 @@ class Statements:
         return self._sql.SQL(text).format(table=self.table, **parts)
 
     def _identifier(self, name: str) -> Any:
-        """A name, quoted; its percent signs are doubled, since psycopg reads one as the start of a parameter."""
+        """A name, quoted; percent signs are doubled, since psycopg reads one as the start of a parameter."""
         return self._sql.SQL(
             self._sql.Identifier(name).as_string().replace("%", "%%").replace("{", "{{").replace("}", "}}")
         ).format()
@@ -235,8 +235,8 @@ def check_table(table: object) -> None:
         raise ValueError(f"table={table!r}: the name has a lone surrogate, which is no character") from None
     if size > _MAX_NAME:
         raise ValueError(
-            f"table={table!r} has {size} bytes, and PostgreSQL cuts names after {_MAX_NAME}, so that two tables "
-            "would be one: choose a shorter name"
+            f"table={table!r} has {size} bytes, and PostgreSQL cuts names after {_MAX_NAME}, so that two "
+            "tables would be one: choose a shorter name"
         )
 
 
@@ -246,7 +246,7 @@ def plain(value: Any) -> Any:
 
 
 def copied(values: NDArray[Any], kind: ColumnType) -> list[Any]:
-    """Values of a column as COPY takes them: dates as microseconds, of which NaT is -infinity to PostgreSQL."""
+    """Values of a column as COPY takes them: dates as microseconds, where NaT is PostgreSQL's -infinity."""
     if kind is TIME:
         since = (values - _EPOCH).view(np.int64)
         return since.tolist()
