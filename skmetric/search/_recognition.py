@@ -481,8 +481,8 @@ class Recognition(SearchBase):
             return matcher.match(found.distances, found.codes), found.labels
         if where is not None:
             raise ValueError(
-                "where= and among= filter items, and matcher='center' matches to the centres of whole classes: "
-                "use another matcher, or a gallery of the items that pass"
+                "where= and among= filter items, and matcher='center' matches to the centres of whole "
+                "classes: use another matcher, or a gallery of the items that pass"
             )
         gallery = self._labelled_gallery("predict")
         with gallery.reading():

@@ -130,8 +130,9 @@ def _numbers(what: str, values: Sequence[Any], gone: set[int]) -> NDArray[Any]:
         raise ValueError(
             f"{what} has {whole[row]} in row {row}, beyond 64-bit integers: give the column as text"
         )
-    row = next((row for row, value in whole.items() if abs(value) > MAX_EXACT), None)
-    if row is not None:
+    beyond = [row for row, value in whole.items() if abs(value) > MAX_EXACT]
+    if beyond:
+        row = beyond[0]
         beside = f"a missing value in row {min(gone)}" if gone else "numbers that are not whole"
         raise ValueError(
             f"{what} has {whole[row]} in row {row} beside {beside}, so that it would be rounded: a column of "

@@ -103,12 +103,12 @@ def _condition(name: str, asked: Any, dtypes: Mapping[str, Any]) -> Condition:
                 "finds all that have a value"
             )
         ends = [None if end is None else _checked(name, end, dtypes) for end in (asked.start, asked.stop)]
-        return _range(name, kind, *ends, dtypes[name])
+        return _range(name, kind, ends[0], ends[1], dtypes[name])
     several = _several(asked)
     if not several:
         raise ValueError(f"where[{name!r}] lists no value: nothing can pass")
-    values = [_checked(name, value, dtypes) for value in several if not _is_none(value)]
-    exact = [_exactly(value, kind, dtypes[name]) for value in values]
+    checked = [_checked(name, value, dtypes) for value in several if not _is_none(value)]
+    exact = [_exactly(value, kind, dtypes[name]) for value in checked]
     values = tuple(value for value in exact if value is not None)
     return Condition(name, kind, values, or_missing=any(map(_is_none, several)))
 

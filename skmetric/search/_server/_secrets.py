@@ -1,7 +1,7 @@
 """Addresses of servers, which may hold passwords: kept as they are, shown without.
 
-An address is parsed, and only the parts that are known to be harmless are shown. Nothing is shown of an address
-that cannot be parsed.
+An address is parsed, and only the parts that are known to be harmless are shown. Of an address that
+cannot be parsed nothing is shown.
 """
 
 from __future__ import annotations

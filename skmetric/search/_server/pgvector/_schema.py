@@ -45,8 +45,8 @@ def read_schema(connection: Any, table: str, name: str) -> Schema | None:
     for column, kind in needed.items():
         if kind not in _TYPE_OF:
             raise ValueError(
-                f"{name} has a column {column!r} of type {kind} that must not be empty, and PgVectorIndex has "
-                "no values for it: give it a default, or let it be NULL"
+                f"{name} has a column {column!r} of type {kind} that must not be empty, and PgVectorIndex "
+                "has no values for it: give it a default, or let it be NULL"
             )
     types = {column: _TYPE_OF[kind] for column, kind in needed.items()}
     n_features = int(size)

@@ -91,7 +91,8 @@ class Statements:
     def copy(self, names: Sequence[str], is_staged: bool = False) -> Any:
         """COPY of rows in binary, into the table or the staging table."""
         into = self._identifier(self._staging) if is_staged else self.table
-        return self._sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(into, self.names(names))
+        statement = self._sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(into, self.names(names))
+        return statement.as_string().replace("%%", "%").encode()  # psycopg reads COPY as it stands
 
     def staging(self, names: Sequence[str]) -> Any:
         """A table for the rows of one transaction."""
