@@ -189,8 +189,10 @@ class ServerGallery(Gallery):
         """Ids, "label" and metadata of the items that pass."""
         names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
         asked, keys = self._asked(where)
-        found, columns = self._store.columns(keys, names, asked)
-        if keys is not None:  # in their order
+        if keys is None:
+            found, columns, _ = self._store.contents(names, with_vectors=False, conditions=asked)
+        else:  # in their order
+            found, columns = self._store.columns(keys, names, asked)
             place = dict(zip(found.tolist(), range(len(found)), strict=True))
             order = np.array([place[key] for key in keys.tolist() if key in place], dtype=np.intp)
             found, columns = found[order], {name: values[order] for name, values in columns.items()}

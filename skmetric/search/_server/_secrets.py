@@ -29,7 +29,7 @@ _SHOWN = {
     "sslmode": r"[\w-]+",
     "target_session_attrs": r"[\w-]+",
     "client_encoding": r"[\w-]+",
-    "options": r"(?!.*(pass|secret|token|key))[\w.=\\ -]+",
+    "options": r"[\w.=\\ -]+",
 }
 
 
@@ -90,7 +90,7 @@ def masked(address: str) -> str:
 
 
 def _shown(name: str, value: str) -> str:
-    if not re.fullmatch(_SHOWN.get(name, ""), value, re.IGNORECASE):
+    if is_secret(name, value) or not re.fullmatch(_SHOWN.get(name, ""), value):
         return HIDDEN
     return f"'{value}'" if " " in value else value
 
@@ -106,15 +106,26 @@ def without_secrets(conninfo: str) -> str:
     if not str(conninfo).strip():
         return str(conninfo)
     parts = parse_conninfo(conninfo)
-    if not parts.keys() & set(_SECRET) and "://" not in str(conninfo):
+    if not secrets_of(parts) and "://" not in str(conninfo):
         return str(conninfo)
     info = import_optional("psycopg.conninfo", extra="pgvector", purpose="PgVectorIndex")
-    return info.make_conninfo("", **{name: part for name, part in parts.items() if name not in _SECRET})
+    return info.make_conninfo("", **{name: part for name, part in parts.items() if not is_secret(name, part)})
 
 
 def secrets_of(parts: dict[str, str]) -> list[str]:
     """What must not be repeated of a parsed connection string."""
-    return [parts[name] for name in _SECRET if parts.get(name)]
+    return [value for name, value in parts.items() if value and is_secret(name, value)]
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a part of a connection string is secret, or has a secret that stands in the wrong place."""
+    if name in ("host", "hostaddr", "port"):
+        return "@" in value[1:]  # a socket without a file begins with one
+    if name == "dbname":
+        return "://" in value or "=" in value
+    if name == "options":
+        return re.search("pass|secret|token|key", value, re.IGNORECASE) is not None
+    return name in _SECRET or (name == "user" and ":" in value)
 
 
 def parse_conninfo(conninfo: str) -> dict[str, str]:

@@ -92,9 +92,9 @@ class Store(ABC):
 
     @abstractmethod
     def contents(
-        self, names: Sequence[str], with_vectors: bool = True
+        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
-        """Ids, columns and embeddings of all items, in the order of the gallery."""
+        """Ids, columns and embeddings of all items that pass, in the order of the gallery."""
 
     @abstractmethod
     def tally(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -217,11 +217,12 @@ class Collection(Store):
         return np.array([row["id"] for row in rows], dtype=np.int64), _as_arrays(rows, names, schema)
 
     def contents(
-        self, names: Sequence[str], with_vectors: bool = True
+        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
         """Ids, columns and embeddings of all items, in the order in which they came."""
         schema = self.schema()
-        rows = self._rows(["id", "position", *schema.of(names), *["embedding"] * with_vectors], None)
+        fields = ["id", "position", *schema.of(names), *["embedding"] * with_vectors]
+        rows = self._rows(fields, None, schema.expression(conditions))
         rows = sorted(rows, key=lambda row: (row["position"], row["id"]))
         ids, vectors = np.array([row["id"] for row in rows], dtype=np.int64), None
         if with_vectors:

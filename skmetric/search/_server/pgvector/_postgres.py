@@ -148,9 +148,12 @@ class Server:
             if isinstance(error, psycopg.errors.InsufficientPrivilege):
                 raise PermissionError(f"{self.name}: {said}") from error
             if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
-                raise  # Table tells what has happened
+                raise ValueError(
+                    f"{self.name} was dropped or made anew with other columns since it was opened: "
+                    "open it again"
+                ) from error
             if isinstance(error, psycopg.errors.UniqueViolation):
-                raise
+                raise  # Table tells which id it is
             raise ValueError(f"{self.name}: the server refused the request: {said}") from error
 
 

@@ -168,10 +168,10 @@ class Table(Store):
         return ids, columns
 
     def contents(
-        self, names: Sequence[str], with_vectors: bool = True
+        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
         """Ids, columns and embeddings of all items, as they are at one moment, in order of their ids."""
-        return self._read(names, with_vectors, *self._sql.found(()))
+        return self._read(names, with_vectors, *self._sql.found(conditions))
 
     def tally(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
         statement = "SELECT {names}, count(*) FROM {table} GROUP BY 1"
@@ -233,11 +233,10 @@ class Table(Store):
         """Rows of a query; what is known of a table that was dropped meanwhile is forgotten."""
         try:
             return self._server.read(statement, params, *args, **options)
-        except (self._errors.UndefinedTable, self._errors.UndefinedColumn):
-            self._known = None
-            raise ValueError(
-                f"{self.title} was dropped or made anew with other columns since it was opened: open it again"
-            ) from None
+        except ValueError as error:
+            if isinstance(error.__cause__, self._errors.UndefinedTable | self._errors.UndefinedColumn):
+                self._known = None
+            raise
 
     def _as_arrays(
         self, rows: Sequence[tuple], kinds: Sequence[ColumnType], names: Sequence[str]
