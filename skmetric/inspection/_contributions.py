@@ -1,12 +1,15 @@
 """Which features make two samples near or far under a linear metric."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric.base import MahalanobisMixin
 
 
-def distance_contributions(learner, A, B):
+def distance_contributions(learner: Any, A: ArrayLike, B: ArrayLike) -> np.ndarray:
     """Share of each feature in the squared learned distance of pairs.
 
     With the map L of a linear learner and the difference z of two samples, centred and scaled as the learner

@@ -1,6 +1,11 @@
 """EmbeddingDisplay: embeddings in two dimensions."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
@@ -8,6 +13,9 @@ from skmetric._optional import import_optional
 from skmetric.metrics._scorer import transformers_of
 
 from ._style import BLACK, axes_of, finish, marker_and_color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _METHODS = ("pca", "tsne", "umap")
 _AXES = {"pca": "principal component", "tsne": "t-SNE", "umap": "UMAP"}
@@ -55,14 +63,29 @@ class EmbeddingDisplay:
     (896, 2)
     """
 
-    def __init__(self, points, labels=None, method="pca", explained=None):
+    def __init__(
+        self,
+        points: np.ndarray,
+        labels: np.ndarray | None = None,
+        method: str = "pca",
+        explained: np.ndarray | None = None,
+    ) -> None:
         self.points = points
         self.labels = labels
         self.method = method
         self.explained = explained
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, method="pca", random_state=0, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        method: str = "pca",
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw samples in the space of a learner.
 
         Parameters
@@ -90,7 +113,15 @@ class EmbeddingDisplay:
         return cls.from_predictions(X, y, method=method, random_state=random_state, ax=ax)
 
     @classmethod
-    def from_predictions(cls, embeddings, y=None, *, method="pca", random_state=0, ax=None):
+    def from_predictions(
+        cls,
+        embeddings: Any,
+        y: ArrayLike | None = None,
+        *,
+        method: str = "pca",
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw embeddings.
 
         Parameters
@@ -122,7 +153,7 @@ class EmbeddingDisplay:
             raise ValueError(f"y has shape {labels.shape}, and there are {len(points)} embeddings")
         return cls(points, labels, method, explained).plot(ax=ax)
 
-    def plot(self, ax=None, *, size=12, label_classes=True):
+    def plot(self, ax: Axes | None = None, *, size: int = 12, label_classes: bool = True) -> Self:
         """Draw.
 
         Parameters

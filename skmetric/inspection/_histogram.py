@@ -1,12 +1,20 @@
 """DistanceHistogramDisplay: how far the same class, other classes and strangers are."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skmetric.metrics._scorer import transformers_of
 from skmetric.retrieval import nearest
 
 from ._style import BLACK, BLUE, GREY, RED, axes_of, finish
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LOOKS = {
     "same": ("same class", BLUE, "///", "-"),
@@ -57,7 +65,14 @@ class DistanceHistogramDisplay:
     True
     """
 
-    def __init__(self, same, other, strangers=None, cutpoint=None, xlabel="distance"):
+    def __init__(
+        self,
+        same: np.ndarray,
+        other: np.ndarray,
+        strangers: np.ndarray | None = None,
+        cutpoint: Any = None,
+        xlabel: str = "distance",
+    ) -> None:
         self.same = same
         self.other = other
         self.strangers = strangers
@@ -65,7 +80,17 @@ class DistanceHistogramDisplay:
         self.xlabel = xlabel
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, X_unknown=None, max_pairs=200_000, random_state=0, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None,
+        *,
+        X_unknown: Any = None,
+        max_pairs: int = 200_000,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw distances in the space of a learner, or between queries and the gallery of a search.
 
         Parameters
@@ -97,10 +122,19 @@ class DistanceHistogramDisplay:
         else:
             distances = _of_pairs(estimator, X, y, X_unknown, max_pairs, check_random_state(random_state))
             label = "distance between two samples"
-        return cls(*distances, xlabel=label).plot(ax=ax)
+        same, other, strangers, cutpoint = distances
+        return cls(same, other, strangers, cutpoint, label).plot(ax=ax)
 
     @classmethod
-    def from_predictions(cls, same, other, *, strangers=None, cutpoint=None, ax=None):
+    def from_predictions(
+        cls,
+        same: ArrayLike,
+        other: ArrayLike,
+        *,
+        strangers: ArrayLike | None = None,
+        cutpoint: ArrayLike | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw distances that are known already.
 
         Parameters
@@ -126,7 +160,7 @@ class DistanceHistogramDisplay:
             ax=ax
         )
 
-    def plot(self, ax=None, *, n_bins=50):
+    def plot(self, ax: Axes | None = None, *, n_bins: int = 50) -> Self:
         """Draw.
 
         Parameters
@@ -144,21 +178,34 @@ class DistanceHistogramDisplay:
         ax = axes_of(ax)
         drawn = {name: getattr(self, name) for name in _LOOKS if getattr(self, name) is not None}
         every = np.concatenate(list(drawn.values()))
-        bins = np.linspace(every.min(), every.max() or 1.0, n_bins + 1)
+        if not len(every):
+            raise ValueError("there is no distance to draw: same, other and strangers are empty")
+        bins = _bins(every, n_bins)
         for name, distances in drawn.items():
             label, color, hatch, dash = _LOOKS[name]
             weights = np.full(len(distances), 1 / max(len(distances), 1))
-            look = {"histtype": "stepfilled", "linestyle": dash, "linewidth": 1.5, "hatch": hatch}
-            ax.hist(
-                distances, bins, weights=weights, label=f"{label} ({len(distances):,})",
-                facecolor=(*_rgb(color), 0.25), edgecolor=color, **look,
-            )  # fmt: skip
+            look: dict[str, Any] = {
+                "linestyle": dash,
+                "linewidth": 1.5,
+                "hatch": hatch,
+            }
+            look |= {"facecolor": (*_rgb(color), 0.25), "edgecolor": color}
+            count = f"{label} ({len(distances):,})"
+            ax.hist(distances, bins.tolist(), weights=weights, histtype="stepfilled", label=count, **look)
         if self.cutpoint is not None:
             ax.axvline(self.cutpoint, color=BLACK, linewidth=1.2, label=f"cutpoint {self.cutpoint:.3g}")
         ax.legend(fontsize="small")
         finish(ax, xlabel=self.xlabel, ylabel="share in the bin")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _bins(distances, n_bins):
+    """Edges of bins of equal width; where the values have no width, bins over a width of 1 or more."""
+    low, high = float(distances.min()), float(distances.max())
+    if (high - low) / n_bins <= np.finfo(float).tiny + abs(high) * np.finfo(float).eps:
+        low, high = low - max(0.5, abs(low) / 2), low + max(0.5, abs(low) / 2)
+    return np.linspace(low, high, n_bins + 1)
 
 
 def _rgb(color):
@@ -186,7 +233,8 @@ def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
         pairs = rng.randint(len(unknown), size=max_pairs), rng.randint(len(y), size=max_pairs)
         strangers = _distances(unknown, pairs[0], embeddings, pairs[1])
     kinds = (_drawn(np.flatnonzero(mask), max_pairs // 2, rng) for mask in (same, ~same))
-    return *(_distances(embeddings, first[at], embeddings, second[at]) for at in kinds), strangers
+    alike, apart = (_distances(embeddings, first[at], embeddings, second[at]) for at in kinds)
+    return alike, apart, strangers, None
 
 
 def _drawn(rows, n, rng):

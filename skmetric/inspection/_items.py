@@ -19,6 +19,15 @@ def are_pictures(items):
     return True
 
 
+def as_items(items):
+    """Samples by position: those of a column, or of the rows of a table, as a list."""
+    if hasattr(items, "columns"):  # a DataFrame: a row is shown as text
+        names = [str(name) for name in items.columns]
+        rows = np.asarray(items, dtype=object)
+        return [", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows]
+    return list(items) if hasattr(items, "to_numpy") else items
+
+
 def check_items(items, n_items, name):
     """Samples to show as a sequence with one for each of `n_items`."""
     if len(items) != n_items:

@@ -2,14 +2,18 @@
 
 import base64
 import json
+import os
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from io import BytesIO
 from numbers import Integral
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmetric._checks import check_matrix
 from skmetric._optional import import_optional
@@ -35,20 +39,20 @@ _QUALITY = 80  # of JPEG
     prefer_skip_nested_validation=True,
 )
 def embedding_map(
-    X,
-    labels=None,
+    X: Any,
+    labels: ArrayLike | None = None,
     *,
-    images=None,
-    texts=None,
-    metadata=None,
-    ids=None,
-    path="map.html",
-    method="pca",
-    n_neighbors=10,
-    thumbnail_size=48,
-    title="Embedding map",
-    random_state=0,
-):
+    images: Sequence[Any] | np.ndarray | None = None,
+    texts: Sequence[str] | None = None,
+    metadata: Mapping[str, ArrayLike] | None = None,
+    ids: ArrayLike | None = None,
+    path: str | os.PathLike[str] = "map.html",
+    method: str = "pca",
+    n_neighbors: int = 10,
+    thumbnail_size: int = 48,
+    title: str = "Embedding map",
+    random_state: int | np.random.RandomState | None = 0,
+) -> Path:
     """Write a page that shows embeddings as a map to explore.
 
     Point at a sample to see its picture, text and metadata; click to see its nearest neighbours, those of the
@@ -129,7 +133,8 @@ def _points(X, labels, method, n_neighbors, random_state):
     if n_samples < 2:
         raise ValueError(f"X has {n_samples} row: a map needs two or more")
     points, explained = project(X, method, random_state)
-    classes, codes = [], np.zeros(n_samples, dtype=np.int32)
+    classes: np.ndarray = np.empty(0)
+    codes: np.ndarray = np.zeros(n_samples, dtype=np.int32)
     if labels is not None:
         check_items(labels, n_samples, "labels")
         classes, codes = np.unique(np.asarray(labels), return_inverse=True)
@@ -196,7 +201,7 @@ def _sheet(images, side, columns):
 
 def _packed(values, dtype):
     """Numbers as base64 of their little-endian bytes."""
-    return base64.b64encode(np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<"))).decode()
+    return base64.b64encode(np.asarray(values, np.dtype(dtype).newbyteorder("<")).tobytes()).decode()
 
 
 def _filled(title, data, library):

@@ -1,13 +1,19 @@
 """NeighborsDisplay: queries and what was found for them, as pictures or text."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ._items import are_pictures, check_items, pixels, wrapped
+from ._items import are_pictures, as_items, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # inches
 _PICTURE = 1.05  # the longer side
@@ -65,9 +71,17 @@ class NeighborsDisplay:
     """
 
     def __init__(
-        self, queries, gallery, distances, indices, y=None, y_gallery=None, predictions=None, cutpoint=None,
-        no_match_label=None,
-    ):  # fmt: skip
+        self,
+        queries: Sequence[Any] | np.ndarray,
+        gallery: Sequence[Any] | np.ndarray,
+        distances: np.ndarray,
+        indices: np.ndarray,
+        y: np.ndarray | None = None,
+        y_gallery: np.ndarray | None = None,
+        predictions: np.ndarray | None = None,
+        cutpoint: Any = None,
+        no_match_label: Any = None,
+    ) -> None:
         self.queries = queries
         self.gallery = gallery
         self.distances = distances
@@ -79,7 +93,17 @@ class NeighborsDisplay:
         self.no_match_label = no_match_label
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, queries=None, gallery, n_neighbors=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        queries: Any = None,
+        gallery: Any,
+        n_neighbors: int | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Look queries up and draw what is found.
 
         Parameters
@@ -121,9 +145,19 @@ class NeighborsDisplay:
 
     @classmethod
     def from_predictions(
-        cls, queries, gallery, distances, indices, *, y=None, y_gallery=None, predictions=None,
-        cutpoint=None, no_match_label=None, ax=None,
-    ):  # fmt: skip
+        cls,
+        queries: Any,
+        gallery: Any,
+        distances: ArrayLike,
+        indices: ArrayLike,
+        *,
+        y: ArrayLike | None = None,
+        y_gallery: ArrayLike | None = None,
+        predictions: ArrayLike | None = None,
+        cutpoint: Any = None,
+        no_match_label: Any = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw neighbours that are known already.
 
         Parameters
@@ -159,6 +193,7 @@ class NeighborsDisplay:
                 "distances and indices must both be (n_queries, n_neighbors); got "
                 f"{distances.shape} and {indices.shape}"
             )
+        queries, gallery = as_items(queries), as_items(gallery)
         check_items(queries, len(distances), "queries")
         if indices.size and indices.max() >= len(gallery):
             raise ValueError(f"indices has row {indices.max()}, and the gallery has {len(gallery)} items")
@@ -169,7 +204,7 @@ class NeighborsDisplay:
             queries, gallery, distances, indices, y, y_gallery, predictions, cutpoint, no_match_label
         ).plot(ax=ax)
 
-    def plot(self, ax=None, *, max_queries=8):
+    def plot(self, ax: Axes | None = None, *, max_queries: int = 8) -> Self:
         """Draw.
 
         Parameters
@@ -223,7 +258,9 @@ class NeighborsDisplay:
         if self.no_match_label is not None and str(taken) == str(self.no_match_label):
             taken = f"no match ({self.no_match_label})"
         else:
-            taken = "recognised" if true and taken == self.y[i] else f"taken for {taken}"
+            taken = (
+                "recognised" if true and self.y is not None and taken == self.y[i] else f"taken for {taken}"
+            )
         return "\n".join(wrapped(words, cell.n_letters, 3) for words in (true, taken) if words)
 
     def _label(self, row):

@@ -1,11 +1,20 @@
 """RecallAtKDisplay: recall@k of one or several models, with intervals and the level of chance."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmetric.metrics import retrieval_report
 from skmetric.metrics._scorer import transformers_of
 
 from ._style import CYCLE, DASHES, GREY, MARKERS, axes_of, finish
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class RecallAtKDisplay:
@@ -51,7 +60,14 @@ class RecallAtKDisplay:
     ['learned', 'pixels']
     """
 
-    def __init__(self, k, recall, intervals, chance, confidence_level=0.95):
+    def __init__(
+        self,
+        k: Sequence[int],
+        recall: dict[str, np.ndarray],
+        intervals: dict[str, np.ndarray],
+        chance: np.ndarray,
+        confidence_level: float = 0.95,
+    ) -> None:
         self.k = k
         self.recall = recall
         self.intervals = intervals
@@ -60,8 +76,17 @@ class RecallAtKDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, k=(1, 2, 4, 8, 16), gallery=None, y_gallery=None, name=None, ax=None
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None,
+        *,
+        k: Sequence[int] = (1, 2, 4, 8, 16),
+        gallery: Any = None,
+        y_gallery: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Score one fitted learner, or several.
 
         Parameters
@@ -95,8 +120,16 @@ class RecallAtKDisplay:
 
     @classmethod
     def from_predictions(
-        cls, embeddings, y, *, k=(1, 2, 4, 8, 16), gallery=None, y_gallery=None, ax=None, **options
-    ):
+        cls,
+        embeddings: Any,
+        y: ArrayLike | None,
+        *,
+        k: Sequence[int] = (1, 2, 4, 8, 16),
+        gallery: Any = None,
+        y_gallery: ArrayLike | None = None,
+        ax: Axes | None = None,
+        **options: Any,
+    ) -> Self:
         """Score embeddings of one model, or of several.
 
         Parameters
@@ -127,7 +160,9 @@ class RecallAtKDisplay:
             If a cut-off is not below the size of the gallery.
         """
         by_model = embeddings if isinstance(embeddings, dict) else {"embeddings": embeddings}
-        recall, intervals, scores = {}, {}, [f"recall_at_{cut}" for cut in k]
+        recall: dict[str, np.ndarray] = {}
+        intervals: dict[str, np.ndarray] = {}
+        scores = [f"recall_at_{cut}" for cut in k]
         for name, rows in by_model.items():
             side = gallery[name] if isinstance(gallery, dict) else gallery
             report = retrieval_report(rows, y, gallery=side, y_gallery=y_gallery, scores=scores, **options)
@@ -136,7 +171,7 @@ class RecallAtKDisplay:
             chance = np.array([report.chance[score] for score in scores])
         return cls(tuple(k), recall, intervals, chance, report.confidence_level).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
 
         Parameters

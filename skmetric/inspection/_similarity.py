@@ -1,5 +1,9 @@
 """SimilarityMapDisplay: which regions of two images make them near."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from scipy.ndimage import zoom
 from sklearn.utils.validation import check_is_fitted
@@ -7,6 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from ._items import pixels, to_rgb
 from ._parts import image_parts, steps_of
 from ._style import BLACK, BLUE, RED, panels_of
+
+if TYPE_CHECKING:
+    pass
 
 _KINDS = {
     "similarity": "part of the inner product, by place",
@@ -87,7 +94,9 @@ class SimilarityMapDisplay:
     True
     """
 
-    def __init__(self, image_a, image_b, parts_a, parts_b, kind="similarity"):
+    def __init__(
+        self, image_a: Any, image_b: Any, parts_a: np.ndarray, parts_b: np.ndarray, kind: str = "similarity"
+    ) -> None:
         self.image_a = image_a
         self.image_b = image_b
         self.parts_a = parts_a
@@ -95,7 +104,9 @@ class SimilarityMapDisplay:
         self.kind = kind
 
     @classmethod
-    def from_estimator(cls, estimator, image_a, image_b, *, kind="similarity", ax=None):
+    def from_estimator(
+        cls, estimator: Any, image_a: Any, image_b: Any, *, kind: str = "similarity", ax: Any = None
+    ) -> Self:
         """Take apart what two images have in common, and draw it.
 
         Parameters
@@ -129,7 +140,16 @@ class SimilarityMapDisplay:
         return cls(first[0], second[0], first[1], second[1], kind).plot(ax=ax)
 
     @classmethod
-    def from_predictions(cls, image_a, image_b, parts_a, parts_b, *, kind="similarity", ax=None):
+    def from_predictions(
+        cls,
+        image_a: Any,
+        image_b: Any,
+        parts_a: np.ndarray,
+        parts_b: np.ndarray,
+        *,
+        kind: str = "similarity",
+        ax: Any = None,
+    ) -> Self:
         """Draw parts of embeddings that are known already.
 
         Parameters
@@ -164,32 +184,34 @@ class SimilarityMapDisplay:
         return cls(pixels(image_a), pixels(image_b), parts_a, parts_b, kind).plot(ax=ax)
 
     @property
-    def inner_product(self):
+    def inner_product(self) -> float:
         """Inner product of the two embeddings: of unit length, their cosine similarity."""
         return float(_whole(self.parts_a) @ _whole(self.parts_b))
 
     @property
-    def distance(self):
+    def distance(self) -> float:
         """Euclidean distance of the two embeddings."""
         return float(np.linalg.norm(_whole(self.parts_a) - _whole(self.parts_b)))
 
     @property
-    def similarity_maps(self):
+    def similarity_maps(self) -> tuple[np.ndarray, np.ndarray]:
         """Two arrays (n_rows, n_columns), each of which adds up to the inner product."""
         return self.parts_a @ _whole(self.parts_b), self.parts_b @ _whole(self.parts_a)
 
     @property
-    def distance_maps(self):
+    def distance_maps(self) -> tuple[np.ndarray, np.ndarray]:
         """Two arrays (n_rows, n_columns), which together add up to the squared distance."""
         difference = _whole(self.parts_a) - _whole(self.parts_b)
         return self.parts_a @ difference, self.parts_b @ -difference
 
     @property
-    def pairs(self):
+    def pairs(self) -> np.ndarray:
         """Inner product of each pair of places: (n_rows_a, n_columns_a, n_rows_b, n_columns_b)."""
         return np.einsum("hwd,ijd->hwij", self.parts_a, self.parts_b)
 
-    def plot(self, ax=None, *, kind=None, point=None):
+    def plot(
+        self, ax: Any = None, *, kind: str | None = None, point: tuple[float, float] | None = None
+    ) -> Self:
         """Draw.
 
         Parameters

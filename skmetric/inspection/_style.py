@@ -1,8 +1,15 @@
 """What the displays share: axes, colours that colour-blind eyes tell apart, marks that need no colour."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from skmetric._optional import import_optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's palette: told apart with each of the common colour-vision deficiencies
 BLUE, ORANGE, GREEN, SKY, RED, PINK, YELLOW = (
@@ -25,7 +32,7 @@ HIT, MISS, REFUSED = (
 )
 
 
-def axes_of(ax, *, width=6.4, height=4.4):
+def axes_of(ax: Axes | None, *, width: float = 6.4, height: float = 4.4) -> Axes:
     """The axes given, or new ones on a figure of this size in inches."""
     if ax is not None:
         return ax
@@ -33,7 +40,9 @@ def axes_of(ax, *, width=6.4, height=4.4):
     return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def panels_of(ax, n_panels, *, width=6.4, height=2.4, side_by_side=False):
+def panels_of(
+    ax: Any, n_panels: int, *, width: float = 6.4, height: float = 2.4, side_by_side: bool = False
+) -> np.ndarray:
     """Axes one below the other, sharing x, or side by side: those given, or new ones."""
     if ax is None:
         pyplot = import_optional("matplotlib.pyplot", extra="plot", purpose="Drawing a display")

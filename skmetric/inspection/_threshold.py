@@ -1,11 +1,20 @@
 """ThresholdDisplay: what a threshold on distance lets in."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from scipy.stats import norm
 from sklearn.isotonic import isotonic_regression
 from sklearn.utils.validation import check_is_fitted
 
 from ._style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, axes_of, finish
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from skmetric.search import Calibration
 
 _LOOKS = {
     "recall": ("known identified (recall)", BLUE, "-"),
@@ -67,7 +76,14 @@ class ThresholdDisplay:
     'distance to the match'
     """
 
-    def __init__(self, thresholds, cutpoints, intervals=None, confidence_level=0.95, kind="rates"):
+    def __init__(
+        self,
+        thresholds: dict[str, np.ndarray],
+        cutpoints: dict[str, dict[str, float]],
+        intervals: Any = None,
+        confidence_level: float = 0.95,
+        kind: str = "rates",
+    ) -> None:
         self.thresholds = thresholds
         self.cutpoints = cutpoints
         self.intervals = intervals
@@ -75,7 +91,7 @@ class ThresholdDisplay:
         self.kind = kind
 
     @classmethod
-    def from_estimator(cls, estimator, *, kind="rates", ax=None):
+    def from_estimator(cls, estimator: Any, *, kind: str = "rates", ax: Axes | None = None) -> Self:
         """Draw the calibration of a search.
 
         Parameters
@@ -101,7 +117,9 @@ class ThresholdDisplay:
         return cls.from_predictions(estimator.calibration_, kind=kind, ax=ax)
 
     @classmethod
-    def from_predictions(cls, calibration, *, kind="rates", ax=None):
+    def from_predictions(
+        cls, calibration: Calibration, *, kind: str = "rates", ax: Axes | None = None
+    ) -> Self:
         """Draw a calibration.
 
         Parameters
@@ -132,7 +150,7 @@ class ThresholdDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None, *, kind=None):
+    def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Self:
         """Draw.
 
         Parameters

@@ -1,9 +1,17 @@
 """TrainingDisplay: how the training of a network went."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._style import BLACK, BLUE, CYCLE, DASHES, GREEN, RED, finish, panels_of
+
+if TYPE_CHECKING:
+    pass
 
 _NO_SCORE = {
     "epoch",
@@ -52,12 +60,12 @@ class TrainingDisplay:
     ['loss', 'score of held-out classes', 'mean distance']
     """
 
-    def __init__(self, history, best_epoch=None):
+    def __init__(self, history: Sequence[Mapping[str, float]], best_epoch: int | None = None) -> None:
         self.history = history
         self.best_epoch = best_epoch
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the history of a learner.
 
         Parameters
@@ -76,7 +84,9 @@ class TrainingDisplay:
         return cls(estimator.history_, getattr(estimator, "best_epoch_", None)).plot(ax=ax)
 
     @classmethod
-    def from_predictions(cls, history, *, best_epoch=None, ax=None):
+    def from_predictions(
+        cls, history: Sequence[Mapping[str, float]], *, best_epoch: int | None = None, ax: Any = None
+    ) -> Self:
         """Draw a history.
 
         Parameters
@@ -95,7 +105,7 @@ class TrainingDisplay:
         """
         return cls(history, best_epoch).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw.
 
         Parameters
@@ -135,7 +145,7 @@ class TrainingDisplay:
     def _panels(self):
         """What is drawn in each panel: (label, colour, name in the history)."""
         known = {name for row in self.history for name, value in row.items() if _is_number(value)}
-        ordered = [name for name in self.history[0] | self.history[-1] if name in known]
+        ordered = [name for name in {**self.history[0], **self.history[-1]} if name in known]
         scores = [name for name in ordered if name not in _NO_SCORE]
         loss = [("loss", BLUE, "loss"), ("share of tuples active", GREEN, "active_share")]
         distances = [

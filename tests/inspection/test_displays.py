@@ -1,6 +1,7 @@
 """Displays: the arrays they keep are right, and what is drawn says what they hold."""
 
 import numpy as np
+import pandas
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -379,3 +380,30 @@ def test_contributions_are_of_linear_learners(learner):
         distance_contributions(DeepMetricLearner(), [[0.0]], [[0.0]])
     with pytest.raises(ValueError, match="A and B"):
         distance_contributions(learner, np.zeros((2, 64)), np.zeros((3, 64)))
+
+
+# Odd input
+
+
+def test_neighbors_of_a_table_are_taken_by_position():
+    # a DataFrame or Series has its own index: items are those of the positions, as for an array
+    frame = pandas.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]}, index=[7, 8, 9])
+    display = NeighborsDisplay.from_predictions(frame[:1], frame, [[0.5, 0.7]], [[2, 1]])
+    assert [display.queries[0], display.gallery[2]] == ["a=1, b=x", "a=3, b=z"]
+    column = frame["b"]
+    display = NeighborsDisplay.from_predictions(column[1:2], column, [[0.5, 0.7]], [[2, 1]])
+    assert [display.queries[0], display.gallery[0]] == ["y", "x"]
+
+
+def test_a_histogram_of_nothing_says_so():
+    with pytest.raises(ValueError, match="no distance to draw: same, other and strangers are empty"):
+        DistanceHistogramDisplay.from_predictions([], [])
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0, 0.0], [2.0, 2.0], [1e-310, 3e-310], [1e308, 1e308], [5.0, 5.0 + 1e-15]]
+)
+def test_a_histogram_of_values_without_width_is_drawn(values):
+    display = DistanceHistogramDisplay.from_predictions(values, [])
+    heights = [path.vertices[:, 1].max() for path in (patch.get_path() for patch in display.ax_.patches)]
+    assert max(heights) == 1  # all distances in one bin
