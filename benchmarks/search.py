@@ -13,7 +13,7 @@ import time
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from skmetric.search import ExactIndex, SimilaritySearch
+from skmetric.search import ExactIndex, NeighborAverage, SimilaritySearch
 
 
 def best(*calls, repeats=3, clock=time.perf_counter):
@@ -75,6 +75,24 @@ def compare_search(n_items, n_classes, clock):
     line(f"lookup of {len(rows)} with metadata; peer: kneighbors", *taken, "<= 1.3")
 
 
+def compare_options(n_items, clock):
+    """What query expansion adds to a lookup of one query, and scores of all classes to matches."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n_items) % 500
+    X = rng.standard_normal((500, 128), dtype=np.float32)[y]
+    X += rng.standard_normal(X.shape, dtype=np.float32)
+    plain = SimilaritySearch().fit(X, y)
+    expanding = SimilaritySearch(query_expansion=NeighborAverage()).fit(X, y)
+    one = X[:1] + np.float32(0.1)
+    taken = best(lambda: expanding.lookup(one), lambda: plain.lookup(one), repeats=40, clock=clock)
+    line(f"{n_items} x 128, one query, query_expansion; peer: lookup", *taken, "<= 3")
+    for n in (1, 100):
+        rows = X[:n] + np.float32(0.1)
+        calls = (lambda r=rows: plain.decision_function(r)), (lambda r=rows: plain.predict(r))
+        taken = best(*calls, repeats=10, clock=clock)
+        line(f"decision_function of {n}, 500 classes; peer: predict", *taken, "<= 3")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller sets")
@@ -84,3 +102,4 @@ if __name__ == "__main__":
     compare_index(20_000 if options.quick else 200_000, clock)
     for classes in (10, 1000):
         compare_search(4_000 if options.quick else 20_000, classes, clock)
+    compare_options(20_000, clock)

@@ -150,7 +150,8 @@ class Search:
 
     def exact_squares(self, row, indices):
         """Squared distances to a few items in float64."""
-        difference = self._gallery.rows[indices].astype(np.float64) - self.queries[row]
+        difference = self._gallery.rows[indices].astype(np.float64)
+        difference -= self.queries[row]
         return np.einsum("ij,ij->i", difference, difference)
 
     def exact_pairs(self, rows, indices):

@@ -111,7 +111,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         """Distance between embeddings row by row, which a learner may replace by another than the Euclidean.
 
         It then also has `_iter_rankings`, which ranks by it as :func:`skmetric.retrieval.iter_rankings` does
-        by the Euclidean one.
+        by the Euclidean one; where that depends on a parameter, `_distance_name` is "euclidean" or another.
         """
         return np.linalg.norm(first - second, axis=1)
 

@@ -48,7 +48,7 @@ class NoEmbeddingError(TypeError):
     ...     RetrievalScorer("map_at_r")(KNeighborsClassifier(1).fit(X, y), X, y)
     ... except NoEmbeddingError as error:
     ...     print(error)
-    a retrieval score needs embeddings, and KNeighborsClassifier has no transform: ...
+    embeddings are needed, and KNeighborsClassifier has no transform: ...
     """
 
 

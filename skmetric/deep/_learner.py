@@ -425,6 +425,13 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
             return super()._between(first, second)
         return ball_distance(first, second, ball.curvature)
 
+    @property
+    def _distance_name(self) -> str:
+        on_ball = (
+            self.distance == "poincare" if not hasattr(self, "module_") else ball_of(self.module_) is not None
+        )
+        return "poincare" if on_ball else "euclidean"
+
     def _iter_rankings(self, *sides, **settings):
         """How scores rank embeddings: by the distance on the ball where they lie in one."""
         return rankings_on(ball_of(self.module_))(*sides, **settings)

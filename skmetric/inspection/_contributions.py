@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._embedding import steps_of
 from skmetric.base import MahalanobisMixin
 
 
@@ -20,7 +21,8 @@ def distance_contributions(learner: Any, A: ArrayLike, B: ArrayLike) -> np.ndarr
     Parameters
     ----------
     learner : MahalanobisMixin
-        A fitted linear learner, as :class:`skmetric.MetricLearner`.
+        A fitted linear learner, as :class:`skmetric.MetricLearner`, or a fitted search or
+        :class:`~sklearn.frozen.FrozenEstimator` around one.
     A, B : array-like of shape (n_pairs, n_features)
         First and second member of each pair.
 
@@ -32,7 +34,7 @@ def distance_contributions(learner: Any, A: ArrayLike, B: ArrayLike) -> np.ndarr
     Raises
     ------
     TypeError
-        If the learner is not linear.
+        If the learner is not linear, or steps come before it.
     ValueError
         If `A` and `B` differ in their number of rows.
 
@@ -51,6 +53,14 @@ def distance_contributions(learner: Any, A: ArrayLike, B: ArrayLike) -> np.ndarr
     >>> bool(abs(parts.sum() - learner.pair_distance(X[:1], X[60:61])[0] ** 2) < 1e-9)
     True
     """
+    steps = steps_of(learner)
+    if len(steps) > 1:
+        names = " -> ".join(type(step).__name__ for step in steps)
+        raise TypeError(
+            f"distance_contributions gives shares of the features that a linear learner takes, and {names} "
+            "has several steps: give the linear learner alone, and A and B as it takes them"
+        )
+    learner = steps[0] if steps else learner
     if not isinstance(learner, MahalanobisMixin):
         raise TypeError(
             f"distance_contributions is of linear learners, and {type(learner).__name__} is not one: "

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from skmetric._embedding import check_euclidean, embed
 from skmetric._optional import import_optional
-from skmetric.metrics._scorer import transformers_of
 
 from ._style import BLACK, axes_of, finish, marker_and_color
 
@@ -107,10 +107,16 @@ class EmbeddingDisplay:
         -------
         EmbeddingDisplay
             Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the learned distance is not Euclidean and the embeddings have more than two dimensions.
         """
-        for transformer in transformers_of(estimator) or [estimator]:
-            X = transformer.transform(X)
-        return cls.from_predictions(X, y, method=method, random_state=random_state, ax=ax)
+        embeddings = embed(estimator, X)
+        if embeddings.shape[1] > 2:  # two dimensions are drawn as they are
+            check_euclidean(estimator, f"method={method!r}")
+        return cls.from_predictions(embeddings, y, method=method, random_state=random_state, ax=ax)
 
     @classmethod
     def from_predictions(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from skmetric.metrics._scorer import transformers_of
+from skmetric._embedding import Distance, distance_of, embed
 from skmetric.retrieval import nearest
 
 from ._style import BLACK, BLUE, GREY, RED, axes_of, finish
@@ -212,15 +212,9 @@ def _rgb(color):
     return tuple(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
 
 
-def _embed(estimator, X):
-    for transformer in transformers_of(estimator) or [estimator]:
-        X = transformer.transform(X)
-    return np.asarray(X)
-
-
 def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
     """Distances of pairs drawn at random: same class, other class, stranger to a row of `X`."""
-    embeddings, y = _embed(estimator, X), np.asarray(y)
+    distance, embeddings, y = distance_of(estimator), embed(estimator, X), np.asarray(y)
     first, second = (
         np.triu_indices(len(y), k=1) if len(y) <= 2000 else rng.randint(len(y), size=(2, max_pairs))
     )
@@ -229,31 +223,27 @@ def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
     same = y[first] == y[second]
     strangers = None
     if X_unknown is not None:
-        unknown = _embed(estimator, X_unknown)
+        unknown = embed(estimator, X_unknown)
         pairs = rng.randint(len(unknown), size=max_pairs), rng.randint(len(y), size=max_pairs)
-        strangers = _distances(unknown, pairs[0], embeddings, pairs[1])
+        strangers = _distances(distance, unknown, pairs[0], embeddings, pairs[1])
     kinds = (_drawn(np.flatnonzero(mask), max_pairs // 2, rng) for mask in (same, ~same))
-    alike, apart = (_distances(embeddings, first[at], embeddings, second[at]) for at in kinds)
-    return alike, apart, strangers, None
+    between = [_distances(distance, embeddings, first[at], embeddings, second[at]) for at in kinds]
+    return *between, strangers, None
 
 
 def _drawn(rows, n, rng):
     return rows if len(rows) <= n else rng.choice(rows, n, replace=False)
 
 
-def _distances(A, a, B, b):
-    return np.concatenate(
-        [
-            np.linalg.norm(A[a[start : start + 4096]].astype(float) - B[b[start : start + 4096]], axis=1)
-            for start in range(0, max(len(a), 1), 4096)
-        ]
-    )
+def _distances(distance: Distance, A, a, B, b):
+    """Distances between rows `a` of `A` and rows `b` of `B`, in blocks."""
+    starts = range(0, max(len(a), 1), 4096)
+    return np.concatenate([distance(A[a[at : at + 4096]], B[b[at : at + 4096]]) for at in starts])
 
 
 def _of_search(search, X, y, X_unknown):
     """Distances of queries to the nearest item of their class, of another; of strangers to the nearest."""
-    embed = search.embedder_.transform if search.embedder_ is not None else np.asarray
-    queries, y = np.asarray(embed(X)), np.asarray(y)
+    queries, y = embed(search, X), np.asarray(y)
     gallery, labels = search.index_.vectors(), search.labels_
     same, other = np.full(len(y), np.nan), np.full(len(y), np.nan)
     for label in np.unique(y):

@@ -3,11 +3,10 @@
 import warnings
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
+from skmetric._embedding import steps_of
 from skmetric.base import MahalanobisMixin
-from skmetric.metrics._scorer import transformers_of
 
 _SLACK = 1e-4  # of the largest value: far above what float32 rounds, far below what one would see
 _LENGTHS = {"l1": 1, "l2": 2, "max": np.inf}
@@ -30,7 +29,7 @@ def image_parts(estimator, image):
     parts : ndarray of shape (n_rows, n_columns, n_components), float64
         They add up to the embedding.
     """
-    network, *others = steps_of(estimator)
+    network, *others = steps_of(estimator) or [estimator]
     picture, rows, grid = _rows_of(network, image)
     for step in others:
         rows = through(step, rows)
@@ -38,21 +37,6 @@ def image_parts(estimator, image):
     parts = rows[:-1] / n_places
     parts += (rows[-1] - parts.sum(axis=0)) / n_places  # what was rounded on the way
     return picture, parts.reshape(*grid, -1)
-
-
-def steps_of(estimator):
-    """Fitted transformers of an estimator, one after another."""
-    embedder = getattr(estimator, "embedder_", None)  # of a search
-    embedder = estimator if embedder is None else embedder
-    return [step for part in transformers_of(embedder) or [embedder] for step in _flat(part)]
-
-
-def _flat(step):
-    if isinstance(step, Pipeline):
-        return [
-            part for _, inner in step.steps if inner not in (None, "passthrough") for part in _flat(inner)
-        ]
-    return _flat(step.best_estimator_) if hasattr(step, "best_estimator_") else [step]
 
 
 def _rows_of(network, image):

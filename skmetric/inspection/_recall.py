@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skmetric._embedding import check_euclidean, embed
 from skmetric.metrics import retrieval_report
-from skmetric.metrics._scorer import transformers_of
 
 from ._style import CYCLE, DASHES, GREY, MARKERS, axes_of, finish
 
@@ -114,8 +114,10 @@ class RecallAtKDisplay:
             Drawn.
         """
         models = estimator if isinstance(estimator, dict) else {name or type(estimator).__name__: estimator}
-        embeddings = {label: _embed(model, X) for label, model in models.items()}
-        galleries = None if gallery is None else {label: _embed(m, gallery) for label, m in models.items()}
+        for label, model in models.items():
+            check_euclidean(model, "recall@k", label)
+        embeddings = {label: embed(model, X) for label, model in models.items()}
+        galleries = None if gallery is None else {label: embed(m, gallery) for label, m in models.items()}
         return cls.from_predictions(embeddings, y, k=k, gallery=galleries, y_gallery=y_gallery, ax=ax)
 
     @classmethod
@@ -200,9 +202,3 @@ class RecallAtKDisplay:
         finish(ax, xlabel="k", ylabel="recall@k: share of queries with a hit", ylim=(0, 1.02))
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _embed(estimator, X):
-    for transformer in transformers_of(estimator) or [estimator]:
-        X = transformer.transform(X)
-    return X

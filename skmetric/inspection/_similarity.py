@@ -8,8 +8,10 @@ import numpy as np
 from scipy.ndimage import zoom
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._embedding import steps_of
+
 from ._items import pixels, to_rgb
-from ._parts import image_parts, steps_of
+from ._parts import image_parts
 from ._style import BLACK, BLUE, RED, panels_of
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._embedding import steps_of
+
 from ._style import BLACK, BLUE, CYCLE, DASHES, GREEN, RED, finish, panels_of
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : DeepMetricLearner
-            Fitted; any estimator with a `history_`.
+            Fitted; any estimator with a `history_`, or a pipeline or search that has one inside.
         ax : array of matplotlib Axes, default=None
             One for each panel; None makes a figure.
 
@@ -80,8 +82,10 @@ class TrainingDisplay:
         TrainingDisplay
             Drawn.
         """
-        check_is_fitted(estimator, "history_")
-        return cls(estimator.history_, getattr(estimator, "best_epoch_", None)).plot(ax=ax)
+        trained = [step for step in steps_of(estimator) if hasattr(step, "history_")]
+        learner = trained[-1] if trained else estimator
+        check_is_fitted(learner, "history_")
+        return cls(learner.history_, getattr(learner, "best_epoch_", None)).plot(ax=ax)
 
     @classmethod
     def from_predictions(

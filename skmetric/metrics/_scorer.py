@@ -2,10 +2,7 @@
 
 from typing import final
 
-from sklearn.pipeline import Pipeline
-
-from skmetric.exceptions import NoEmbeddingError
-from skmetric.retrieval import iter_rankings
+from skmetric._embedding import embed, rankings_of
 
 from ._scores import mean_scores, parse_score
 
@@ -95,38 +92,6 @@ class RetrievalScorer:
         ValueError
             As :func:`skmetric.metrics.map_at_r` does.
         """
-        embeddings, rankings = _embed(estimator, X)
+        embeddings, rankings = embed(estimator, X), rankings_of(estimator)
         scores = mean_scores(self.names, embeddings, y, sample_weight=sample_weight, rankings=rankings)
         return scores if len(self.names) > 1 else scores[self.names[0]]
-
-
-def _embed(estimator, X):
-    """Embeddings, and how the last transformer wants them ranked."""
-    transformers = transformers_of(estimator)
-    if not transformers:
-        raise NoEmbeddingError(
-            f"a retrieval score needs embeddings, and {type(estimator).__name__} has no transform: use a "
-            "metric learner or another transformer, a Pipeline in which one comes before the last step, or a "
-            "search over these that was fitted with refit"
-        )
-    for transformer in transformers:
-        X = transformer.transform(X)
-    return X, _rankings_of(transformers[-1])
-
-
-def _rankings_of(transformer):
-    """How embeddings of a transformer, or of the last step of a pipeline, are ranked."""
-    while isinstance(transformer, Pipeline):
-        transformer = transformer[-1]
-    return getattr(transformer, "_iter_rankings", iter_rankings)
-
-
-def transformers_of(estimator):
-    """Fitted transformers to apply in turn: what an estimator that predicts has before its prediction."""
-    if hasattr(estimator, "best_estimator_"):
-        return transformers_of(estimator.best_estimator_)
-    if hasattr(estimator, "transform"):
-        return [estimator]
-    if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        return [estimator[:-1], *transformers_of(estimator[-1])]
-    return []

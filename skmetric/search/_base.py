@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_finite_rows, check_matrix
+from skmetric._checks import check_finite_rows
 from skmetric._documented import DocumentedMixin
+from skmetric._embedding import embed
 from skmetric._warning import warn
-from skmetric.metrics._scorer import transformers_of
 from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
@@ -97,9 +97,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             self.__dict__.pop("n_features_in_", None)
             if hasattr(self.embedder_, "n_features_in_"):
                 self.n_features_in_ = self.embedder_.n_features_in_
-        for transformer in transformers_of(self.embedder_):
-            X = transformer.transform(X)
-        embeddings = check_matrix(X, "embeddings")
+        embeddings = embed(self.embedder_, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
                 f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"

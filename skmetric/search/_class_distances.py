@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from skmetric._kernel import Gallery
 
-_PAIRS = 2**14  # whose exact distances are computed at a time
-
 
 class ByClass(NamedTuple):
     """Rows of a gallery in the order of their classes."""
@@ -44,30 +42,38 @@ def nearest_of_classes(
     search = Search(embeddings, gallery)
     rows, starts = by_class
     n_classes = len(starts)
-    column = np.repeat(np.arange(n_classes), np.diff([*starts, len(rows)]))  # (n_items,)
+    sizes = np.diff(starts, append=len(rows))
     shape = len(embeddings), n_classes
     distances, nearest = np.empty(shape), np.empty(shape, dtype=np.intp)
 
     def fill(block: NDArray[np.intp]) -> None:
         squares, norms = search.squares(block)
-        squares = squares[:, rows]  # (n_block, n_items), class by class
-        least = np.minimum.reduceat(squares, starts, axis=1)  # (n_block, n_classes)
+        least = np.empty((len(block), n_classes), dtype=np.float32)
+        for at, row in enumerate(squares):
+            row[:] = row[rows]  # class by class
+            np.minimum.reduceat(row, starts, out=least[at])
         limits = (least + search.slack(norms[:, None], least.astype(np.float64))).astype(np.float32)
-        limits = np.nextafter(limits, np.float32(np.inf))
-        query, place = np.divmod(np.flatnonzero(squares <= limits[:, column]), len(rows))
-        item = rows[place]
-        parts = (slice(start, start + _PAIRS) for start in range(0, len(item), _PAIRS))
-        exact = np.concatenate([search.exact_pairs(block[query[part]], item[part]) for part in parts])
-        firsts = np.searchsorted(query * n_classes + column[place], np.arange(limits.size))
-        best = np.minimum.reduceat(exact, firsts)
-        counts = np.diff([*firsts, len(exact)])
-        item[exact > np.repeat(best, counts)] = len(rows)
-        distances[block] = np.sqrt(best).reshape(limits.shape)
-        nearest[block] = np.minimum.reduceat(item, firsts).reshape(limits.shape)
+        limits = np.nextafter(limits, np.float32(np.inf))  # (n_block, n_classes)
+        for query, row, limit in zip(block, squares, limits, strict=True):
+            places = np.flatnonzero(row <= np.repeat(limit, sizes))
+            exact = search.exact_squares(query, rows[places])
+            if len(places) > n_classes:
+                places, exact = _first_least(places, exact, starts)
+            distances[query], nearest[query] = np.sqrt(exact), rows[places]
 
     for _ in map_blocks(fill, search.blocks()):
         pass
     return distances, nearest
+
+
+def _first_least(
+    places: NDArray[np.intp], values: NDArray[np.float64], starts: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The place of the least value of each class, the first of equal ones, and the value."""
+    firsts = np.searchsorted(places, starts)
+    least = np.minimum.reduceat(values, firsts)
+    at = np.flatnonzero(values == np.repeat(least, np.diff(firsts, append=len(places))))
+    return places[at[np.searchsorted(at, firsts)]], least
 
 
 def votes_of_classes(votes: NDArray[Any], codes: NDArray[Any], present: NDArray[Any]) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ class Lookups(SearchBase):
         X : array-like of shape (n_queries, ...), default=None
             What the embedder takes. None looks up each item among the others, itself left out by identity.
         n_neighbors : int, default=None
-            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+            Neighbours of each query; None means the parameter.
         return_distance : bool, default=True
             Whether to return distances too.
         where : dict of str to value, list, slice, None or Not, default=None
@@ -59,11 +59,13 @@ class Lookups(SearchBase):
 
         Returns
         -------
-        distances : ndarray of shape (n_queries, n_neighbors)
-            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`.
-        rows : ndarray of shape (n_queries, n_neighbors)
-            Rows of the gallery: ``ids_[rows]`` are the ids. An approximate index may find fewer than asked
-            for: the rest is -1, at distance infinity, and is missing in `lookup` and `kneighbors_graph`.
+        distances : ndarray of shape (n_queries, k)
+            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`. k
+            is `n_neighbors`, or the number of items to search if the gallery has fewer.
+        rows : ndarray of shape (n_queries, k)
+            Rows of the gallery: ``ids_[rows]`` are the ids. Where a filter leaves fewer items, or an
+            approximate index finds fewer, the rest of the row is -1, at distance infinity; `lookup` and
+            `kneighbors_graph` leave it out.
         """
         check_is_fitted(self)
         k = self._count(n_neighbors)
@@ -89,20 +91,20 @@ class Lookups(SearchBase):
         X : array-like of shape (n_queries, ...), default=None
             What the embedder takes. None is the graph of the gallery, no item linked to itself.
         n_neighbors : int, default=None
-            Neighbours of each query; None stands for the parameter.
+            Neighbours of each query, at most the number of items to search; None means the parameter.
         mode : {"connectivity", "distance"}, default="connectivity"
             Entries: 1, or the distances of `kneighbors`.
 
         Returns
         -------
         csr_matrix of shape (n_queries, n_items)
-            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"`` it is
-            what estimators with ``metric="precomputed"`` take.
+            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"``,
+            estimators with ``metric="precomputed"`` take it.
 
         Raises
         ------
         ValueError
-            If `mode` is neither of these, or `n_neighbors` out of range.
+            If `mode` is neither of these, or `n_neighbors` is out of range.
         """
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
@@ -111,9 +113,7 @@ class Lookups(SearchBase):
             n_items = len(self._gallery)
             k, n_searched = self._count(n_neighbors), n_items - (X is None)
             if k > n_searched:
-                raise ValueError(
-                    f"n_neighbors={k} is more than the {n_searched} items that each is searched among"
-                )
+                raise ValueError(f"n_neighbors={k} is more than the {n_searched} items to search")
             distances, rows = self.kneighbors(X, k)
         values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
         starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
@@ -150,7 +150,7 @@ class Lookups(SearchBase):
         distances : ndarray of shape (n_queries,) of ndarray
             Euclidean distances, ascending; only if `return_distance`.
         rows : ndarray of shape (n_queries,) of ndarray
-            Rows of the gallery.
+            Rows of the gallery; empty where no item is that near.
 
         Raises
         ------
@@ -184,14 +184,15 @@ class Lookups(SearchBase):
     def lookup(
         self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None, among: Any = None
     ) -> Any:
-        """Nearest items of the gallery with all that is known of them.
+        """Nearest items of the gallery with their ids, labels and metadata.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
         n_neighbors : int, default=None
-            Neighbours of each query, at most the size of the gallery; None stands for the parameter.
+            Neighbours of each query; where there are fewer, the table has fewer rows. None means the
+            parameter.
         where : dict of str to value, list, slice, None or Not, default=None
             Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
             includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``

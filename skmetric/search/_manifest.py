@@ -6,11 +6,9 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
+from skmetric._embedding import steps_of
 from skmetric._warning import warn
-from skmetric.metrics._scorer import transformers_of
 
 from ._calibration._calibration import Calibration
 from ._calibration._matchers import MATCHERS, ClassCenters
@@ -91,7 +89,7 @@ def calibration_of(
 
 def embedder_steps(embedder: Any) -> list[str]:
     """Names of the classes that make embeddings, in order."""
-    return [] if embedder is None else [name for part in transformers_of(embedder) for name in _names(part)]
+    return [] if embedder is None else [type(step).__name__ for step in steps_of(embedder)]
 
 
 def check_embedder(path: Any, content: dict[str, Any], embedder: Any) -> None:
@@ -105,17 +103,10 @@ def check_embedder(path: Any, content: dict[str, Any], embedder: Any) -> None:
     if name is None and embedder is not None:
         raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")
     saved, given = content.get("embedder_steps"), embedder_steps(embedder)
-    if saved is not None and saved != given:
+    wrapper = [type(embedder).__name__]  # which earlier folders name
+    if saved is not None and saved not in (given, wrapper):
         warn(
             f"{path} was saved with an embedder of {' -> '.join(saved)}, and this one is of "
             f"{' -> '.join(given)}: if its embeddings differ, distances and thresholds mean nothing; load it "
             "with the embedder that it was saved with"
         )
-
-
-def _names(part: Any) -> list[str]:
-    if isinstance(part, FrozenEstimator):
-        return _names(part.estimator)
-    if isinstance(part, Pipeline):
-        return [name for _, step in part.steps if step not in (None, "passthrough") for name in _names(step)]
-    return [type(part).__name__]

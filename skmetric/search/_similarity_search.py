@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from sklearn.base import clone
-from sklearn.utils import column_or_1d
+from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,11 +24,14 @@ from ._index._exact import ExactIndex
 from ._index._index import Index
 from ._lookups import Lookups
 from ._opening import Opening
+from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
 from ._recognition import Recognition
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     pass
 
 
@@ -42,34 +46,35 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
     Parameters
     ----------
     embedder : transformer or pipeline, default=None
-        What maps samples to embeddings; None takes samples as embeddings. One that is fitted, as
-        :func:`~sklearn.utils.validation.check_is_fitted` tells, is used as it is; another is cloned and
-        fitted by `fit` on `X` and `y`. The last step of a pipeline is left out if it has no ``transform``,
-        as k-NN; a search stands for its ``best_estimator_``. ``clone``, and so a grid search, forgets what
-        an embedder was fitted on: wrap it in :class:`~sklearn.frozen.FrozenEstimator` to keep it.
+        Maps samples to embeddings; with None the samples are embeddings already. A fitted embedder, as
+        :func:`~sklearn.utils.validation.check_is_fitted` tells, is used as it is; otherwise `fit` clones it
+        and fits the clone on `X` and `y`. The last step of a pipeline is left out if it has no
+        ``transform``, such as k-NN; of a fitted grid search the ``best_estimator_`` is used. ``clone``, and
+        so a grid search, makes an embedder unfitted: wrap it in :class:`~sklearn.frozen.FrozenEstimator` to
+        keep it.
     index : Index, default=None
-        Where embeddings are kept and searched; cloned by `fit`. None stands for :class:`ExactIndex`.
+        Where embeddings are kept and searched; cloned by `fit`. None means :class:`ExactIndex`.
     n_neighbors : int, default=5
-        Neighbours that a lookup returns and that vote where the matcher takes votes; a smaller gallery gives
-        what it has to matching.
+        Number of neighbours that lookups return and that vote. If the gallery has fewer items, all of them
+        are used.
     matcher : {"nearest", "majority", "distance", "center", "ratio"} or matcher, default="nearest"
-        From neighbours to a class and the distance to be held against the threshold: the nearest item;
+        From neighbours to a class and the distance to compare with the threshold: the nearest item;
         the most frequent class; a vote by inverse distance; the nearest class centre, also
         :class:`ClassCenters` with several; the nearest item at the ratio to the nearest of another class.
         Votes are thresholded on the distance of the winner's own nearest item.
     no_match_label : label, default=None
-        What `predict` gives to strangers. None stands for -1 where labels are numbers and "unknown" where
-        they are text. It must not be a class of the gallery.
+        What `predict` gives to strangers. None means -1 where labels are numbers and "unknown" where they
+        are text. It must not be a class of the gallery.
     rerank : KReciprocal, default=None
-        Re-ranking of what `kneighbors`, `lookup` and `kneighbors_graph` return, with distances of its own.
-        The three options of ranking need the gallery in memory, and change no match, threshold or
-        calibration, which go by the Euclidean distance. With ``where=`` they act inside the gallery of the
-        items that pass, as if the others were not there, at the cost of a search of these in themselves each
-        time that the filter changes.
+        Re-ranking of the results of `kneighbors`, `lookup` and `kneighbors_graph`, which then have the
+        distances of the re-ranking. The three ranking options need the gallery in memory. They change no
+        match, threshold or calibration, which use the Euclidean distance. With ``where=`` they act on the
+        items that pass, as if there were no others; each time that the filter changes, these items are
+        searched among each other.
     query_expansion : NeighborAverage, default=None
-        Mean of query and neighbours, with which these methods ask again.
+        Replaces each query of these methods by a mean of the query and its neighbours.
     augment_gallery : NeighborAverage, default=None
-        Means of items and neighbours, among which these methods search.
+        Replaces each item that these methods search by a mean of the item and its neighbours.
 
     Attributes
     ----------
@@ -98,16 +103,16 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
 
     See Also
     --------
-    sklearn.neighbors.KNeighborsClassifier : Neighbours vote; everyone is taken for known.
+    sklearn.neighbors.KNeighborsClassifier : Neighbours vote; every query is accepted.
     skmetric.MetricLearner : An embedder.
 
     Notes
     -----
     Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
     `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
-    change or after it, and the embedder works while others search. Rows that `kneighbors` returned name other
-    items once some were removed: take the ids of `lookup`. `fit`, `calibrate`, `evaluate`, `set_cutpoint` and
-    `set_params` want the search for themselves.
+    change or after it, and the embedder works while others search. After a removal, rows that `kneighbors`
+    returned before belong to other items: use the ids of `lookup`. `fit`, `calibrate`, `evaluate`,
+    `set_cutpoint` and `set_params` must not run beside other calls.
 
     Examples
     --------
@@ -141,16 +146,16 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
 
     def __init__(
         self,
-        embedder=None,
-        index=None,
-        n_neighbors=5,
-        matcher="nearest",
-        no_match_label=None,
+        embedder: Any = None,
+        index: Index | None = None,
+        n_neighbors: int = 5,
+        matcher: Any = "nearest",
+        no_match_label: Any = None,
         *,
-        rerank=None,
-        query_expansion=None,
-        augment_gallery=None,
-    ):
+        rerank: KReciprocal | None = None,
+        query_expansion: NeighborAverage | None = None,
+        augment_gallery: NeighborAverage | None = None,
+    ) -> None:
         self.embedder = embedder
         self.index = index
         self.n_neighbors = n_neighbors
@@ -161,7 +166,14 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self.augment_gallery = augment_gallery
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, ids=None, metadata=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | Any = None,
+    ) -> Self:
         """Start a gallery, after fitting the embedder if it is not fitted.
 
         Parameters
@@ -205,7 +217,15 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None, classes=None, *, ids=None, metadata=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | Any = None,
+    ) -> Self:
         """Enrol more items, of old classes or new ones; nothing is retrained. The first call is `fit`.
 
         Parameters
@@ -240,7 +260,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self._warn_if_grown()
         return self
 
-    def remove(self, ids):
+    def remove(self, ids: Any) -> Self:
         """Take items out of the gallery.
 
         Parameters
@@ -263,7 +283,9 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self._drop_factors_of_absent_classes()
         return self
 
-    def update(self, ids, X=None, y=None, *, metadata=None):
+    def update(
+        self, ids: Any, X: Any = None, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+    ) -> Self:
         """Replace items, which move to the end of the gallery, or some of their metadata alone.
 
         Parameters
@@ -304,7 +326,9 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self._warn_if_grown()
         return self
 
-    def upsert(self, ids, X, y=None, *, metadata=None):
+    def upsert(
+        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+    ) -> Self:
         """Enrol items, or replace those whose ids are in the gallery; in memory these move to the end.
 
         Parameters
@@ -346,15 +370,38 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self._warn_if_grown()
         return self
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_gallery")
 
-    def _new_items(self, X, y, metadata):
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Parameters, as scikit-learn prints them; once fitted a second line: items, classes, calibration."""
+        parameters = super().__repr__(N_CHAR_MAX)
+        return f"{parameters}\n{self._state()}" if self.__sklearn_is_fitted__() else parameters
+
+    def _state(self) -> str:
+        """Items and classes of the gallery, and the threshold in use; no server is asked."""
+        sizes = self._gallery.known_sizes()
+        if sizes is None:
+            gallery = f"gallery of {type(self.index_).__name__}"
+        else:
+            gallery = _many(sizes[0], "item", "items")
+            if self._gallery.has_labels:
+                gallery += f" in {_many(sizes[1], 'class', 'classes')}"
+        if not self._gallery.has_labels and not hasattr(self, "calibration_"):
+            return f"# {gallery}, without labels"
+        if self.cutpoint_ is None:
+            calibrated = "calibrated" if hasattr(self, "calibration_") else "not calibrated"
+            return f"# {gallery}, {calibrated}: every query is accepted"
+        return (
+            f"# {gallery}, calibrated: accepts distances up to {self._threshold():.4g} ({self.cutpoint_!r})"
+        )
+
+    def _new_items(self, X: Any, y: Any, metadata: Any) -> tuple[NDArray[Any], NDArray[Any] | None, Any]:
         """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
         embeddings = self._embed(X)
         if self._gallery.has_column(PATH):
@@ -362,7 +409,11 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         return embeddings, _check_targets(y, len(embeddings)), metadata
 
 
-def _check_targets(y, n_samples):
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def _check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
     if y is None:
         return None
     if not isinstance(y, list | tuple):  # check_labels looks at lists itself
@@ -373,7 +424,7 @@ def _check_targets(y, n_samples):
     return labels
 
 
-def _check_what_comes_with(X, y, ids, metadata):
+def _check_what_comes_with(X: Any, y: Any, ids: Any, metadata: Any) -> None:
     """Refuse labels, ids and metadata that do not go with samples, where these can be counted."""
     n_items = X.shape[0] if getattr(X, "shape", ()) else len(X) if hasattr(X, "__len__") else 0
     if not n_items:  # the embedder says what is wrong with samples

@@ -136,12 +136,12 @@ def test_filters(other):
     table = other.lookup(QUERIES, 3, where={"shop": ["A", "B"], "row": slice(10, 60)})
     assert set(table["shop"]) == {"A", "B"}
     assert set(other.predict(QUERIES, where={"label": ["one", "two"]})) <= {"one", "two"}
-    for search in (other.lookup, other.kneighbors):
-        with pytest.raises(ValueError, match="n_neighbors=9 is more than the 1 items that pass"):
-            search(QUERIES, 9, where={"row": 5.0})
-    for search in (other.lookup, other.predict, other.kneighbors):
-        with pytest.raises(ValueError, match="no item of the gallery passes"):
-            search(QUERIES, where={"shop": "Z"})
+    assert len(other.lookup(QUERIES, 9, where={"row": 5.0})) == len(QUERIES)
+    assert (other.kneighbors(QUERIES, 9, where={"row": 5.0})[1][:, 1:] == -1).all()
+    assert len(other.lookup(QUERIES, where={"shop": "Z"})) == 0
+    assert (other.kneighbors(QUERIES, where={"shop": "Z"})[1] == -1).all()
+    with pytest.raises(ValueError, match="no item of the gallery passes"):
+        other.predict(QUERIES, where={"shop": "Z"})
     with pytest.raises(ValueError, match="'item_id' that is not there: there are 'shop'"):
         other.lookup(QUERIES, where={"item_id": "item 3"})
 
@@ -200,9 +200,8 @@ REFUSED = [
         KeyError,
         "id 'who' is not",
     ),
-    (lambda s: s.kneighbors(X[:1], N + 1), ValueError, "k=301 is more than the 300 items"),
-    (lambda s: s.lookup(X[:1], N + 1), ValueError, "k=301 is more than the 300 items"),
-    (lambda s: s.kneighbors(None, N), ValueError, "n_neighbors=300 is more than the 299 items"),
+    (lambda s: s.kneighbors_graph(X[:1], N + 1), ValueError, "n_neighbors=301 is more than the 300 items"),
+    (lambda s: s.kneighbors_graph(None, N), ValueError, "n_neighbors=300 is more than the 299 items"),
     (lambda s: s.set_params(rerank=KReciprocal()).lookup(X[:1]), ValueError, "need the gallery in memory"),
     (
         lambda s: clone(s).fit(X[:1], ["a"]),

@@ -159,8 +159,11 @@ def test_a_filter_leaves_a_gallery_of_what_passes(options):
     np.testing.assert_array_equal(search.kneighbors(QUERIES)[1], whole[1])  # a filter leaves nothing behind
     search.partial_fit(QUERIES, ids=np.arange(9), metadata={"shop": ["A"] * 9})
     assert set(search.lookup(QUERIES, 1, where={"shop": "A"})["id"]) <= {*range(9), *range(100, 160, 3)}
-    with pytest.raises(ValueError, match="n_neighbors=21 is more than the 20 items that pass"):
-        search.kneighbors(QUERIES, 21, where={"shop": "B"})
+    distances, rows = search.kneighbors(QUERIES, 22, where={"shop": "B"})
+    assert (rows[:, :20] >= 0).all()
+    assert (rows[:, 20:] == -1).all()
+    assert np.isinf(distances[:, 20:]).all()
+    assert len(search.lookup(QUERIES, where={"shop": "Z"})) == 0
 
 
 def map_at_r(search, X, y):
@@ -190,5 +193,7 @@ def test_bad_options(options, error, message):
         SimilaritySearch(**options).fit(X).kneighbors(QUERIES)
     with pytest.raises(ValueError, match="the gallery needs two items or more"):
         SimilaritySearch(rerank=KReciprocal()).fit(X[:1]).kneighbors(QUERIES, 1)
-    with pytest.raises(ValueError, match="n_neighbors=61 must be from 1 to the 60 items"):
-        SimilaritySearch(rerank=KReciprocal()).fit(X).kneighbors(QUERIES, 61)
+    assert SimilaritySearch(rerank=KReciprocal()).fit(X).kneighbors(QUERIES, 61)[1].shape == (
+        len(QUERIES),
+        60,
+    )

@@ -108,6 +108,10 @@ class Gallery(ABC):
         """Number of items and of classes, 0 without labels; on a server as it was a little before."""
 
     @abstractmethod
+    def known_sizes(self) -> tuple[int, int] | None:
+        """As `sizes`, without asking a server; None if it was not asked yet."""
+
+    @abstractmethod
     def neighbors(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
         """Neighbours with rows for indices, as wide as `k` or the gallery; -1 at infinity fills up."""
 

@@ -228,6 +228,10 @@ class MemoryGallery(Gallery):
         """Number of items and of classes."""
         return len(self), 0 if self.labels is None else len(self.labels.present)
 
+    def known_sizes(self) -> tuple[int, int]:
+        """As `sizes`."""
+        return self.sizes()
+
     def rows(self, keys: NDArray[Any]) -> NDArray[np.intp]:
         """Row of each key, -1 for -1; keys ascend, so this is a binary search."""
         return np.where(keys < 0, -1, np.searchsorted(self.keys.values, keys))

@@ -217,6 +217,10 @@ class ServerGallery(Gallery):
                 self._sizes = (len(self), 0), 0
         return self._sizes[0]
 
+    def known_sizes(self) -> tuple[int, int] | None:
+        """As `sizes` last were."""
+        return None if self._sizes is None else self._sizes[0]
+
     def in_memory(self) -> MemoryGallery:
         """What is there now, without metadata, as a gallery over an exact index."""
         names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids
