@@ -66,7 +66,7 @@ class Layout(NamedTuple):
     def fitted(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """New values of some columns in the types of those that are there; nothing is rounded."""
         for name, values in columns.items():
-            check_kind(name, values.dtype, self.columns[name].dtype)
+            check_kind(name, values, self.columns[name])
         return {
             name: fitting(f"metadata {name!r}", values, self.columns[name])
             for name, values in columns.items()

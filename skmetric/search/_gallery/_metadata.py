@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric.search._index._column_values import column_of
-from skmetric.search._index._columns import check_name, type_of
+from skmetric.search._index._columns import check_name, shown, type_of
 
 PATH = "path"
 _TAKEN = ("query", "rank", "id", "distance", "label")  # by the table of a lookup
@@ -36,14 +36,10 @@ def check_metadata(
     return columns
 
 
-def check_kind(name: str, new: np.dtype, old: np.dtype) -> None:
+def check_kind(name: str, new: NDArray[Any], old: NDArray[Any]) -> None:
     """Refuse values of another type than a column has; one number may come where another is."""
-    if type_of(new).plural != type_of(old).plural:
-        raise ValueError(f"metadata {name!r} is {_said(old)} since fit; got {_said(new)}")
-
-
-def _said(dtype: np.dtype) -> str:
-    return "text" if dtype.kind in "OUT" else str(dtype)
+    if type_of(new.dtype).plural != type_of(old.dtype).plural:
+        raise ValueError(f"metadata {name!r} is {shown(old).dtype} since fit; got {shown(new).dtype}")
 
 
 def with_paths(metadata: Any, X: Any) -> Any:
