@@ -1,4 +1,4 @@
-"""Text in a folder: the bytes of UTF-8, one text after the other, each ended by NUL, which no text may hold."""
+"""Text in a folder: bytes of UTF-8, one text after the other, each ended by NUL, which no text may hold."""
 
 from __future__ import annotations
 
