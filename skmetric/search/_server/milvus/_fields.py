@@ -86,7 +86,7 @@ def sent(name: str, values: NDArray[Any], kind: ColumnType) -> list[Any]:
     return values.tolist()
 
 
-def received(values: Sequence[Any], kind: ColumnType) -> Sequence[Any]:
+def received(values: Sequence[Any], kind: ColumnType) -> Any:
     """Values of a field as `as_column` takes them."""
     return np.array(values, dtype=np.int64).view("datetime64[us]") if kind is TIME else values
 

@@ -285,7 +285,7 @@ def register(connection: Any) -> None:
     psycopg = import_optional("psycopg", extra="pgvector", purpose="PgVectorIndex")
     info = psycopg.types.TypeInfo.fetch(connection, "vector")
 
-    class Dumper(psycopg.adapt.Dumper):
+    class Dumper(psycopg.adapt.Dumper):  # type: ignore[name-defined]
         format = psycopg.pq.Format.BINARY
         oid = info.array_oid
 
