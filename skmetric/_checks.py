@@ -1,14 +1,21 @@
 """What comes in at the edge: finite rows, labels of one kind. Inside, trust."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
-from sklearn.utils.validation import column_or_1d
+
+from skmetric._warning import warn
 
 _SHOWN = 5  # row numbers in an error message
 _MISSING = {"NoneType", "NAType", "NaTType"}  # the last two are of pandas
+_EXACT = 2**53  # integers up to here have a float64 each
 
 
-def name_rows(rows):
+def name_rows(rows: Iterable) -> str:
     """Row numbers for an error message: the first few, and how many there are.
 
     Examples
@@ -25,7 +32,7 @@ def name_rows(rows):
     return f"row{'s' if len(rows) > 1 else ''} {shown}"
 
 
-def check_finite_rows(X, name="X"):
+def check_finite_rows(X: NDArray, name: str = "X") -> None:
     """Raise a ValueError that names the rows of `X` with NaN or infinity."""
     if X.dtype.kind != "f" or np.isfinite(np.sum(X, dtype=np.float64)):
         return
@@ -37,7 +44,7 @@ def check_finite_rows(X, name="X"):
         raise ValueError(f"Input {name} contains {kinds} in {name_rows(bad)}: drop or impute these rows")
 
 
-def check_matrix(X, name="X"):
+def check_matrix(X: ArrayLike, name: str = "X") -> NDArray[np.floating]:
     """Return `X` as a finite 2-D float array, float32 kept, or say what is wrong with it."""
     is_ready = type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in (np.float32, np.float64)
     if not is_ready:  # the checks of scikit-learn cost as much as some searches of one row
@@ -46,42 +53,43 @@ def check_matrix(X, name="X"):
     return X
 
 
-def check_labels(y, n_samples, name="y"):
-    """Return `y` as a 1-D array of `n_samples` labels of one kind (numbers, strings or booleans)."""
-    y = column_or_1d(np.asarray(y) if hasattr(y, "dtype") else _array_of_labels(y))
+def check_labels(y: Any, n_samples: int, name: str = "y", *, warns: bool = False) -> NDArray:
+    """Return `y` as a 1-D array of `n_samples` labels of one kind (numbers, strings or booleans).
+
+    Integers stay integers: none passes through float64, in which neighbours above 2**53 are equal.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Labels: a list, an array, a Series or a DataFrame of one column.
+    n_samples : int
+        How many there must be.
+    name : str, default="y"
+        What error messages call them.
+    warns : bool, default=False
+        Whether a column in place of a 1-D array gets scikit-learn's DataConversionWarning.
+    """
+    y = read_labels(y, name, warns=warns)
     if len(y) != n_samples:
         raise ValueError(f"{name} has {len(y)} labels for {n_samples} rows: they must be as many")
-    if y.dtype.kind == "f":
-        check_finite_rows(y, name)
-    if y.dtype.kind == "O":
-        missing = [row for row, label in enumerate(y) if _is_missing(label)]
-        if missing:
-            raise ValueError(f"{name} has no label in {name_rows(missing)}: label or drop these rows")
-        kinds = sorted({_kind(label) for label in y})
-        if len(kinds) > 1:
-            raise ValueError(
-                f"{name} mixes labels of several types ({', '.join(kinds)}): convert them to one"
-            )
     return y
 
 
-def _array_of_labels(y):
-    """A list as an array that does not turn [1, 'a'] into ['1', 'a']."""
-    y = list(y) if not isinstance(y, list) else y
-    return np.array(y, dtype=object) if len({_kind(label) for label in y}) > 1 else np.asarray(y)
+def read_labels(y: Any, name: str = "y", *, warns: bool = False) -> NDArray:
+    """As :func:`check_labels`, for who compares their number with that of the samples elsewhere."""
+    y = _one_dimensional(y, name, warns)
+    y = y if isinstance(y, np.ndarray) and y.dtype.kind != "O" else _array_of(y, name)
+    if y.dtype.kind == "f":
+        check_finite_rows(y, name)
+    if y.dtype == np.uint64 and (not len(y) or y.max() < 2**63):
+        return y.astype(np.int64)  # so that it meets int64 without a way through float64
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        rows = np.flatnonzero(np.isnat(y))
+        raise ValueError(f"{name} has no label in {name_rows(rows)}: label or drop these rows")
+    return y
 
 
-def _is_missing(label):
-    return (isinstance(label, float) and label != label) or type(label).__name__ in _MISSING
-
-
-def _kind(label):
-    if isinstance(label, str | bytes):
-        return type(label).__name__
-    return "number" if isinstance(label, int | float | np.number | np.bool_) else type(label).__name__
-
-
-def encode_labels(y, y_gallery=None):
+def encode_labels(y: NDArray, y_gallery: NDArray | None = None) -> tuple[NDArray, NDArray | None, NDArray]:
     """Integer codes of the labels, the same code for the same label on both sides.
 
     Returns
@@ -94,13 +102,109 @@ def encode_labels(y, y_gallery=None):
     if y_gallery is None:
         classes, codes = np.unique(y, return_inverse=True)
         return codes, None, classes
+    classes, codes = np.unique(join_labels(y, y_gallery), return_inverse=True)
+    return codes[: len(y)], codes[len(y) :], classes
+
+
+def join_labels(y: NDArray, y_gallery: NDArray) -> NDArray:
+    """Labels of two sides, one after the other, none changed: int64 and uint64 do not become float64."""
     if _is_text(y) != _is_text(y_gallery):
         raise ValueError(
             "y and y_gallery hold labels of several types, text on one side only: convert them to one"
         )
-    classes, codes = np.unique(np.concatenate([y, y_gallery]), return_inverse=True)
-    return codes[: len(y)], codes[len(y) :], classes
+    joined = np.concatenate([y, y_gallery])
+    sides = [side for side in (y, y_gallery) if len(side)]
+    if joined.dtype.kind != "f" or all(side.dtype.kind == "f" for side in sides):
+        return joined
+    return _numbers([label for side in (y, y_gallery) for label in side.tolist()])
 
 
-def _is_text(y):
+def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
+    """One column of labels as what it is, without its second axis."""
+    shape = getattr(y, "shape", None)
+    if shape is None and isinstance(y, list | tuple) and any(isinstance(row, list | tuple) for row in y):
+        y = np.asarray(y)
+        shape = y.shape
+    if shape is not None and len(shape) != 1:
+        if len(shape) != 2 or shape[1] != 1:
+            raise ValueError(f"{name} should be a 1d array, one label for each row; got shape {tuple(shape)}")
+        if warns:
+            warn(
+                f"A column-vector {name} was passed when a 1d array was expected. Please change the shape of "
+                f"{name} to (n_samples,), for example using ravel().",
+                DataConversionWarning,
+            )
+        y = _first_column(y)
+    if isinstance(y, np.ndarray):
+        return y
+    if isinstance(getattr(y, "dtype", None), np.dtype):
+        return np.asarray(y)
+    if hasattr(y, "to_pylist"):  # of pyarrow
+        return y.to_pylist()
+    if hasattr(y, "detach"):  # of torch
+        return y.detach().cpu().numpy()
+    if isinstance(y, str | bytes | Mapping) or not isinstance(y, Iterable):
+        raise ValueError(f"{name} should be a 1d array, one label for each row; got {type(y).__name__}")
+    values = list(y)
+    return np.array(values, dtype=object) if hasattr(y, "dtype") else values  # of pandas: text stays text
+
+
+def _first_column(y: Any) -> Any:
+    if hasattr(y, "iloc"):  # pandas
+        return y.iloc[:, 0]
+    if hasattr(y, "to_series"):  # polars
+        return y.to_series(0)
+    if hasattr(y, "column"):  # pyarrow
+        return y.column(0)
+    return y[:, 0]
+
+
+def _array_of(labels: Iterable, name: str) -> NDArray:
+    """Labels, none missing and all of one kind, as an array that does not turn [1, "a"] into ["1", "a"]."""
+    values = list(labels)
+    missing = [row for row, label in enumerate(values) if _is_missing(label)]
+    if missing:
+        if all(isinstance(values[row], float | np.floating) for row in missing):
+            raise ValueError(f"Input {name} contains NaN in {name_rows(missing)}: label or drop these rows")
+        raise ValueError(f"{name} has no label in {name_rows(missing)}: label or drop these rows")
+    kinds = sorted({_kind(label) for label in values})
+    if len(kinds) > 1:
+        raise ValueError(f"{name} mixes labels of several types ({', '.join(kinds)}): convert them to one")
+    if kinds == ["number"]:
+        return _numbers(values)
+    return labels if isinstance(labels, np.ndarray) else np.asarray(values)
+
+
+def _numbers(values: list) -> NDArray:
+    """Numbers as the smallest of bool, int64, uint64 and float64 that holds each exactly; else as objects."""
+    if all(isinstance(value, bool | np.bool_) for value in values):
+        return np.array(values, dtype=bool)
+    if all(isinstance(value, int | np.integer | np.bool_) for value in values):
+        return _integers([int(value) for value in values])
+    if any(isinstance(value, int | np.integer) and abs(int(value)) > _EXACT for value in values):
+        whole = all(value == int(value) for value in values if np.isfinite(value))
+        if whole and np.isfinite(np.array(values, dtype=float)).all():
+            return _integers([int(value) for value in values])
+        return np.array(values, dtype=object)  # Python compares integers and floats exactly
+    return np.array(values, dtype=np.float64)
+
+
+def _integers(values: list[int]) -> NDArray:
+    low, high = min(values, default=0), max(values, default=0)
+    if low >= -(2**63) and high < 2**63:
+        return np.array(values, dtype=np.int64)
+    return np.array(values, dtype=np.uint64 if low >= 0 and high < 2**64 else object)
+
+
+def _is_missing(label: Any) -> bool:
+    return (isinstance(label, float | np.floating) and label != label) or type(label).__name__ in _MISSING
+
+
+def _kind(label: Any) -> str:
+    if isinstance(label, str | bytes):
+        return type(label).__name__
+    return "number" if isinstance(label, int | float | np.number | np.bool_) else type(label).__name__
+
+
+def _is_text(y: NDArray) -> bool:
     return y.dtype.kind in "US" or (y.dtype.kind == "O" and len(y) > 0 and isinstance(y[0], str | bytes))

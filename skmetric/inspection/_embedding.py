@@ -12,6 +12,7 @@ from sklearn.manifold import TSNE
 from skmetric._embedding import check_euclidean, embed
 from skmetric._optional import import_optional
 
+from ._items import as_column
 from ._style import BLACK, axes_of, finish, marker_and_color
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class EmbeddingDisplay:
             If `method` is unknown, or rows and labels differ in number.
         """
         points, explained = project(embeddings, method, random_state)
-        labels = None if y is None else np.asarray(y)
+        labels = None if y is None else as_column(y)
         if labels is not None and labels.shape != (len(points),):
             raise ValueError(f"y has shape {labels.shape}, and there are {len(points)} embeddings")
         return cls(points, labels, method, explained).plot(ax=ax)

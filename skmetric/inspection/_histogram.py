@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from skmetric._checks import check_labels
 from skmetric._embedding import Distance, distance_of, embed
 from skmetric.retrieval import nearest
 
@@ -214,7 +215,8 @@ def _rgb(color):
 
 def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
     """Distances of pairs drawn at random: same class, other class, stranger to a row of `X`."""
-    distance, embeddings, y = distance_of(estimator), embed(estimator, X), np.asarray(y)
+    distance, embeddings = distance_of(estimator), embed(estimator, X)
+    y = check_labels(y, len(embeddings))
     first, second = (
         np.triu_indices(len(y), k=1) if len(y) <= 2000 else rng.randint(len(y), size=(2, max_pairs))
     )
@@ -227,8 +229,8 @@ def _of_pairs(estimator, X, y, X_unknown, max_pairs, rng):
         pairs = rng.randint(len(unknown), size=max_pairs), rng.randint(len(y), size=max_pairs)
         strangers = _distances(distance, unknown, pairs[0], embeddings, pairs[1])
     kinds = (_drawn(np.flatnonzero(mask), max_pairs // 2, rng) for mask in (same, ~same))
-    between = [_distances(distance, embeddings, first[at], embeddings, second[at]) for at in kinds]
-    return *between, strangers, None
+    alike, apart = (_distances(distance, embeddings, first[at], embeddings, second[at]) for at in kinds)
+    return alike, apart, strangers, None
 
 
 def _drawn(rows, n, rng):
@@ -243,7 +245,8 @@ def _distances(distance: Distance, A, a, B, b):
 
 def _of_search(search, X, y, X_unknown):
     """Distances of queries to the nearest item of their class, of another; of strangers to the nearest."""
-    queries, y = embed(search, X), np.asarray(y)
+    queries = embed(search, X)
+    y = check_labels(y, len(queries))
     gallery, labels = search.index_.vectors(), search.labels_
     same, other = np.full(len(y), np.nan), np.full(len(y), np.nan)
     for label in np.unique(y):

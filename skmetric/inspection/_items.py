@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from skmetric._checks import read_labels
 from skmetric._optional import import_optional
 
 _SIDE = 128  # pixels that a picture in a grid is shrunk to
@@ -33,6 +34,14 @@ def check_items(items, n_items, name):
     if len(items) != n_items:
         raise ValueError(f"{name} must be one for each of the {n_items} samples; got {len(items)}")
     return items
+
+
+def as_column(values):
+    """Labels as an array of one dimension, of a DataFrame with one column too; some may be missing."""
+    try:
+        return read_labels(values, "labels")
+    except ValueError:  # to draw them, they need be neither there nor of one type
+        return np.asarray(values)
 
 
 def pixels(item, side=_SIDE):

@@ -21,7 +21,7 @@ from skmetric._params import Interval, StrOptions, validate_params
 from skmetric.retrieval import nearest
 
 from ._embedding import axis_names, project
-from ._items import check_items, to_rgb
+from ._items import as_column, check_items, to_rgb
 from ._style import CYCLE
 
 _SHEET = 2048  # pixels of the side of a picture that holds many thumbnails
@@ -137,7 +137,7 @@ def _points(X, labels, method, n_neighbors, random_state):
     codes: np.ndarray = np.zeros(n_samples, dtype=np.int32)
     if labels is not None:
         check_items(labels, n_samples, "labels")
-        classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+        classes, codes = np.unique(as_column(labels), return_inverse=True)
     found = nearest(X, k=min(n_neighbors, n_samples - 1))
     return {
         "n": n_samples,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ._items import are_pictures, as_items, check_items, pixels, wrapped
+from ._items import are_pictures, as_column, as_items, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class NeighborsDisplay:
         if indices.size and indices.max() >= len(gallery):
             raise ValueError(f"indices has row {indices.max()}, and the gallery has {len(gallery)} items")
         y, y_gallery, predictions = (
-            None if labels is None else np.asarray(labels) for labels in (y, y_gallery, predictions)
+            None if labels is None else as_column(labels) for labels in (y, y_gallery, predictions)
         )
         return cls(
             queries, gallery, distances, indices, y, y_gallery, predictions, cutpoint, no_match_label

@@ -3,7 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
+from numpy.typing import DTypeLike
+from scipy.linalg import LinAlgError, cholesky, eigh, eigvalsh, solve_triangular
+
+from ._scatter import ClassScatter
 
 WEIGHTINGS = {
     # cross term of the log-likelihood ratio "same class or not" (Ioffe, ECCV 2006), times 2
@@ -59,6 +62,12 @@ def within_factor(scatter, shrinkage):
         except LinAlgError:
             floor *= 100
     return np.eye(len(covariance))
+
+
+def n_unresolved(scatter: ClassScatter, dtype: DTypeLike) -> int:
+    """Number of directions in which samples of a class differ by no more than `dtype` rounds; O(d^3)."""
+    spread = eigvalsh(scatter.within)
+    return int((spread <= spread[-1] * len(spread) * np.finfo(dtype).eps).sum())
 
 
 def whiten(scatter, shrinkage):

@@ -9,12 +9,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_finite_rows, check_labels, encode_labels
+from skmetric._checks import check_finite_rows, encode_labels, read_labels
 from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
+from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes, unite
-from ._closed_form import WEIGHTINGS, components, principal, whiten
+from ._closed_form import WEIGHTINGS, components, n_unresolved, principal, whiten
 from ._refine import refine
 from ._scatter import class_scatter, merge
 from ._selection import Candidate, check_shrinkage, preparation, select
@@ -40,9 +41,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     ----------
     shrinkage : "cv" or tuple of two floats, default="cv"
         How far Sw goes towards a multiple of the identity, and psi towards its mean; each from 0 to 1. (1, 1)
-        learns no direction, (0, 0) shrinks nothing. "cv" chooses on class-disjoint folds, Euclidean and
-        cosine distance among the candidates; fewer than 16 classes must show that learning pays, and with
-        fewer than 4 it takes (0.5, 1).
+        learns no direction, (0, 0) shrinks nothing; a first number of 0 needs more samples than features.
+        "cv" chooses on class-disjoint folds, Euclidean and cosine distance among the candidates; fewer than
+        16 classes must show that learning pays, and with fewer than 4 it takes (0.5, 1).
     weighting : {"plda", "wccn", "lda"}, default="plda"
         w(psi): ``psi / (psi + 1/2)`` as in probabilistic LDA, 1 (within-class covariance normalisation, as
         RCA does), or psi (discriminant analysis).
@@ -152,8 +153,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Their classes: numbers or strings. At least two, one of them with two rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights from 0: a row of weight k counts as k equal rows, in the choice of shrinkage and in
-            refinement too; rows of weight 0 are left out.
+            Weights from 0; rows of weight 0 are left out. Whole numbers are counts: a row of weight k counts
+            as k equal rows, in the choice of shrinkage and in refinement too. Of other weights, as 1 over the
+            size of the class, only the proportions count.
 
         Returns
         -------
@@ -227,8 +229,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
 
     def _check_data(self, X, y, sample_weight, reset, min_samples=2):
         """Validated rows of positive weight, their class codes, the classes and the weights or None."""
-        if hasattr(y, "__len__"):
-            y = check_labels(y, len(y))  # before an array makes ["1", "a"] of [1, "a"]
+        y = y if y is None else read_labels(y)
         X, y = validate_data(
             self,
             X,
@@ -266,8 +267,21 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
 
     def _set_map(self, dtype):
         """Solve the eigenproblem of `scatter_`."""
+        self._warn_of_directions_without_spread(dtype)
         self.mean_, self.components_ = self._solve(self.scatter_, dtype)
         self.n_components_ = len(self.components_)
+
+    def _warn_of_directions_without_spread(self, dtype):
+        if self.shrinkage_[0] > self.n_features_in_ * np.finfo(dtype).eps:
+            return
+        n_flat = n_unresolved(self.scatter_, dtype)
+        if n_flat:
+            warn(
+                f"shrinkage={self.shrinkage!r} does not shrink the covariance inside classes, and samples of a "
+                f"class do not differ along {n_flat} of {self.n_features_in_} directions: these get the "
+                "largest weights, though nothing was measured along them. Use shrinkage='cv', or a first "
+                "number above 0 such as 0.1; or drop constant features, or project with PCA first"
+            )
 
     def _solve(self, scatter, dtype, turn=False):
         """Centre and map of the closed form; `turn` orders its rows by variance."""

@@ -79,7 +79,7 @@ def _without_copies(X, codes, sample_weight):
     """Equal rows of a class once, with their weights summed: so that a weight of k counts as k copies do."""
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     rows, weights = distinct_rows(X, codes, weights, np.arange(len(X)))
-    return X[rows], codes[rows], None if np.all(weights == 1) else weights
+    return X[rows], codes[rows], None if np.all(weights == weights[0]) else weights
 
 
 def _turned(rows, turn):

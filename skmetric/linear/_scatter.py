@@ -1,10 +1,13 @@
 """Scatter inside classes and means of classes: all that the closed form needs, and sums that add up."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+_EPS = np.finfo(np.float64).eps
 _CHUNK = 8192  # rows held as a copy at a time
 
 
@@ -19,40 +22,56 @@ class ClassScatter(NamedTuple):
         Mean of each class.
     within : ndarray of shape (n_features, n_features)
         Sum over samples of (x - class mean)(x - class mean)^T.
+    squares : ndarray of shape (n_classes,), default=None
+        Sum of the squared sample weights of each class, where a row of whole weight k counts as k rows of
+        weight 1. None, as in pickles of earlier versions: the same as `weights`.
     """
 
-    weights: np.ndarray
-    means: np.ndarray
-    within: np.ndarray
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    within: NDArray[np.float64]
+    squares: NDArray[np.float64] | None = None
 
     @property
-    def mean(self):
+    def mean(self) -> NDArray[np.float64]:
         """Mean of all samples, (n_features,)."""
         return self.weights @ self.means / self.weights.sum()
 
-    def within_covariance(self):
-        """Pooled within-class covariance; weights count as repeated rows."""
-        freedom = self.weights.sum() - len(self.weights)
-        return self.within / (freedom if freedom > 0 else self.weights.sum())
+    def within_covariance(self) -> NDArray[np.float64]:
+        """Pooled within-class covariance.
 
-    def covariance(self):
+        Without bias for weights that are counts, and for others, of which only the proportions count: the
+        freedom of a class is W - sum(w^2) / W, which is n - 1 for n rows of weight 1.
+        """
+        total = self.weights.sum()
+        squares = self.weights if self.squares is None else self.squares
+        freedom = total - (squares / self.weights).sum()
+        return self.within / (freedom if freedom > len(self.within) * _EPS * total else total)
+
+    def covariance(self) -> NDArray[np.float64]:
         """Covariance of all samples about their mean, (n_features, n_features)."""
         total = self.weights.sum()
         spread = self.means - self.mean
         return (self.within + (spread.T * self.weights) @ spread) / total
 
-    def is_resolved(self):
+    def is_resolved(self) -> bool:
         """Whether samples of a class differ by more than rounding does, be it that of float32."""
         spread = self.weights @ np.square(self.means - self.mean).sum(axis=1)
         within = np.trace(self.within)
         return within > (8 * np.finfo(np.float32).eps) ** 2 * (within + spread)
 
-    def mean_deviations(self):
+    def mean_deviations(self) -> NDArray[np.float64]:
         """Class means about their average, over sqrt(n_classes - 1): their Gram matrix is the covariance."""
         return (self.means - self.means.mean(axis=0)) / np.sqrt(max(len(self.means) - 1, 1))
 
 
-def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
+def class_scatter(
+    X: NDArray,
+    codes: NDArray,
+    n_classes: int,
+    sample_weight: NDArray | None = None,
+    transform: Callable[[NDArray], NDArray] | None = None,
+) -> ClassScatter:
     """Statistics of samples, in one pass and with O(n_features^2) memory.
 
     Parameters
@@ -64,7 +83,7 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
     n_classes : int
         How many classes there are; each must have a sample.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights above 0; None counts each row once.
+        Weights above 0; None counts each row once. Whole numbers are counts; of others the proportions count.
     transform : callable, default=None
         Applied to each chunk of rows, such as a normalisation.
 
@@ -72,8 +91,13 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
     -------
     ClassScatter
     """
-    n_features = X.shape[1]
-    weights = np.bincount(codes, weights=sample_weight, minlength=n_classes)
+    n_features, unit = X.shape[1], 1.0
+    counts = sample_weight is None or are_counts(sample_weight)
+    if not counts:
+        unit = float(sample_weight.max())  # so that small weights are not zeros in float32
+        sample_weight = sample_weight / unit
+    weights = np.bincount(codes, weights=sample_weight, minlength=n_classes).astype(np.float64)
+    squares = weights if counts else np.bincount(codes, np.square(sample_weight), minlength=n_classes)
     sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
     # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
     origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)
@@ -93,20 +117,32 @@ def class_scatter(X, codes, n_classes, sample_weight=None, transform=None):
         products += part.T @ part  # one symmetric rank update
     means = sums / weights[:, None]
     within = products - (means * weights[:, None]).T @ means
-    return ClassScatter(weights, means + origins, within)
+    return ClassScatter(unit * weights, means + origins, unit * within, unit**2 * squares)
 
 
-def merge(first, second, n_classes, first_codes, second_codes):
+def are_counts(sample_weight: NDArray) -> bool:
+    """Whether weights say how often each row was seen: whole numbers."""
+    return bool((sample_weight == np.floor(sample_weight)).all())
+
+
+def merge(
+    first: ClassScatter, second: ClassScatter, n_classes: int, first_codes: NDArray, second_codes: NDArray
+) -> ClassScatter:
     """Statistics of the union of two sets of samples, exactly.
 
     `first_codes` and `second_codes` place the classes of each among the `n_classes` of the union. The scatter
     of a class that both hold gains the spread of its two means (Chan, Golub, LeVeque, COMPSTAT 1982).
     """
     n_features = first.means.shape[1]
-    weights, means = np.zeros((2, n_classes)), np.zeros((2, n_classes, n_features))
+    weights, means, squares = (
+        np.zeros((2, n_classes)),
+        np.zeros((2, n_classes, n_features)),
+        np.zeros(n_classes),
+    )
     for side, (part, codes) in enumerate([(first, first_codes), (second, second_codes)]):
         weights[side, codes], means[side, codes] = part.weights, part.means
+        squares[codes] += part.weights if part.squares is None else part.squares
     total = weights.sum(axis=0)
     gap = np.sqrt(weights[0] * weights[1] / total)[:, None] * (means[0] - means[1])  # (n_classes, n_features)
     merged = (weights[:, :, None] * means).sum(axis=0) / total[:, None]
-    return ClassScatter(total, merged, first.within + second.within + gap.T @ gap)
+    return ClassScatter(total, merged, first.within + second.within + gap.T @ gap, squares)

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 from sklearn.base import clone
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -416,8 +416,6 @@ def _many(count: int, one: str, more: str) -> str:
 def _check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
     if y is None:
         return None
-    if not isinstance(y, list | tuple):  # check_labels looks at lists itself
-        y = column_or_1d(y, warn=True)
     labels = check_y(y, n_samples)
     if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
         check_classification_targets(labels)  # of others it would only say that classes of one item are many

@@ -192,6 +192,7 @@ def test_float32_far_from_the_origin():
     assert spearmanr(got.ravel(), expected.ravel()).statistic > 0.99999
 
 
+@pytest.mark.filterwarnings(r"ignore:shrinkage=\(0, 0\) does not shrink")
 @pytest.mark.parametrize("shrinkage", ["cv", (0, 0), FIXED])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
@@ -216,6 +217,41 @@ def test_two_rows_a_class_are_no_regression():
 def test_all_rows_alike():
     learner = MetricLearner(random_state=0).fit(np.ones((20, 3)), np.arange(20) % 5)
     assert np.isfinite(learner.transform(np.eye(3))).all()
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 50), (20, 8, 7)], ids=["fewer rows", "constant feature"])
+def test_no_shrinkage_of_a_singular_covariance_warns(shape):
+    X, y = gaussian_classes(*shape)
+    X[:, 0] = 0.1
+    with pytest.warns(UserWarning, match=r"differ along \d+ of \d+ directions.* Use shrin") as caught:
+        MetricLearner((0, 0.5), normalize=False).fit(X, y)
+    assert caught[0].filename == __file__
+    MetricLearner((0, 0.5), normalize=False).fit(*gaussian_classes(20, 8, 7))  # does not warn
+
+
+@pytest.mark.parametrize("params", [{}, {"shrinkage": FIXED}, {"margin": 0.2}], ids=str)
+def test_equal_weights_are_no_weights(params):
+    """scikit-learn/scikit-learn #10352: weights of 1 over the class size divided by 1.8e-15."""
+    X, y = gaussian_classes(20, 8, 7)
+    expected = MetricLearner(random_state=0, **params).fit(X, y)
+    for weight in (1 / 8, 1e-30, 1e5 / 3):
+        learner = MetricLearner(random_state=0, **params).fit(X, y, sample_weight=np.full(len(X), weight))
+        np.testing.assert_allclose(
+            distances(learner.transform(X)), distances(expected.transform(X)), atol=1e-8
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_scale_of_weights_that_are_no_counts_changes_nothing(dtype):
+    X, y = gaussian_classes(20, [2, 12] * 10, 7, dtype=dtype)
+    weight = 1 / np.bincount(y)[y]  # 2 rows of a half, 12 of a twelfth
+    first, other = (
+        MetricLearner(random_state=0).fit(X, y, sample_weight=scale * weight) for scale in (1, 1e-9)
+    )
+    assert first.shrinkage_ == other.shrinkage_
+    np.testing.assert_allclose(
+        first.transform(X), other.transform(X), atol=2e-4 if dtype == np.float32 else 1e-9
+    )
 
 
 # scikit-learn

@@ -25,7 +25,8 @@ def by_definition(X, codes, weights):
         [np.average(X[codes == c], axis=0, weights=weights[codes == c]) for c in np.unique(codes)]
     )
     centred = X - means[codes]
-    return np.bincount(codes, weights), means, (centred.T * weights) @ centred
+    scatter = (centred.T * weights) @ centred
+    return np.bincount(codes, weights), means, scatter, np.bincount(codes, weights**2)
 
 
 def test_by_hand():
@@ -49,6 +50,13 @@ def test_chunks_and_the_definition_agree(monkeypatch, few, chunk, weighted):
     weights = np.random.default_rng(0).uniform(0.1, 3, len(X)) if weighted else np.ones(len(X))
     scatter = class_scatter(X, codes, 5, weights if weighted else None)
     assert_same(scatter, type(scatter)(*by_definition(X, codes, weights)), rtol=1e-10, atol=1e-10)
+
+
+def test_covariance_of_weights_that_are_no_counts_by_hand():
+    # class 0: rows 0 and 2 of weight 1/2, W = 1, scatter 1/2 + 1/2 = 1, freedom 1 - (1/4 + 1/4) = 1/2;
+    # class 1: three rows of 1/3, second feature 1, 3, 5: scatter 8/3, freedom 1 - 3/9 = 2/3
+    scatter = class_scatter(X, CODES, 2, np.array([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]))
+    np.testing.assert_allclose(scatter.within_covariance(), np.diag([1, 8 / 3]) / (1 / 2 + 2 / 3))
 
 
 def test_a_weight_counts_as_copies(few):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_labels
+from skmetric._checks import check_labels, read_labels
 from skmetric._images._opening import holds_images
 
 from ._held_out import split_classes
@@ -44,8 +44,7 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
             + (": its items are no pairs (sample, label) either" if is_dataset(X) else "")
             + ". Training without labels takes augment='two_views' and a loss such as 'sim_clr'"
         )
-    if isinstance(y, list | tuple):
-        y = check_labels(list(y), len(y))  # before numpy turns [1, "a"] into ["1", "a"]
+    y = y if y is None else read_labels(y)  # before others read integers through float64
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from skmetric._checks import join_labels, read_labels
 from skmetric._torch import resolve_device, seeded, to_tensor
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
@@ -168,7 +169,7 @@ def _labels_of_proxies(estimator, y, classes, goes_on):
     """Labels in the order of the proxies; None where those of the training data make them."""
     if goes_on:
         return estimator._trained
-    return None if classes is None else np.union1d(np.asarray(classes), y)
+    return None if classes is None else np.unique(join_labels(read_labels(classes, "classes"), y))
 
 
 def _validate(score, data, embedding, module):

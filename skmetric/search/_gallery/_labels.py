@@ -100,7 +100,7 @@ def check_y(y: Any, n_samples: int) -> NDArray[Any] | None:
     if isinstance(y, list | tuple) and y and all(isinstance(label, str) for label in y):
         check_text(y, "y")
         y = shown(as_text(y))
-    labels = check_labels(y, n_samples)
+    labels = check_labels(y, n_samples, warns=True)
     if labels.dtype.kind in "UT" or (labels.dtype.kind == "O" and isinstance(labels[0], str)):
         check_text(labels.tolist(), "y")
     return labels

@@ -1,0 +1,141 @@
+"""Labels as they come: integers of every kind stay integers, a table of one column is a column."""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from skmetric import DeepMetricLearner, MetricLearner, SimilaritySearch
+from skmetric._checks import check_labels, encode_labels, join_labels
+from skmetric.inspection import DistanceHistogramDisplay, EmbeddingDisplay
+from skmetric.metrics import RetrievalScorer, map_at_r
+from skmetric.model_selection import ClassDisjointKFold, class_disjoint_split, query_gallery_split
+
+FIRST = 1_200_000_000_000_000_001  # float64 counts by 256 there
+IDS = np.repeat(np.arange(FIRST, FIRST + 8), 4)
+X = np.random.default_rng(0).normal(size=(8, 3))[IDS - FIRST] * 9 + np.random.default_rng(1).normal(
+    size=(32, 3)
+)
+KINDS = {
+    "Int64": lambda y: pd.Series(y, dtype="Int64"),
+    "UInt64": lambda y: pd.Series(y, dtype="UInt64"),
+    "arrow": lambda y: pd.Series(y, dtype="int64[pyarrow]"),
+    "array": lambda y: pd.array(y, dtype="Int64"),
+    "objects": lambda y: pd.Series(y, dtype=object),
+    "column of Int64": lambda y: pd.DataFrame({"id": pd.Series(y, dtype="Int64")}),
+    "categories": lambda y: pd.Series(y, dtype="Int64").astype("category"),
+    "uint64": lambda y: y.astype(np.uint64),
+    "int64 and uint64": lambda y: [np.uint64(v) if i % 2 else np.int64(v) for i, v in enumerate(y)],
+    "column": lambda y: y[:, None],
+    "list": lambda y: y.tolist(),
+    "polars": lambda y: pytest.importorskip("polars").Series(y),
+    "polars frame": lambda y: pytest.importorskip("polars").DataFrame({"id": y}),
+    "pyarrow": lambda y: pytest.importorskip("pyarrow").array(y),
+}  # fmt: skip
+any_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@any_kind
+def test_integers_stay_integers(kind):
+    """scikit-learn/scikit-learn #25073, #25953: nullable integers become float64."""
+    labels = check_labels(KINDS[kind](IDS), 32)
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, IDS)
+
+
+@any_kind
+def test_every_place_that_reads_labels(kind):
+    y = KINDS[kind](IDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataConversionWarning)
+        search = SimilaritySearch().fit(X, y)
+    np.testing.assert_array_equal(search.predict(X), IDS)
+    np.testing.assert_array_equal(MetricLearner((0.5, 1)).fit(X, y).classes_, np.unique(IDS))
+    for train, test in ClassDisjointKFold(2).split(X, y):
+        assert len(set(IDS[train]) & set(IDS[test])) == 0
+        assert len(set(IDS[test])) == 4
+    assert len(query_gallery_split(X, y, query_size=1, random_state=0)[0]) == 8
+    assert map_at_r(X, y) == RetrievalScorer("map_at_r")(search, X, y) == map_at_r(X, IDS)
+    display = DistanceHistogramDisplay.from_estimator(search, X, y)
+    assert len(display.same) == 32
+    drawn = EmbeddingDisplay.from_predictions(X, y)
+    plt.close("all")
+    assert len(np.unique(drawn.labels)) == 8
+
+
+@any_kind
+def test_networks(kind):
+    learner = DeepMetricLearner("mlp", max_epochs=1, random_state=0).fit(X, KINDS[kind](IDS))
+    assert learner.classes_.tolist() == np.unique(IDS).tolist()
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, float("nan")], ids=str)
+def test_missing_labels_are_refused_by_row(missing):
+    for y in (
+        [FIRST, missing, 2, 3],
+        pd.Series([FIRST, missing, 2, 3], dtype=object if isinstance(missing, float) else "Int64"),
+        np.array([FIRST, missing, 2, 3], dtype=object),
+    ):
+        with pytest.raises(ValueError, match=r"y (has no label|contains NaN) in row 1: label or drop"):
+            check_labels(y, 4)
+
+
+def test_a_frame_of_one_row_has_one_label():
+    frame = pd.DataFrame({"label": ["ant"]})
+    assert check_labels(frame, 1).tolist() == ["ant"]
+    search = SimilaritySearch().fit([[0.0], [5.0]], ["ant", "bee"])
+    with pytest.warns(DataConversionWarning) as caught:
+        search.partial_fit([[9.0]], frame)
+    assert caught[0].filename == __file__
+    assert search.classes_.tolist() == ["ant", "bee"]
+
+
+def test_a_frame_goes_through_the_splitters_into_fit():
+    frame = pd.DataFrame({"label": [f"c{code % 8}" for code in IDS - FIRST]})
+    X_train, X_test, y_train, y_test = class_disjoint_split(X, frame, random_state=0)
+    assert list(y_train) == ["label"]
+    learner = MetricLearner((0.5, 1)).fit(X_train, y_train)
+    assert learner.score(X_test, y_test) == learner.score(X_test, y_test["label"])
+    networks = DeepMetricLearner("mlp", max_epochs=1, random_state=0)
+    assert networks.fit(X_train, y_train).classes_.tolist() == learner.classes_.tolist()
+
+
+def test_several_columns_are_refused_with_their_shape():
+    with pytest.raises(ValueError, match=r"a 1d array, one label for each row; got shape \(2, 2\)"):
+        check_labels(pd.DataFrame({"a": [1, 2], "b": [1, 2]}), 2)
+
+
+@pytest.mark.parametrize("y", ["abc", {"a": 1}, 5], ids=str)
+def test_no_column_at_all(y):
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        check_labels(y, 3)
+
+
+def test_two_sides_of_int64_and_uint64():
+    codes, codes_gallery, classes = encode_labels(np.array([-1, FIRST]), np.array([2**63, FIRST], np.uint64))
+    assert classes.tolist() == [-1, FIRST, 2**63]
+    assert codes.tolist() == [0, 1]
+    assert codes_gallery.tolist() == [2, 1]
+    assert join_labels(np.array([FIRST]), np.array([2.0])).tolist() == [FIRST, 2]
+
+
+def test_partial_fit_of_int64_then_uint64():
+    learner = MetricLearner((0.5, 1)).partial_fit(X, IDS).partial_fit(X, IDS.astype(np.uint64) + 4)
+    assert learner.classes_.dtype == np.int64
+    np.testing.assert_array_equal(learner.classes_, np.arange(FIRST, FIRST + 12))
+
+
+def test_numbers_of_both_kinds():
+    assert check_labels([1, 2.0, 3], 3).dtype == np.float64  # as they always were
+    assert check_labels([FIRST, 2.0], 2).tolist() == [FIRST, 2]
+    assert check_labels([FIRST, FIRST + 1, 0.5], 3).tolist() == [FIRST, FIRST + 1, 0.5]
+    assert check_labels([2**63, -1], 2).tolist() == [2**63, -1]
+    assert check_labels([True, False], 2).dtype == bool
+
+
+def test_text_of_a_frame_costs_what_it_is_long():
+    labels = check_labels(pd.Series(["a"] * 1000 + ["b" * 10_000]), 1001)
+    assert labels.nbytes < 10_000  # pointers, not 1001 times the longest
