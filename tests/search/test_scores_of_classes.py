@@ -53,7 +53,7 @@ def test_shares_only_where_votes_exist():
 
 @pytest.mark.parametrize("matcher", ["majority", "distance"])
 def test_checks_of_scikit_learn(matcher):
-    check_estimator(SimilaritySearch(matcher=matcher, n_neighbors=7))
+    check_estimator(SimilaritySearch(matcher=matcher, n_neighbors=7), on_skip=None)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
