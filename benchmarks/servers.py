@@ -117,7 +117,7 @@ def keep_text(conninfo, n_items):
         kept, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         print(
-            f"{n_items} passages, {size / 1e6:.1f} MB of text, in {name}: peak {peak / 1e6:.0f} MB of Python, "
+            f"{n_items} passages, {size / 1e6:.1f} MB of text, in {name}: peak {peak / 1e6:.0f} MB, "
             f"{kept / 1e6:.0f} MB kept"
         )
         with tempfile.TemporaryDirectory() as folder:

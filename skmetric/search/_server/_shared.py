@@ -52,6 +52,23 @@ class SharedIndex(Index, ABC):
         """What the store must know of the method of search."""
 
     def remove(self, ids: ArrayLike) -> Self:
+        """Take items out.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_items,), int
+            Ids to remove.
+
+        Returns
+        -------
+        Index
+            The index.
+
+        Raises
+        ------
+        KeyError
+            If an id is not in the index; then nothing is removed.
+        """
         self._opened().remove(np.asarray(ids).ravel())
         return self
 

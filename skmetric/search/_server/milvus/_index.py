@@ -96,6 +96,18 @@ class MilvusIndex(SharedIndex):
         self.token = token
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters; secrets are shown by no ``repr``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Ignored: no parameter has parameters itself.
+
+        Returns
+        -------
+        dict of str to object
+            By name.
+        """
         return hide(super().get_params(deep), uri=Uri, token=Token)
 
     def __getstate__(self) -> dict[str, Any]:
