@@ -148,7 +148,7 @@ def picture(item, side=96):
 
     with Image.open(item) as image:
         upright = ImageOps.exif_transpose(image).convert("RGBA")
-    white = Image.new("RGBA", upright.size, "white")  # under what is transparent
+    white = Image.new("RGBA", upright.size, "white")  # under transparent pixels
     return ImageOps.fit(Image.alpha_composite(white, upright).convert("RGB"), (side, side))
 
 
@@ -159,7 +159,7 @@ def listed(y):
 
 
 def baseline(name, test, y, began):
-    """Score rows as they are, by Euclidean distance and by cosine; return the better report."""
+    """Score unchanged rows, by Euclidean distance and by cosine; return the better report."""
     reports = score(name, test, y, began), score("same, cosine", normalize(test), y, perf_counter())
     return max(reports, key=lambda report: report["map_at_r"])
 
@@ -198,7 +198,7 @@ def what_was_learned(learner, before, after):
 
 
 def search_twice(model, inputs, embeddings, y, pictures, out):
-    """Look queries up here and in a second process, and draw what was found; True if both agree."""
+    """Search queries here and in a second process, and draw the neighbours; True if both agree."""
     inputs, pictures = np.asarray(inputs), np.asarray(pictures)
     per_class = -(-N_QUERIES // len(np.unique(y)))  # rounded up
     asked, gallery, *_ = query_gallery_split(np.arange(len(y)), y, query_size=per_class, random_state=0)
@@ -217,7 +217,7 @@ def search_twice(model, inputs, embeddings, y, pictures, out):
 
 
 def draw(pictures, y, queries, found, path):
-    """Draw one row a query: itself, then what was found, nearest first."""
+    """Draw a row for each query: the query, then its neighbours, nearest first."""
     figure = Figure(figsize=(1.3 * (1 + found.shape[1]), 1.5 * len(queries)), layout="constrained")
     grid = figure.subplots(len(queries), 1 + found.shape[1], squeeze=False)
     for query, neighbors, row in zip(queries, found, grid, strict=True):

@@ -185,7 +185,7 @@ evaluation = search.evaluate(X_queries, y_queries, X_strangers)
 print(
     f"recognised: {evaluation['identified']:.3f} of the pictures of {len(search.classes_)} enrolled people;"
 )
-print(f"let in: {evaluation['unknown_accepted']:.3f} of {len(X_strangers)} pictures of strangers")
+print(f"accepted: {evaluation['unknown_accepted']:.3f} of {len(X_strangers)} pictures of strangers")
 
 # %%
 # The interval of the false accept rate in the table tells how much the rate may vary with other

@@ -153,7 +153,7 @@ for label, score in {
     "recall@1": "recall_at_1",
     "MAP@R": "map_at_r",
     "known, under their own name": "identified",
-    "strangers let in": "unknown_accepted",
+    "strangers accepted": "unknown_accepted",
     "balanced accuracy": "balanced_accuracy",
 }.items():
     print(f"{label:30}" + "".join(f"{evaluation[score]:>10.3f}" for evaluation in found.values()))
@@ -166,4 +166,4 @@ for label, score in {
 
 promised = calibration.cutpoints[search.cutpoint_]["false_accept_rate"]
 really = found["open"]["unknown_accepted"]
-print(f"strangers let in: {promised:.3f} in calibration, {really:.3f} of the real ones")
+print(f"strangers accepted: {promised:.3f} in calibration, {really:.3f} of the real ones")

@@ -174,7 +174,7 @@ for seed in range(n_draws):
             row.append(recognised_from_three(search, *strangers))
             rates.setdefault((name, matcher), []).append(row)
 
-columns = ("identified", "strangers let in", "AUROC", "new, from 3 texts")
+columns = ("identified", "strangers accepted", "AUROC", "new, from 3 texts")
 print(f"mean [lowest, highest of {n_draws} draws]")
 print(f"{'':22}" + "".join(f"{name:>20}" for name in columns))
 for name, rows in rates.items():
