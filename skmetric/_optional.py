@@ -1,9 +1,10 @@
 """The one gate for optional packages."""
 
 from importlib import import_module
+from typing import Any
 
 
-def import_optional(module, *, extra, purpose):
+def import_optional(module: str, *, extra: str, purpose: str) -> Any:
     """Import an optional package, or say which extra brings it.
 
     Parameters
