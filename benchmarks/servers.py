@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,25 @@ def compare_searches(conninfo, n_items):
     print(f"enrol one item: {1e3 * took:.1f} ms")
 
 
+def keep_text(conninfo, n_items):
+    """Memory and bytes of passages of text, of which one has 30,000 characters."""
+    texts = [f"passage {i}, of some forty characters or so" for i in range(n_items - 1)] + ["x" * 30_000]
+    size, X = sum(map(len, texts)), np.zeros((n_items, 8), dtype=np.float32)
+    for name, index in (("memory", None), ("PostgreSQL", PgVectorIndex(conninfo, "passages"))):
+        tracemalloc.start()
+        search = SimilaritySearch(index=index).fit(X, metadata={"text": texts})
+        kept, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        print(
+            f"{n_items} passages, {size / 1e6:.1f} MB of text, in {name}: peak {peak / 1e6:.0f} MB, "
+            f"{kept / 1e6:.0f} MB kept"
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            search.save(f"{folder}/search")
+            stored = sum(file.stat().st_size for file in Path(folder).rglob("*.npy"))
+            print(f"  folder: {stored / 1e6:.1f} MB")
+
+
 ENROL = """
 import sys, numpy as np
 from skmetric.search import PgVectorIndex, SimilaritySearch
@@ -148,6 +168,7 @@ if __name__ == "__main__":
         address = server.get_uri() + "&options=-c%20maintenance_work_mem%3D1GB"
         compare(address, 10_000 if quick else 100_000)
         compare_searches(address, 10_000 if quick else 100_000)
+        keep_text(address, 10_000 if quick else 100_000)
         enrol_from_two_processes(address, 1_000 if quick else 5_000)
     finally:
         server.cleanup()

@@ -39,6 +39,7 @@ from skmetric.retrieval import nearest
 
 SCORES = {"recall@1": "recall_at_1", "recall@10": "recall_at_10", "MAP@R": "map_at_r"}
 N_QUERIES, N_NEIGHBORS = 8, 5
+N_LEFT_OUT = 20  # files of a folder that are named as left out
 HIT, MISS = (
     ("#0072b2", "\N{CHECK MARK}"),
     ("#d55e00", "\N{BALLOT X}"),
@@ -127,7 +128,11 @@ def read_folder(folder, side=16):
     """Return the pixels of images shrunk to small squares as rows, labels, and the paths of the images."""
     from skmetric.datasets import load_image_folder
 
-    images = load_image_folder(folder)
+    images = load_image_folder(folder, check=True)  # warns of images that cannot be read, and goes on
+    for left in images.left_out[:N_LEFT_OUT]:
+        print(f"Left out: {left.path}: {left.reason}")
+    if len(images.left_out) > N_LEFT_OUT:
+        print(f"Left out: {len(images.left_out) - N_LEFT_OUT} more")
     pixels = [np.asarray(picture(path, side), dtype=np.float32).ravel() / 255 for path in images.data]
     return np.stack(pixels), images.target_names[images.target], images.data
 
@@ -139,7 +144,9 @@ def picture(item, side=96):
     from PIL import Image, ImageOps
 
     with Image.open(item) as image:
-        return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (side, side))
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    white = Image.new("RGBA", upright.size, "white")  # under what is transparent
+    return ImageOps.fit(Image.alpha_composite(white, upright).convert("RGB"), (side, side))
 
 
 def listed(y):

@@ -1,18 +1,26 @@
 """The one gate for optional packages."""
 
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+
+__all__ = ["import_optional"]
+
+_DISTRIBUTIONS = {"PIL": "pillow"}  # packages that an extra brings among larger ones
+_TORCHVISION = (
+    "torchvision was built for another torch. Install both from one index, the CPU's or that of your CUDA: "
+    "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"
+)
 
 
-def import_optional(module: str, *, extra: str, purpose: str) -> Any:
-    """Import an optional package, or say which extra brings it.
+def import_optional(module: str, *, extra: str | None, purpose: str) -> ModuleType:
+    """Import an optional package, or say what installs it.
 
     Parameters
     ----------
     module : str
         Name to import, such as ``"timm"`` or ``"PIL.Image"``.
-    extra : str
-        The extra of skmetric that installs it.
+    extra : str or None
+        The extra of skmetric that installs it; None: the package is installed by itself.
     purpose : str
         What needs it: the subject of the error message.
 
@@ -42,11 +50,27 @@ def import_optional(module: str, *, extra: str, purpose: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise ImportError(
-            f"{purpose} needs the package {package!r}: pip install 'skmetric[{extra}]'", name=package
+            f"{purpose} needs the package {package!r}: {_command(package, extra)}", name=package
         ) from None
     except (RuntimeError, OSError, AttributeError) as error:  # a torchvision of another torch, for one
+        torchvision = "torchvision" in str(error)
+        again = f"pip install --upgrade --force-reinstall {_distribution(package, extra)}"
+        remedy = (
+            _TORCHVISION if torchvision else f"versions that do not fit each other; install it anew: {again}"
+        )
         raise ImportError(
             f"{purpose} needs the package {package!r}, which is installed and fails to import ({error}): "
-            f"versions that do not fit each other; install them together by pip install 'skmetric[{extra}]'",
+            f"{remedy}",
             name=package,
         ) from error
+
+
+def _command(package: str, extra: str | None) -> str:
+    """The smallest installation that brings the package."""
+    if package in _DISTRIBUTIONS and extra is not None:
+        return f"pip install {_DISTRIBUTIONS[package]}, or all of the extra: pip install 'skmetric[{extra}]'"
+    return f"pip install {_distribution(package, extra)}"
+
+
+def _distribution(package: str, extra: str | None) -> str:
+    return _DISTRIBUTIONS.get(package, package) if extra is None else f"'skmetric[{extra}]'"

@@ -1,1 +1,1 @@
-"""Images as they come, from files to arrays: found, checked, read. Does not import torch, nor Pillow by itself."""
+"""Images as they come, from files to arrays: found, checked, read. Imports neither torch nor Pillow."""

@@ -98,9 +98,9 @@ def _guess_channel_axis(shape: tuple[int, ...], counts: set[int | None], where: 
         known = " or ".join(str(count) for count in sorted(c for c in counts if c is not None))
         raise ValueError(
             f"{where} has images of shape {shape}: neither the first axis nor the last holds {known} "
-            "channels: pass channel_axis='first' or channel_axis='last'. Of images with an alpha channel, pass "
-            "PIL images, Image.fromarray(x): what is transparent then gets a background; X[..., :3] would show "
-            "what lies hidden there"
+            "channels: pass channel_axis='first' or channel_axis='last'. Images with an alpha channel are "
+            "passed as PIL images, Image.fromarray(x): transparent places then get a background, while "
+            "X[..., :3] shows what is hidden there"
         )
     return "first" if first else "last"
 

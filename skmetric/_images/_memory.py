@@ -25,7 +25,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def room_for(n_pixels: int) -> Iterator[None]:
-    """Wait until an image of so many pixels may be decoded; one that needs all the room waits for the others."""
+    """Wait until an image of so many pixels may be decoded; one that needs all the room is alone."""
     with _changed:
         _changed.wait_for(lambda: not _in_use or sum(_in_use) + n_pixels <= _ROOM)
         _in_use.append(n_pixels)

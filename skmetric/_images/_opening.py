@@ -120,8 +120,8 @@ def _no_images(X: Any) -> str | None:
         )
     if hasattr(X, "batch_size") and hasattr(X, "dataset"):  # of torch
         return (
-            f"a {name}, which gives batches: pass the images of its dataset, [item[0] for item in X.dataset], "
-            "or their paths; batch_size= is a parameter here"
+            f"a {name}, which gives batches: pass the images of its dataset, "
+            "[item[0] for item in X.dataset], or their paths; batch_size= is a parameter here"
         )
     if hasattr(X, "__getitem__") and _has_base(X, "torch.utils.data"):
         return f"a {name}, a Dataset of torch: pass its images, [item[0] for item in X], or their paths"

@@ -31,21 +31,8 @@ __all__ = ["colour_of", "header", "is_pil", "opened", "pil_header", "pil_pixels"
 
 # Formats of photographs and of exact pixels. Others are not tried: one of them starts Ghostscript.
 # HEIF and JXL are read where a package that registers them with Pillow was imported.
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "MPO",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "DIB",
-    "TIFF",
-    "PPM",
-    "AVIF",
-    "JPEG2000",
-    "HEIF",
-    "JXL",
-)
+FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
+_BY_PLUGIN = ("HEIF", "JXL")
 _ORIENTATION = 0x0112  # Exif tag; from 5 on, height and width trade places
 _TURNED = range(5, 9)
 _GREY = ("1", "L", "LA", "La")
@@ -58,12 +45,16 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _LOCKS = [threading.Lock() for _ in range(64)]  # dealt out by the address of an object
-if hasattr(os, "register_at_fork"):  # a thread may hold one just then, and is not there in the child
-    os.register_at_fork(
-        after_in_child=lambda: _LOCKS.__setitem__(slice(None), [threading.Lock() for _ in _LOCKS])
-    )
-
 _closing: set[int] = set()  # files that are closed with the image of the caller
+
+
+def _unlock() -> None:
+    """Free the locks in a forked process, which has none of the threads that may have held them."""
+    _LOCKS[:] = [threading.Lock() for _ in _LOCKS]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def is_pil(row: object) -> bool:
@@ -99,7 +90,7 @@ def opened(file: Any) -> Iterator[Image]:
         kind = stat.S_IFMT(os.stat(file).st_mode)
         if kind != stat.S_IFREG:  # opening a pipe would wait for whoever writes to it
             raise ValueError(f"{_KINDS.get(kind, 'not a regular file')}, not an image file")
-    with pil.open(file, formats=[name for name in FORMATS if name in pil.OPEN]) as image:
+    with pil.open(file, formats=[name for name in FORMATS + _BY_PLUGIN if name in pil.OPEN]) as image:
         _check_number_of_pixels(image)
         yield image
 
@@ -197,7 +188,6 @@ def _tells_after_pixels(file: Any) -> bool:
 @contextmanager
 def _own(image: Image) -> Iterator[Image]:
     """Yield an image of our own with the same pixels, so that threads and rows may share the caller's."""
-    pil = _pil()
     with _LOCKS[id(image) // 64 % len(_LOCKS)]:
         if not _is_lazy(image):
             own, file = image.copy(), None
@@ -231,8 +221,8 @@ def _source(image: Any) -> Any:
     name = getattr(image, "filename", "")
     if file is None or getattr(file, "closed", False):
         raise ValueError(
-            f"a PIL image{f' of {name!r}' if name else ''} whose file was closed before its pixels were read: "
-            "pass the path, or call its load() before the file is closed"
+            "its file was closed before its pixels were read: pass the path, or call its load() before the "
+            "file is closed"
         )
     if getattr(image, "_exclusive_fp", False) and id(file) not in _closing:
         _closing.add(

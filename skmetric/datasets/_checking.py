@@ -28,8 +28,8 @@ class LeftOut(NamedTuple):
 def check_images(paths: Sequence[str | os.PathLike[str]], *, n_jobs: int | None = -1) -> Bunch:
     """Decode image files, and tell those that can be read from those that cannot.
 
-    A damaged file would end the training on it; this finds all of them at once, so that work can go on with the
-    others.
+    A damaged file would end the training on it; this finds all of them at once, so that work can go on with
+    the others.
 
     Parameters
     ----------

@@ -18,9 +18,7 @@ from ._walking import PICTURES, Found, endings, walk
 
 __all__ = ["load_image_folder"]
 
-_PRODUCT = re.compile(
-    r"(\d+)_\d+"
-)  # names of files of Stanford Online Products: product and number of its view
+_PRODUCT = re.compile(r"(\d+)_\d+")  # product and view, as Stanford Online Products names files
 
 
 def load_image_folder(
@@ -37,14 +35,14 @@ def load_image_folder(
     Parameters
     ----------
     path : str or path-like
-        Its folders are the classes. Images lie in them at any depth, also behind links to folders. Images beside
-        the class folders are left out.
+        Its folders are the classes. Images lie in them at any depth, also behind links to folders. Images
+        beside the class folders are left out.
     check : bool, default=False
         Decode each image. Those that cannot be read are left out with a warning, and so are classes that have
         no other. False opens no image.
     label_from : int or callable, default=None
-        What an image's class is. A number is the level of the folder that names it: 1 is a folder of `path`, 2
-        a folder in such a folder, as in ``WOMEN/Dresses``, and -1 the folder that the image lies in. A
+        What an image's class is. A number is the level of the folder that names it: 1 is a folder of `path`,
+        2 a folder in such a folder, as in ``WOMEN/Dresses``, and -1 the folder that the image lies in. A
         callable is called with the path below `path` and returns the label, as in
         ``lambda file: file.stem.split("_")[0]``. None is 1, with a warning where the layout looks like
         another.
@@ -79,8 +77,8 @@ def load_image_folder(
     Warns
     -----
     UserWarning
-        If images cannot be read (`check`), if there are pictures of a kind that is not read, such as ``.heic``,
-        or if the layout suggests another `label_from`.
+        If images cannot be read (`check`), if there are pictures of a kind that is not read, such as
+        ``.heic``, or if the layout suggests another `label_from`.
 
     See Also
     --------
@@ -110,7 +108,7 @@ def load_image_folder(
         raise NotADirectoryError(
             f"{str(root)!r} is a file; a folder with one folder for each class is needed"
         )
-    if label_from is not None and not callable(label_from) and (type(label_from) is bool or label_from == 0):
+    if type(label_from) is bool or label_from == 0:
         raise ValueError(
             f"label_from={label_from!r}: levels are counted from 1, or from -1 from the image on"
         )
@@ -141,6 +139,8 @@ def load_image_folder(
 def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], list[str]]:
     """Images below the root that have a class, and the classes; what has none is left out."""
     if callable(label_from):
+        if not found.images:
+            raise ValueError(f"no images in {str(root)!r}; images end in {endings()}")
         return found.images, [str(label_from(file)) for file in found.images]
     if not found.folders:
         _refuse_flat(root, found)
@@ -150,7 +150,7 @@ def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], li
         folders = file.parts[:-1]
         if len(folders) >= max(level, 1):
             files.append(file)
-            labels.append("/".join(folders[:level] if level > 0 else folders))
+            labels.append("/".join(folders[: level if level > 0 else max(len(folders) + level + 1, 1)]))
         else:
             where = "beside the class folders" if not folders else f"above level {level} of the folders"
             found.left_out.append(LeftOut(str(root / file), where))
@@ -168,8 +168,9 @@ def _refuse_flat(root: Path, found: Found) -> None:
     if found.images:
         ending = found.images[0].suffix
         searched = (
-            f". Its {len(found.images)} images are searched without classes by SimilaritySearch(FrozenFeatures("
-            f"'mobilenetv2_100')).fit(sorted(map(str, Path({str(root)!r}).glob('*{ending}')))); or "
+            f". Its {len(found.images)} images are searched without classes by "
+            "SimilaritySearch(FrozenFeatures('mobilenetv2_100')).fit("
+            f"sorted(map(str, Path({str(root)!r}).glob('*{ending}')))); or "
             "label_from= takes a function that makes a label of a file's name"
         )
     raise ValueError(f"{str(root)!r} has no folders: one for each class is needed{searched}")
@@ -202,13 +203,14 @@ def _warn_of_layout(root: Path, files: list[Path]) -> None:
     if all(len(file.parts) > 2 for file in files) and len(deeper) > len(first):
         example = min(deeper)
         warn(
-            f"no image lies directly in the {len(first)} class folders of {str(root)!r}, but in {len(deeper)} "
-            f"folders inside them, such as {'/'.join(example)!r}: if these are the classes, pass label_from=2, "
-            "or -1 for the innermost folders; label_from=1 keeps the first level without this warning"
+            f"no image lies directly in the {len(first)} class folders of {str(root)!r}, but in "
+            f"{len(deeper)} folders inside them, such as {'/'.join(example)!r}: if these are the classes, "
+            "pass label_from=2, or -1 for the innermost folders; label_from=1 keeps the first level without "
+            "this warning"
         )
     elif all(products) and 2 * len(first) <= len({found[1] for found in products if found}) <= len(files) / 2:
         warn(
-            f"the files of {str(root)!r} are named <number>_<view>, as in {files[0].name!r}: if each number is a "
-            "class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the folders "
-            "without this warning"
+            f"the files of {str(root)!r} are named <number>_<view>, as in {files[0].name!r}: if each number "
+            "is a class, pass label_from=lambda file: file.stem.split('_')[0]; label_from=1 keeps the "
+            "folders without this warning"
         )

@@ -63,8 +63,7 @@ PICTURES = frozenset(
     ]
 )
 _SERVERS = frozenset(
-    ("@eaDir", "@Recycle", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "System Volume Information")
-    + ("lost+found",)
+    ["@eaDir", "@Recycle", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "lost+found"]
 )
 
 

@@ -59,9 +59,10 @@ def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=Non
     alone = gallery is None
     points = queries if alone else check_matrix(gallery, "gallery").astype(np.float64, copy=False)
     y = check_labels(y, len(queries))
-    y_gallery = None if alone else check_labels(y_gallery, len(points), "y_gallery")
-    codes, found, classes = encode_labels(y, y_gallery)
-    codes_gallery = codes if found is None else found
+    codes, codes_gallery, classes = encode_labels(
+        y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
+    )
+    codes_gallery = codes if codes_gallery is None else codes_gallery
     n_relevant = np.bincount(codes_gallery, minlength=len(classes)) - alone
     n_items = len(points) - alone
     depth = n_items if depth is None else min(depth, n_items)

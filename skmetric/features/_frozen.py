@@ -39,8 +39,8 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     """Features of images from a network that is not trained.
 
     The first step of a pipeline that learns a metric on images. ``fit`` builds the network and looks at the
-    input; neither it nor ``transform`` changes a weight. With `cache` each image goes through the network once,
-    over a whole grid search and in later sessions.
+    input; neither it nor ``transform`` changes a weight. With `cache` each image goes through the network
+    once, over a whole grid search and in later sessions.
 
     Parameters
     ----------
@@ -117,11 +117,11 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     torch are taken as arrays, a column of a Hugging Face data set as a list.
 
     Files are turned upright by their Exif tag, and transparent places get the colour `background`. Grey files
-    of 16 bits are scaled by the largest value that they declare (PGM, TIFF), else by 65,535, or by 4,095 if no
-    pixel exceeds that: cameras of 12 bits. A file and the array of its pixels give the same features. Formats
-    that are read: JPEG, PNG, WebP, GIF (its first frame), BMP, TIFF, PPM, AVIF and JPEG 2000; HEIF and JPEG XL
-    if a package that adds them to Pillow was imported. An image whose header declares more pixels than
-    ``PIL.Image.MAX_IMAGE_PIXELS`` is refused.
+    of 16 bits are scaled by the largest value that they declare (PGM, TIFF), else by 65,535, or by 4,095 if
+    no pixel exceeds that: cameras of 12 bits. A file and the array of its pixels give the same features.
+    Formats that are read: JPEG, PNG, WebP, GIF (its first frame), BMP, TIFF, PPM, AVIF and JPEG 2000; HEIF
+    and JPEG XL if a package that adds them to Pillow was imported. An image whose header declares more pixels
+    than ``PIL.Image.MAX_IMAGE_PIXELS`` is refused.
 
     ``Pipeline(memory=...)`` keeps the results of whole calls: in a grid search each fold and each set that is
     scored runs the network anew, and it tells files apart by path. `cache` has neither limit.
@@ -323,8 +323,8 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(broken):
             raise ValueError(
-                f"the network gives NaN or infinity for {len(broken)} images, first row {rows[broken[0]]}: if "
-                "precision is 'fp16', which overflows, take 'bf16' or 'fp32'; else look at its weights"
+                f"the network gives NaN or infinity for {len(broken)} images, first row {rows[broken[0]]}: "
+                "if precision is 'fp16', which overflows, take 'bf16' or 'fp32'; else look at its weights"
             )
         return features
 

@@ -6,6 +6,8 @@ import re
 import numpy as np
 
 from skmetric._checks import read_labels
+from skmetric._images._opening import open_images
+from skmetric._images._pil import is_pil
 from skmetric._optional import import_optional
 
 _SIDE = 128  # pixels that a picture in a grid is shrunk to
@@ -46,12 +48,8 @@ def as_column(values):
 
 def pixels(item, side=_SIDE):
     """Pixels (H, W) or (H, W, 3) of a picture, shrunk to at most `side` if it is a file or PIL image."""
-    if isinstance(item, str | os.PathLike):
-        image_module = import_optional("PIL.Image", extra="vision", purpose="Showing image files")
-        with image_module.open(item) as image:
-            return _shrunk(image, side)
-    if hasattr(item, "convert") and hasattr(item, "size"):
-        return _shrunk(item, side)
+    if isinstance(item, str | os.PathLike) or is_pil(item):
+        return _shrunk(open_images([item]).block(0, 1)[0], side)
     array = np.asarray(item)
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
         array = np.moveaxis(array, 0, -1)
@@ -92,8 +90,9 @@ def wrapped(text, width=24, lines=4):
     return "\n".join(rows)
 
 
-def _shrunk(image, side):
-    operations = import_optional("PIL.ImageOps", extra="vision", purpose="Showing images")
-    image = operations.exif_transpose(image).convert("RGB")
+def _shrunk(array, side):
+    """Colours (H, W, 3) of decoded pixels (H, W, C), at most `side` high and wide."""
+    image_module = import_optional("PIL.Image", extra="vision", purpose="Showing images")
+    image = image_module.fromarray(array[..., 0] if array.shape[2] == 1 else array).convert("RGB")
     image.thumbnail((side, side))
     return np.asarray(image)

@@ -9,6 +9,7 @@ from ._cleaning import Duplicates
 from ._index._exact import ExactIndex
 from ._index._faiss import FaissIndex
 from ._index._index import Index
+from ._index._not import Not
 from ._lookup_table import LookupTable
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
@@ -28,6 +29,7 @@ __all__ = [
     "LookupTable",
     "MilvusIndex",
     "NeighborAverage",
+    "Not",
     "PgVectorIndex",
     "SimilaritySearch",
 ]

@@ -7,7 +7,7 @@ from sklearn import get_config
 from skmetric._optional import import_optional
 from skmetric.metrics._report import _html, _text
 
-_SHOWN = 10
+_SHOWN, _WIDEST = 10, 60  # rows, and letters of a cell
 
 
 @final
@@ -56,7 +56,7 @@ class LookupTable:
 
     def _rows(self):
         cells = [
-            [f"{v:.4g}" if isinstance(v, float) else str(v) for v in column[:_SHOWN].tolist()]
+            [f"{v:.4g}" if isinstance(v, float) else _short(str(v)) for v in column[:_SHOWN].tolist()]
             for column in self.columns.values()
         ]
         return [list(self.columns), *map(list, zip(*cells, strict=True))]
@@ -93,8 +93,13 @@ class LookupTable:
         ImportError
             If the library is not installed.
         """
-        module = import_optional(library, extra="all", purpose=f"A lookup as a {library} DataFrame")
+        module = import_optional(library, extra=None, purpose=f"A lookup as a {library} DataFrame")
         return module.DataFrame(self.columns)
+
+
+def _short(text):
+    """A cell of a printed table."""
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 
 def tabulate(hits, n_queries, output):
@@ -106,6 +111,11 @@ def tabulate(hits, n_queries, output):
         "distance": hits.distances,
         **hits.columns,
     }
+    return as_output(columns, output)
+
+
+def as_output(columns, output):
+    """Columns in the form that `output` asks for; None is scikit-learn's setting."""
     table = LookupTable(columns)
     output = get_config()["transform_output"] if output is None else output
     return table if output == "default" else table.to_frame(output)

@@ -14,7 +14,8 @@ from skmetric.retrieval import Neighbors
 
 from ._base import SearchBase
 from ._gallery._gallery import no_neighbors
-from ._lookup_table import tabulate
+from ._gallery._selection import selection
+from ._lookup_table import as_output, tabulate
 from ._ranking._options import find_among_the_others, without_itself
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Lookups(SearchBase):
         return_distance: bool = True,
         *,
         where: Where = None,
+        among: Any = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]] | NDArray[np.intp]:
         """Nearest items of the gallery, as scikit-learn has it.
 
@@ -48,9 +50,12 @@ class Lookups(SearchBase):
             Neighbours of each query; None means the parameter.
         return_distance : bool, default=True
             Whether to return distances too.
-        where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
-            ``"label"`` is the label. None searches all.
+        where : dict of str to value, list, slice, None or Not, default=None
+            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
+            includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``
+            is the label. None searches all.
+        among : array-like of ids, default=None
+            Only the items with these ids; a KeyError if one is unknown. None searches all.
 
         Returns
         -------
@@ -64,8 +69,9 @@ class Lookups(SearchBase):
         """
         check_is_fitted(self)
         k = self._count(n_neighbors)
+        where = selection(where, among)
         if X is None and where is not None:
-            raise ValueError("where= filters what queries find: give X")
+            raise ValueError("where= and among= filter what queries find: give X")
         if X is None:
             with self._gallery.reading():
                 found = self._among_the_others(k)
@@ -114,7 +120,13 @@ class Lookups(SearchBase):
         return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
 
     def radius_neighbors(
-        self, X: ArrayLike, radius: float, return_distance: bool = True, *, where: Where = None
+        self,
+        X: ArrayLike,
+        radius: float,
+        return_distance: bool = True,
+        *,
+        where: Where = None,
+        among: Any = None,
     ) -> tuple[NDArray[np.object_], NDArray[np.object_]] | NDArray[np.object_]:
         """All items within a distance of each query, nearest first.
 
@@ -126,9 +138,12 @@ class Lookups(SearchBase):
             Largest distance, from 0.
         return_distance : bool, default=True
             Whether to return distances too.
-        where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
-            ``"label"`` is the label. None searches all.
+        where : dict of str to value, list, slice, None or Not, default=None
+            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
+            includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``
+            is the label. None searches all.
+        among : array-like of ids, default=None
+            Only the items with these ids; a KeyError if one is unknown. None searches all.
 
         Returns
         -------
@@ -147,7 +162,7 @@ class Lookups(SearchBase):
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
         with self._gallery.reading():
-            distances, rows = self._within(embeddings, radius, where)
+            distances, rows = self._within(embeddings, radius, selection(where, among))
         return (distances, rows) if return_distance else rows
 
     def _within(
@@ -166,7 +181,9 @@ class Lookups(SearchBase):
             open_, k = open_[~done], 4 * k
         return distances, rows
 
-    def lookup(self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None) -> Any:
+    def lookup(
+        self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None, among: Any = None
+    ) -> Any:
         """Nearest items of the gallery with their ids, labels and metadata.
 
         Parameters
@@ -176,9 +193,12 @@ class Lookups(SearchBase):
         n_neighbors : int, default=None
             Neighbours of each query; where there are fewer, the table has fewer rows. None means the
             parameter.
-        where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values: ``{"shop": "A", "year": [2024, 2025]}``.
-            ``"label"`` is the label. None searches all.
+        where : dict of str to value, list, slice, None or Not, default=None
+            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
+            includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``
+            is the label. None searches all.
+        among : array-like of ids, default=None
+            Only the items with these ids; a KeyError if one is unknown. None searches all.
 
         Returns
         -------
@@ -189,11 +209,39 @@ class Lookups(SearchBase):
         check_is_fitted(self)
         embeddings = self._embed(X)
         with self._gallery.reading():
-            hits = self._look_up(embeddings, self._count(n_neighbors), where)
+            hits = self._look_up(embeddings, self._count(n_neighbors), selection(where, among))
         return tabulate(hits, len(embeddings), getattr(self, "_output", None))
 
+    def items(self, ids: Any = None, *, where: Where = None) -> Any:
+        """Return the items of the gallery with their labels and metadata.
+
+        Parameters
+        ----------
+        ids : array-like of ids, default=None
+            Which, in this order; a KeyError if one is unknown. None gives all, in the order of the gallery.
+        where : dict of str to value, list, slice, None or Not, default=None
+            Only the items that pass, as in `lookup`.
+
+        Returns
+        -------
+        LookupTable or DataFrame
+            One row for each item: id, label, metadata. A DataFrame after ``set_output(transform="pandas")``
+            or ``"polars"``.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], metadata={"legs": [6, 6]})
+        >>> search.items([1])
+        id  label  legs
+        1     bee     6
+        """
+        check_is_fitted(self)
+        found, columns = self._gallery.items(selection(where, ids))
+        return as_output({"id": found, **columns}, getattr(self, "_output", None))
+
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Choose what `lookup` returns.
+        """Choose what `lookup` and `items` return.
 
         Parameters
         ----------

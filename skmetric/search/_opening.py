@@ -27,7 +27,7 @@ from ._manifest import (
     option_of,
     plain,
 )
-from ._server._shared import SharedIndex
+from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex
 
@@ -119,10 +119,10 @@ class Opening(SearchBase):
         embedder : transformer or pipeline, default=None
             The fitted embedder, if the search had one.
         index : Index, default=None
-            The index on a server to open, in place of the address that the folder has: with a token, which no
-            folder holds, or where the server has moved. A password of PostgreSQL comes from ``PGPASSWORD``
-            or a password file. If the folder holds an index of your own class: one of that class, which the
-            folder alone does not import.
+            The index to open, where the gallery is on a server. The folder has its address, which the error
+            shows if no index is given: nothing connects to an address that you have not given. A password
+            of PostgreSQL may come from ``PGPASSWORD`` or a password file. If the folder
+            holds an index of your own class: one of that class, which the folder alone does not import.
         verify : bool, default=False
             Whether to compare large arrays with their checksums now; if not, that is done when each is first
             used. Small ones are always compared.
@@ -136,9 +136,10 @@ class Opening(SearchBase):
         Raises
         ------
         ValueError
-            If the search had an embedder and none is given, or the other way round; if an `index` is given
-            to a folder that holds items; if the table is not there; if a file is damaged (it is named), the
-            manifest was edited, or the format is of another version.
+            If the search had an embedder and none is given, or the other way round; if the gallery is on a
+            server and no `index` is given, or one is given to a folder that holds items; if the table is not
+            there; if a file is damaged (it is named), the manifest was edited, or the format is of another
+            version.
         IndexUnavailableError
             If the server is away.
         FileNotFoundError
@@ -189,6 +190,16 @@ class Opening(SearchBase):
         is_shared = issubclass(kind, SharedIndex)
         if index is not None and kind in (ExactIndex, FaissIndex):
             raise ValueError("index= opens a gallery on a server, and the folder holds the items themselves")
+        if is_shared and index is None:
+            raise ValueError(
+                "the gallery of the folder is on a server, and nothing connects to it before you name it. If "
+                f"you trust this address: load(path, index={called(kind, described['content'])})"
+            )
+        if is_shared and not isinstance(index, SharedIndex):
+            raise TypeError(
+                f"index={type(index).__name__} holds its items in memory, and the gallery of the folder is "
+                f"on a server: give a {kind.__name__}"
+            )
         if index is None or not is_shared:
             index = kind.of_arrays(described["content"], arrays.under("index_"))
         if is_shared:

@@ -29,6 +29,7 @@ from ._calibration._pairs import calibration_of_pairs
 from ._calibration._targets import check_known, check_rates
 from ._class_distances import ByClass, nearest_of_classes, votes_of_classes, with_winner
 from ._gallery._labels import check_y
+from ._gallery._selection import selection
 from ._gallery._side import Side
 
 if TYPE_CHECKING:
@@ -47,16 +48,20 @@ def _takes_votes(search: Recognition) -> bool:
 class Recognition(SearchBase):
     """Recognition by :class:`SimilaritySearch`, strangers included."""
 
-    def predict(self, X: ArrayLike, *, where: Mapping[str, Any] | None = None) -> NDArray[Any]:
+    def predict(
+        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
+    ) -> NDArray[Any]:
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
-        where : dict of str to value or list of values, default=None
-            Only items whose metadata hold these values are matched; None matches to all. The threshold is
-            that of the whole gallery: among fewer items fewer strangers are accepted.
+        where : dict of str to value, list, slice, None or Not, default=None
+            Only items whose metadata hold these values are matched, as in `lookup`; None matches to all. The
+            threshold is that of the whole gallery: among fewer items fewer strangers are accepted.
+        among : array-like of ids, default=None
+            Only the items with these ids are matched; a KeyError if one is unknown.
 
         Returns
         -------
@@ -69,7 +74,7 @@ class Recognition(SearchBase):
             If the gallery has no labels or no items, or no item passes `where`.
         """
         check_is_fitted(self)
-        match, labels = self._match(self._embed(X), where)
+        match, labels = self._match(self._embed(X), selection(where, among))
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         names = labels.decode(match.codes)
@@ -438,7 +443,7 @@ class Recognition(SearchBase):
             What the embedder takes.
         y : array-like of shape (n_pairs,)
             Whether each pair is of one class: booleans, 1 and 0, or 1 and -1. Pairs of one class at distance
-            0 are a sample and itself, and are left out with a warning.
+            0 are a sample and itself, and are left out; more than 5 % of them give a warning.
         far : sequence of float, default=None
             False accept rates, each of which gets a cutpoint, as
             :func:`~skmetric.metrics.verification_report` takes them.
@@ -519,8 +524,8 @@ class Recognition(SearchBase):
             return matcher.match(found.distances, found.codes), found.labels
         if where is not None:
             raise ValueError(
-                "where= filters items, and matcher='center' matches to the centres of whole classes: use "
-                "another matcher, or a gallery of the items that pass"
+                "where= and among= filter items, and matcher='center' matches to the centres of whole "
+                "classes: use another matcher, or a gallery of the items that pass"
             )
         gallery = self._labelled_gallery("predict")
         with gallery.reading():

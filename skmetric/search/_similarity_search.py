@@ -11,11 +11,11 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skmetric._checks import check_labels
 from skmetric._params import HasMethods, Interval, StrOptions, fit_context
 
 from ._calibration._matchers import MATCHERS
 from ._cleaning import Cleaning
+from ._gallery._labels import check_y
 from ._gallery._layout import check_user_ids
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, check_metadata, with_paths
@@ -284,20 +284,21 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         return self
 
     def update(
-        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+        self, ids: Any, X: Any = None, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
     ) -> Self:
-        """Replace items; they move to the end of the gallery.
+        """Replace items, which move to the end of the gallery, or some of their metadata alone.
 
         Parameters
         ----------
         ids : array-like of shape (n_samples,)
             Ids of items in the gallery.
-        X : array-like of shape (n_samples, ...)
-            As in `fit`.
+        X : array-like of shape (n_samples, ...), default=None
+            As in `fit`. None keeps embeddings, labels and places, and replaces the columns of `metadata`.
         y : array-like of shape (n_samples,), default=None
-            Labels, if `fit` had some.
+            Labels, if `fit` had some; only with `X`.
         metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`; "path" comes from `X` as it did there.
+            With `X` the same columns as in `fit`; "path" comes from `X` as it did there. Without `X` one or
+            more of them.
 
         Returns
         -------
@@ -312,10 +313,59 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
             As `partial_fit`.
         """
         check_is_fitted(self)
+        if X is None:
+            if y is not None or metadata is None:
+                raise ValueError("without X only metadata can be replaced: give metadata=, or X and y")
+            self._gallery.redescribe(ids, metadata)
+            return self
         embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata)
+        self._drop_factors_of_absent_classes()
+        self._warn_if_grown()
+        return self
+
+    def upsert(
+        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+    ) -> Self:
+        """Enrol items, or replace those whose ids are in the gallery; in memory these move to the end.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_samples,)
+            An id for each item, all different, of the kind that `fit` was given. Where `fit` had no `ids`, a
+            ValueError says so.
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            The same columns as in `fit`; "path" comes from `X` as it did there.
+
+        Returns
+        -------
+        SimilaritySearch
+            With these items; unchanged if an error is raised. The first call is `fit`.
+
+        Raises
+        ------
+        ValueError
+            As `partial_fit`, but that ids may be in use.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], ids=["a", "b"])
+        >>> search.upsert(["b", "c"], [[5.0], [6.0]], ["wasp", "fly"]).ids_.tolist()
+        ['a', 'b', 'c']
+        """
+        if not hasattr(self, "_gallery"):
+            return self.fit(X, y, ids=ids, metadata=metadata)
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        if labels is not None and self._gallery.has_labels:
+            self._check_no_match_label(self.no_match_label_, labels)
+        self._gallery.upsert(ids, embeddings, labels, metadata)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -366,7 +416,7 @@ def _many(count: int, one: str, more: str) -> str:
 def _check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
     if y is None:
         return None
-    labels = check_labels(y, n_samples, warns=True)
+    labels = check_y(y, n_samples)
     if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
         check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels

@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from skmetric._images import _files
-from skmetric.deep import DeepMetricLearner, _source
+from skmetric.deep import DeepMetricLearner
+from skmetric.deep._data import _source
 from skmetric.deep._data._input import read_images
 from skmetric.deep._data._source import Streamed, read_if_small
 from skmetric.metrics import RetrievalScorer

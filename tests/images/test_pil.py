@@ -1,4 +1,4 @@
-"""Images of Pillow's as users hold them: shared, closed, broken, clear, turned, of 16 bits, and hostile files."""
+"""Images of Pillow's as users hold them: shared, closed, broken, clear, turned, of 16 bits; hostile files."""
 
 import os
 import subprocess

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skmetric._pixels import _sizing
 from skmetric._images._images import Images
 from skmetric._images._opening import open_images
-from skmetric.features._network import input_config
+from skmetric._pixels import _sizing
 from skmetric._pixels._sizing import (
     InputConfig,
     height_and_width,
@@ -16,6 +15,7 @@ from skmetric._pixels._sizing import (
     sized,
     sized_batches,
 )
+from skmetric.features._network import input_config
 
 CONFIG = InputConfig(
     n_channels=3,
@@ -119,7 +119,9 @@ def test_damaged_files_are_named_all_at_once(paths):
     for i in (1, 4):  # torchvision #864: one run for each damaged file
         with open(paths[i], "r+b") as file:
             file.truncate(400)
-    message = r"2 of 6 images cannot be read: cannot decode '.*1\.png' \(row 1\): .*4\.png' \(row 4\): .*check_images"
+    message = (
+        r"2 of 6 images cannot be read: .*decode '.*1\.png' \(row 1\): .*4\.png' \(row 4\): .*check_images"
+    )
     with pytest.raises(ValueError, match=message):
         list(sized_batches(open_images(paths), CONFIG, batch_size=2, n_threads=2))
 

@@ -254,7 +254,10 @@ def test_a_folder_has_the_calibration_and_no_items(other, tmp_path):
     other.set_cutpoint("strict").save(tmp_path / "search")
     assert sum(file.stat().st_size for file in (tmp_path / "search").rglob("*.npy")) < X[:N].nbytes / 2
     joblib.dump(other, tmp_path / "search.joblib")
-    for loaded in (SimilaritySearch.load(tmp_path / "search"), joblib.load(tmp_path / "search.joblib")):
+    with pytest.raises(ValueError, match="nothing connects to it before you name it"):
+        SimilaritySearch.load(tmp_path / "search")
+    named = SimilaritySearch.load(tmp_path / "search", index=clone(other.index))
+    for loaded in (named, joblib.load(tmp_path / "search.joblib")):
         assert loaded.cutpoint_ == "strict"
         assert repr(loaded.calibration_) == repr(calibration)
         np.testing.assert_array_equal(loaded.predict(QUERIES), other.predict(QUERIES))
@@ -275,7 +278,7 @@ def test_a_gallery_that_has_grown_says_so(other, tmp_path):
     with pytest.warns(UserWarning, match="grown from 300 items in 10 classes at calibration to 500 in 10"):
         other.partial_fit(X[300:500], NAMES[300:500], ids=[f"new {i}" for i in range(200)], metadata=more)
     with pytest.warns(UserWarning, match="the gallery has grown from 300 items"):
-        SimilaritySearch.load(tmp_path / "search")
+        SimilaritySearch.load(tmp_path / "search", index=other.index)
 
 
 def trips(postgres_index, call, folder):

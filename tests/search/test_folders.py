@@ -401,7 +401,7 @@ def test_an_index_of_a_users_own_class_is_named_to_load(tmp_path):
     with pytest.raises(ValueError, match="got a ExactIndex"):
         SimilaritySearch.load(tmp_path / "gallery", index=ExactIndex())
     loaded = SimilaritySearch.load(tmp_path / "gallery", index=OwnIndex())
-    assert loaded.duplicates(0.1)["distance"].tolist() == search.duplicates(0.1)["distance"].tolist()
+    assert repr(loaded.duplicates(2.0)) == repr(search.duplicates(2.0))
     assert loaded.partial_fit([[5.0] * 4], ["c"]).predict([[5.0] * 4]).tolist() == ["c"]
 
 

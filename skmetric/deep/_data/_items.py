@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from joblib import effective_n_jobs
 
-from skmetric._images._arrays import checked_image
-from skmetric._images._images import as_pixels, check_one_size, check_size
+from skmetric._images._arrays import checked_image, to_array
+from skmetric._images._files import refuse_damaged
+from skmetric._images._images import UnreadableImage, as_pixels, check_one_size, check_size
 from skmetric._images._pil import is_pil, pil_pixels
 from skmetric._pixels._sizing import InputConfig, height_and_width, read_batches, sized
 from skmetric._torch import seeded
@@ -59,7 +60,11 @@ class ImageItems:
 
     def read(self, rows):
         """Items with these numbers, a Tensor (n_rows, C, H, W)."""
-        return torch.cat([sized(self._images.pixels([row]), self._config) for row in rows])
+        try:
+            return torch.cat([sized(self._images.pixels([row]), self._config) for row in rows])
+        except UnreadableImage:
+            refuse_damaged(self._images)
+            raise
 
     def batches(self, keys):
         """Yield the items of each key, a seed and row numbers; read in threads, ahead of who takes them."""
@@ -142,7 +147,7 @@ class DatasetItems:
         sample, _ = split_item(self._dataset[i], i)
         if is_pil(sample):
             return pil_pixels(sample, self._background), True
-        array = np.asarray(sample)
+        array = to_array(sample)
         if array.ndim == 1 and array.dtype.kind in "fiub":
             return _finite_row(array, i), False
         if array.ndim not in (2, 3):

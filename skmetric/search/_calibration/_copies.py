@@ -124,7 +124,7 @@ def pairs_to_keep(distances: NDArray, same: NDArray) -> tuple[NDArray, list[str]
             "samples"
         )
     said = []
-    if itself.any():
+    if itself.sum() > _SHARE * n_same:  # pairs drawn at random hold a few
         said.append(
             f"{itself.sum()} of the {n_same} pairs of one class are at distance 0, each a sample and itself: "
             "they were left out, since they would make the threshold too strict. Pair different samples"

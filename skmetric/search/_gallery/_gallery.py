@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from ._labels import LabelColumn
     from ._memory import MemoryGallery
+    from ._selection import Selection
 
-    Where = Mapping[str, Any] | None
+    Where = Mapping[str, Any] | Selection | None
 
 EMPTY = "the gallery is empty: enrol some items"
 NONE_PASSES = "no item of the gallery passes where={where!r}"
@@ -38,7 +39,8 @@ class Gallery(ABC):
     """Items under the ids of the user, with labels and metadata, over an index that holds their embeddings.
 
     A row is the place of an item in the order of enrolment. Searches find what there is: `k` neighbours of
-    each query or as many as the gallery, or the filter `where`, leaves. An empty gallery is refused.
+    each query or as many as the gallery, or the filter `where`, leaves. An empty gallery is refused. As
+    `where` a gallery also takes a `Selection`: a filter, and the ids that items must be among.
     """
 
     index: Index
@@ -70,6 +72,14 @@ class Gallery(ABC):
         """Replace items, all or none; KeyError if an id is unknown."""
 
     @abstractmethod
+    def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+        """Replace items whose ids are there, enrol the others, all or none; only where users gave ids."""
+
+    @abstractmethod
+    def redescribe(self, ids: Any, metadata: Any) -> None:
+        """Replace some columns of metadata of items, all or none; KeyError if an id is unknown."""
+
+    @abstractmethod
     def remove(self, ids: Any) -> None:
         """Take items out, all or none; KeyError if an id is unknown."""
 
@@ -84,6 +94,10 @@ class Gallery(ABC):
     @abstractmethod
     def classes(self) -> NDArray[Any]:
         """Labels of the classes that have an item, sorted."""
+
+    @abstractmethod
+    def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Ids of the items that pass, with "label" and metadata; in the order of ids that were asked for."""
 
     @abstractmethod
     def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:

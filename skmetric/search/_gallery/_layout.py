@@ -1,24 +1,33 @@
 """What new items must be like: ids, labels and metadata against those that a gallery has."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from skmetric.search._index._column_values import fitting, is_missing, listed
+from skmetric.search._index._columns import as_text, check_text
 
 from ._labels import is_text
 from ._metadata import check_kind, check_metadata
 
 
 class Layout(NamedTuple):
-    """What items are like: the kind of ids that users gave, whether labels are text, dtypes of columns."""
+    """What items are like: whether the ids that users gave are text, whether labels are, and columns."""
 
-    id_kind: str | None
+    has_text_ids: bool | None  # None without ids of the user
     has_text_labels: bool | None  # None without labels
-    columns: dict
+    columns: dict[str, NDArray[Any]]  # those that are there; of a server empty ones of its types
 
-    def check(self, n_items, ids, labels, metadata, is_update=False):
+    def check(
+        self, n_items: int, ids: Any, labels: NDArray[Any] | None, metadata: Any, is_update: bool = False
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None, dict[str, NDArray[Any]]]:
         """Return ids, labels and columns of new items as arrays, or say what is wrong with them."""
-        if not is_update and (self.id_kind is None) != (ids is None):
+        if not is_update and (self.has_text_ids is None) != (ids is None):
             raise ValueError(
                 "ids must be given each time or never: at fit they were" + " not" * (ids is not None)
             )
@@ -31,44 +40,83 @@ class Layout(NamedTuple):
             raise ValueError(f"the gallery was fitted {had}")
         if ids is not None:
             ids = check_user_ids(ids, n_items)
-            if ids.dtype.kind != (self.id_kind or "i"):
+            if is_text(ids) != bool(self.has_text_ids):
                 raise ValueError("ids must be all integers or all text: those at fit were of the other kind")
         if labels is not None and is_text(labels) != self.has_text_labels:
             raise ValueError(
                 "y holds labels of another type than at fit, text on one side only: convert them to one"
             )
-        columns = check_metadata(metadata, n_items, self.columns)
+        columns = check_metadata(metadata, n_items, {name: old.dtype for name, old in self.columns.items()})
         if columns.keys() != self.columns.keys():
             raise ValueError(
                 f"metadata must have the columns given at fit, {sorted(self.columns)}; got {sorted(columns)}"
             )
+        return ids, labels, self.fitted(columns)
+
+    def described(self, n_items: int, metadata: Any) -> dict[str, NDArray[Any]]:
+        """New values of some of the columns, one or more."""
+        columns = check_metadata(metadata, n_items, {name: old.dtype for name, old in self.columns.items()})
+        unknown = sorted(columns.keys() - self.columns.keys())
+        if unknown or not columns:
+            raise ValueError(
+                f"metadata must have columns given at fit, {sorted(self.columns)}; got {sorted(columns)}"
+            )
+        return self.fitted(columns)
+
+    def fitted(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """New values of some columns in the types of those that are there; nothing is rounded."""
         for name, values in columns.items():
-            check_kind(name, values.dtype, self.columns[name])
-        return ids, labels, columns
+            check_kind(name, values, self.columns[name])
+        return {
+            name: fitting(f"metadata {name!r}", values, self.columns[name])
+            for name, values in columns.items()
+        }
 
 
-def check_user_ids(ids, n_items):
-    """Ids as an array of integers or text, each once, or what is wrong with them."""
-    ids = np.asarray(ids if hasattr(ids, "dtype") else np.array(list(ids), dtype=object))
-    if ids.dtype.kind in "OT" and all(isinstance(i, str) for i in ids.ravel()):
-        ids = ids.astype(str)
-    if ids.dtype == object and all(isinstance(i, Integral) and not isinstance(i, bool) for i in ids.ravel()):
-        ids = np.array(ids.tolist())
-    if ids.shape != (n_items,):
-        raise ValueError(f"ids must be one for each of the {n_items} items; got shape {ids.shape}")
-    if ids.dtype.kind not in "iuU":
-        kinds = sorted({type(i).__name__ for i in ids.ravel().tolist()})
+def check_user_ids(ids: Any, n_items: int) -> NDArray[Any]:
+    """Ids as an array of int64 or of Python strings, each once, or what is wrong with them."""
+    if isinstance(ids, str | bytes) or getattr(ids, "ndim", 1) != 1:
+        shape = np.shape(ids)
+        raise ValueError(f"ids must be one for each of the {n_items} items; got shape {shape}")
+    values = listed(ids)
+    if len(values) != n_items:
+        raise ValueError(f"ids must be one for each of the {n_items} items; got shape {(len(values),)}")
+    missing = next((row for row, value in enumerate(values) if is_missing(value)), None)
+    if missing is not None:
+        raise ValueError(f"ids has no id in row {missing}: give one to each item, or none at all")
+    if values and all(isinstance(value, str) for value in values):
+        check_text(values, "ids")
+        array = as_text(values)
+    elif all(_is_integer(value) for value in values):
+        beyond = [value for value in values if not -(2**63) <= value < 2**63]
+        if beyond:
+            raise ValueError(f"id {beyond[0]} is beyond 64-bit integers: give ids as text")
+        array = np.array([int(value) for value in values], dtype=np.int64)
+    else:
+        kinds = sorted({type(value).__name__ for value in values})
         raise ValueError(f"ids must be integers or text, all of one kind; got {', '.join(kinds)}")
-    if ids.dtype == np.uint64 and ids.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"id {ids.max()} is beyond 64-bit integers: give ids as text")
-    ids = ids if ids.dtype.kind == "U" else ids.astype(np.int64)
-    refuse_duplicates(ids.tolist())
-    return ids
+    refuse_duplicates(values)
+    return array
 
 
-def refuse_duplicates(ids):
+def asked_ids(ids: Any, purpose: str = "ids") -> list[int | str]:
+    """Ids of items that are asked for, one or several, as Python values; a KeyError if one can be no id."""
+    if isinstance(ids, str | bytes | Integral) or not (hasattr(ids, "__iter__") or hasattr(ids, "tolist")):
+        ids = [ids]
+    values = listed(ids)
+    for value in values:
+        if not isinstance(value, str) and not _is_integer(value):
+            raise KeyError(f"{purpose} has {value!r}, and ids are integers or text: nothing was changed")
+    return [value if isinstance(value, str) else int(value) for value in values]
+
+
+def refuse_duplicates(ids: Sequence[Any]) -> None:
     """Refuse a list in which an id comes twice."""
     if len(set(ids)) < len(ids):
-        seen = set()
-        twice = next(i for i in ids if i in seen or seen.add(i))
+        seen: set[Any] = set()
+        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
         raise ValueError(f"id {twice!r} comes more than once: ids name one item each")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)

@@ -11,6 +11,7 @@ import numpy as np
 from skmetric import _kernel
 from skmetric.retrieval import Neighbors
 from skmetric.search._gallery._side import Side
+from skmetric.search._index._columns import TEXT, shown, type_of
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
@@ -18,16 +19,20 @@ from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._labels import LabelColumn
-from ._layout import Layout, check_user_ids, refuse_duplicates
+from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
 from ._metadata import check_metadata
+from ._selection import parts_of
+from ._text import packed, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skmetric.search._index._index import Index
 
-    Where = Mapping[str, Any] | None
+    from ._selection import Selection
+
+    Where = Mapping[str, Any] | Selection | None
 
 
 @final
@@ -107,11 +112,32 @@ class MemoryGallery(Gallery):
     @writes
     def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items; they move to the end."""
-        ids = np.atleast_1d(np.asarray(ids))
+        ids = asked_ids(ids)
         old = self.keys_of(ids)
         rows = self._layout().check(len(embeddings), ids, labels, metadata, is_update=True)
         self._drop(old)
         self._append(embeddings, *rows)
+
+    @writes
+    def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+        """Replace items, which move to the end, and enrol the others."""
+        rows = self._layout().check(len(embeddings), ids, labels, metadata)
+        known = [] if rows[0] is None else [i for i in rows[0].tolist() if i in self._key_of]
+        if known:
+            self._drop(self.keys_of(known))
+        self._append(embeddings, *rows)
+
+    @writes
+    def redescribe(self, ids: Any, metadata: Any) -> None:
+        """Replace columns: new ones are made aside, and put in the place of the old at once."""
+        rows = self.rows(self.keys_of(ids))
+        made = {}
+        for name, values in self._layout().described(len(rows), metadata).items():
+            old = self.columns[name].values
+            whole = old.astype(np.result_type(old.dtype, values.dtype))  # a copy
+            whole[rows] = values
+            made[name] = GrowingArray(whole)
+        self.columns = self.columns | made
 
     @writes
     def remove(self, ids: Any) -> None:
@@ -120,7 +146,7 @@ class MemoryGallery(Gallery):
 
     def keys_of(self, ids: Any) -> NDArray[np.int64]:
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        ids = np.atleast_1d(np.asarray(ids)).tolist()
+        ids = asked_ids(ids)
         unknown = [i for i in ids if i not in self._key_of]
         if unknown:
             more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
@@ -158,9 +184,9 @@ class MemoryGallery(Gallery):
             self.labels.keep(kept)
 
     def _layout(self):
-        columns = {name: column.values.dtype for name, column in self.columns.items()}
-        id_kind = self.ids.values.dtype.kind if self.has_own_ids else None
-        return Layout(id_kind, None if self.labels is None else self.labels.is_text, columns)
+        columns = {name: column.values for name, column in self.columns.items()}
+        has_text_ids = type_of(self.ids.values.dtype) is TEXT if self.has_own_ids else None
+        return Layout(has_text_ids, None if self.labels is None else self.labels.is_text, columns)
 
     def _enter(self, ids, keys):
         self._key_of.update(zip(ids.tolist(), keys.tolist(), strict=True))
@@ -170,7 +196,17 @@ class MemoryGallery(Gallery):
     @reads
     def all_ids(self) -> NDArray[Any]:
         """Ids, row by row."""
-        return self.ids.values.copy()
+        return shown(self.ids.values.copy())
+
+    @reads
+    def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Ids, "label" and metadata of the items that pass."""
+        rows = np.arange(len(self)) if where is None else self.passing(where)
+        among = parts_of(where)[1]
+        if among is not None:  # in their order
+            at = self.rows(self.keys_of(among))
+            rows = at[np.isin(at, rows)]
+        return shown(self.ids.values[rows]), self._columns_of(rows)
 
     @reads
     def all_labels(self) -> NDArray[Any] | None:
@@ -217,13 +253,21 @@ class MemoryGallery(Gallery):
         return self
 
     def passing(self, where: Where) -> NDArray[np.intp]:
-        """Rows that pass a filter, a dict of columns and what they must hold; maybe none."""
+        """Rows that pass a filter or a `Selection`; maybe none."""
+        where, among = parts_of(where)
+        mask = np.ones(len(self), dtype=bool)
+        if among is not None:
+            mask[:] = False
+            mask[self.rows(self.keys_of(among))] = True
+        if where is None:
+            return np.flatnonzero(mask)
         columns = {name: column.values for name, column in self.columns.items()}
         if self.labels is not None:
             columns.setdefault("label", self.all_labels())
         asked = conditions(where, {name: values.dtype for name, values in columns.items()})
-        masks = [condition.passes(columns[condition.column]) for condition in asked]
-        return np.flatnonzero(np.logical_and.reduce(masks))
+        for condition in asked:
+            mask &= condition.passes(columns[condition.column])
+        return np.flatnonzero(mask)
 
     # Searches
 
@@ -269,11 +313,14 @@ class MemoryGallery(Gallery):
         if (rows < 0).any():
             is_found = rows >= 0
             queries, rows, distances = queries[is_found], rows[is_found], distances[is_found]
+        return Hits(queries, shown(self.ids.values[rows]), distances, self._columns_of(rows))
+
+    def _columns_of(self, rows):
+        """Label and metadata of rows, in the forms that users get."""
         columns = {}
         if self.labels is not None:
             columns["label"] = self.labels.decode(self.labels.codes.values[rows])
-        columns |= {name: column.values[rows] for name, column in self.columns.items()}
-        return Hits(queries, self.ids.values[rows], distances, columns)
+        return columns | {name: shown(column.values[rows]) for name, column in self.columns.items()}
 
     # A folder
 
@@ -288,14 +335,13 @@ class MemoryGallery(Gallery):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows as arrays by name; columns of metadata by number."""
-        arrays = {"keys": self.keys.values, "ids": self.ids.values}
+        arrays = {"keys": self.keys.values} | packed("ids", self.ids.values)
         if self.labels is not None:
             names = self.labels.decode(np.arange(len(self.labels.code_of)))
-            if names.dtype == object and all(isinstance(name, str) for name in names):
-                names = names.astype(str)
-            arrays |= {"codes": self.labels.codes.values, "labels": names}
-        columns = self.columns.values()
-        return arrays | {f"metadata_{i}": column.values for i, column in enumerate(columns)}
+            arrays |= {"codes": self.labels.codes.values} | packed("labels", names)
+        for i, column in enumerate(self.columns.values()):
+            arrays |= packed(f"metadata_{i}", column.values)
+        return arrays
 
     @classmethod
     def restore(cls, index, described, arrays):
@@ -304,16 +350,22 @@ class MemoryGallery(Gallery):
         gallery.lock = SharedLock()
         gallery.index = index
         gallery.has_own_ids, gallery.next_key = described["has_own_ids"], described["next_key"]
-        gallery.keys, gallery.ids = GrowingArray.of_file(arrays["keys"]), GrowingArray.of_file(arrays["ids"])
+        gallery.keys, gallery.ids = GrowingArray.of_file(arrays["keys"]), _restored("ids", arrays)
         gallery._key_of = {}
-        gallery._enter(arrays["ids"], arrays["keys"])
+        gallery._enter(gallery.ids.values, arrays["keys"])
         gallery.labels = None  # type: ignore[assignment]
         if described["has_labels"]:
-            gallery.labels = LabelColumn(arrays["labels"])
+            gallery.labels = LabelColumn(shown(unpacked("labels", arrays)))
             gallery.labels.codes = GrowingArray.of_file(arrays["codes"])
         gallery.columns = {
-            name: GrowingArray.of_file(arrays[f"metadata_{i}"]) for i, name in enumerate(described["columns"])
+            name: _restored(f"metadata_{i}", arrays) for i, name in enumerate(described["columns"])
         }
         gallery._changed()
         gallery.ranked = None
         return gallery
+
+
+def _restored(name, arrays):
+    """An array of a folder, mapped where it is as it was; text is read."""
+    values = unpacked(name, arrays)
+    return GrowingArray(values) if values.dtype == object else GrowingArray.of_file(values)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from skmetric.search._index._columns import INTEGER, TEXT, ColumnType, type_of
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._where import Condition, conditions
-from skmetric.search._server._columns import DTYPES, ITEM_ID
+from skmetric.search._server._columns import ITEM_ID, LABEL, dtypes_of, typed_columns
 from skmetric.search._server._remote import batches
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
-from ._layout import Layout, check_user_ids, refuse_duplicates
+from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
 from ._memory import MemoryGallery
 from ._metadata import check_metadata
+from ._selection import parts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from skmetric.search._index._hits import Hits
     from skmetric.search._server._shared import SharedIndex
 
-    Where = Mapping[str, Any] | None
+    from ._selection import Selection
 
-LABEL = "label"
+    Where = Mapping[str, Any] | Selection | None
+
 _IDS = 8192  # of one request
 _FRESH = 20  # sizes are asked for anew after one item in so many
 
@@ -45,14 +48,16 @@ class ServerGallery(Gallery):
 
     def __init__(self, index: SharedIndex) -> None:
         self.index = index
-        schema = index._opened().schema()
-        self.n_features = schema.n_features
-        self.dtypes: dict[str, np.dtype[Any]] = {
-            name: np.dtype(DTYPES[kind])  # type: ignore[call-overload]
-            for name, kind in schema.kinds.items()
-        }
+        store = index._opened()
+        self.n_features, self.types = store.n_features, store.types
         # with the number of items that were enrolled here since
         self._sizes: tuple[tuple[int, int], int] | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "dtypes" in state:  # of an earlier version
+            state = state | {"types": {name: type_of(dtype) for name, dtype in state["dtypes"].items()}}
+            del state["dtypes"]
+        self.__dict__.update(state)
 
     @classmethod
     def start(cls, index, embeddings, ids, labels, metadata):
@@ -67,12 +72,12 @@ class ServerGallery(Gallery):
     @property
     def has_own_ids(self) -> bool:
         """Whether the user gave ids."""
-        return ITEM_ID in self.dtypes
+        return ITEM_ID in self.types
 
     @property
     def has_labels(self) -> bool:
         """Whether items have labels."""
-        return LABEL in self.dtypes
+        return LABEL in self.types
 
     def __len__(self) -> int:
         return len(self.index)
@@ -97,14 +102,33 @@ class ServerGallery(Gallery):
 
     def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items under their keys."""
-        ids = np.atleast_1d(np.asarray(ids))
-        ids, labels, columns = self._check(len(embeddings), ids, labels, metadata, is_update=True)
-        held = _held(ids if self.has_own_ids else None, labels, columns)
-        self._at_keys(ids, lambda keys: self.index._fill(keys, embeddings, held, "replace"))
+        asked = asked_ids(ids)
+        given, labels, columns = self._check(len(embeddings), asked, labels, metadata, is_update=True)
+        held = _held(given if self.has_own_ids else None, labels, columns)
+        self._at_keys(asked, lambda keys: self.index._fill(keys, embeddings, held, "replace"))
+
+    def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+        """Replace items under their keys, and enrol the others, in one request of the index."""
+        rows = self._check(len(embeddings), ids, labels, metadata)
+        asked = [] if rows[0] is None else rows[0].tolist()
+        if not asked:
+            raise ValueError("ids must be given, and at fit they were not: fit with ids= to upsert")
+        found = self._found(asked)
+        keys = np.array([found.get(i, -1) for i in asked], dtype=np.int64)
+        keys[keys < 0] = self.index.new_ids(int((keys < 0).sum()))
+        self.index._fill(keys, embeddings, _held(*rows), "upsert")
+        self._sizes = None
+
+    def redescribe(self, ids: Any, metadata: Any) -> None:
+        """Replace columns of items, in one request of the index."""
+        asked = asked_ids(ids)
+        columns = self._layout().described(len(asked), metadata)
+        arrays, types = typed_columns(columns, len(asked), ())
+        self._at_keys(asked, lambda keys: self._store.describe(keys, arrays, types))
 
     def remove(self, ids: Any) -> None:
         """Take items out."""
-        self._at_keys(np.atleast_1d(np.asarray(ids)), self.index.remove)
+        self._at_keys(asked_ids(ids), self.index.remove)
 
     def _at_keys(self, ids, change):
         """Change the items of ids; once more where another process has replaced one in between."""
@@ -114,37 +138,41 @@ class ServerGallery(Gallery):
             pass
         return change(self._keys_of(ids))
 
-    def _keys_of(self, ids):
+    def _keys_of(self, asked):
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        asked = ids.tolist()
-        found: dict[Any, int] = {}
         refuse_duplicates(asked)
-        column = ITEM_ID if self.has_own_ids else None
-        for part in batches(len(asked), _IDS):
-            found |= self._keys_by_id(ids[part], column)
+        found = self._found(asked)
         unknown = [i for i in asked if i not in found]
         if unknown:
             more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
             raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
         return np.array([found[i] for i in asked], dtype=np.int64)
 
-    def _keys_by_id(self, ids, column):
-        is_of_kind = (ids.dtype.kind == "U") == (column is not None and self.dtypes[column].kind == "U")
-        if not is_of_kind or ids.dtype.kind not in "iuU":
-            return {}
-        if column is None:
-            return {key: key for key in self._store.known(ids.astype(np.int64)).tolist()}
-        keys, columns = self._store.columns(None, [column], [Condition(column, tuple(ids.tolist()))])
-        return dict(zip(columns[column].tolist(), keys.tolist(), strict=True))
+    def _found(self, asked):
+        """Key of each id that is there."""
+        kind = self.types[ITEM_ID] if self.has_own_ids else INTEGER
+        asked = [i for i in asked if isinstance(i, str) == (kind is TEXT) and (kind is TEXT or _is_int64(i))]
+        found: dict[Any, int] = {}
+        for part in batches(len(asked), _IDS):
+            found |= self._keys_by_id(asked[part], kind)
+        return found
+
+    def _keys_by_id(self, ids: list[Any], kind: ColumnType) -> dict[Any, int]:
+        if not self.has_own_ids:
+            return {key: key for key in self._store.known(np.array(ids, dtype=np.int64)).tolist()}
+        keys, columns = self._store.columns(None, [ITEM_ID], [Condition(ITEM_ID, kind, tuple(ids))])
+        return dict(zip(columns[ITEM_ID].tolist(), keys.tolist(), strict=True))
+
+    def _layout(self):
+        return Layout(
+            self.types[ITEM_ID] is TEXT if self.has_own_ids else None,
+            self.types[LABEL] is TEXT if self.has_labels else None,
+            {name: np.empty(0, dtype=dtype) for name, dtype in self._metadata().items()},
+        )
 
     def _check(self, n_items, ids, labels, metadata, is_update=False):
-        layout = Layout(
-            self.dtypes[ITEM_ID].kind if self.has_own_ids else None,
-            self.dtypes[LABEL].kind == "U" if self.has_labels else None,
-            self._metadata(),
-        )
-        ids, labels, columns = layout.check(n_items, ids, labels, metadata, is_update)
-        return ids, _as_stored(labels, self.dtypes.get(LABEL)), columns
+        ids, labels, columns = self._layout().check(n_items, ids, labels, metadata, is_update)
+        return ids, _as_stored(labels, self.types.get(LABEL)), columns
 
     # What is there
 
@@ -156,6 +184,19 @@ class ServerGallery(Gallery):
     def all_labels(self) -> NDArray[Any] | None:
         """Labels, row by row; None without labels."""
         return self._store.contents([LABEL], with_vectors=False)[1][LABEL] if self.has_labels else None
+
+    def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Ids, "label" and metadata of the items that pass."""
+        names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
+        asked, keys = self._asked(where)
+        if keys is None:
+            found, columns, _ = self._store.contents(names, with_vectors=False, conditions=asked)
+        else:  # in their order
+            found, columns = self._store.columns(keys, names, asked)
+            place = dict(zip(found.tolist(), range(len(found)), strict=True))
+            order = np.array([place[key] for key in keys.tolist() if key in place], dtype=np.intp)
+            found, columns = found[order], {name: values[order] for name, values in columns.items()}
+        return columns.pop(ITEM_ID, found), columns
 
     def classes(self) -> NDArray[Any]:
         """Labels of the classes that have an item, sorted."""
@@ -221,11 +262,18 @@ class ServerGallery(Gallery):
         ids = hits.columns.pop(ITEM_ID, hits.ids)
         return hits._replace(ids=ids)
 
+    def _asked(self, where):
+        """Conditions and keys of a filter or a `Selection`."""
+        where, among = parts_of(where)
+        dtypes = dtypes_of({name: kind for name, kind in self.types.items() if name != ITEM_ID})
+        asked = [] if where is None else conditions(where, dtypes)
+        return asked, None if among is None else self._keys_of(among)
+
     def _hits(self, embeddings, k, names, where, is_ranked=False):
         """Up to `k` hits of each query; a gallery without items is refused, if there is no filter."""
-        if where is not None:
-            conditions(where, {name: dtype for name, dtype in self.dtypes.items() if name != ITEM_ID})
-        hits = self.index._look_up(embeddings, k, names, where=where, is_ranked=is_ranked)
+        keys = self._asked(where)[1]
+        where_alone = parts_of(where)[0]
+        hits = self.index._look_up(embeddings, k, names, where=where_alone, among=keys, is_ranked=is_ranked)
         if not len(hits.ids) and where is None:
             raise ValueError(EMPTY)
         return hits
@@ -246,7 +294,7 @@ class ServerGallery(Gallery):
 
     def _metadata(self):
         """Columns of metadata by dtype."""
-        return {name: dtype for name, dtype in self.dtypes.items() if name not in (LABEL, ITEM_ID)}
+        return {name: kind.dtype for name, kind in self.types.items() if name not in (LABEL, ITEM_ID)}
 
 
 def _held(ids, labels, columns):
@@ -255,8 +303,12 @@ def _held(ids, labels, columns):
     return columns | {name: values for name, values in own.items() if values is not None}
 
 
-def _as_stored(labels, dtype):
+def _as_stored(labels, kind):
     """Labels of the type of their column: those that scikit-learn takes for classes are whole numbers."""
-    if labels is None or labels.dtype.kind != "f" or dtype.kind != "i":
+    if labels is None or labels.dtype.kind != "f" or kind is not INTEGER:
         return labels
     return labels.astype(np.int64)
+
+
+def _is_int64(value):
+    return -(2**63) <= value < 2**63

@@ -138,7 +138,7 @@ class _File:
 
     def verify(self) -> None:
         """Compare the file with its checksum, once."""
-        if self._checksum is not None and zlib.crc32(memoryview(self._bytes)) != self._checksum:
+        if self._checksum is not None and zlib.crc32(self._bytes.data) != self._checksum:
             raise self._damaged("its bytes do not have the checksum that manifest.json has")
         self._checksum = None
 
@@ -184,7 +184,7 @@ def _texts_of(data: _File, ends: _File, kind: str) -> NDArray[Any]:
     for file in (data, ends):
         file.verify()
     whole, stops = data.values.tobytes(), ends.values.tolist()
-    starts = [0, *stops[:-1]]
+    starts = [0, *stops][: len(stops)]
     try:
         texts = [whole[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, stops, strict=True)]
         values = [json.loads(text) for text in texts] if kind == "values" else texts

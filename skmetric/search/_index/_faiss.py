@@ -102,10 +102,11 @@ class FaissIndex(Index):
 
     **Growing.** A graph that grows in one region may lose the way to another. So each query of a graph is
     also compared with landmarks, 32 items for each doubling of their number; where one of these belongs to
-    the neighbours and was not found, the search is repeated from the nearest landmarks. Codes and lists that were
-    trained on the first items may suit later ones badly. So recall@10 is measured on a sample of the stored
-    items whenever their number has grown by a quarter, at the cost of an exact search for some 200 queries.
-    Where it has fallen by more than `max_recall_loss`, the index is trained and built again, inside that call
+    the neighbours and was not found, the search is repeated from the nearest landmarks. Codes and lists
+    that were trained on the first items may suit later ones badly. So recall@10 is measured on a sample of
+    the stored items whenever their number has grown by a quarter, at the cost of an exact search for some
+    200 queries. Where it has fallen by more than `max_recall_loss`, the index is trained and built again,
+    inside that call
     of `add`, which then takes as long as filling it anew. Where that is too long, use
     ``max_recall_loss=None`` and call `reindex` at a quiet time; do so too where inverted lists become slow
     because new items crowd in a few of them.
@@ -448,8 +449,9 @@ class FaissIndex(Index):
             squares, found = engine.search(embeddings[open_], asked, self, landmarks=held.landmarks)
             rows, known = held.serials.found(found)
             first = np.argsort(~known, axis=1, kind="stable")[:, :k]
-            for part, values in zip(parts, (squares, rows, known), strict=True):
-                part[open_] = np.take_along_axis(values, first, axis=1)
+            parts[0][open_] = np.take_along_axis(squares, first, axis=1)
+            parts[1][open_] = np.take_along_axis(rows, first, axis=1)
+            parts[2][open_] = np.take_along_axis(known, first, axis=1)
             if asked >= most:  # the rest is found in the embeddings
                 break
             open_ = open_[known.sum(axis=1) < min(wanted, len(held.ids))]

@@ -1,10 +1,10 @@
 """A folder of arrays and a manifest: no pickle, memory-mapped on load, replaced atomically.
 
 ``manifest.json`` names a format, its version and the subfolder that holds the arrays, with their types,
-shapes and checksums; it ends with a checksum of its own text. A new save writes a new subfolder beside the old
-one, syncs it, and then replaces the manifest, which is one rename: a reader or a crash sees the old state or the
-new one. Whoever writes a subfolder holds a lock on it, so that the next save can tell one that is being
-written from one whose writer was killed, and removes the latter.
+shapes and checksums; it ends with a checksum of its own text. A new save writes a new subfolder beside the
+old one, syncs it, and then replaces the manifest, which is one rename: a reader or a crash sees the old
+state or the new one. Whoever writes a subfolder holds a lock on it, so that the next save can tell one that
+is being written from one whose writer was killed, and removes the latter.
 """
 
 from __future__ import annotations

@@ -1,61 +1,86 @@
 """Labels and metadata as typed columns of a server: what servers keep beside embeddings."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
-# numpy's kind -> the type of a column, and the values that it holds
-KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "real", "U": "text", "M": "time"}
-DTYPES = {"boolean": bool, "integer": np.int64, "real": np.float64, "text": str, "time": "datetime64[us]"}
+from skmetric.search._index._column_values import column_of
+from skmetric.search._index._columns import (
+    INTEGER,
+    MAX_EXACT,
+    REAL,
+    TEXT,
+    ColumnType,
+    as_text,
+    check_name,
+    shown,
+    type_of,
+)
+
 ITEM_ID = "item_id"  # the column in which a search keeps the ids of its user
+LABEL = "label"
+MAX_NAME = 63  # bytes of a name of a column; PostgreSQL cuts longer ones
+Columns = dict[str, NDArray[Any]]
+Types = dict[str, ColumnType]
 
 
-def typed_columns(columns, n_items, reserved):
-    """Check columns (dict of name to array) and return arrays of the types of `DTYPES`, with kinds."""
-    arrays, kinds = {}, {}
+def typed_columns(
+    columns: Mapping[str, Any] | None, n_items: int, reserved: tuple[str, ...]
+) -> tuple[Columns, Types]:
+    """Check columns (dict of name to array); return arrays of the types that servers keep, and the types."""
+    arrays, types = {}, {}
     for name, values in (columns or {}).items():
+        check_name(name)
         if name in reserved:
             raise ValueError(f"the index has a column {name!r} of its own: rename that column")
-        if not name or len(name.encode()) > 63 or "\0" in name:
-            raise ValueError(f"column {name!r}: names have 1 to 63 bytes, for which the servers have room")
-        arrays[name], kinds[name] = _typed(name, np.asarray(values), n_items)
-    return arrays, kinds
+        if len(name.encode()) > MAX_NAME:
+            raise ValueError(
+                f"column {name!r}: names have 1 to {MAX_NAME} bytes, for which the servers have room"
+            )
+        arrays[name], types[name] = _typed(name, values, n_items)
+    return arrays, types
 
 
-def _typed(name, values, n_items):
-    if values.shape != (n_items,):
+def _typed(name: str, values: Any, n_items: int) -> tuple[NDArray[Any], ColumnType]:
+    array = column_of(f"column {name!r}", values)
+    if array.shape != (n_items,):
         raise ValueError(f"column {name!r} must be one value for each of the {n_items} items")
-    if values.dtype.kind in "OT" and all(isinstance(value, str) for value in values):
-        values = values.astype(str)
-    kind = KINDS.get(values.dtype.kind)
-    if kind is None:
-        raise ValueError(
-            f"column {name!r} must hold numbers, booleans, dates or text, one type; got {values.dtype}"
-        )
-    if kind == "time" and np.isnat(values).any():
-        raise ValueError(f"column {name!r} has no date in row {np.flatnonzero(np.isnat(values))[0]}")
-    if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
+    kind = type_of(array.dtype)
+    if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"column {name!r} has a number beyond 64-bit integers: give it as text")
-    if kind == "text" and any("\0" in value for value in values.tolist()):
-        raise ValueError(f"column {name!r} has text with a NUL character, which servers cannot hold")
-    return values.astype(DTYPES[kind]), kind
+    return array if kind is TEXT else array.astype(kind.dtype), kind
 
 
-def match_kinds(arrays, kinds, stored):
-    """Columns as those that are `stored` (dict of name to kind); integers may come where reals are."""
-    if kinds.keys() != stored.keys():
-        raise ValueError(f"columns must be {sorted(stored)}, as when first filled; got {sorted(kinds)}")
-    for name, kind in kinds.items():
-        if (kind, stored[name]) == ("integer", "real"):
+def match_types(arrays: Columns, types: Types, stored: Types) -> Columns:
+    """Columns as those that are `stored`; integers may come where reals are."""
+    if types.keys() != stored.keys():
+        raise ValueError(f"columns must be {sorted(stored)}, as when first filled; got {sorted(types)}")
+    arrays = dict(arrays)
+    for name, kind in types.items():
+        if (kind, stored[name]) == (INTEGER, REAL):
+            beyond = np.flatnonzero((arrays[name] > MAX_EXACT) | (arrays[name] < -MAX_EXACT))
+            if len(beyond):
+                raise ValueError(
+                    f"column {name!r} holds real numbers, which do not tell {arrays[name][beyond[0]]} in row "
+                    f"{beyond[0]} from its neighbours: give numbers up to 2**53, or keep the column as text"
+                )
             arrays[name] = arrays[name].astype(np.float64)
-        elif kind != stored[name]:
-            raise ValueError(f"column {name!r} holds {stored[name]}; got {kind}")
+        elif kind is not stored[name]:
+            raise ValueError(f"column {name!r} holds {stored[name].name}; got {kind.name}")
     return arrays
 
 
-def dtypes_of(kinds):
+def as_column(values: list[Any] | tuple[Any, ...], kind: ColumnType) -> NDArray[Any]:
+    """Values that a driver gave as an array in the form that users get; None is NaN or NaT."""
+    if kind is TEXT:
+        return shown(as_text("" if value is None else value for value in values))
+    return np.array(values, dtype=kind.dtype)
+
+
+def dtypes_of(types: Mapping[str, ColumnType]) -> dict[str, np.dtype]:
     """Columns by dtype, as filters are checked against."""
-    return {name: np.dtype(DTYPES[kind]) for name, kind in kinds.items()}
-
-
-def plain(value):
-    """A value of a filter as the drivers take it."""
-    return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value
+    return {name: kind.dtype for name, kind in types.items()}

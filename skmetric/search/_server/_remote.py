@@ -1,19 +1,22 @@
 """What indexes on servers have in common: the shape of an answer, checks of a query, ids over processes."""
 
+from __future__ import annotations
+
 import itertools
 import threading
 import time
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric.search._index._checks import check_dimension
 
 
-def check_query(embeddings, k, n_features):
+def check_query(embeddings: NDArray[np.floating], k: int, n_features: int) -> None:
     """Refuse queries of another dimension, and `k` that is no number of neighbours."""
     check_dimension(embeddings, n_features)
-    if not isinstance(k, Integral) or k < 1:
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer from 1; got {k!r}")
 
 
@@ -23,10 +26,10 @@ HOLDS_ITEMS = "holds items already: open it by SimilaritySearch.attach, or clear
 class Clock:
     """Numbers that ascend over the calls of all processes, as far as their clocks agree: microseconds."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock, self._last = threading.Lock(), 0
 
-    def draw(self, n):
+    def draw(self, n: int) -> NDArray[np.int64]:
         """`n` numbers, ascending, above all that this process drew before."""
         with self._lock:
             first = max(time.time_ns() // 1000, self._last + 1)
@@ -37,7 +40,7 @@ class Clock:
 clock = Clock()
 
 
-def batches(n_items, size):
+def batches(n_items: int, size: int) -> list[slice]:
     """Slices of at most `size`."""
     starts = itertools.count(0, max(1, size))
     return [

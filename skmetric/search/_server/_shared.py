@@ -1,46 +1,57 @@
 """What indexes on servers offer beyond those in memory: columns, new ids, changes that many processes see."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from inspect import signature
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
+from skmetric.retrieval import Neighbors
 from skmetric.search._index._checks import check_among
-from skmetric.search._index._hits import check_found, in_order
+from skmetric.search._index._hits import Hits, check_found, in_order
 from skmetric.search._index._index import Index
 from skmetric.search._index._where import conditions
 
 from ._columns import dtypes_of
 from ._remote import check_query
+from ._secrets import Address, Token, Uri, hide
+from ._store import Mode, Store
+
+_HIDING: dict[str, type] = {"conninfo": Address, "uri": Uri, "token": Token}
 
 
 class SharedIndex(Index, ABC):
-    """An index on a server: many processes hold it, and the server is the one source of truth.
+    """An index on a server: many processes hold it, and only the server knows what is in it.
 
-    A subclass has a store behind `_opened`, which sends the requests: ``schema()`` (with ``n_features`` and
-    ``kinds`` of columns), ``fill``, ``remove``, ``look_up``, ``known``, ``vectors``, ``columns``,
-    ``contents``, ``tally``, ``new_ids``, ``count`` and ``drop``.
+    A subclass has a :class:`Store` behind `_opened`, which sends the requests.
     """
 
     holds_columns = True
 
     @abstractmethod
-    def _opened(self):
+    def _opened(self) -> Store:
         """The store."""
 
     @abstractmethod
-    def _fill(self, ids, embeddings, columns, mode):
-        """Check items and store them.
-
-        `mode` is "add"; "upsert", which replaces those whose ids are in use; "replace", which refuses others;
-        or "start", which refuses a store that holds items.
-        """
+    def _fill(
+        self,
+        ids: ArrayLike | None,
+        embeddings: ArrayLike,
+        columns: Mapping[str, ArrayLike] | None,
+        mode: Mode,
+    ) -> Self:
+        """Check items and store them; for the modes see `Store.fill`."""
 
     @abstractmethod
-    def _search_options(self, k):
-        """What the store is to know of the method of search."""
+    def _search_options(self, k: int) -> Any:
+        """What the store must know of the method of search."""
 
-    def remove(self, ids):
+    def remove(self, ids: ArrayLike) -> Self:
         """Take items out.
 
         Parameters
@@ -61,7 +72,14 @@ class SharedIndex(Index, ABC):
         self._opened().remove(np.asarray(ids).ravel())
         return self
 
-    def query(self, embeddings, k, *, where=None, among=None):
+    def query(
+        self,
+        embeddings: ArrayLike,
+        k: int,
+        *,
+        where: Mapping[str, Any] | None = None,
+        among: ArrayLike | None = None,
+    ) -> Neighbors:
         """Find the nearest items of each embedding, a batch in one round trip.
 
         Parameters
@@ -71,9 +89,9 @@ class SharedIndex(Index, ABC):
         k : int
             Neighbours of each, from 1 to the number of items; a cluster of Milvus gives up to 16,384. With a
             filter that fewer items pass, there are as many as pass.
-        where : dict of str to value, list or slice, default=None
+        where : dict of str to value, list, slice, None or Not, default=None
             Only items whose columns have a value, one of several, or one from ``slice(low, high)``, both
-            ends included.
+            ends included; None finds items without a value, :class:`Not` all other values.
         among : array-like of int, default=None
             Only these ids, each once.
 
@@ -97,7 +115,7 @@ class SharedIndex(Index, ABC):
         found = self._look_up(embeddings, k, where=where, among=among).neighbors(len(embeddings))
         return check_found(found, k, self.__len__, where is not None or among is not None)
 
-    def vectors(self, ids=None):
+    def vectors(self, ids: ArrayLike | None = None) -> NDArray[np.float32]:
         """Fetch embeddings of items from the server.
 
         Parameters
@@ -117,7 +135,7 @@ class SharedIndex(Index, ABC):
         """
         return self._opened().vectors(None if ids is None else np.asarray(ids).ravel())
 
-    def columns(self, ids=None):
+    def columns(self, ids: ArrayLike | None = None) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """Fetch labels and metadata of items.
 
         Parameters
@@ -134,7 +152,7 @@ class SharedIndex(Index, ABC):
         """
         return self._opened().columns(None if ids is None else np.asarray(ids).ravel())
 
-    def new_ids(self, n_items):
+    def new_ids(self, n_items: int) -> NDArray[np.int64]:
         """Draw ids that no other process is given.
 
         Parameters
@@ -151,7 +169,7 @@ class SharedIndex(Index, ABC):
         """
         return self._opened().new_ids(int(n_items))
 
-    def clear(self):
+    def clear(self) -> Self:
         """Drop the table or collection with all items, for every process.
 
         Returns
@@ -162,25 +180,48 @@ class SharedIndex(Index, ABC):
         self._opened().drop()
         return self
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._opened().count()
 
     def update(self, ids, embeddings, columns=None):
         return self._fill(ids, embeddings, columns, "replace")
 
     @classmethod
-    def of_arrays(cls, content, arrays):
+    def of_arrays(cls, content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         return cls(**content["params"])
 
-    def _look_up(self, embeddings, k, names=(), *, where=None, among=None, is_ranked=False):
+    def _look_up(
+        self,
+        embeddings: NDArray[np.floating],
+        k: int,
+        names: Sequence[str] = (),
+        *,
+        where: Mapping[str, Any] | None = None,
+        among: NDArray[np.int64] | None = None,
+        is_ranked: bool = False,
+    ) -> Hits:
         """Up to `k` hits of each query with columns, in one round trip.
 
-        With `is_ranked` ids give way to the place of each item among all, in the order of the gallery.
+        With `is_ranked` an id is the place of the item among all, in the order of the gallery.
         """
         opened = self._opened()
-        schema = opened.schema()
-        check_query(embeddings, k, schema.n_features)
-        asked = [] if where is None else conditions(where, dtypes_of(schema.kinds))
+        check_query(embeddings, k, opened.n_features)
+        asked = [] if where is None else conditions(where, dtypes_of(opened.types))
         return opened.look_up(
             embeddings, int(k), names, asked, among, self._search_options(int(k)), is_ranked
         )
+
+
+def called(kind: type[Index], content: Mapping[str, Any]) -> str:
+    """The call that makes an index which a folder describes, without secrets and without making it."""
+    given = content.get("params")
+    given = given if isinstance(given, dict) else {}
+    defaults = {name: parameter.default for name, parameter in signature(kind).parameters.items()}
+    shown = [
+        f"{name}={hide({name: given[name]}, **{name: _HIDING[name]})[name]!r}"
+        if name in _HIDING
+        else f"{name}={given[name]!r}"
+        for name, default in defaults.items()
+        if name in given and given[name] != default
+    ]
+    return f"{kind.__name__}({', '.join(shown)})"

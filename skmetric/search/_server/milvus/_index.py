@@ -1,16 +1,22 @@
 """A gallery in Milvus: an embedded file or a cluster, by the same calls."""
 
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
 from skmetric.search._index._checks import check_keys
 from skmetric.search._server._columns import typed_columns
-from skmetric.search._server._secrets import Address, Token, hide, masked
+from skmetric.search._server._secrets import Token, Uri, bare_uri, hide
 from skmetric.search._server._shared import SharedIndex
+from skmetric.search._server._store import Items, Mode
 
-from ._collection import OWN, Collection
+from ._collection import Collection
+from ._fields import OWN
 
 
 @final
@@ -27,7 +33,7 @@ class MilvusIndex(SharedIndex):
         A file that ends in ``.db``, opened by one process at a time, or the address of a server,
         ``"https://host:19530"``.
     collection : str
-        Collection: letters, digits and underscores; made if it is not there.
+        Collection: 1 to 255 letters, digits and underscores; made if it is not there.
     index_type : str, default="FLAT"
         Index over embeddings as Milvus names it: "FLAT" compares with all items; "HNSW", "IVF_FLAT" and
         "AUTOINDEX" find most of the nearest.
@@ -55,7 +61,8 @@ class MilvusIndex(SharedIndex):
     asks before it adds, for its own ids and for those that a search keeps in the column "item_id". Two
     processes that add the same id at the same moment may both succeed. `new_ids` are random numbers. If the
     server goes away while many items are added, those that went before it are there; adding is of requests of
-    some megabytes each. It has no dates: give those as text or numbers.
+    some megabytes each. It has no dates: they are kept as integers, in a field whose name says so, and so are
+    the names of columns that are no plain words.
 
     Examples
     --------
@@ -68,16 +75,16 @@ class MilvusIndex(SharedIndex):
 
     def __init__(
         self,
-        uri,
-        collection,
-        index_type="FLAT",
-        m=16,
-        ef_construction=200,
-        ef_search=64,
-        lists=128,
-        probes=16,
-        token=None,
-    ):
+        uri: str,
+        collection: str,
+        index_type: str = "FLAT",
+        m: int = 16,
+        ef_construction: int = 200,
+        ef_search: int = 64,
+        lists: int = 128,
+        probes: int = 16,
+        token: str | None = None,
+    ) -> None:
         self.uri = uri
         self.collection = collection
         self.index_type = index_type
@@ -88,26 +95,28 @@ class MilvusIndex(SharedIndex):
         self.probes = probes
         self.token = token
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters; secrets are shown by no ``repr``.
 
         Parameters
         ----------
         deep : bool, default=True
-            Ignored: no parameter has parameters of its own.
+            Ignored: no parameter has parameters itself.
 
         Returns
         -------
         dict of str to object
             By name.
         """
-        return hide(super().get_params(deep), uri=Address, token=Token)
+        return hide(super().get_params(deep), uri=Uri, token=Token)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in super().__getstate__().items() if name != "_opened_as"}
-        return state | {"token": None, "uri": masked(str(self.uri))}
+        return state | {"token": None, "uri": bare_uri(str(self.uri))}
 
-    def add(self, ids, embeddings, columns=None):
+    def add(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: Mapping[str, ArrayLike] | None = None
+    ) -> Self:
         """Add embeddings under ids that are not in use.
 
         Parameters
@@ -117,7 +126,7 @@ class MilvusIndex(SharedIndex):
         embeddings : array-like of shape (n_items, n_features)
             Their embeddings; searchable when the call returns.
         columns : dict of str to array-like of shape (n_items,), default=None
-            Numbers, booleans or text; the same columns each time.
+            Numbers, booleans, dates (to microseconds) or text; the same columns each time.
 
         Returns
         -------
@@ -134,7 +143,9 @@ class MilvusIndex(SharedIndex):
         """
         return self._fill(ids, embeddings, columns, "add")
 
-    def upsert(self, ids, embeddings, columns=None):
+    def upsert(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: Mapping[str, ArrayLike] | None = None
+    ) -> Self:
         """Add items, or replace those whose ids are in use; these move to the end.
 
         Parameters
@@ -158,7 +169,7 @@ class MilvusIndex(SharedIndex):
         """
         return self._fill(ids, embeddings, columns, "upsert")
 
-    def close(self):
+    def close(self) -> Self:
         """Close the connection, and with it an embedded file, so that another process can open it.
 
         Other indexes of this process on the same file lose it too: close those first.
@@ -173,30 +184,36 @@ class MilvusIndex(SharedIndex):
             del self._opened_as
         return self
 
-    def to_arrays(self):
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Where the gallery is, without secrets; the items stay there."""
         params = {name: getattr(self, name) for name in self.get_params()}
-        return {"params": params | {"token": None, "uri": masked(str(self.uri))}}, {}
+        return {"params": params | {"token": None, "uri": bare_uri(str(self.uri))}}, {}
 
-    def _fill(self, ids, embeddings, columns, mode):
+    def _fill(
+        self,
+        ids: ArrayLike | None,
+        embeddings: ArrayLike,
+        columns: Mapping[str, ArrayLike] | None,
+        mode: Mode,
+    ) -> Self:
         embeddings = check_matrix(embeddings, "embeddings").astype(np.float32)
         ids = None if ids is None else check_keys(ids, len(embeddings))
-        arrays, kinds = typed_columns(columns, len(embeddings), OWN)
-        index = {"index_type": self.index_type, "params": self._build_params()}
-        self._opened().fill(ids, embeddings, arrays, kinds, index, mode)
+        arrays, types = typed_columns(columns, len(embeddings), OWN)
+        design = {"index_type": self.index_type, "params": self._build_params()}
+        self._opened().fill(Items(ids, embeddings, arrays, types), design, mode)
         return self
 
-    def _build_params(self):
+    def _build_params(self) -> dict[str, int]:
         if self.index_type == "HNSW":
             return {"M": int(self.m), "efConstruction": int(self.ef_construction)}
         return {"nlist": int(self.lists)} if self.index_type.startswith("IVF") else {}
 
-    def _search_options(self, k):
+    def _search_options(self, k: int) -> dict[str, int]:
         if self.index_type == "HNSW":
             return {"ef": max(int(self.ef_search), k)}
         return {"nprobe": int(self.probes)} if self.index_type.startswith("IVF") else {}
 
-    def _opened(self):
+    def _opened(self) -> Collection:
         address = str(self.uri), self.collection, self.token and str(self.token)
         opened = getattr(self, "_opened_as", None)
         if opened is None or opened.address != address:

@@ -1,15 +1,22 @@
 """A gallery in PostgreSQL: many processes share it, transactions keep it whole."""
 
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
 from skmetric.search._index._checks import check_keys
 from skmetric.search._server._columns import typed_columns
-from skmetric.search._server._secrets import Address, hide, without_password
+from skmetric.search._server._secrets import Address, hide, without_secrets
 from skmetric.search._server._shared import SharedIndex
+from skmetric.search._server._store import Items, Mode
 
-from ._sql import MAX_DIMENSIONS, MAX_INDEXED_HALF, OWN
-from ._table import Items, Table
+from ._schema import Schema
+from ._sql import MAX_DIMENSIONS, MAX_INDEXED_HALF, OWN, SYSTEM
+from ._table import Table
 
 _METHODS = ("exact", "hnsw", "ivfflat")
 
@@ -21,6 +28,7 @@ class PgVectorIndex(SharedIndex):
     The table is made when it is first filled: ids and columns of the types that the data have, and an
     index over the embeddings. What one process adds, others find at once. Each call is one transaction: all
     of it is kept or nothing. Embeddings are kept in float32; distances are those of the kept embeddings.
+    Columns that an administrator adds to the table are left alone, if they may be NULL or have a default.
 
     Parameters
     ----------
@@ -28,9 +36,10 @@ class PgVectorIndex(SharedIndex):
         Connection string of libpq, ``"host=... dbname=... user=..."`` or a URL. A password in it is shown
         by no ``repr`` and no error and goes into no pickle: give it by ``PGPASSWORD`` or a password file
         where the index goes to other processes. Settings of the server go into its ``options``, such as
-        ``options='-c maintenance_work_mem=1GB'``, which a large HNSW graph is built faster with.
+        ``options='-c maintenance_work_mem=1GB'``, which makes the building of a large HNSW graph faster.
+        ``connect_timeout=5`` and ``options='-c statement_timeout=5000'`` bound the time of a call.
     table : str
-        Table, on the search path; made if it is not there.
+        Table, on the search path; made if it is not there. Its name has 1 to 63 bytes.
     method : {"exact", "hnsw", "ivfflat"}, default="exact"
         Compare with all items, or look through pgvector's HNSW graph or inverted lists, which find most of
         the nearest items.
@@ -71,15 +80,15 @@ class PgVectorIndex(SharedIndex):
 
     def __init__(
         self,
-        conninfo,
-        table,
-        method="exact",
-        m=16,
-        ef_construction=64,
-        ef_search=40,
-        lists=None,
-        probes=None,
-    ):
+        conninfo: str,
+        table: str,
+        method: str = "exact",
+        m: int = 16,
+        ef_construction: int = 64,
+        ef_search: int = 40,
+        lists: int | None = None,
+        probes: int | None = None,
+    ) -> None:
         self.conninfo = conninfo
         self.table = table
         self.method = method
@@ -89,13 +98,13 @@ class PgVectorIndex(SharedIndex):
         self.lists = lists
         self.probes = probes
 
-    def get_params(self, deep=True):
-        """Parameters; the connection string shows its password to no ``repr``.
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters; secrets are shown by no ``repr``.
 
         Parameters
         ----------
         deep : bool, default=True
-            Ignored: no parameter has parameters of its own.
+            Ignored: no parameter has parameters itself.
 
         Returns
         -------
@@ -104,11 +113,13 @@ class PgVectorIndex(SharedIndex):
         """
         return hide(super().get_params(deep), conninfo=Address)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in super().__getstate__().items() if name != "_table"}
-        return state | {"conninfo": without_password(self.conninfo)}
+        return state | {"conninfo": without_secrets(self.conninfo)}
 
-    def add(self, ids, embeddings, columns=None):
+    def add(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: Mapping[str, ArrayLike] | None = None
+    ) -> Self:
         """Add embeddings under ids that are not in use, by binary COPY in one transaction.
 
         Parameters
@@ -135,7 +146,9 @@ class PgVectorIndex(SharedIndex):
         """
         return self._fill(ids, embeddings, columns, "add")
 
-    def upsert(self, ids, embeddings, columns=None):
+    def upsert(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: Mapping[str, ArrayLike] | None = None
+    ) -> Self:
         """Add items, or replace those whose ids are in use, in one transaction.
 
         Parameters
@@ -159,7 +172,7 @@ class PgVectorIndex(SharedIndex):
         """
         return self._fill(ids, embeddings, columns, "upsert")
 
-    def reindex(self):
+    def reindex(self) -> Self:
         """Make the index over embeddings anew, as after `method` was changed or many items were added.
 
         Returns
@@ -170,12 +183,12 @@ class PgVectorIndex(SharedIndex):
         self._opened().reindex(self._design)
         return self
 
-    def to_arrays(self):
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Where the gallery is, without secrets; the items stay there."""
         params = {name: getattr(self, name) for name in self.get_params()}
-        return {"params": params | {"conninfo": without_password(self.conninfo)}}, {}
+        return {"params": params | {"conninfo": without_secrets(self.conninfo)}}, {}
 
-    def _opened(self):
+    def _opened(self) -> Table:
         table = getattr(self, "_table", None)
         if table is None or table.address != (str(self.conninfo), self.table):
             if self.method not in _METHODS:
@@ -183,10 +196,16 @@ class PgVectorIndex(SharedIndex):
             self._table = table = Table(str(self.conninfo), self.table)
         return table
 
-    def _fill(self, ids, embeddings, columns, mode):
+    def _fill(
+        self,
+        ids: ArrayLike | None,
+        embeddings: ArrayLike,
+        columns: Mapping[str, ArrayLike] | None,
+        mode: Mode,
+    ) -> Self:
         embeddings = check_matrix(embeddings, "embeddings")
         ids = None if ids is None else check_keys(ids, len(embeddings))
-        arrays, kinds = typed_columns(columns, len(embeddings), OWN)
+        arrays, types = typed_columns(columns, len(embeddings), (*OWN, *SYSTEM))
         n_features = embeddings.shape[1]
         most = MAX_DIMENSIONS if self.method == "exact" else MAX_INDEXED_HALF
         if n_features > most:
@@ -194,10 +213,10 @@ class PgVectorIndex(SharedIndex):
                 f"method={self.method!r} of pgvector holds up to {most} dimensions; got {n_features}: "
                 "reduce them" + ', or use method="exact"' * (self.method != "exact")
             )
-        self._opened().fill(Items(ids, embeddings, arrays, kinds), self._design, mode)
+        self._opened().fill(Items(ids, embeddings, arrays, types), self._design, mode)
         return self
 
-    def _design(self, n_items):
+    def _design(self, n_items: int) -> tuple[str | None, dict[str, int]]:
         """Method of the index over embeddings, and its options."""
         if self.method == "hnsw":
             return "hnsw", {"m": int(self.m), "ef_construction": int(self.ef_construction)}
@@ -206,12 +225,12 @@ class PgVectorIndex(SharedIndex):
             return "ivfflat", {"lists": int(lists)}
         return None, {}
 
-    def _search_options(self, k):
+    def _search_options(self, k: int) -> tuple[bool, dict[str, Any]]:
         """Whether there is an index to go through, and settings of a session that searches."""
         schema = self._opened().schema()
         return schema.method is not None and self.method != "exact", self._settings(schema)
 
-    def _settings(self, schema):
+    def _settings(self, schema: Schema) -> dict[str, Any]:
         if schema.method == "hnsw":
             return {"hnsw.ef_search": int(self.ef_search), "hnsw.iterative_scan": "relaxed_order"}
         if schema.method == "ivfflat":

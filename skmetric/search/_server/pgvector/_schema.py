@@ -1,12 +1,17 @@
 """What the table of a PgVectorIndex looks like, read from the server's catalogue."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from skmetric.search._server._columns import Types
 
 from ._sql import OWN, TYPES
 
-_KIND_OF = {name: kind for kind, name in TYPES.items()}
+_TYPE_OF = {name: kind for kind, name in TYPES.items()}
 _SCHEMA = """
-    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)::text FROM pg_attribute AS a
+    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)::text,
+    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' FROM pg_attribute AS a
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
 _INDEX = """
     SELECT am.amname::text, array_to_string(c.reloptions, ',')::text,
@@ -19,30 +24,39 @@ class Schema(NamedTuple):
     """What the table looks like. `method` is that of its index, or None."""
 
     n_features: int
-    kinds: dict
+    types: Types
     method: str | None
     lists: int
 
 
-def read_schema(connection, table, name):
-    """The schema of a table, whose quoted name is bound; None if it is not there. `name` is for messages."""
-    rows = dict(connection.execute(_SCHEMA, [table]).fetchall())
+def read_schema(connection: Any, table: str, name: str) -> Schema | None:
+    """The schema of a table, whose quoted name is bound; None if it is not there. `name` is for messages.
+
+    Columns that may be NULL or have a default are left alone: somebody else has added them.
+    """
+    rows = connection.execute(_SCHEMA, [table]).fetchall()
     if not rows:
         return None
-    try:
-        n_features = int(rows["embedding"].removeprefix("vector(").removesuffix(")"))
-        kinds = {name: _KIND_OF[kind] for name, kind in rows.items() if name not in OWN}
-        if not set(OWN) <= set(rows):
-            raise KeyError
-    except (KeyError, ValueError):
-        raise ValueError(f"{name} was not made by PgVectorIndex: choose another name") from None
+    found = {column: kind for column, kind, _ in rows}
+    size = found.get("embedding", "").removeprefix("vector(").removesuffix(")")
+    if not set(OWN) <= set(found) or not size.isdigit():
+        raise ValueError(f"{name} was not made by PgVectorIndex: choose another name")
+    needed = {column: kind for column, kind, is_needed in rows if is_needed and column not in OWN}
+    for column, kind in needed.items():
+        if kind not in _TYPE_OF:
+            raise ValueError(
+                f"{name} has a column {column!r} of type {kind} that must not be empty, and PgVectorIndex "
+                "has no values for it: give it a default, or let it be NULL"
+            )
+    types = {column: _TYPE_OF[kind] for column, kind in needed.items()}
+    n_features = int(size)
     method, lists = None, 1
     for found, options, _ in connection.execute(_INDEX, [table]).fetchall():
         method = found
         lists = int(dict(o.split("=") for o in options.split(",")).get("lists", 1)) if options else 1
-    return Schema(n_features, kinds, method, lists)
+    return Schema(n_features, types, method, lists)
 
 
-def indexes_of(connection, table):
+def indexes_of(connection: Any, table: str) -> list[str]:
     """Names of the indexes over embeddings, quoted."""
     return [index for *_, index in connection.execute(_INDEX, [table]).fetchall()]

@@ -1,20 +1,31 @@
 """What PgVectorIndex sends: statements with quoted names and bound parameters, vectors in binary."""
 
-from typing import final
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._optional import import_optional
-from skmetric.search._server._columns import ITEM_ID, plain
+from skmetric.search._index._columns import BOOLEAN, INTEGER, REAL, TEXT, TIME, ColumnType
+from skmetric.search._index._where import Condition
+from skmetric.search._server._columns import ITEM_ID, Types
 
 OWN = ("id", "position", "embedding")
+SYSTEM = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")  # columns that every table has
 TYPES = {
-    "boolean": "boolean",
-    "integer": "bigint",
-    "real": "double precision",
-    "text": "text",
-    "time": "timestamp without time zone",
+    BOOLEAN: "boolean",
+    INTEGER: "bigint",
+    REAL: "double precision",
+    TEXT: "text",
+    TIME: "timestamp without time zone",
 }
+# what a column is where it has a value; a missing number is NaN, a missing date -infinity: no column has NULL
+_PRESENT = {REAL: "({0} IS NOT NULL AND {0} <> 'NaN')", TIME: "({0} IS NOT NULL AND {0} > '-infinity')"}
+_MAX_NAME = 63  # bytes; PostgreSQL cuts longer names, so that two of them name one table
+_EPOCH = np.datetime64("2000-01-01", "us")  # of PostgreSQL
 MAX_DIMENSIONS = 16_000  # of type vector
 MAX_INDEXED, MAX_INDEXED_HALF = 2000, 4000  # of HNSW and IVFFlat over vector, and over halfvec
 
@@ -23,37 +34,50 @@ MAX_INDEXED, MAX_INDEXED_HALF = 2000, 4000  # of HNSW and IVFFlat over vector, a
 class Statements:
     """SQL about one table of embeddings."""
 
-    def __init__(self, table):
+    def __init__(self, table: str) -> None:
         self._sql = import_optional("psycopg.sql", extra="pgvector", purpose="PgVectorIndex")
+        check_table(table)
         self.table = self._identifier(table)
+        # a temporary table hides one of the same name
+        self._staging = "skmetric_staging" + "_" * (table == "skmetric_staging")
         self.quoted = self._sql.Identifier(table).as_string()
 
-    def compose(self, text, **parts):
-        """A statement with its names put in, quoted."""
+    def compose(self, text: str, **parts: Any) -> Any:
+        """A statement with its names put in, quoted; it must be run with parameters, if only with ()."""
         return self._sql.SQL(text).format(table=self.table, **parts)
 
-    def _identifier(self, name):
-        """A name, quoted."""
-        if "%" in name:
-            raise ValueError(f"{name!r} has a percent sign, which psycopg takes for a parameter: rename it")
-        return self._sql.Identifier(name)
+    def _identifier(self, name: str) -> Any:
+        """A name, quoted; percent signs are doubled, since psycopg reads one as the start of a parameter."""
+        return self._sql.SQL(
+            self._sql.Identifier(name).as_string().replace("%", "%%").replace("{", "{{").replace("}", "}}")
+        ).format()
 
-    def raw(self, text):
-        """A statement as it stands."""
+    def raw(self, text: str) -> Any:
+        """A statement as it stands, to be run without parameters."""
         return self._sql.SQL(text)
 
-    def names(self, names):
+    def names(self, names: Sequence[str]) -> Any:
         """Names of columns, quoted."""
         return self._sql.SQL(", ").join(map(self._identifier, names))
 
-    def create(self, n_features, kinds):
+    def values(self, names: Sequence[str], types: Mapping[str, ColumnType]) -> Any:
+        """Names of columns, quoted, as they are read: a date of -infinity, which is missing, as NULL."""
+        chosen = [
+            self._sql.SQL("NULLIF({}, '-infinity')" if types.get(name) is TIME else "{}").format(
+                self._identifier(name)
+            )
+            for name in names
+        ]
+        return self._sql.SQL(", ").join(chosen)
+
+    def create(self, n_features: int, types: Types) -> Any:
         """The table: positions keep the order in which items came, ids have a counter for `new_ids`."""
         sql = self._sql
         columns = [
             sql.SQL("{} " + TYPES[kind] + " NOT NULL").format(self._identifier(name))
-            for name, kind in kinds.items()
+            for name, kind in types.items()
         ]
-        if ITEM_ID in kinds:
+        if ITEM_ID in types:
             columns.append(sql.SQL("UNIQUE ({})").format(self._identifier(ITEM_ID)))
         return self.compose(
             "CREATE TABLE {table} ("
@@ -64,19 +88,36 @@ class Statements:
             columns=sql.SQL("").join(sql.SQL(", ") + column for column in columns),
         )
 
-    def copy(self, names, into=None):
-        """COPY of rows in binary, into the table or another."""
-        into = self.table if into is None else self._identifier(into)
-        return self._sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(into, self.names(names))
+    def copy(self, names: Sequence[str], is_staged: bool = False) -> Any:
+        """COPY of rows in binary, into the table or the staging table."""
+        into = self._identifier(self._staging) if is_staged else self.table
+        statement = self._sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(into, self.names(names))
+        return statement.as_string().replace("%%", "%").encode()  # psycopg reads COPY as it stands
 
-    def staging(self, names):
+    def staging(self, names: Sequence[str]) -> Any:
         """A table for the rows of one transaction."""
         return self.compose(
-            "CREATE TEMPORARY TABLE skmetric_staging ON COMMIT DROP AS SELECT {names} FROM {table} LIMIT 0",
+            "CREATE TEMPORARY TABLE {staging} ON COMMIT DROP AS SELECT {names} FROM {table} LIMIT 0",
             names=self.names(names),
+            staging=self._identifier(self._staging),
         )
 
-    def upsert(self, names):
+    def drop_staging(self) -> Any:
+        """Drop the staging table, which a second one in the same transaction would find."""
+        return self.compose("DROP TABLE {staging}", staging=self._identifier(self._staging))
+
+    def describe(self, names: Sequence[str]) -> Any:
+        """Take columns of items from the staging table."""
+        sets = self._sql.SQL(", ").join(
+            self._sql.SQL("{0} = staged.{0}").format(self._identifier(name)) for name in names if name != "id"
+        )
+        return self.compose(
+            "UPDATE {table} AS kept SET {sets} FROM {staging} AS staged WHERE kept.id = staged.id",
+            sets=sets,
+            staging=self._identifier(self._staging),
+        )
+
+    def upsert(self, names: Sequence[str]) -> Any:
         """Move rows from the staging table; rows of known ids are replaced and keep their position."""
         sets = self._sql.SQL(", ").join(
             self._sql.SQL("{0} = EXCLUDED.{0}").format(self._identifier(name))
@@ -84,17 +125,18 @@ class Statements:
             if name != "id"
         )
         return self.compose(  # in order of ids, so that two of these at once do not wait for each other
-            "INSERT INTO {table} ({names}) SELECT {names} FROM skmetric_staging ORDER BY id "
+            "INSERT INTO {table} ({names}) SELECT {names} FROM {staging} ORDER BY id "
             "ON CONFLICT (id) DO UPDATE SET {sets}",
             names=self.names(names),
             sets=sets,
+            staging=self._identifier(self._staging),
         )
 
-    def operand(self, n_features):
+    def operand(self, n_features: int) -> str:
         """The text of what is indexed and compared: half precision where an index has no room for more."""
         return "{}" if n_features <= MAX_INDEXED else f"{{}}::halfvec({n_features})"
 
-    def index(self, method, n_features, options):
+    def index(self, method: str, n_features: int, options: Mapping[str, int]) -> Any:
         """The index over embeddings."""
         sql = self._sql
         kind = "vector" if n_features <= MAX_INDEXED else "halfvec"
@@ -107,7 +149,15 @@ class Statements:
             options=options,
         )
 
-    def query(self, found, n_features, indexed, depth, names=(), is_ranked=False):
+    def query(
+        self,
+        found: Any,
+        n_features: int,
+        indexed: bool,
+        names: Sequence[str] = (),
+        types: Mapping[str, ColumnType] | None = None,
+        is_ranked: bool = False,
+    ) -> Any:
         """Nearest items of all queries in one statement; candidates of an index are rescored exactly.
 
         The parameters are the queries, those of the filter, `depth` and k. `found` is the filter, `names` are
@@ -133,35 +183,83 @@ class Statements:
             f"{ranked * is_ranked}ORDER BY query.row, near.distance, near.position",
             found=found,
             named=sql.SQL("").join(
-                sql.SQL(f", {{}} AS {alias}").format(self._identifier(name))
+                sql.SQL(f", {{}} AS {alias}").format(self.values([name], types or {}))
                 for name, alias in zip(names, aliases, strict=True)
             ),
         )
 
-    def found(self, conditions, among=None):
+    def found(
+        self, conditions: Sequence[Condition], among: NDArray[np.int64] | None = None
+    ) -> tuple[Any, list]:
         """The WHERE of a filter, and its parameters."""
         sql, clauses, params = self._sql, [], []
         for condition in conditions:
-            column = self._identifier(condition.column)
-            if condition.values is not None:
-                clauses.append(sql.SQL("{} = ANY(%s)").format(column))
-                params.append([plain(value) for value in condition.values])
-            for end, sign in ((condition.low, ">="), (condition.high, "<=")):
-                if end is not None:
-                    clauses.append(sql.SQL(f"{{}} {sign} %s").format(column))
-                    params.append(plain(end))
+            clause, bound = self._clause(condition)
+            clauses.append(clause)
+            params += bound
         if among is not None:
             clauses.append(sql.SQL("id = ANY(%s::bigint[])"))
             params.append(among.tolist())
         return sql.SQL("WHERE " * bool(clauses)) + sql.SQL(" AND ").join(clauses), params
 
+    def _clause(self, condition: Condition) -> tuple[Any, list]:
+        """A condition; a column without a value meets none but that it is missing."""
+        kind, params = condition.type, []
+        cast = TYPES[kind]
+        if condition.values is not None:
+            met = f"{{0}} = ANY(%s::{cast}[])"
+            params.append([plain(value) for value in condition.values])
+        else:
+            column = '{0} COLLATE "C"' if kind is TEXT else "{0}"  # in the order of characters, as everywhere
+            met = " AND ".join(
+                f"{column} {sign} %s::{cast}"
+                for end, sign in ((condition.low, ">="), (condition.high, "<="))
+                if end is not None
+            )
+            params += [plain(end) for end in (condition.low, condition.high) if end is not None]
+        present = _PRESENT.get(kind, "{0} IS NOT NULL")
+        text = f"({present} AND {'NOT ' * condition.negated}({met or 'TRUE'}))"
+        if condition.or_missing and not condition.negated:
+            text = f"({text} OR NOT {present})"
+        return self._sql.SQL(text).format(self._identifier(condition.column)), params
 
-def vector_dtype(n_features):
+
+def check_table(table: object) -> None:
+    """Refuse names that PostgreSQL cuts or does not take."""
+    if not isinstance(table, str) or not table or "\0" in table:
+        raise ValueError(
+            f"table={table!r}: the name of a table is text of one character or more, without NUL"
+        )
+    try:
+        size = len(table.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"table={table!r}: the name has a lone surrogate, which is no character") from None
+    if size > _MAX_NAME:
+        raise ValueError(
+            f"table={table!r} has {size} bytes, and PostgreSQL cuts names after {_MAX_NAME}, so that two "
+            "tables would be one: choose a shorter name"
+        )
+
+
+def plain(value: Any) -> Any:
+    """A value of a filter as psycopg takes it."""
+    return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value
+
+
+def copied(values: NDArray[Any], kind: ColumnType) -> list[Any]:
+    """Values of a column as COPY takes them: dates as microseconds, where NaT is PostgreSQL's -infinity."""
+    if kind is TIME:
+        since = (values - _EPOCH).view(np.int64)
+        return since.tolist()
+    return values.tolist()
+
+
+def vector_dtype(n_features: int) -> np.dtype:
     """A vector as PostgreSQL sends and takes it: its length in bytes, dimension, a spare, the values."""
     return np.dtype([("size", ">i4"), ("n", ">i2"), ("spare", ">i2"), ("values", ">f4", n_features)])
 
 
-def encode(embeddings):
+def encode(embeddings: NDArray[np.floating]) -> NDArray[np.void]:
     """Embeddings as records of `vector_dtype`."""
     records = np.zeros(len(embeddings), dtype=vector_dtype(embeddings.shape[1]))
     records["size"], records["n"] = records.itemsize - 4, embeddings.shape[1]
@@ -169,7 +267,7 @@ def encode(embeddings):
     return records
 
 
-def decode(values, n_features):
+def decode(values: Sequence[bytes], n_features: int) -> NDArray[np.float32]:
     """Embeddings of values in binary, without their size."""
     dtype = np.dtype([("n", ">i2"), ("spare", ">i2"), ("values", ">f4", n_features)])
     return np.frombuffer(b"".join(values), dtype=dtype)["values"].astype(np.float32)
@@ -178,20 +276,20 @@ def decode(values, n_features):
 class VectorArray:
     """Embeddings to be bound as one parameter of type ``vector[]``, in binary."""
 
-    def __init__(self, embeddings):
+    def __init__(self, embeddings: NDArray[np.floating]) -> None:
         self.embeddings = embeddings
 
 
-def register(connection):
+def register(connection: Any) -> None:
     """Teach a connection to send a `VectorArray`."""
     psycopg = import_optional("psycopg", extra="pgvector", purpose="PgVectorIndex")
     info = psycopg.types.TypeInfo.fetch(connection, "vector")
 
-    class Dumper(psycopg.adapt.Dumper):
+    class Dumper(psycopg.adapt.Dumper):  # type: ignore[name-defined]
         format = psycopg.pq.Format.BINARY
         oid = info.array_oid
 
-        def dump(self, value):
+        def dump(self, value: VectorArray) -> bytes:
             records = encode(value.embeddings)
             head = np.array([1, 0, info.oid, len(records), 1], dtype=">i4")
             return head.tobytes() + records.tobytes()

@@ -1,0 +1,32 @@
+"""What a lookup is limited to: a filter, ids of the user, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+from ._layout import asked_ids, refuse_duplicates
+
+
+@final
+class Selection:
+    """A filter together with the ids that items must be among, each once."""
+
+    def __init__(self, where: Mapping[str, Any] | None, among: Any) -> None:
+        self.where, self.among = where, asked_ids(among, purpose="among")
+        if not self.among:
+            raise ValueError("among is empty: give the ids of items to search, or None for all")
+        refuse_duplicates(self.among)
+
+    def __repr__(self) -> str:
+        return f"{self.where!r} with among={self.among[:5]!r}" + "..." * (len(self.among) > 5)
+
+
+def selection(where: Any, among: Any) -> Any:
+    """What a gallery takes as `where`: the filter itself, unless there are ids too."""
+    return where if among is None else Selection(where, among)
+
+
+def parts_of(where: Any) -> tuple[Mapping[str, Any] | None, list[int | str] | None]:
+    """The filter, and the ids, of what a gallery was given as `where`."""
+    return (where.where, where.among) if isinstance(where, Selection) else (where, None)

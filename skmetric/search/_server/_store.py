@@ -1,0 +1,113 @@
+"""What a server must bring so that an index can be kept on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmetric.search._index._hits import Hits
+from skmetric.search._index._where import Condition
+
+from ._columns import Columns, Types
+
+Keys = NDArray[np.int64]
+Mode = Literal["add", "upsert", "replace", "start"]
+
+
+class Items(NamedTuple):
+    """What is to be stored, checked; without ids the store gives new ones."""
+
+    ids: Keys | None  # (n_items,)
+    embeddings: NDArray[np.floating]  # (n_items, n_features)
+    columns: Columns  # each (n_items,)
+    types: Types
+
+
+class Store(ABC):
+    """Requests about one table or collection. Each process and thread has connections of its own.
+
+    Ids are the integers of the index. Columns come back in the forms that users get. A filter is a sequence
+    of conditions, all of which an item must meet, and ids that it must be among.
+    """
+
+    address: tuple[str | None, ...]  # what it was opened with
+    title: str  # table or collection, and host, for messages
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """Dimension of the embeddings; a ValueError if there is no table or collection."""
+
+    @property
+    @abstractmethod
+    def types(self) -> Types:
+        """Columns of labels and metadata, without those that others added; a ValueError as `n_features`."""
+
+    @abstractmethod
+    def fill(self, items: Items, design: Any, mode: Mode) -> None:
+        """Store items; what is there not yet is made, with an index over embeddings by the `design`.
+
+        Modes: "add" refuses ids that are in use; "upsert" replaces their items; "replace" refuses others, by
+        a KeyError; "start" refuses a store that holds items.
+        """
+
+    @abstractmethod
+    def describe(self, ids: Keys, columns: Columns, types: Types) -> None:
+        """Replace some columns of items, all or none; KeyError if an id is not there."""
+
+    @abstractmethod
+    def remove(self, ids: Keys) -> None:
+        """Take items out, all or none; KeyError if an id is not there."""
+
+    @abstractmethod
+    def look_up(
+        self,
+        embeddings: NDArray[np.floating],
+        k: int,
+        names: Sequence[str],
+        conditions: Sequence[Condition],
+        among: Keys | None,
+        options: Any,
+        is_ranked: bool,
+    ) -> Hits:
+        """Up to `k` hits of each embedding with columns; with `is_ranked` places among all items as ids."""
+
+    @abstractmethod
+    def known(self, ids: Keys) -> Keys:
+        """Which of the ids there are."""
+
+    @abstractmethod
+    def vectors(self, ids: Keys | None) -> NDArray[np.float32]:
+        """Embeddings in the order of `ids`, or of coming; KeyError if an id is not there."""
+
+    @abstractmethod
+    def columns(
+        self, ids: Keys | None, names: Sequence[str] | None = None, conditions: Sequence[Condition] = ()
+    ) -> tuple[Keys, Columns]:
+        """Ids, ascending, and columns; of ids that are there, and pass."""
+
+    @abstractmethod
+    def contents(
+        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
+    ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
+        """Ids, columns and embeddings of all items that pass, in the order of the gallery."""
+
+    @abstractmethod
+    def tally(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Values of a column, sorted, and the number of items of each."""
+
+    @abstractmethod
+    def new_ids(self, n_items: int) -> Keys:
+        """Ids that no other process is given."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Number of items; 0 if there is no table or collection."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Drop the table or collection."""
