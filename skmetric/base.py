@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import check_finite_rows
 from skmetric._documented import DocumentedMixin
+from skmetric._sklearn import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skmetric.metrics import RetrievalScorer
 
 __all__ = ["MahalanobisMixin", "MetricLearnerMixin"]

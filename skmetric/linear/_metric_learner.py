@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
@@ -17,6 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from skmetric._checks import check_finite_rows, encode_labels, read_labels
 from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
+from skmetric._sklearn import BaseEstimator
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
