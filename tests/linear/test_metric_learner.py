@@ -350,7 +350,8 @@ def test_sample_weight_is_routed(many):
         learner = MetricLearner(FIXED).set_fit_request(sample_weight=True)
         pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), learner)
         grid = {"metriclearner__weighting": ["plda", "wccn"]}
-        search = GridSearchCV(pipe, grid, cv=ClassDisjointKFold(2), scoring=RetrievalScorer("map_at_r"))
+        scorer = RetrievalScorer("map_at_r").set_score_request(sample_weight=False)
+        search = GridSearchCV(pipe, grid, cv=ClassDisjointKFold(2), scoring=scorer)
         search.fit(X, y, sample_weight=weights)
     best = search.best_estimator_
     expected = clone(best[-1]).fit(best[0].transform(X), y, sample_weight=weights)
