@@ -284,7 +284,7 @@ class MemoryGallery(Gallery):
         k = min(k, len(self) if passing is None else len(passing))
         if not k:
             return no_neighbors(len(embeddings))
-        keys = {} if passing is None else {"among": self.keys.values[passing]}
+        keys: dict[str, Any] = {} if passing is None else {"among": self.keys.values[passing]}
         found = self.index.query(embeddings, k, **keys)
         return Neighbors(found.distances, self.rows(found.indices))
 
