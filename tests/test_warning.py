@@ -129,7 +129,7 @@ WARNINGS = {
     "groups given to a grid search": lambda _: search_over(groups=Y),
     "labels in a column": lambda _: SimilaritySearch().fit(X, Y[:, None]),
     "singular covariance": lambda _: NOT_SHRUNK.fit(SINGULAR, Y),
-    "singular covariance in a pipeline": lambda _: make_pipeline(StandardScaler(), NOT_SHRUNK).fit(
+    "the same in a pipeline": lambda _: make_pipeline(StandardScaler(), NOT_SHRUNK).fit(
         SINGULAR, Y
     ),
     "one class in a report": lambda _: report_of_one_class(),

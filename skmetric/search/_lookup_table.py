@@ -1,7 +1,8 @@
 """What a lookup finds, as a table."""
 
-from typing import final
+from typing import Any, Literal, final
 
+from numpy.typing import NDArray
 from sklearn import get_config
 
 from skmetric._optional import import_optional
@@ -39,32 +40,32 @@ class LookupTable:
     'ant'
     """
 
-    def __init__(self, columns):
+    def __init__(self, columns: dict[str, NDArray[Any]]) -> None:
         self.columns = columns
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return _text(self._rows()) + self._rest()
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return _html(self._rows()) + self._rest()
 
-    def _rows(self):
+    def _rows(self) -> list[list[str]]:
         cells = [
             [f"{v:.4g}" if isinstance(v, float) else _short(str(v)) for v in column[:_SHOWN].tolist()]
             for column in self.columns.values()
         ]
         return [list(self.columns), *map(list, zip(*cells, strict=True))]
 
-    def _rest(self):
+    def _rest(self) -> str:
         return f"\n... {len(self)} rows in all" if len(self) > _SHOWN else ""
 
-    def to_records(self):
+    def to_records(self) -> list[dict[str, Any]]:
         """The rows as dicts of Python values.
 
         Returns
@@ -75,7 +76,7 @@ class LookupTable:
         values = zip(*(column.tolist() for column in self.columns.values()), strict=True)
         return [dict(zip(self.columns, row, strict=True)) for row in values]
 
-    def to_frame(self, library="pandas"):
+    def to_frame(self, library: Literal["pandas", "polars"] = "pandas") -> Any:
         """The table as a DataFrame.
 
         Parameters
@@ -97,7 +98,7 @@ class LookupTable:
         return module.DataFrame(self.columns)
 
 
-def _short(text):
+def _short(text: str) -> str:
     """A cell of a printed table."""
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 

@@ -1,9 +1,10 @@
 """k-reciprocal re-ranking: items that count each other among their neighbours belong together."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 
@@ -79,12 +80,12 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
         "lambda_value": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, k1=20, k2=6, lambda_value=0.3):
+    def __init__(self, k1: int = 20, k2: int = 6, lambda_value: float = 0.3) -> None:
         self.k1 = k1
         self.k2 = k2
         self.lambda_value = lambda_value
 
-    def encode(self, embeddings):
+    def encode(self, embeddings: NDArray[np.floating]) -> Any:
         """Encode the neighbourhoods of a gallery, which `rerank` takes.
 
         Parameters
@@ -121,7 +122,13 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
             averaged = (_indicator(first, n_items) @ features) / first.shape[1]
         return _Encoded(np.sqrt(squares[:, -1]), halves, features, averaged.tocsr(), averaged.tocsc())
 
-    def rerank(self, encoded, embeddings, queries=None, k=1):
+    def rerank(
+        self,
+        encoded: Any,
+        embeddings: NDArray[np.floating],
+        queries: NDArray[np.floating] | None = None,
+        k: int = 1,
+    ) -> Neighbors:
         """Nearest items by the new distance.
 
         Parameters
@@ -141,7 +148,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
             New distances in [0, 1], ascending, and rows, both (n_queries, k).
         """
         itself = queries is None
-        queries = embeddings if itself else queries
+        queries = embeddings if queries is None else queries
         distances, indices = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.intp)
         n_blocks = -(-len(queries) * len(embeddings) // _BLOCK)
         for rows in np.array_split(np.arange(len(queries)), n_blocks):

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
@@ -57,11 +58,13 @@ class NeighborAverage(DocumentedMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, n_neighbors=5, alpha=3.0):
+    def __init__(self, n_neighbors: int = 5, alpha: float = 3.0) -> None:
         self.n_neighbors = n_neighbors
         self.alpha = alpha
 
-    def average(self, embeddings, neighbors):
+    def average(
+        self, embeddings: NDArray[np.floating], neighbors: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
         """Average embeddings with their neighbours.
 
         Parameters
