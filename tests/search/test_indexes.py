@@ -15,8 +15,8 @@ from skmetric._checks import check_matrix
 from skmetric.retrieval import Neighbors, nearest
 from skmetric.search import ExactIndex, FaissIndex, Index, SimilaritySearch
 from skmetric.search._calibration._matchers import MATCHERS
-from skmetric.search._server._shared import SharedIndex
 from skmetric.search._index._checks import check_among, check_dimension, check_k, check_keys
+from skmetric.search._server._shared import SharedIndex
 
 
 class OwnIndex(Index):
