@@ -19,9 +19,10 @@ from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
-from ._embedder import fitted_embedder
+from ._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
+from ._gallery._server import ServerGallery
 from ._ranking._options import Options, find, prepare
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     rerank: Any
     query_expansion: NeighborAverage | None
     augment_gallery: NeighborAverage | None
+    check_embedder: bool = True  # also of searches that earlier versions pickled
 
     embedder_: Any
     index_: Index
@@ -59,6 +61,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
 
     _gallery: Gallery
+    _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
     _output: str
 
@@ -97,6 +100,8 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             self.__dict__.pop("n_features_in_", None)
             if hasattr(self.embedder_, "n_features_in_"):
                 self.n_features_in_ = self.embedder_.n_features_in_
+        elif self.check_embedder and self._known_embedder is not None:
+            self._known_embedder.check(self.embedder_)
         embeddings = embed(self.embedder_, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
@@ -104,6 +109,13 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
                 ": it has changed since fit; fit again"
             )
         return embeddings
+
+    def _know_embedder(self) -> None:
+        """Remember the embedder, on a server too, as the one that made the embeddings of the gallery."""
+        self._known_embedder = KnownEmbedder.of(self.embedder_)
+        if isinstance(self._gallery, ServerGallery):
+            known = self._known_embedder
+            self._gallery.keep_fingerprint(None if known is None else known.fingerprint)
 
     # The gallery, and what is found in it
 

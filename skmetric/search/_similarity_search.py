@@ -75,6 +75,9 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         Replaces each query of these methods by a mean of the query and its neighbours.
     augment_gallery : NeighborAverage, default=None
         Replaces each item that these methods search by a mean of the item and its neighbours.
+    check_embedder : bool, default=True
+        Whether each call that embeds samples checks that the embedder is as it was when it made the
+        embeddings of the gallery, and raises a ValueError if not. See the notes.
 
     Attributes
     ----------
@@ -114,6 +117,14 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
     returned before belong to other items: use the ids of `lookup`. `fit`, `calibrate`, `evaluate`,
     `set_cutpoint` and `set_params` must not run beside other calls.
 
+    The gallery keeps a fingerprint of the embedder: digests of the parameters and fitted arrays of its steps,
+    without parameters such as ``n_jobs`` or ``max_epochs``, which change no embedding of a fitted embedder.
+    Folders and tables on servers have it too, so that `load` and `attach` refuse another embedder. Each call
+    compares identities and versions of arrays and tensors, and up to 4,096 numbers of each array; where these
+    differ, all digests are computed and compared. A `partial_fit` or `fit` of the embedder after the search
+    was fitted is noticed by the next call; a change in place of a few numbers of a large array only by `load`
+    and `attach`. After such a change use `reembed`, or `fit` again.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -142,6 +153,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         "rerank": [HasMethods(["encode", "rerank"]), None],
         "query_expansion": [NeighborAverage, None],
         "augment_gallery": [NeighborAverage, None],
+        "check_embedder": ["boolean"],
     }
 
     def __init__(
@@ -155,6 +167,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         rerank: KReciprocal | None = None,
         query_expansion: NeighborAverage | None = None,
         augment_gallery: NeighborAverage | None = None,
+        check_embedder: bool = True,
     ) -> None:
         self.embedder = embedder
         self.index = index
@@ -164,6 +177,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self.rerank = rerank
         self.query_expansion = query_expansion
         self.augment_gallery = augment_gallery
+        self.check_embedder = check_embedder
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -211,6 +225,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
         gallery = kind(index, embeddings, ids, labels, metadata)
         self.index_, self._gallery, self.n_components_ = index, gallery, embeddings.shape[1]
+        self._know_embedder()
         self._forget_calibration()
         if labels is not None:
             self.no_match_label_ = self._choose_no_match_label(labels)
