@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -26,53 +26,24 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _FEW = 64  # entries of a container that a stamp looks at
 
 # attributes that say how an estimator is fitted or run, and leave its embeddings as they are
-_NO_EFFECT = frozenset(
-    [
-        "n_jobs",
-        "verbose",
-        "random_state",
-        "device",
-        "batch_size",
-        "num_workers",
-        "memory",
-        "cache",
-        "copy",
-        "warm_start",
-        "compile",
-        "max_epochs",
-        "max_iter",
-        "tol",
-        "optimizer",
-        "learning_rate",
-        "proxy_learning_rate",
-        "weight_decay",
-        "schedule",
-        "clip_norm",
-        "loss",
-        "loss_",
-        "miner",
-        "margin",
-        "classes_per_batch",
-        "samples_per_class",
-        "steps_per_epoch",
-        "augment",
-        "freeze",
-        "weights",
-        "validation_fraction",
-        "early_stopping",
-        "patience",
-        "scoring",
-        "history_",
-        "best_epoch_",
-        "threshold_",
-        "cv_results_",
-        "scatter_",
-        "n_steps_",
-        "_checkpoint",
-        "_trained",
-        "callbacks",
-    ]
-)
+_RUNNING = {"n_jobs", "verbose", "device", "batch_size", "num_workers", "memory", "cache", "copy", "compile"}
+_FITTING = {
+    "random_state", "warm_start", "max_epochs", "max_iter", "tol", "optimizer", "learning_rate",
+    "proxy_learning_rate", "weight_decay", "schedule", "clip_norm", "loss", "miner", "margin",
+    "classes_per_batch", "samples_per_class", "steps_per_epoch", "augment", "freeze", "weights",
+    "validation_fraction", "early_stopping", "patience", "scoring", "callbacks",
+}  # fmt: skip
+_RECORDS = {
+    "loss_",
+    "history_",
+    "best_epoch_",
+    "cv_results_",
+    "scatter_",
+    "n_steps_",
+    "_checkpoint",
+    "_trained",
+}
+_NO_EFFECT = _RUNNING | _FITTING | _RECORDS | {"threshold_"}
 
 
 def fingerprint_of(embedder: Any) -> Fingerprint:
@@ -116,17 +87,26 @@ def _joined(names: Iterable[str], by: str) -> str:
     return by.join(names) or "no step"
 
 
+class _Update(NamedTuple):
+    """Puts tokens into a digest."""
+
+    update: Callable[[bytes | memoryview], None]
+
+    def __call__(self, token: Any) -> None:
+        self.update(_bytes(token))
+
+
 def _digests(step: Any) -> Iterator[tuple[str, str]]:
     for name, value in _attributes(step):
         digest = hashlib.blake2b(digest_size=_SIZE)
-        _walk(value, lambda token, update=digest.update: update(_bytes(token)), _read, sys.maxsize, ())
+        _walk(value, _Update(digest.update), _read, sys.maxsize, ())
         yield name, digest.hexdigest()
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
     """Parameters, fitted attributes, and other attributes that hold arrays; by name."""
     held = getattr(thing, "__dict__", {})
-    parameters = _parameters(type(thing))
+    parameters = _parameters(type(thing))  # type: ignore[arg-type]  -- classes have hashes
     found = [
         (name, value)
         for name, value in held.items()

@@ -144,9 +144,9 @@ class Opening(SearchBase):
         ------
         ValueError
             If the search had an embedder and none is given, or the other way round, or the embedder is
-            another one; if the gallery is on a server and no `index` is given, or one is given to a folder that holds items; if the table is not
-            there; if a file is damaged (it is named), the manifest was edited, or the format is of another
-            version.
+            another one; if the gallery is on a server and no `index` is given, or one is given to a folder
+            that holds items; if the table is not there; if a file is damaged (it is named), the manifest was
+            edited, or the format is of another version.
         IndexUnavailableError
             If the server is away.
         FileNotFoundError

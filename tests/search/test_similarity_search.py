@@ -165,7 +165,7 @@ class TestEmbedder:
         search = fitted(embedder=pca)
         pca.set_params(n_components=4).fit(X[TRAIN])
         for call in (search.predict, search.kneighbors):
-            with pytest.raises(ValueError, match="differs in components_, .* of PCA.*fit again"):
+            with pytest.raises(ValueError, match=r"differs in components_, .* of PCA.*fit again"):
                 call(X[TEST])
         search.set_params(check_embedder=False)
         for call in (search.predict, search.kneighbors):
