@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from ._ranking._neighbor_average import NeighborAverage
     from ._ranking._options import Prepared
 
+STALE = (
+    "the threshold was chosen for the embeddings before reembed, and means nothing for those of now: "
+    "calibrate again"
+)
 _GROWN = 1.5  # times the items or classes at calibration
 
 
@@ -63,6 +67,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     _gallery: Gallery
     _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
+    _is_stale: bool = False  # whether the calibration is that of embeddings before `reembed`
     _output: str
 
     @property
@@ -197,6 +202,9 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     # The threshold
 
     def _threshold(self) -> float:
+        """Largest distance to accept; warns if the calibration belongs to earlier embeddings."""
+        if self._is_stale and self.cutpoint_ is not None:
+            warn(STALE)
         if self.cutpoint_ is None:
             return float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
         return self.calibration_.cutpoints[self.cutpoint_]["distance"]
@@ -213,9 +221,15 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             kept = {name: factor for name, factor in factors.items() if name not in gone}
             self.calibration_ = replace(self.calibration_, class_factors=kept)
 
+    def _use(self, calibration: Calibration) -> Calibration:
+        """Keep a calibration and use its optimal cutpoint."""
+        self.calibration_, self.cutpoint_ = calibration, "optimal"
+        self._growth_said, self._is_stale = 0.0, False
+        return calibration
+
     def _forget_calibration(self) -> None:
         self.__dict__.pop("calibration_", None)
-        self.cutpoint_, self._growth_said = None, 0.0
+        self.cutpoint_, self._growth_said, self._is_stale = None, 0.0, False
 
     def _warn_if_grown(self) -> None:
         if not hasattr(self, "calibration_") or self.calibration_.protocol == "pairs":

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -43,6 +43,7 @@ _RECORDS = {
     "_checkpoint",
     "_trained",
 }
+_NETWORKS = {"model", "module"}  # parameters that `fit` makes ``module_`` of
 _NO_EFFECT = _RUNNING | _FITTING | _RECORDS | {"threshold_"}
 
 
@@ -87,30 +88,28 @@ def _joined(names: Iterable[str], by: str) -> str:
     return by.join(names) or "no step"
 
 
-class _Update(NamedTuple):
-    """Puts tokens into a digest."""
-
-    update: Callable[[bytes | memoryview], None]
-
-    def __call__(self, token: Any) -> None:
-        self.update(_bytes(token))
+def _put(update: Callable[[Any], None], token: Any) -> None:
+    """Put a token into a digest."""
+    is_bytes = isinstance(token, memoryview)
+    update(token if is_bytes else (token if isinstance(token, bytes) else repr(token).encode()) + b"\0")
 
 
 def _digests(step: Any) -> Iterator[tuple[str, str]]:
     for name, value in _attributes(step):
         digest = hashlib.blake2b(digest_size=_SIZE)
-        _walk(value, _Update(digest.update), _read, sys.maxsize, ())
+        _walk(value, functools.partial(_put, digest.update), _read, sys.maxsize, ())
         yield name, digest.hexdigest()
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
     """Parameters, fitted attributes, and other attributes that hold arrays; by name."""
     held = getattr(thing, "__dict__", {})
-    parameters = _parameters(type(thing))  # type: ignore[arg-type]  -- classes have hashes
+    without = _NO_EFFECT | _NETWORKS if "module_" in held else _NO_EFFECT
+    parameters = _parameters(type(thing))  # type: ignore[arg-type]
     found = [
         (name, value)
         for name, value in held.items()
-        if name not in _NO_EFFECT and (name in parameters or _is_fitted(name) or _holds_arrays(value))
+        if name not in without and (name in parameters or _is_fitted(name) or _holds_arrays(value))
     ]
     return sorted(found, key=itemgetter(0))
 
@@ -279,12 +278,6 @@ def _glance(array: Any, put: Callable[[Any], None]) -> None:
         put(array.tobytes())
     else:
         put(array.flat[:: array.size // _SAMPLED].tobytes())
-
-
-def _bytes(token: Any) -> bytes | memoryview:
-    if isinstance(token, memoryview):
-        return token
-    return (token if isinstance(token, bytes) else repr(token).encode()) + b"\0"
 
 
 def _is_tensor(value: Any) -> bool:

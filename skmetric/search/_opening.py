@@ -92,6 +92,7 @@ class Opening(SearchBase):
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
+            "is_stale": bool(self._is_stale),
             "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
             "calibration": None,
@@ -189,6 +190,7 @@ class Opening(SearchBase):
         if content["calibration"] is not None:
             search.calibration_ = calibration_of(content["calibration"], content["rates"], arrays)
             search.cutpoint_ = content["cutpoint"]
+            search._is_stale = content.get("is_stale", False)
         if isinstance(search.index_, SharedIndex):
             search._warn_if_grown()
         return search

@@ -114,7 +114,7 @@ class Store(ABC):
 
     @abstractmethod
     def keep_fingerprint(self, text: str | None) -> None:
-        """Keep a text beside the items, or drop the one that is kept; do nothing where that is not allowed."""
+        """Keep a text beside the items, or drop the one kept; do nothing where that is not allowed."""
 
     @abstractmethod
     def drop(self) -> None:
