@@ -284,8 +284,8 @@ class Enrolment(SearchBase):
         embeddings, n_items = self._embed(X, reset=True), len(self._gallery)
         if len(embeddings) != n_items:
             raise ValueError(
-                f"X has {len(embeddings)} rows and the gallery {n_items} items: give the sample of each item, "
-                "in the order of ids_"
+                f"X has {len(embeddings)} rows and the gallery {n_items} items: give the sample of each "
+                "item, in the order of ids_"
             )
         old, index = self._gallery, clone(self.index_)
         index.add(old.keys.values, embeddings)

@@ -141,7 +141,7 @@ class Prediction(SearchBase):
             side = self._prototypes(gallery)
             by_class = ByClass.of(side.codes, present)
             distances, places = nearest_prototypes(embeddings, side.embeddings, by_class)
-            return with_winner(-distances, np.searchsorted(present, side.codes[places]))
+            return with_winner(-distances, (side.codes[places][:, None] == present).argmax(axis=1))
         if gallery.by_class is None:
             gallery.by_class = ByClass.of(gallery.labels.codes.values, present)
         distances, rows = nearest_of_classes(embeddings, gallery.searchable(), gallery.by_class)

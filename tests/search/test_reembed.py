@@ -77,12 +77,19 @@ def test_the_threshold_is_stale_until_it_is_chosen_again(tmp_path):
     assert "accepts distances up to" in repr(search)
 
 
-@pytest.mark.parametrize("bad", [X[:299], np.full((300, 64), np.nan), X[:300, :5]])
-def test_an_error_leaves_the_search_as_it_was(bad):
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (X[:299], "X has 299 rows and the gallery 300 items"),
+        (np.full((300, 64), np.nan), "NaN"),
+        (X[:300, :5], "X has 5 features"),
+    ],
+)
+def test_an_error_leaves_the_search_as_it_was(bad, message):
     search = fitted(PCA(3).fit(X))
     before = search.lookup(X[300:310]).to_records()
     search.set_params(embedder=PCA(4).fit(X))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=message):
         search.reembed(bad)
     assert search.n_components_ == 3
     assert search.lookup(X[300:310]).to_records() == before

@@ -58,7 +58,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
     Parameters
     ----------
     k1 : int, default=20
-        Number of neighbours among which reciprocal ones are sought; all other items, if the gallery has fewer.
+        Number of neighbours among which reciprocal ones are sought; all, if the gallery has fewer.
     k2 : int, default=6
         Nearest items, the item itself among them, over which neighbourhoods are averaged; 1 for none.
     lambda_value : float, default=0.3

@@ -29,8 +29,8 @@ class NeighborAverage(DocumentedMixin, BaseEstimator):
     n_neighbors : int, default=5
         Number of items that are averaged with the embedding; all items, if the gallery has fewer.
     alpha : float, default=3.0
-        Exponent of the weights, from 0. The weight of an item is its cosine similarity to the embedding to the
-        power of `alpha`, and 0 where the similarity is negative; the weight of the embedding itself is 1.
+        Exponent of the weights, from 0. The weight of an item is its cosine similarity to the embedding, to
+        the power of `alpha`, and 0 where the similarity is negative; the weight of the embedding itself is 1.
 
     See Also
     --------
