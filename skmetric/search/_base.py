@@ -8,12 +8,12 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import validate_data
 
 from skmetric._checks import check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed
+from skmetric._sklearn import BaseEstimator, ClassifierMixin
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
 

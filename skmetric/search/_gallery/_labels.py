@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._checks import check_labels
+from skmetric._checks import check_labels, join_labels
 from skmetric.search._index._columns import as_text, check_text, is_cheap, shown
 from skmetric.search._index._growing import GrowingArray
 
@@ -43,11 +43,20 @@ class LabelColumn:
         unique, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
         new = np.array([label not in self.code_of for label in unique.tolist()], dtype=bool)
         in_order = unique[new][np.argsort(first[new])]
-        self._names.append(in_order)
+        self._name(in_order)
         self.code_of.update(zip(in_order.tolist(), range(len(self.code_of), len(self._names)), strict=True))
         codes = np.array([self.code_of[label] for label in unique.tolist()], dtype=np.int32)
         self.codes.append(codes[inverse])
         self._sorted = None
+
+    def _name(self, labels: NDArray[Any]) -> None:
+        """Append names of codes, none changed where numbers of two types meet."""
+        names = self._names.values
+        is_mixed = np.result_type(names.dtype, labels.dtype).kind == "f" and names.dtype.kind != "f"
+        if len(names) and (is_mixed or (names.dtype.kind == "f" and labels.dtype.kind in "iu")):
+            self._names = GrowingArray(join_labels(names, labels))
+        else:
+            self._names.append(labels)
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Drop the labels of removed items."""
@@ -65,7 +74,7 @@ class LabelColumn:
     def decode(self, codes: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Labels of codes, in the form that users get."""
         names = self._names.values
-        if names.dtype != object or self._gives_objects:
+        if names.dtype != object or self._gives_objects or not self._is_text:
             return names[codes]
         lengths = np.array([len(name) for name in names.tolist()], dtype=np.int64)
         used = lengths[codes]

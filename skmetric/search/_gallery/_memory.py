@@ -11,19 +11,18 @@ import numpy as np
 from skmetric import _kernel
 from skmetric.retrieval import Neighbors
 from skmetric.search._gallery._side import Side
-from skmetric.search._index._columns import TEXT, shown, type_of
+from skmetric.search._index._columns import TEXT, as_text, shown, type_of
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
 from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
-from ._labels import LabelColumn
+from ._labels import LabelColumn, is_text
 from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
 from ._metadata import check_metadata
 from ._selection import parts_of
-from ._text import packed, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -285,7 +284,7 @@ class MemoryGallery(Gallery):
         k = min(k, len(self) if passing is None else len(passing))
         if not k:
             return no_neighbors(len(embeddings))
-        keys = {} if passing is None else {"among": self.keys.values[passing]}
+        keys: dict[str, Any] = {} if passing is None else {"among": self.keys.values[passing]}
         found = self.index.query(embeddings, k, **keys)
         return Neighbors(found.distances, self.rows(found.indices))
 
@@ -335,13 +334,11 @@ class MemoryGallery(Gallery):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows as arrays by name; columns of metadata by number."""
-        arrays = {"keys": self.keys.values} | packed("ids", self.ids.values)
+        arrays = {"keys": self.keys.values, "ids": self.ids.values}
         if self.labels is not None:
-            names = self.labels.decode(np.arange(len(self.labels.code_of)))
-            arrays |= {"codes": self.labels.codes.values} | packed("labels", names)
-        for i, column in enumerate(self.columns.values()):
-            arrays |= packed(f"metadata_{i}", column.values)
-        return arrays
+            arrays["labels"] = self.labels.decode(np.arange(len(self.labels.code_of)))
+            arrays["codes"] = self.labels.codes.values
+        return arrays | {f"metadata_{i}": column.values for i, column in enumerate(self.columns.values())}
 
     @classmethod
     def restore(cls, index, described, arrays):
@@ -355,7 +352,7 @@ class MemoryGallery(Gallery):
         gallery._enter(gallery.ids.values, arrays["keys"])
         gallery.labels = None  # type: ignore[assignment]
         if described["has_labels"]:
-            gallery.labels = LabelColumn(shown(unpacked("labels", arrays)))
+            gallery.labels = LabelColumn(shown(arrays["labels"]))
             gallery.labels.codes = GrowingArray.of_file(arrays["codes"])
         gallery.columns = {
             name: _restored(f"metadata_{i}", arrays) for i, name in enumerate(described["columns"])
@@ -367,5 +364,5 @@ class MemoryGallery(Gallery):
 
 def _restored(name, arrays):
     """An array of a folder, mapped where it is as it was; text is read."""
-    values = unpacked(name, arrays)
-    return GrowingArray(values) if values.dtype == object else GrowingArray.of_file(values)
+    values = arrays[name]
+    return GrowingArray(as_text(values.tolist())) if is_text(values) else GrowingArray.of_file(values)

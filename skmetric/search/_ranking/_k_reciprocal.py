@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
 from sklearn.metrics.pairwise import euclidean_distances
 
 from skmetric._documented import DocumentedMixin
 from skmetric._kernel import Gallery
 from skmetric._params import Interval, check_params
+from skmetric._sklearn import BaseEstimator
 from skmetric.retrieval import Neighbors, nearest
 
 if TYPE_CHECKING:

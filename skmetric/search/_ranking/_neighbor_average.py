@@ -6,10 +6,10 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
+from skmetric._sklearn import BaseEstimator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
