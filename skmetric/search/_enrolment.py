@@ -287,11 +287,12 @@ class Enrolment(SearchBase):
                 f"X has {len(embeddings)} rows and the gallery {n_items} items: give the sample of each "
                 "item, in the order of ids_"
             )
-        old, index = self._gallery, clone(self.index_)
+        old: MemoryGallery = self._gallery  # type: ignore[assignment]
+        index = clone(old.index)
         index.add(old.keys.values, embeddings)
-        self._gallery = object.__new__(type(old))
-        self._gallery.__setstate__(old.__getstate__() | {"index": index})
-        self.index_ = index
+        new: MemoryGallery = object.__new__(MemoryGallery)
+        new.__setstate__(old.__getstate__() | {"index": index})
+        self._gallery, self.index_ = new, index
         self.n_components_ = embeddings.shape[1]
         self._is_stale = hasattr(self, "calibration_")
         self._know_embedder()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Rows = NDArray[np.floating[Any]]  # (n_rows, n_features)
-    Sets = sparse.csr_matrix  # (n_rows, n_items)
 
 _BLOCK = 2**22  # distances held at a time
 
@@ -32,20 +31,20 @@ class _Encoded(NamedTuple):
     norms: NDArray[np.float64]  # (1, n_items), squared
     radius: NDArray[np.float64]  # (n_items,) distance to the k1-th neighbour
     halves: _Halves
-    features: Sets  # (n_items, n_items) Gaussian weights of expanded sets, rows sum to 1
-    averaged: Sets  # (n_items, n_items) mean of `features` over the k2 nearest, the item among them
+    features: sparse.csr_matrix  # (n_items, n_items) Gaussian weights of expanded sets, rows sum to 1
+    averaged: sparse.csr_matrix  # (n_items, n_items) mean of `features` over the k2 nearest, the item among them
     columns: sparse.csc_matrix  # `averaged` by column
 
 
 class _Halves(NamedTuple):
     """Reciprocal neighbours among the k1 / 2 nearest, the item itself among them."""
 
-    sets: Sets  # (n_items, n_items)
-    holders: Sets  # transposed: in which sets an item is
+    sets: sparse.csr_matrix  # (n_items, n_items)
+    holders: sparse.csr_matrix  # transposed: in which sets an item is
     sizes: NDArray[np.float64]  # (n_items,)
 
     @classmethod
-    def of(cls, sets: Sets) -> _Halves:
+    def of(cls, sets: sparse.csr_matrix) -> _Halves:
         return cls(sets, sets.T.tocsr(), np.asarray(sets.sum(axis=1)).ravel())
 
 
@@ -184,7 +183,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
             distances[rows], indices[rows] = np.take_along_axis(new, first, axis=1), first
         return Neighbors(distances, indices)
 
-    def _encode_queries(self, encoded: _Encoded, queries: Rows, farthest: NDArray[np.float64]) -> Sets:
+    def _encode_queries(self, encoded: _Encoded, queries: Rows, farthest: NDArray[np.float64]) -> sparse.csr_matrix:
         """Features of queries over the items of the gallery; the weight of the query itself is left out."""
         n_items = len(encoded.rows)
         found = nearest(queries, encoded.gallery, min(self.k1, n_items))
@@ -202,7 +201,7 @@ def _half(k: int) -> int:
     return int(np.around(k / 2))
 
 
-def _indicator(indices: NDArray[np.intp], n_columns: int, mask: NDArray[np.bool_] | None = None) -> Sets:
+def _indicator(indices: NDArray[np.intp], n_columns: int, mask: NDArray[np.bool_] | None = None) -> sparse.csr_matrix:
     """Sparse rows with 1 at the indices, where the mask allows."""
     rows = np.repeat(np.arange(len(indices)), indices.shape[1])
     columns, values = indices.ravel(), np.ones(indices.size) if mask is None else mask.ravel().astype(float)
@@ -211,14 +210,14 @@ def _indicator(indices: NDArray[np.intp], n_columns: int, mask: NDArray[np.bool_
     return matrix
 
 
-def _reciprocal(ranked: NDArray[np.intp]) -> Sets:
+def _reciprocal(ranked: NDArray[np.intp]) -> sparse.csr_matrix:
     """Pairs in which each has the other in its list."""
     lists = _indicator(ranked, len(ranked))
     return lists.multiply(lists.T).tocsr()
 
 
-def _expanded(reciprocal: Sets, halves: _Halves) -> Sets:
-    """Sets with those of their members' smaller sets of which more than two thirds are in the set already."""
+def _expanded(reciprocal: sparse.csr_matrix, halves: _Halves) -> sparse.csr_matrix:
+    """sparse.csr_matrix with those of their members' smaller sets of which more than two thirds are in the set already."""
     shared = (reciprocal @ halves.holders).multiply(reciprocal).tocsr()
     shared.data = (shared.data > 2 / 3 * halves.sizes[shared.indices]).astype(float)
     shared.eliminate_zeros()
@@ -228,8 +227,8 @@ def _expanded(reciprocal: Sets, halves: _Halves) -> Sets:
 
 
 def _weights(
-    sets: Sets, queries: Rows, gallery: Rows, farthest: NDArray[np.float64], on_itself: float = 0.0
-) -> Sets:
+    sets: sparse.csr_matrix, queries: Rows, gallery: Rows, farthest: NDArray[np.float64], on_itself: float = 0.0
+) -> sparse.csr_matrix:
     """Gaussian weights of the members, exp(-d ** 2 / farthest), divided by their sum."""
     sets = sets.tocsr()
     rows = np.repeat(np.arange(sets.shape[0]), np.diff(sets.indptr))
@@ -249,7 +248,7 @@ def _farthest(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(np.concatenate(largest), np.finfo(float).tiny)
 
 
-def _jaccard(asked: Sets, columns: sparse.csc_matrix) -> NDArray[np.float64]:
+def _jaccard(asked: sparse.csr_matrix, columns: sparse.csc_matrix) -> NDArray[np.float64]:
     """Jaccard distances of weighted sets whose rows sum to 1: 1 - m / (2 - m), with m the sum of minima."""
     out = np.empty((asked.shape[0], columns.shape[0]))
     for i in range(asked.shape[0]):
