@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
+from numpy.typing import NDArray
 from sklearn import get_config
 
 from skmetric._optional import import_optional
 from skmetric.metrics._report import _html, _text
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ._index._hits import Hits
 
 _SHOWN, _WIDEST = 10, 60  # rows, and letters of a cell
@@ -83,7 +82,7 @@ class LookupTable:
         values = zip(*(column.tolist() for column in self.columns.values()), strict=True)
         return [dict(zip(self.columns, row, strict=True)) for row in values]
 
-    def to_frame(self, library: str = "pandas") -> Any:
+    def to_frame(self, library: Literal["pandas", "polars"] = "pandas") -> Any:
         """Return the table as a DataFrame.
 
         Parameters
@@ -110,7 +109,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 
-def tabulate(hits: Hits, n_queries: int, output: str | None) -> Any:
+def tabulate(hits: Hits, n_queries: int, output: Any) -> Any:
     """Table of hits under the ids of the user, in the form that `output` asks for."""
     columns = {
         "query": hits.queries,
@@ -122,7 +121,7 @@ def tabulate(hits: Hits, n_queries: int, output: str | None) -> Any:
     return as_output(columns, output)
 
 
-def as_output(columns: Mapping[str, NDArray[Any]], output: str | None) -> Any:
+def as_output(columns: Mapping[str, NDArray[Any]], output: Any) -> Any:
     """Columns in the form that `output` asks for; None is scikit-learn's setting."""
     table = LookupTable(columns)
     output = get_config()["transform_output"] if output is None else output

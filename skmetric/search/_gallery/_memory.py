@@ -75,7 +75,6 @@ class MemoryGallery(Gallery):
 
     @property
     def has_labels(self) -> bool:
-        """Whether items have labels."""
         return self.labels is not None
 
     def __len__(self) -> int:
@@ -94,7 +93,6 @@ class MemoryGallery(Gallery):
         self.prototypes, self.by_class, self._searchable = None, None, None
 
     def has_column(self, name: str) -> bool:
-        """Whether items have a column of metadata of that name."""
         return name in self.columns
 
     def reading(self) -> AbstractContextManager[None]:
@@ -105,7 +103,6 @@ class MemoryGallery(Gallery):
 
     @writes
     def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
-        """Enrol items, all or none."""
         self._append(embeddings, *self._layout().check(len(embeddings), ids, labels, metadata))
 
     @writes
@@ -194,7 +191,6 @@ class MemoryGallery(Gallery):
 
     @reads
     def all_ids(self) -> NDArray[Any]:
-        """Ids, row by row."""
         return shown(self.ids.values.copy())
 
     @reads
@@ -209,12 +205,10 @@ class MemoryGallery(Gallery):
 
     @reads
     def all_labels(self) -> NDArray[Any] | None:
-        """Labels, row by row; None without labels."""
         return None if self.labels is None else self.labels.decode(self.labels.codes.values)
 
     @reads
     def classes(self) -> NDArray[Any]:
-        """Labels of the classes that have an item, sorted."""
         return self.labels.classes
 
     @reads

@@ -77,14 +77,12 @@ class ServerGallery(Gallery):
 
     @property
     def has_labels(self) -> bool:
-        """Whether items have labels."""
         return LABEL in self.types
 
     def __len__(self) -> int:
         return len(self.index)
 
     def has_column(self, name: str) -> bool:
-        """Whether items have a column of metadata of that name."""
         return name in self._metadata()
 
     def reading(self) -> AbstractContextManager[None]:
@@ -191,12 +189,10 @@ class ServerGallery(Gallery):
     # What is there
 
     def all_ids(self) -> NDArray[Any]:
-        """Ids, row by row."""
         keys, columns, _ = self._store.contents([ITEM_ID] * self.has_own_ids, with_vectors=False)
         return columns.get(ITEM_ID, keys)
 
     def all_labels(self) -> NDArray[Any] | None:
-        """Labels, row by row; None without labels."""
         return self._store.contents([LABEL], with_vectors=False)[1][LABEL] if self.has_labels else None
 
     def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
@@ -213,7 +209,6 @@ class ServerGallery(Gallery):
         return columns.pop(ITEM_ID, found), columns
 
     def classes(self) -> NDArray[Any]:
-        """Labels of the classes that have an item, sorted."""
         return self._store.tally(LABEL)[0]
 
     def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 
@@ -15,10 +16,7 @@ from skmetric._params import Interval, check_params
 from skmetric._sklearn import BaseEstimator
 from skmetric.retrieval import Neighbors, nearest
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Rows = NDArray[np.floating[Any]]  # (n_rows, n_features)
+Rows: TypeAlias = NDArray[np.floating]  # (n_rows, n_features)
 
 _BLOCK = 2**22  # distances held at a time
 
@@ -32,7 +30,7 @@ class _Encoded(NamedTuple):
     radius: NDArray[np.float64]  # (n_items,) distance to the k1-th neighbour
     halves: _Halves
     features: sparse.csr_matrix  # (n_items, n_items) Gaussian weights of expanded sets, rows sum to 1
-    averaged: sparse.csr_matrix  # (n_items, n_items) mean of `features` over the k2 nearest, the item among them
+    averaged: sparse.csr_matrix  # (n_items, n_items) mean of `features` over the k2 nearest
     columns: sparse.csc_matrix  # `averaged` by column
 
 
@@ -104,7 +102,7 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
         self.k2 = k2
         self.lambda_value = lambda_value
 
-    def encode(self, embeddings: Rows) -> Any:
+    def encode(self, embeddings: NDArray[np.floating]) -> Any:
         """Encode the neighbourhoods of a gallery, which `rerank` takes.
 
         Parameters
@@ -145,7 +143,13 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
         radius = np.sqrt(squares[:, -1])
         return _Encoded(gallery, rows, norms, radius, halves, features, averaged, averaged.tocsc())
 
-    def rerank(self, encoded: Any, embeddings: Rows, queries: Rows | None = None, k: int = 1) -> Neighbors:
+    def rerank(
+        self,
+        encoded: Any,
+        embeddings: NDArray[np.floating],
+        queries: NDArray[np.floating] | None = None,
+        k: int = 1,
+    ) -> Neighbors:
         """Nearest items by the new distance.
 
         Parameters
@@ -183,7 +187,9 @@ class KReciprocal(DocumentedMixin, BaseEstimator):
             distances[rows], indices[rows] = np.take_along_axis(new, first, axis=1), first
         return Neighbors(distances, indices)
 
-    def _encode_queries(self, encoded: _Encoded, queries: Rows, farthest: NDArray[np.float64]) -> sparse.csr_matrix:
+    def _encode_queries(
+        self, encoded: _Encoded, queries: Rows, farthest: NDArray[np.float64]
+    ) -> sparse.csr_matrix:
         """Features of queries over the items of the gallery; the weight of the query itself is left out."""
         n_items = len(encoded.rows)
         found = nearest(queries, encoded.gallery, min(self.k1, n_items))
@@ -201,7 +207,9 @@ def _half(k: int) -> int:
     return int(np.around(k / 2))
 
 
-def _indicator(indices: NDArray[np.intp], n_columns: int, mask: NDArray[np.bool_] | None = None) -> sparse.csr_matrix:
+def _indicator(
+    indices: NDArray[np.intp], n_columns: int, mask: NDArray[np.bool_] | None = None
+) -> sparse.csr_matrix:
     """Sparse rows with 1 at the indices, where the mask allows."""
     rows = np.repeat(np.arange(len(indices)), indices.shape[1])
     columns, values = indices.ravel(), np.ones(indices.size) if mask is None else mask.ravel().astype(float)
@@ -227,7 +235,11 @@ def _expanded(reciprocal: sparse.csr_matrix, halves: _Halves) -> sparse.csr_matr
 
 
 def _weights(
-    sets: sparse.csr_matrix, queries: Rows, gallery: Rows, farthest: NDArray[np.float64], on_itself: float = 0.0
+    sets: sparse.csr_matrix,
+    queries: Rows,
+    gallery: Rows,
+    farthest: NDArray[np.float64],
+    on_itself: float = 0.0,
 ) -> sparse.csr_matrix:
     """Gaussian weights of the members, exp(-d ** 2 / farthest), divided by their sum."""
     sets = sets.tocsr()

@@ -1,18 +1,13 @@
 """Means over neighbours: of a query, which then asks again, or of the items of a gallery."""
 
-from __future__ import annotations
-
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
 from skmetric._sklearn import BaseEstimator
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _UNIT = 1e-3  # squared norms this near to 1 are those of the unit sphere
 
@@ -68,8 +63,8 @@ class NeighborAverage(DocumentedMixin, BaseEstimator):
         self.alpha = alpha
 
     def average(
-        self, embeddings: NDArray[np.floating[Any]], neighbors: NDArray[np.floating[Any]]
-    ) -> NDArray[np.floating[Any]]:
+        self, embeddings: NDArray[np.floating], neighbors: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
         """Average embeddings with their neighbours.
 
         Parameters
