@@ -149,9 +149,10 @@ class Recognition(SearchBase):
             side = self._prototypes(gallery)
             searched, by_class = Gallery(side.embeddings), ByClass.of(side.codes, present)
         else:
-            if gallery.by_class is None:
-                gallery.by_class = ByClass.of(gallery.labels.codes.values, present)
-            searched, by_class = gallery.searchable(), gallery.by_class
+            made = gallery.made
+            if made.by_class is None:
+                made.by_class = ByClass.of(gallery.labels.codes.values, present)
+            searched, by_class = gallery.searchable(), made.by_class
         distances, rows = nearest_of_classes(embeddings, searched, by_class)
         is_nearest = distances == distances.min(axis=1, keepdims=True)
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
@@ -288,8 +289,7 @@ class Recognition(SearchBase):
             calibration, accepted = calibrate_closed(evidence, *options)
             if message := accepts_nearly_all(accepted):
                 warn(message)
-        self.calibration_, self._growth_said = calibration, 0.0
-        return self.set_cutpoint("optimal").calibration_
+        return self._use(calibration)
 
     def set_cutpoint(self, name: str | None) -> Self:
         """Choose the cutpoint that `predict` uses.
@@ -482,10 +482,9 @@ class Recognition(SearchBase):
             distances, same, far=far, confidence_level=confidence_level, n_resamples=n_resamples,
             random_state=random_state,
         )  # fmt: skip
-        self.calibration_ = calibration_of_pairs(
-            report, distances, same > 0, self._gallery.sizes(), confidence_level
+        return self._use(
+            calibration_of_pairs(report, distances, same > 0, self._gallery.sizes(), confidence_level)
         )
-        return self.set_cutpoint("optimal").calibration_
 
     def verify(self, A: ArrayLike, B: ArrayLike) -> NDArray[np.bool_]:
         """Whether the two samples of each pair are accepted as one class.
@@ -529,12 +528,12 @@ class Recognition(SearchBase):
             )
         gallery = self._labelled_gallery("predict")
         with gallery.reading():
-            prototypes = self._prototypes(gallery)
+            prototypes, own = self._prototypes(gallery), gallery.labels  # of one state
         distances, places = nearest(embeddings, prototypes.embeddings)
         codes = prototypes.codes[places[:, 0]]
         if labels is not None:
-            codes = labels.encode(gallery.labels.decode(codes))
-        return Match(codes, distances[:, 0]), gallery.labels
+            codes, own = labels.encode(own.decode(codes)), labels
+        return Match(codes, distances[:, 0]), own
 
     def _match_left_out(
         self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn
