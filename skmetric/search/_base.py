@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from ._calibration._calibration import Calibration
     from ._gallery._gallery import Gallery
     from ._gallery._side import Side
+    from ._index._columns import text_fault
     from ._index._index import Index
     from ._ranking._neighbor_average import NeighborAverage
-    from ._index._columns import text_fault
 from ._ranking._options import Prepared
 
 _GROWN = 1.5  # times the items or classes at calibration
@@ -77,7 +77,9 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if state.get("calibration_") is not None and isinstance(state.get("_gallery"), MemoryGallery):
-            factors = self._factors_of_present_classes()  # none of a class that another thread has just removed
+            factors = (
+                self._factors_of_present_classes()
+            )  # none of a class that another thread has just removed
             state["calibration_"] = replace(state["calibration_"], class_factors=factors)
         return state
 

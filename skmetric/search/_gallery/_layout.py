@@ -108,7 +108,9 @@ def asked_ids(ids: Any, purpose: str = "ids") -> list[int | str]:
         if not isinstance(value, str) and not _is_integer(value):
             raise KeyError(f"{purpose} has {value!r}, and ids are integers or text: nothing was changed")
         if isinstance(value, str) and text_fault(value):
-            raise KeyError(f"{purpose} has {value[:40]!r} with {text_fault(value)} as no id: nothing was changed")
+            raise KeyError(
+                f"{purpose} has {value[:40]!r} with {text_fault(value)} as no id: nothing was changed"
+            )
     return [value if isinstance(value, str) else int(value) for value in values]
 
 
