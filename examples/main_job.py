@@ -2,19 +2,20 @@
 The main job
 ============
 
-Learn a metric on half of the classes and see what it does for classes it never saw.
+Learn a metric on half of the classes and score it on the other half.
 
-Without arguments it runs on scikit-learn's handwritten digits, with no network and no download. With
-``--images DIR`` it runs on your own images, one folder a class. It prints retrieval scores of the unseen
-classes, draws queries with their nearest neighbours, saves the model and uses it from a second process.
+Without arguments it runs on scikit-learn's handwritten digits, without a network and without downloads.
+With ``--images DIR`` it runs on your own images, one folder for each class. It prints retrieval scores of
+the unseen classes, draws queries with their nearest neighbours, saves the model and uses it in a second
+process.
 
     python examples/main_job.py
     python examples/main_job.py --images photos
     python examples/main_job.py --images photos --network mobilenetv2_100 --weights weights.safetensors
 
-Images are brought to what the network was trained on, as timm states it for the name. Weights from elsewhere
-may differ: those that were trained with TensorFlow, for instance, want
-``--options '{"mean": 0.5, "std": 0.5, "model_kwargs": {"pad_type": "same"}}'``.
+Images are resized and normalised as timm does for the named network. Weights from other sources may need
+other settings: weights trained with TensorFlow, for example, need ``--options '{"mean": 0.5, "std": 0.5,
+"model_kwargs": {"pad_type": "same"}}'``.
 """
 
 import argparse
@@ -39,11 +40,11 @@ from skmetric.retrieval import nearest
 
 SCORES = {"recall@1": "recall_at_1", "recall@10": "recall_at_10", "MAP@R": "map_at_r"}
 N_QUERIES, N_NEIGHBORS = 8, 5
-N_LEFT_OUT = 20  # files of a folder that are named as left out
+N_LEFT_OUT = 20  # files that are listed as left out
 HIT, MISS = (
     ("#0072b2", "\N{CHECK MARK}"),
     ("#d55e00", "\N{BALLOT X}"),
-)  # hues that colour-blind eyes tell apart
+)  # distinguishable for colour-blind readers
 
 SECOND_PROCESS = """
 import json, sys, joblib
@@ -81,9 +82,11 @@ def main():
     print("\nBrackets: 95% bootstrap intervals over the unseen classes. Seconds: fit, transform and search.")
     print(what_was_learned(learner, before, after))
     if not options.images:
-        print("On digits a tie is what to expect: what sets some apart is no help with others. Try --images.")
+        print(
+            "On digits no gain is expected: what distinguishes some does not help with others. Try --images."
+        )
     elif not options.network:
-        print("These were raw pixels. Features of a network tell more: see --network, extra 'vision'.")
+        print("These are raw pixels. Features of a network are better: see --network, extra 'vision'.")
 
     model = make_pipeline(*steps, learner)
     inputs = pictures_test if options.network else test
@@ -100,7 +103,7 @@ def parse_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--images", metavar="DIR", type=Path, help="images in one folder a class (default: digits)"
+        "--images", metavar="DIR", type=Path, help="images, one folder for each class (default: digits)"
     )
     parser.add_argument("--network", metavar="NAME", help="timm network whose features to learn on")
     parser.add_argument(
@@ -138,14 +141,14 @@ def read_folder(folder, side=16):
 
 
 def picture(item, side=96):
-    """Return an array as it is, and of the image at a path its middle, `side` pixels wide and high."""
+    """Return an array unchanged, or the centre of the image at a path, `side` pixels wide and high."""
     if isinstance(item, np.ndarray):
         return item
     from PIL import Image, ImageOps
 
     with Image.open(item) as image:
         upright = ImageOps.exif_transpose(image).convert("RGBA")
-    white = Image.new("RGBA", upright.size, "white")  # under what is transparent
+    white = Image.new("RGBA", upright.size, "white")  # under transparent pixels
     return ImageOps.fit(Image.alpha_composite(white, upright).convert("RGB"), (side, side))
 
 
@@ -156,7 +159,7 @@ def listed(y):
 
 
 def baseline(name, test, y, began):
-    """Score rows as they are, by Euclidean distance and by cosine; return the better report."""
+    """Score unchanged rows, by Euclidean distance and by cosine; return the better report."""
     reports = score(name, test, y, began), score("same, cosine", normalize(test), y, perf_counter())
     return max(reports, key=lambda report: report["map_at_r"])
 
@@ -180,24 +183,22 @@ def what_was_learned(learner, before, after):
     """Say what the learner chose, and whether it shows."""
     within, between = learner.shrinkage_
     chosen = (
-        f"Chosen by retrieval of training classes held out: shrinkage ({within:.2g}, {between:.2g}), where\n"
-        "(1, 1) learns no direction and (0, 0) trusts the scatter that was seen; rows are "
+        f"Chosen by retrieval on held-out training classes: shrinkage ({within:.2g}, {between:.2g}), where\n"
+        "(1, 1) learns no direction and (0, 0) uses all directions fully; rows are "
         f"{'scaled to unit length' if learner.normalize_ else 'not scaled'}."
     )
     (low, high), (low_before, high_before) = after.intervals["map_at_r"], before.intervals["map_at_r"]
     if low > high_before:
-        verdict = (
-            "The unseen classes gain over the better of the rows above: the intervals of MAP@R lie apart."
-        )
+        verdict = "The unseen classes gain over the better row above: the intervals of MAP@R do not overlap."
     elif high < low_before:
-        verdict = "The unseen classes lose: the intervals of MAP@R lie apart. Too few classes to learn from?"
+        verdict = "The unseen classes lose: the intervals of MAP@R do not overlap. Too few training classes?"
     else:
         verdict = "The intervals of MAP@R overlap: no clear gain, no clear loss."
     return f"{chosen}\n{verdict}"
 
 
 def search_twice(model, inputs, embeddings, y, pictures, out):
-    """Look queries up here and in a second process, and draw what was found; True if both agree."""
+    """Search queries here and in a second process, and draw the neighbours; True if both agree."""
     inputs, pictures = np.asarray(inputs), np.asarray(pictures)
     per_class = -(-N_QUERIES // len(np.unique(y)))  # rounded up
     asked, gallery, *_ = query_gallery_split(np.arange(len(y)), y, query_size=per_class, random_state=0)
@@ -216,7 +217,7 @@ def search_twice(model, inputs, embeddings, y, pictures, out):
 
 
 def draw(pictures, y, queries, found, path):
-    """Draw one row a query: itself, then what was found, nearest first."""
+    """Draw a row for each query: the query, then its neighbours, nearest first."""
     figure = Figure(figsize=(1.3 * (1 + found.shape[1]), 1.5 * len(queries)), layout="constrained")
     grid = figure.subplots(len(queries), 1 + found.shape[1], squeeze=False)
     for query, neighbors, row in zip(queries, found, grid, strict=True):

@@ -143,6 +143,8 @@ def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
         return y.to_pylist()
     if hasattr(y, "detach"):  # of torch
         return y.detach().cpu().numpy()
+    if hasattr(y, "__array__") and not isinstance(y, Iterable):
+        return np.asarray(y)
     if isinstance(y, str | bytes | Mapping) or not isinstance(y, Iterable):
         raise ValueError(f"{name} should be a 1d array, one label for each row; got {type(y).__name__}")
     values = list(y)
@@ -164,7 +166,8 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
     values = list(labels)
     missing = [row for row, label in enumerate(values) if _is_missing(label)]
     if missing:
-        if all(isinstance(values[row], float | np.floating) for row in missing):
+        rest = (label for label in values if not _is_missing(label))
+        if all(_kind(label) == "number" for label in rest):
             raise ValueError(f"Input {name} contains NaN in {name_rows(missing)}: label or drop these rows")
         raise ValueError(f"{name} has no label in {name_rows(missing)}: label or drop these rows")
     kinds = sorted({_kind(label) for label in values})

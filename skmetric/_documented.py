@@ -1,13 +1,12 @@
 """What estimators tell of themselves: their page in the documentation and, in a pickle, their version."""
 
 import sys
-import warnings
 from functools import cache
 from typing import Any
 
 from sklearn.exceptions import InconsistentVersionWarning
 
-from skmetric._warning import stack_level
+from skmetric._warning import warn
 
 __all__ = ["DocumentedMixin", "documentation_address"]
 
@@ -38,13 +37,12 @@ class DocumentedMixin:
         state = dict(state)
         written_by = state.pop("_skmetric_version", None)  # versions before 0.2 did not tell
         if _is_ours(self) and written_by not in (None, _version()):
-            warnings.warn(
+            warn(
                 _AnotherVersion(
                     estimator_name=type(self).__name__,
                     current_sklearn_version=_version(),
                     original_sklearn_version=written_by,
-                ),
-                stacklevel=stack_level(),
+                )
             )
         super().__setstate__(state)  # type: ignore[misc]
 

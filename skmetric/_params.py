@@ -1,17 +1,17 @@
 """Constructor constraints, row indexing, callbacks: the only file that names scikit-learn's private API."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     InvalidParameterError,
     StrOptions,
-    validate_params,
 )
+from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
@@ -26,6 +26,20 @@ __all__ = [
     "safe_indexing",
     "validate_params",
 ]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function], _Function]:
+    """Make scikit-learn's decorator of `fit`, which checks constructor arguments and ends callbacks."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
+def validate_params(
+    constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
+) -> Callable[[_Function], _Function]:
+    """Make scikit-learn's decorator of functions, which checks their arguments."""
+    return _validate_params(constraints, prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 def check_params(estimator: Any) -> None:

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["stack_level", "user_frame", "warn"]
+__all__ = ["user_frame", "warn"]
 
 _CALLERS = ("sklearn", "torch", "joblib")  # packages that stand between the user's line and ours
 _OURS = str(Path(__file__).parent)
 
 
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
+def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the user's code that led here.
 
     Frames of this package, and of those that call it in the user's place, as a pipeline of scikit-learn does,
@@ -20,10 +20,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
     Parameters
     ----------
-    message : str
+    message : str or Warning
         What is the matter, and what to do.
     category : type of Warning, default=UserWarning
-        Its class.
+        Its class, if `message` is text.
     """
     warnings.warn(message, category, stacklevel=stack_level())
 

@@ -1,13 +1,15 @@
 """What every metric learner shares: transform, pair distance, retrieval score."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import check_finite_rows
 from skmetric._documented import DocumentedMixin
+from skmetric._sklearn import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skmetric.metrics import RetrievalScorer
 
 __all__ = ["MahalanobisMixin", "MetricLearnerMixin"]
@@ -41,15 +43,17 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
     array([3.])
     """
 
+    n_components_: int
+
     @abstractmethod
-    def _embed(self, X):
+    def _embed(self, X: Any) -> NDArray[np.floating]:
         """Map validated rows to embeddings of shape (n_samples, n_components)."""
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.n_components_
 
-    def transform(self, X):
+    def transform(self, X: Any) -> NDArray[np.floating]:
         """Map samples into the learned space, where the Euclidean distance is the learned one.
 
         Parameters
@@ -67,7 +71,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         check_finite_rows(X)
         return self._embed(X)
 
-    def pair_distance(self, A, B):
+    def pair_distance(self, A: Any, B: Any) -> NDArray[np.float64]:
         """Learned distance between the rows of `A` and the rows of `B`, pair by pair.
 
         Parameters
@@ -90,7 +94,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
             raise ValueError(f"A and B must pair up row by row; A has {len(first)} rows, B has {len(second)}")
         return self._between(np.asarray(first, float), np.asarray(second, float))
 
-    def score(self, X, y):
+    def score(self, X: Any, y: ArrayLike) -> float:
         """MAP@R of searching each row among the others, after ``transform``.
 
         Parameters
@@ -105,17 +109,18 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
-        return RetrievalScorer("map_at_r")(self, X, y)
+        return float(RetrievalScorer("map_at_r")(self, X, y))  # type: ignore[arg-type]  # a single score
 
-    def _between(self, first, second):
+    def _between(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance between embeddings row by row, which a learner may replace by another than the Euclidean.
 
         It then also has `_iter_rankings`, which ranks by it as :func:`skmetric.retrieval.iter_rankings` does
         by the Euclidean one; where that depends on a parameter, `_distance_name` is "euclidean" or another.
         """
-        return np.linalg.norm(first - second, axis=1)
+        distances: NDArray[np.float64] = np.linalg.norm(first - second, axis=1)
+        return distances  # (n_pairs,)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -151,18 +156,22 @@ class MahalanobisMixin(MetricLearnerMixin):
            [2., 2.]])
     """
 
-    def _embed(self, X):
+    components_: NDArray[np.floating]
+    mean_: NDArray[np.floating]
+    normalize_: bool
+
+    def _embed(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         embeddings = self._center(X) @ self.components_.astype(X.dtype, copy=False).T
         return unit_rows(embeddings) if getattr(self, "normalize_", False) else embeddings
 
-    def _center(self, X):
+    def _center(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Rows as the map takes them."""
         if getattr(self, "normalize_", False):
             X = unit_rows(X)
         return X if getattr(self, "mean_", None) is None else X - self.mean_.astype(X.dtype, copy=False)
 
 
-def unit_rows(X):
+def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
     """Scale rows to length 1; zero rows stay."""
     norms = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
     return X / np.where(norms > 0, norms, 1)

@@ -10,8 +10,11 @@ from sklearn.exceptions import DataConversionWarning
 
 from skmetric import DeepMetricLearner, MetricLearner, SimilaritySearch
 from skmetric._checks import check_labels, encode_labels, join_labels
+from skmetric.deep._data._labelled import _numbered
+from skmetric.deep.samplers import BalancedBatchSampler
 from skmetric.inspection import DistanceHistogramDisplay, EmbeddingDisplay
-from skmetric.metrics import RetrievalScorer, map_at_r
+from skmetric.metrics import RetrievalScorer, map_at_r, retrieval_report, verification_report
+from skmetric.metrics._scores import _depth, parse_score
 from skmetric.model_selection import ClassDisjointKFold, class_disjoint_split, query_gallery_split
 
 FIRST = 1_200_000_000_000_000_001  # float64 counts by 256 there
@@ -139,3 +142,47 @@ def test_numbers_of_both_kinds():
 def test_text_of_a_frame_costs_what_it_is_long():
     labels = check_labels(pd.Series(["a"] * 1000 + ["b" * 10_000]), 1001)
     assert labels.nbytes < 10_000  # pointers, not 1001 times the longest
+
+
+def test_classes_of_a_report_keep_integers():
+    y = pd.Series(IDS, dtype="UInt64")
+    report = retrieval_report(X, y, per_class=True, scores=["map_at_r"], n_resamples=2)
+    assert list(report.per_class) == np.unique(IDS).tolist()
+
+
+def test_depth_of_a_score_counts_each_integer():
+    # ids that float64 takes for one would ask for all 32 ranks; nothing is found deeper than 4
+    assert map_at_r(X, IDS.tolist()) == map_at_r(X, pd.Series(IDS, dtype="UInt64"))
+    assert _depth([parse_score("map_at_r")], pd.Series(IDS, dtype="Int64"), None) == 4
+
+
+def test_the_same_pairs_of_pandas():
+    same = pd.Series([True, False, True, False], dtype="boolean")
+    assert verification_report([0.1, 0.9, 0.2, 0.8], same, n_resamples=2)["auc"] == 1
+    with pytest.raises(ValueError, match="same has no label in row 1"):
+        verification_report([0.1, 0.9], pd.Series([True, None], dtype="boolean"))
+
+
+@pytest.mark.parametrize("more", [2**63 + 1, 2.0], ids=str)
+def test_a_gallery_that_grows_by_numbers_of_another_type(more):
+    search = SimilaritySearch().fit([[0.0], [5.0]], [FIRST, FIRST + 1])
+    search.partial_fit([[9.0]], [more])
+    assert sorted(search.classes_.tolist()) == sorted([FIRST, FIRST + 1, more])
+    assert search.predict([[9.1], [5.1]]).tolist() == [more, FIRST + 1]
+
+
+def test_proxies_of_int64_and_uint64():
+    classes, codes = _numbered(np.array([FIRST + 1, FIRST], np.uint64), np.array([FIRST, FIRST + 1, -1]))
+    assert classes.tolist() == [FIRST, FIRST + 1, -1]
+    assert codes.tolist() == [1, 0]
+    with pytest.raises(ValueError, match=rf"no proxies for the labels \[{FIRST + 2}\]"):
+        _numbered(np.array([FIRST + 2], np.uint64), classes)
+
+
+def test_batches_of_nullable_integers():
+    labels = pd.Series(IDS, dtype="Int64").astype(object)
+    sampler = BalancedBatchSampler(labels, classes_per_batch=8, samples_per_class=2)
+    for batch in sampler:
+        assert np.unique(IDS[batch], return_counts=True)[1].tolist() == [2] * 8
+    with pytest.raises(ValueError, match="labels has no label in row 1"):
+        BalancedBatchSampler(pd.Series([1, None, 2], dtype="Int64"), 2, 1)

@@ -1,14 +1,14 @@
 """
-Grid search for classes that are yet to come
-============================================
+Grid search with class-disjoint folds
+=====================================
 
-A search finds what its folds ask for. Stratified folds ask how well new samples of *known* classes are
-found; a metric is mostly wanted for classes that nobody has seen. This page searches the same grid with
-both kinds of folds, and then looks at classes that neither search saw.
+The folds decide what a grid search optimises. Stratified folds measure new samples of *known* classes, but
+a metric is mostly used on new classes. This page searches the same grid with both kinds of folds, and then
+scores both choices on classes that neither search saw.
 
-Here the classes are digits, five to search on and five to come. With ``--full`` they are groceries,
-features of MobileNetV2 in ``grocery_features.npz``, read by the ``load.py`` beside it, two minutes on a
-CPU::
+The classes are digits: five for the search, five as new classes. With ``--full`` the data are features of
+groceries by MobileNetV2, ``grocery_features.npz``, read by the ``load.py`` beside it; this takes two
+minutes on a CPU::
 
     python examples/metric/grid_search.py --full --data DIR
 """
@@ -32,9 +32,9 @@ parser.add_argument("--data", default="../shared/data", help="folder with load.p
 options = parser.parse_args()
 
 # %%
-# Keep classes aside first
-# ------------------------
-# The classes to come take no part in any search.
+# Hold classes out first
+# ----------------------
+# The new classes take part in no search.
 
 if options.full:
     data = runpy.run_path(f"{options.data}/load.py")["load"]("grocery_features")
@@ -47,16 +47,16 @@ print(f"{len(np.unique(y_search))} classes to search on, {len(np.unique(y_new))}
 # %%
 # One grid, two kinds of folds
 # ----------------------------
-# ``margin=None`` leaves the closed form as it is, so a grid over ``margin`` also answers whether refining
-# it pays. ``shrinkage`` holds the metric back: (1, 1) learns no direction, (0, 0) trusts each one that the
-# scatter shows. (It has a search of its own, ``shrinkage="cv"``, on class-disjoint folds and much quicker.
-# Here it is in the grid to show what the folds do.)
+# ``margin=None`` does not refine the closed form, so a grid over ``margin`` also tells whether refinement
+# helps. ``shrinkage`` limits what is learned: (1, 1) learns no direction, (0, 0) uses every direction
+# fully. (``shrinkage="cv"`` searches it much faster, also on class-disjoint folds. It is in the grid here
+# to show the effect of the folds.)
 
 grid = {
     "margin": [None, 0.1],
     "shrinkage": [(0.01, 0.01), (0.1, 0.1), (0.1, 0.5), (0.5, 0.5), (0.5, 0.9), (1, 1)],
 }
-n_folds = 5 if options.full else 2  # of five digits, two and three
+n_folds = 5 if options.full else 2  # five digits: folds of two and three
 folds = {
     "class-disjoint folds": ClassDisjointKFold(n_folds, shuffle=True, random_state=0),
     "stratified folds": StratifiedKFold(n_folds, shuffle=True, random_state=0),
@@ -75,9 +75,9 @@ for name, search in searches.items():
     print(f"{name:20}  MAP@R {search.best_score_:.3f} at {search.best_params_}")
 
 # %%
-# The classes to come
-# -------------------
-# The two scores answer two questions and cannot be compared. What does each choice do for new classes?
+# Scores on new classes
+# ---------------------
+# The two scores measure different things and cannot be compared. How good is each choice on new classes?
 
 choices = {name: search.transform(X_new) for name, search in searches.items()} | {"no metric": X_new}
 for name, rows in choices.items():
@@ -86,9 +86,9 @@ for name, rows in choices.items():
     print(f"{name:20}  MAP@R {report['map_at_r']:.3f} [{low:.3f}, {high:.3f}]")
 
 # %%
-# Each candidate again, fitted on all classes of the search: the dashed line is what a search ought to find
-# out. On digits, stratified folds fall where it rises. They like best what knows the known classes by
-# heart.
+# Each candidate again, fitted on all classes of the search. The dashed line is its score on the new
+# classes, which a search should predict. On digits, the scores of stratified folds fall where it rises:
+# they favour candidates that overfit the known classes.
 
 candidates = searches["class-disjoint folds"].cv_results_["params"]
 to_come = [

@@ -2,13 +2,13 @@
 A learner as features for other models
 ======================================
 
-A metric learner is a transformer, so any scikit-learn model can stand behind it. Does that help? It depends
-on what the model does with distances, on how many labels there are, and above all on whether the learner
-has seen more than the model: labels of other classes are often there in plenty, those of the task are few.
+A metric learner is a transformer, so any scikit-learn model can follow it. Does this help? It depends on
+how the model uses distances, on the number of labels, and above all on whether the learner has seen more
+labels than the model: often there are many labels of other classes and few of the task itself.
 
-Four ways to prepare rows (scaled only, whitened PCA, linear discriminant analysis, learned metric) stand
-before four classifiers, in four tasks with few labels. With ``--full`` the tasks are groceries and messages
-to a bank::
+This page combines four kinds of features (scaled, whitened PCA, linear discriminant analysis, learned
+metric) with four classifiers, in four tasks with few labels. With ``--full`` the tasks are groceries and
+messages to a bank::
 
     python examples/metric/learner_as_features.py --full --data DIR
 
@@ -44,20 +44,19 @@ options = parser.parse_args()
 # %%
 # As a step of a pipeline
 # -----------------------
-# Nothing new is to be known: the learner is fitted on the training rows of each fold, as any other step.
+# The learner is fitted on the training rows of each fold, like any other step.
 
 X, y = load_wine(return_X_y=True)
-few = StratifiedShuffleSplit(5, train_size=15, random_state=0)  # five labels a class
+few = StratifiedShuffleSplit(5, train_size=15, random_state=0)  # five labels of each class
 scores = cross_val_score(make_pipeline(StandardScaler(), MetricLearner(random_state=0), SVC()), X, y, cv=few)
 print(f"wine, 15 labels: accuracy {scores.mean():.3f}, {scores.min():.3f} to {scores.max():.3f} in 5 splits")
 
 # %%
 # Tasks
 # -----
-# Wine is small and clean. The digits stand in uneven light: each image has a slope of brightness of its
-# own, which has nothing to do with the digit. In the last task the learner, and whatever else comes before
-# the classifier, is fitted on all images of five digits, and the classifier on five images each of the
-# *other* five.
+# Wine is small and clean. The digits are in uneven light: each image has a different gradient of
+# brightness, which is unrelated to the digit. In the last task, the features are fitted on all images of
+# five digits, and the classifier on five images of each of the *other* five.
 
 
 def digits_in_uneven_light():
@@ -75,7 +74,7 @@ def read_sets(folder):
 
 
 def task(X, y, n_labels, from_others=False):
-    """Rows, labels, labels a class, and what to fit features on: other classes, or None for the same rows."""
+    """Rows, labels, labels of each class, and data of other classes to fit features on, or None."""
     if not from_others:
         return X, y, n_labels, None
     X_others, X, y_others, y = class_disjoint_split(X, y, random_state=0)
@@ -100,8 +99,8 @@ else:
     }
 
 # %%
-# All pairs
-# ---------
+# All combinations
+# ----------------
 
 FEATURES = {
     "scaled": StandardScaler(),
@@ -116,7 +115,7 @@ MODELS = {
     "boosting": HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=3, random_state=0),
 }
 if options.full:
-    del MODELS["boosting"]  # a tree for each class in each step, of some 40 to 80 classes
+    del MODELS["boosting"]  # too slow: each step fits a tree for each of 40 to 80 classes
 n_splits = 4
 
 
@@ -146,7 +145,7 @@ for name, found in results.items():
         print(f"{model:12}" + "".join(f"{f'{np.mean(v):.3f} [{min(v):.3f}, {max(v):.3f}]':>22}" for v in row))
 
 # %%
-# Rows are models, marks are features, and bars reach from the lowest to the highest split.
+# Rows are models, markers are features, and bars reach from the lowest to the highest split.
 
 LOOKS = {
     "scaled": ("#767676", "o"),
@@ -169,15 +168,16 @@ panels[0, 0].invert_yaxis()
 panels[0, 0].legend(fontsize="small")
 
 # %%
-# What to take from it:
+# The results:
 #
-# - Models that go by distance or by angle, as nearest neighbours, kernels and, through its penalty,
-#   logistic regression, gain where rows vary in ways that have nothing to do with the class. On wine, where
-#   they do not, scaling is as good.
-# - Trees split on one column at a time, and no distance reaches them: whitened PCA serves boosting as well
-#   or better, and plain columns do where they mean something.
-# - LDA keeps one direction fewer than there are classes, and estimates without shrinkage: here it loses.
-#   With many classes it does not: with ``--full`` it is level with the learned metric.
-# - What was learned on other classes holds for new ones, and no label of the task is spent on it.
-# - The learner scales rows to unit length where that helps neighbours. A penalty has to be chosen anew for
-#   that scale: at its default, with ``--full``, logistic regression is better off with scaled columns.
+# - Models that depend on distances or angles (nearest neighbours, kernels, and logistic regression
+#   through its penalty) gain if the rows vary in ways that are unrelated to the class. On wine there is
+#   no such variation, and scaling is as good.
+# - Trees split on one column at a time and use no distances. For boosting, whitened PCA is as good or
+#   better, and so are plain columns if each has a meaning.
+# - LDA keeps one direction fewer than there are classes, and uses no shrinkage: here it is worse. With
+#   many classes it is not: with ``--full`` it equals the learned metric.
+# - A metric learned on other classes works for new ones, and needs no label of the task.
+# - The learner scales rows to unit length if this helps neighbours. Penalties must be chosen again for
+#   that scale: with ``--full`` and the default penalty, logistic regression is better with scaled
+#   columns.

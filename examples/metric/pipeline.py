@@ -2,14 +2,14 @@
 Features, metric, k-NN: one pipeline
 ====================================
 
-The README's pipeline, from images to names: features of a frozen network, a metric learned on them, k-NN in
-that metric. It is a scikit-learn pipeline, so it is scored, searched, cached, cloned and saved as any
-other.
+The pipeline of the README, from images to names: features of a frozen network, a metric learned on them,
+and k-NN with that metric. It is a scikit-learn pipeline, so it can be scored, searched, cached, cloned and
+saved like any other.
 
-A pretrained network would have to be downloaded. Here the network is a small one that was never trained,
-and the images are scikit-learn's digits: random convolutions are features, too. With ``--full`` it takes
-what MobileNetV2 said about photographs of groceries, stored in ``grocery_features.npz`` and read by the
-``load.py`` beside it, in place of images and network::
+A pretrained network would need a download. Here the network is small and untrained, and the images are
+scikit-learn's digits: random convolutions are features, too. With ``--full`` images and network are
+replaced by features of groceries by MobileNetV2, ``grocery_features.npz``, read by the ``load.py`` beside
+it::
 
     python examples/metric/pipeline.py --full --data DIR
 """
@@ -39,9 +39,9 @@ options = parser.parse_args()
 # %%
 # Images and a network
 # --------------------
-# :class:`~skmetric.FrozenFeatures` takes the name of a timm network, as in the README, or any module. This
-# one averages what 40 random filters answer in each quarter of the image, and counts the images that it
-# sees.
+# :class:`~skmetric.FrozenFeatures` takes the name of a timm network, as in the README, or any module.
+# This module averages the responses of 40 random filters over each quarter of the image, and counts the
+# images that it processes.
 
 
 class RandomConvolutions(nn.Module):
@@ -76,18 +76,17 @@ pipeline = Pipeline(
 pipeline
 
 # %%
-# Does the metric pay?
-# --------------------
-# A sixth of the images is labelled, the rest is to be named. The classes are known ones, so scikit-learn's
-# own splits are the right ones; each pipeline sees the same six. Leaving a step out is a matter of one
-# parameter.
+# Does the metric help?
+# ---------------------
+# A sixth of the images is for training, the rest for testing. The classes are known, so scikit-learn's
+# own splits are right; all pipelines use the same six. One parameter leaves a step out.
 
 splits = StratifiedShuffleSplit(6, train_size=1 / 6, random_state=0)
 pipelines = {
     "features, k-NN": clone(pipeline).set_params(metric="passthrough"),
     "features, metric, k-NN": pipeline,
 }
-if not options.full:  # what could be had without a network
+if not options.full:  # without a network
     flat = FrozenFeatures(nn.Flatten(), mean=0, std=1)
     pipelines = {
         "pixels, k-NN": clone(pipeline).set_params(features=flat, metric="passthrough"),
@@ -107,13 +106,14 @@ axes.margins(y=0.3)
 axes.grid(axis="x", alpha=0.3)
 
 # %%
-# The metric weighs directions by how well they tell classes apart. Features that say one thing many times
-# over, as those of a network do, gain by it. Pixels of digits, each of which matters, gain nothing.
+# The metric weighs directions by how well they separate classes. Features with much redundancy, such as
+# those of a network, gain from it. Pixels of digits, which all matter, gain nothing.
 #
 # The network runs once
 # ---------------------
-# With ``memory=`` a pipeline keeps what its first steps gave for the same training images, and a grid over
-# what comes after them does not run the network again. Images to be scored are not kept.
+# With ``memory=`` a pipeline stores the output of its first steps for the same training images, so a grid
+# over later steps does not run the network again. It does not store the output for test images;
+# ``FrozenFeatures(cache="folder")`` stores the features of every image.
 
 grid = {"knn__n_neighbors": [1, 3, 5, 7]}
 with tempfile.TemporaryDirectory() as folder:
@@ -126,8 +126,8 @@ n_candidates = len(search.cv_results_["params"])
 print(f"{len(y[:900])} images, {n_candidates} candidates, 3 folds; best: {search.best_params_}")
 
 # %%
-# Saved and loaded
-# ----------------
+# Saving and loading
+# ------------------
 # The fitted pipeline is one file.
 
 with tempfile.TemporaryDirectory() as folder:

@@ -2,19 +2,19 @@
 One-shot recognition
 ====================
 
-One image of each class is known, and the classes were never trained on: which of five shows the same as the
-query? A metric answers it without training anything again.
+One image of each class is known, and none of the classes was in training: which of five images shows the
+same class as the query? A metric answers this without any retraining.
 
-Here a network trains on the digits from 0 to 4, upright and turned, and then tells 5 to 9 apart. Five
-classes are few to learn from, and the page shows how far that carries. With ``--full`` the task is
-Omniglot's official one, 20 characters of an alphabet at a time, after training on 964 characters of other
-alphabets. ``omniglot.npz`` and ``oneshot/`` are read by the ``load.py`` beside them, and it takes four
-minutes on a CPU::
+A network trains on the digits 0 to 4, upright and rotated, and then distinguishes 5 to 9. Five classes are
+few, and the page shows how much can be learned from them. With ``--full`` the task is the official task of
+Omniglot: to distinguish 20 characters of an alphabet, after training on 964 characters of other alphabets.
+``omniglot.npz`` and ``oneshot/`` are read by the ``load.py`` beside them; this takes four minutes on a
+CPU::
 
     python examples/networks/omniglot_one_shot.py --full --data DIR
 
-``benchmarks/omniglot_one_shot.py`` takes the full task further, with a wider network, longer training and
-several views of each image.
+``benchmarks/omniglot_one_shot.py`` solves the full task with a wider network, longer training and several
+views of each image.
 """
 
 import argparse
@@ -34,12 +34,11 @@ options = parser.parse_args()
 # %%
 # Tasks
 # -----
-# A task has one example of each of ``n_way`` classes, and queries. Its classes are not among those of
-# training.
+# A task has one example of each of ``n_way`` classes, and queries. None of its classes was in training.
 
 
 def draw_tasks(images, y, n_tasks=100):
-    """Examples and queries (n_tasks, n_way, H, W), and which example each query is to find."""
+    """Examples and queries (n_tasks, n_way, H, W), and the example that each query should find."""
     rng = np.random.default_rng(0)
     rows = np.array(
         [[rng.choice(np.flatnonzero(y == c), 2, replace=False) for c in np.unique(y)] for _ in range(n_tasks)]
@@ -81,9 +80,9 @@ axes[0, 0].set_ylabel("examples")
 axes[1, 0].set_ylabel("queries")
 
 # %%
-# More classes for nothing
+# More classes by rotation
 # ------------------------
-# A character on its side is another character, so turning makes four classes of each.
+# A rotated character is a different character, so rotation makes four classes of each.
 
 X, y = (
     np.concatenate([np.rot90(X, turns, axes=(1, 2)) for turns in range(4)]),
@@ -107,7 +106,7 @@ print(f"trained on {len(np.unique(y))} classes, {len(X)} images")
 # %%
 # The nearest example
 # -------------------
-# The answer is the example at the least distance. Tasks differ in difficulty, so the interval is by tasks.
+# The answer is the nearest example. Tasks differ in difficulty, so the interval is computed over tasks.
 
 
 def accuracy(embed):

@@ -2,12 +2,12 @@
 A siamese network on pairs
 ==========================
 
-Labels are not always names: often it is only known of some pairs whether they show the same thing. A
+Often there are no class labels: it is only known for some pairs whether both images show the same object. A
 siamese network is trained on such pairs. It embeds single images, and a threshold on the distance decides
 about new pairs.
 
-Here the pairs are drawn from scikit-learn's digits. With ``--full`` they are faces, and the pairs to decide
-are of people that were never trained on::
+Here the pairs are drawn from scikit-learn's digits. With ``--full`` they are faces, and the test pairs are
+of people who were not in training::
 
     python examples/networks/siamese_network.py --full --data DIR
 
@@ -33,13 +33,13 @@ options = parser.parse_args()
 
 
 def read_faces(folder):
-    """Images at half their size, people, and whether each row is to be trained on: people are not shared."""
+    """Images at half their size, people, and which rows are for training: no person is in both parts."""
     faces = runpy.run_path(f"{folder}/load.py")["load"]("lfw_faces")
     return faces.data[:, ::2, ::2], faces.target, faces.split == "train"
 
 
 def read_digits():
-    """Images, digits, and every other row to train on: new images of the same digits are to be told apart."""
+    """Images, digits, and every other row for training: the test has new images of the same digits."""
     digits = load_digits()
     return digits.images / 16, digits.target, np.arange(len(digits.target)) % 2 == 0
 
@@ -49,7 +49,8 @@ images, labels, train = read_faces(options.data) if options.full else read_digit
 # %%
 # Pairs
 # -----
-# Half of the pairs show the same class. The network sees the pairs and which are similar, no labels.
+# Half of the pairs show the same class. The network sees the pairs and whether they are similar, but no
+# labels.
 
 
 def draw_pairs(labels, n_pairs, seed):
@@ -70,7 +71,7 @@ print(f"trained on {len(pairs)} pairs; the threshold is {learner.threshold_:.3f}
 # %%
 # Verification
 # ------------
-# New pairs, decided by distance. The baseline is the distance of raw pixels.
+# Decisions on new pairs, by distance. The baseline is the distance of raw pixels.
 
 rows, same = draw_pairs(labels[~train], 2000, seed=1)
 first, second = images[~train][rows[:, 0]], images[~train][rows[:, 1]]
@@ -80,8 +81,8 @@ for name, distances in {"raw pixels": pixels, "siamese network": learned}.items(
     print(f"\n{name}\n{verification_report(distances, same)}")
 
 # %%
-# The threshold was chosen on pairs held out of training. How well it divides new pairs, the histogram
-# shows.
+# The threshold was chosen on pairs held out of training. The histogram shows how well it separates new
+# pairs.
 
 right = learner.predict(np.stack([first, second], axis=1)) == same
 print(f"{right.mean():.1%} of the new pairs are decided rightly")

@@ -2,17 +2,16 @@
 Anomalies and clusters in a learned metric
 ==========================================
 
-An instrument records spectra of substances, and each spectrum is bent by what has nothing to do with the
-substance: the baseline drifts, the layer is thick or thin, the air is moist. Detectors of anomalies and
-clusterings take the distance as it comes, and find drift and moisture. A metric that was learned on *other*
-substances knows what may vary.
+An instrument records spectra of substances, and each spectrum is distorted by effects that are unrelated to
+the substance: the baseline drifts, the layer is thick or thin, the air is moist. Anomaly detection and
+clustering with a plain distance find drift and moisture. A metric learned on *other* substances ignores
+these effects.
 
-There are three groups of substances, none in two of them: the metric is learned on the first, the second is
-known, and the third is new. Is a spectrum one of the known substances or new, and how many new ones are
-there?
+The substances form three separate groups: the metric is learned on the first group, the second is known,
+and the third is new. Is a spectrum a known or a new substance, and how many new substances are there?
 
-The spectra are made here. Beside them run scikit-learn's digits, where learning has nothing to gain. With
-``--full`` the sets are groceries, objects and messages to a bank::
+The spectra are synthetic. The second data set, scikit-learn's digits, is a case where learning gains
+nothing. With ``--full`` the sets are groceries, objects and messages to a bank::
 
     python examples/search/anomaly_and_clusters.py --full --data DIR
 
@@ -68,7 +67,7 @@ def make_spectra(n_substances=60, n_each=20, seed=0):
 
 
 def read_sets(folder):
-    """Rows and labels of three sets; Caltech-101 without the class that it holds twice."""
+    """Rows and labels of three sets; Caltech-101 without its duplicate class."""
     load = runpy.run_path(f"{folder}/load.py")["load"]
     sets, files = (
         {},
@@ -95,15 +94,15 @@ else:
     ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# New or known?
-# -------------
-# The score of an anomaly is the distance to the nearest item of the gallery. scikit-learn's own detectors,
-# fitted on the same gallery, see the raw rows and the embeddings. The area under the ROC curve is the
-# chance that a new one is farther out than a known one: 0.5 is no detector.
+# Anomaly detection
+# -----------------
+# The anomaly score is the distance to the nearest item of the gallery. scikit-learn's own detectors are
+# fitted on the same gallery, once on raw rows and once on embeddings. The area under the ROC curve is the
+# probability that a new sample has a higher score than a known one: 0.5 is chance.
 
 
 def divide(X, y, seed):
-    """Rows and labels to learn from, of the gallery, of known queries, and of new classes."""
+    """Rows and labels: for learning, of the gallery, of known queries, of new classes."""
     parts = np.array_split(np.random.default_rng(seed).permutation(np.unique(y)), 3)
     learn, known, new = (np.isin(y, part) for part in parts)
     queries, gallery, y_queries, y_gallery = query_gallery_split(X[known], y[known], random_state=seed)
@@ -111,7 +110,7 @@ def divide(X, y, seed):
 
 
 def detect(embedder, gallery, queries, new):
-    """Area under the ROC curve of three detectors of what is new."""
+    """Area under the ROC curve of three detectors of new classes."""
     search = SimilaritySearch(embedder).fit(*gallery)
     inside, known, strange = (embedder.transform(rows) for rows in (gallery[0], queries[0], new[0]))
     is_new = np.repeat([0, 1], [len(known), len(strange)])
@@ -123,11 +122,11 @@ def detect(embedder, gallery, queries, new):
 
 
 # %%
-# How many new ones are there?
-# ----------------------------
-# Only the new classes now, without their labels. Agglomerative clustering is told how many clusters there
-# are. DBSCAN is not: it links what is nearer than ``eps``, and ``eps`` is the distance that ``calibrate``
-# chose on the *known* classes, up to which two items pass for one class.
+# Clustering of new classes
+# -------------------------
+# This part uses only the new classes, without their labels. Agglomerative clustering gets the number of
+# clusters. DBSCAN does not: it links samples nearer than ``eps``. Here ``eps`` is the distance that
+# ``calibrate`` chose on the *known* classes as the limit for two items of the same class.
 
 
 def cluster(embedder, gallery, new):
@@ -170,16 +169,15 @@ for (name, key), ways in table.items():
     print(f"{name + ': ' + key:36}" + "".join(f"{cell:>20}" for cell in cells))
 
 # %%
-# On spectra the raw distance groups by drift, and everything that is built on it fails with it. Whitening
-# without labels takes away what varies most, which is drift and moisture, but blows up noise as well;
-# labels tell which is which. On digits, of which few classes are there to learn from, the distance stays
-# about as good as it was: the learner tries on classes held out whether learning helps. Nor does learning
-# pay everywhere on features of large networks, which are made to be compared by cosine: with ``--full`` new
-# groceries cluster better in the learned metric, while new objects and messages are detected no better, or
-# a little worse.
+# On spectra the raw distance groups by drift, so all methods based on it fail. Whitening without labels
+# removes the largest variation, which is drift and moisture, but amplifies noise; labels show which
+# variation matters. On digits, with few classes to learn from, the learned distance is about as good as
+# the raw one: the learner tests on held-out classes whether learning helps. Learning does not always help
+# on features of large networks, which are made for cosine distance: with ``--full`` new groceries cluster
+# better in the learned metric, while new objects and messages are detected no better, or a little worse.
 #
-# Distances of the last set, to the nearest item of the gallery: of known queries to their own class and to
-# another, and of what is new. A threshold can tell apart what does not overlap.
+# Distances to the nearest item of the gallery, in the last set: from known queries to their own class and
+# to another class, and from new samples. A threshold can separate distributions that do not overlap.
 
 for way in ("raw, cosine", "learned"):
     search = SimilaritySearch(embedders[way]).fit(*gallery)
@@ -188,7 +186,7 @@ for way in ("raw, cosine", "learned"):
     display.ax_.set_title(f"{name}: {way}", fontsize="medium")
 
 # %%
-# The new classes in a plane, by t-SNE: neighbours are meant, the distances between clumps mean little.
+# The new classes in a plane, by t-SNE: look at neighbours; the distances between groups mean little.
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 for ax, way in zip(panels, ("raw, cosine", "learned"), strict=True):

@@ -1,13 +1,13 @@
 """
-Deduplication: the same picture twice
-=====================================
+Deduplication: near-duplicate images
+====================================
 
-A collection holds some pictures more than once, and never the same file: scanned again, cropped, brighter.
-A learned metric is told what may change between two scans of one sheet, by sheets that were scanned several
-times. What it learned holds for sheets that it never saw.
+A collection has some pictures more than once, but as different files: scanned again, cropped, brighter.
+From sheets that were scanned several times, a metric learns what may change between two scans of a sheet.
+This works for new sheets too.
 
-Here the sheets are scikit-learn's handwritten digits, scanned by a made scanner that moves and fades them
-and throws shadows. With ``--full`` the same scanner is fed with photographs of faces::
+The sheets are scikit-learn's handwritten digits. A simulated scanner shifts and fades them and adds
+shadows. With ``--full`` the same scanner gets photographs of faces::
 
     python examples/search/deduplication.py --full --data DIR
 
@@ -37,8 +37,8 @@ options = parser.parse_args()
 # %%
 # Sheets and scans
 # ----------------
-# Every row is a scan, and its label is the sheet. That is all the metric is told: two scans of one sheet
-# belong together, whatever digit it shows.
+# Every row is a scan, and its label is the sheet. The metric uses no other information: two scans of a
+# sheet belong together, whatever digit it shows.
 
 
 def read_faces(folder):
@@ -48,7 +48,7 @@ def read_faces(folder):
 
 
 def scan(image, rng):
-    """One more scan of a sheet: moved by a tenth of a pixel or two, fainter or darker, with a shadow."""
+    """Another scan of a sheet: shifted by a fraction of a pixel, fainter or darker, with a shadow."""
     moved = shift(image, rng.normal(0, 0.15, 2), order=1, mode="nearest") * rng.uniform(0.6, 1.2)
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij")
     light = rng.normal(0, 2, 3)
@@ -56,10 +56,10 @@ def scan(image, rng):
 
 
 def draw(images, seed):
-    """Scans as rows, and their sheets: to learn from, of known pairs, and of the collection to clean."""
+    """Scans as rows, and their sheets: for learning, of known pairs, of the collection to clean."""
     rng = np.random.default_rng(seed)
     learn, known, clean = np.split(rng.permutation(len(images))[:1350], [400, 650])
-    copies = rng.choice([1, 2, 3], size=len(clean), p=[0.8, 0.15, 0.05])  # one sheet in five is there again
+    copies = rng.choice([1, 2, 3], size=len(clean), p=[0.8, 0.15, 0.05])  # one sheet in five has copies
     parts = [np.repeat(learn, 4), np.repeat(known, 2), rng.permutation(np.repeat(clean, copies))]
     return [(np.stack([scan(images[i], rng).ravel() for i in sheets]), sheets) for sheets in parts]
 
@@ -72,27 +72,27 @@ print(
 )
 
 # %%
-# A threshold that minds how many pairs there are
-# -----------------------------------------------
-# The threshold comes from pairs that are known, of sheets that are neither learned from nor in the
-# collection. At the equal error rate, the usual choice for a single pair, a share of wrong pairs is let in
-# that seems small. But a collection has so many pairs that the wrong ones would bury the right ones: the
-# rate of false accepts has to be that number of wrong pairs which one is ready to look at, over the number
-# of all pairs. ``calibrate_pairs`` takes such rates, where there are pairs enough to estimate them.
+# A threshold for many pairs
+# --------------------------
+# The threshold comes from known pairs, of sheets that are neither in training nor in the collection. At
+# the equal error rate, the usual choice for a single pair, the share of wrong pairs seems small. But a
+# collection has so many pairs that wrong ones would far outnumber right ones. So divide the number of
+# wrong pairs that you are willing to check by the number of all pairs, and use this false accept rate.
+# ``calibrate_pairs`` takes such rates if there are enough pairs to estimate them.
 
 FAR = [1e-3, 1e-4, 1e-5]
 CUTPOINTS = {f"far_{far:g}": f"false accepts {far:g}" for far in FAR}
 
 
 def pairs_of(sheets):
-    """Rows of both sides of all pairs, and whether each is of one sheet."""
+    """Rows of both sides of all pairs, and whether both are of the same sheet."""
     left, right = np.triu_indices(len(sheets), k=1)
     return left, right, sheets[left] == sheets[right]
 
 
 def find_pairs(embedder, X_known, known, X, sheets):
     """Search with a calibration, and precision and recall of pairs over distance in the collection."""
-    embeddings = embedder.transform(X_known)  # once, and not once for each pair that a row is in
+    embeddings = embedder.transform(X_known)  # once for each row, not for each pair
     left, right, same = pairs_of(known)
     search = SimilaritySearch().fit(embedder.transform(X))
     calibration = search.calibrate_pairs(embeddings[left], embeddings[right], same, far=FAR, n_resamples=20)
@@ -108,7 +108,7 @@ def find_pairs(embedder, X_known, known, X, sheets):
 
 
 # %%
-# Three draws of sheets: other ones to learn from, to calibrate on and to clean.
+# Three random draws; each uses other sheets for learning, calibration and cleaning.
 
 n_components = 128 if options.full else 64
 learners = {
@@ -142,8 +142,8 @@ for name, shares in equal.items():
     print(f"{name}: equal error rate {np.mean(shares):.3f}, which would be {wrong:,.0f} wrong pairs here")
 
 # %%
-# All thresholds of the last draw, and where the calibration put them. Pixels that are near are seldom those
-# of one sheet: the shadow of the scanner is what they have in common.
+# All thresholds of the last draw, with those that the calibration chose. Scans with similar pixels are
+# rarely scans of the same sheet: what they share is the shadow of the scanner.
 
 ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")[1]
 for i, (name, (precision, recall, ends)) in enumerate(curves.items()):
@@ -165,9 +165,9 @@ ax.legend(fontsize="small")
 # %%
 # The groups
 # ----------
-# ``duplicates`` links pairs to groups, directly or through others. One wrong pair joins two sheets, so
-# groups call for a strict threshold. The six largest groups at one false accept in 10,000, each a row of at
-# most eight; a red cross marks what is not of the sheet of the first.
+# ``duplicates`` links pairs into groups, directly or through other items. One wrong pair joins two
+# sheets, so groups need a strict threshold. The picture shows the six largest groups at one false accept
+# in 10,000, each as a row of at most eight. A red cross marks scans of another sheet than the first.
 
 found = search.duplicates(search.calibration_.cutpoints["far_0.0001"]["distance"])
 groups = sorted(found.groups, key=len, reverse=True)

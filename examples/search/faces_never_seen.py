@@ -1,13 +1,13 @@
 """
-Faces that training never saw
-=============================
+Open-set face recognition
+=========================
 
-A door camera is trained once, on whoever can be had, and then meets other people: some enrol with a few
-pictures, and the rest are strangers. So what counts is how well people are told apart who were *not*
-trained on, and what becomes of strangers.
+A door camera is trained once, on available pictures, and then sees other people: some enrol with a few
+pictures, and the rest are strangers. So two things matter: how well it distinguishes people who were *not*
+in training, and how well it rejects strangers.
 
-Here the portraits are drawn: each person has eyes, brows and a mouth of certain places and sizes, and each
-picture another light and another place in the frame. With ``--full`` they are photographs, read from
+The portraits are drawings: each person has eyes, brows and a mouth of certain positions and sizes, and each
+picture has a different light and position in the frame. With ``--full`` they are photographs, read from
 ``lfw_faces.npz`` (or ``orl_faces.npz``) by the ``load.py`` beside it, and the network trains for half an
 hour on a CPU::
 
@@ -45,7 +45,7 @@ options = parser.parse_args()
 
 
 def draw_portraits(n_people=100, n_each=8, height=24, width=20):
-    """Portraits (n, 24, 20) uint8 of people who do not exist, and their numbers."""
+    """Drawn portraits (n, 24, 20) uint8, and the numbers of the people."""
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(n_people), n_each)
     spread, eyes_up, mouth_down, eye, mouth, brow = (
@@ -70,7 +70,7 @@ def draw_portraits(n_people=100, n_each=8, height=24, width=20):
 
 
 def read_faces(folder, name):
-    """Pictures (n, H, W) uint8 of people to train on and of others, and who they are."""
+    """Pictures (n, H, W) uint8 of people for training and of others, and their names."""
     data = runpy.run_path(f"{folder}/load.py")["load"](name)
     images = data.data[:, ::2, ::2] if name == "orl_faces" else data.data  # ORL's are twice as large
     train = data.split == "train"
@@ -95,12 +95,13 @@ figure.suptitle("Three people, a row each")
 # %%
 # Three metrics
 # -------------
-# Raw pixels by cosine; a linear metric on principal components; and a small network. Its last map keeps its
-# places, since faces that stand upright in the frame have theirs.
+# The three are raw pixels with cosine distance, a linear metric on principal components, and a small
+# network. The network does not pool its last feature map, since the parts of an upright face have fixed
+# positions.
 
 
 def place_aware(input_shape, n_components=128):
-    """Four blocks of convolution, and a linear map of all places to the embedding."""
+    """Four blocks of convolution, and a linear map from all positions to the embedding."""
     layers, n_in, (height, width) = [nn.BatchNorm2d(input_shape[0])], input_shape[0], input_shape[1:]
     for n_out in (32, 64, 128, 128):
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
@@ -148,7 +149,7 @@ models = {
 embeddings = {name: model.fit(X_train, y_train).transform(X_test) for name, model in models.items()}
 
 # %%
-# Each picture of the other people is searched among the rest of theirs.
+# Each picture of a person who was not in training is searched among all other pictures of such people.
 
 RecallAtKDisplay.from_predictions(embeddings, y_test)
 reports = {
@@ -163,12 +164,12 @@ print(f"Best by recall@1: {best}.")
 print(f"Its interval {'lies above' if apart else 'overlaps'} that of the next, {second}.")
 
 # %%
-# Some enrol, the rest are strangers
-# ----------------------------------
-# The best of the three goes to the door. (It was chosen on these very people, which flatters it a little.)
-# Two thirds of them enrol with half of their pictures; training saw none of them. ``calibrate`` needs no
-# stranger: each enrolled person stands in for one, with the own pictures hidden. Let at most one stranger
-# in twenty in:
+# Enrolment and strangers
+# -----------------------
+# The best of the three is used at the door. (It was chosen on the same people, so its scores are slightly
+# too high.) Two thirds of the people, none of them in training, enrol with half of their pictures.
+# ``calibrate`` needs no strangers: it uses each enrolled person as one, with the person's own pictures
+# hidden. The target is to accept at most 5% of the strangers:
 
 names = np.array([f"person {number}" for number in y_test])
 enrolled, X_strangers, y_enrolled, y_strangers = class_disjoint_split(
@@ -184,18 +185,19 @@ evaluation = search.evaluate(X_queries, y_queries, X_strangers)
 print(
     f"recognised: {evaluation['identified']:.3f} of the pictures of {len(search.classes_)} enrolled people;"
 )
-print(f"let in: {evaluation['unknown_accepted']:.3f} of {len(X_strangers)} pictures of strangers")
+print(f"accepted: {evaluation['unknown_accepted']:.3f} of {len(X_strangers)} pictures of strangers")
 
 # %%
-# The interval beside the false accept rate of the table says what other strangers may bring: twenty people
-# who stand in for all of them tell no more. The histogram shows why no threshold serves everybody.
+# The interval of the false accept rate in the table tells how much the rate may vary with other
+# strangers: it is wide, since it is estimated from twenty people. The histogram shows why no threshold is
+# right for everybody.
 
 DistanceHistogramDisplay.from_estimator(search, X_queries, y_queries, X_unknown=X_strangers)
 
 # %%
-# Nothing is retrained
-# --------------------
-# A stranger enrols with half of the pictures, and is known from then on.
+# Enrolment without retraining
+# ----------------------------
+# A stranger enrols with half of the pictures, and is recognised from then on.
 
 newcomer = X_strangers[y_strangers == y_strangers[0]]
 n_enrolled = len(newcomer) // 2

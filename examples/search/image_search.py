@@ -2,14 +2,13 @@
 Image search
 ============
 
-Which pictures show the same thing? A frozen network turns pictures into features, a metric is learned on
-things whose names are known, and the search is for things that were never named.
+Which pictures show the same object? A frozen network turns pictures into features, a metric is learned on
+objects with known names, and the search is for other objects.
 
-Here the things are places in scikit-learn's two sample photographs, each seen several times, in another
-light and a little to the side; the network is small and was never trained, so that nothing is downloaded.
-With ``--full`` they are groceries, queries of the official test split, and the network is
-MobileNetV2; ``load.py``, ``grocery.npz`` and ``weights/`` are read from a folder, and it takes two minutes
-on a CPU::
+The objects are places in scikit-learn's two sample photographs. Each appears several times, in different
+light and slightly shifted. The network is small and untrained, so nothing is downloaded. With ``--full``
+the objects are groceries, with queries of the official test split, and the network is MobileNetV2;
+``load.py``, ``grocery.npz`` and ``weights/`` are read from a folder. This takes two minutes on a CPU::
 
     python examples/search/image_search.py --full --data DIR
 """
@@ -39,7 +38,7 @@ options = parser.parse_args()
 # %%
 # Pictures
 # --------
-# Half of the things are named, to learn on. Of the other half some pictures are the gallery, others the
+# Half of the objects are for learning. Of the other half, some pictures are the gallery, the others are
 # queries.
 
 
@@ -51,7 +50,7 @@ def photograph_places(n_each=6, side=48, pitch=60):
         for top in range(5, height - pitch, pitch):
             for left in range(5, width - pitch, pitch):
                 if photograph[top : top + pitch, left : left + pitch].mean(axis=2).std() < 25:
-                    continue  # plain sky, plain dark: nothing tells one from the next
+                    continue  # plain sky or dark: such places look alike
                 for row, column in rng.integers(0, 8, (n_each, 2)):
                     view = photograph[top + row :, left + column :][:side, :side] / 255
                     light = np.exp(rng.normal(0, 0.4)) * np.exp(rng.normal(0, 0.1, 3))  # and its colour
@@ -62,7 +61,7 @@ def photograph_places(n_each=6, side=48, pitch=60):
 
 
 def untrained_network(n_filters=64):
-    """Answers of random filters, how much and how varied, over the whole picture."""
+    """Responses of random filters, averaged over each of 3 by 3 parts of the picture."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return nn.Sequential(
@@ -100,10 +99,10 @@ print(f"{len(X_train)} pictures of {len(np.unique(y_train))} things to learn on;
 print(f"a gallery of {len(X_gallery)} pictures of {len(np.unique(y_gallery))} others, {len(X_query)} queries")
 
 # %%
-# Features, and a metric on them
-# ------------------------------
-# The scores are those of the things that were not named: how many of the queries find theirs among the k
-# nearest pictures of the gallery.
+# Features and metric
+# -------------------
+# The scores are for objects that were not in learning: the share of queries that find their object among
+# the k nearest pictures of the gallery.
 
 model = make_pipeline(network, MetricLearner(random_state=0)).fit(X_train, y_train)
 features, learner = model[:1], model[1]
@@ -124,8 +123,8 @@ for name, rows in queries.items():
 # %%
 # Search
 # ------
-# :class:`~skmetric.SimilaritySearch` takes the pipeline and pictures. A query comes back with its nearest
-# pictures; blue frames and check marks are right.
+# :class:`~skmetric.SimilaritySearch` takes the pipeline and the pictures. It returns the nearest pictures
+# of each query; blue frames and check marks are right.
 
 search = SimilaritySearch(model, n_neighbors=5).fit(X_gallery, y_gallery)
 shown = np.linspace(0, len(X_query) - 1, 5).astype(int)

@@ -1,15 +1,15 @@
 """
-Wrong labels, found by neighbours
-=================================
+Label errors
+============
 
-Labels are given by people, and some are wrong. An item that lies among another class is suspicious, and
-``outliers`` puts those first: somebody looks at the head of the list, and not at the whole set. How good
-the list is depends on the distance, and the distance is learned from the same labels, wrong ones included.
-Is that a circle?
+People assign labels, and some labels are wrong. An item among items of another class is suspicious, and
+``outliers`` sorts such items first, so that one checks the head of a list instead of the whole set. The
+quality of the list depends on the distance, which is learned from the same labels, including wrong ones.
+Does this still work?
 
-The images are scikit-learn's digits, once as they are and once in uneven light, which has nothing to do
-with the digit. One label in twenty is changed at random, so that it is known which are wrong. With
-``--full`` these are faces, groceries and messages to a bank::
+The images are scikit-learn's digits, once unchanged and once in uneven light, which is unrelated to the
+digit. One label in twenty is changed at random, so the wrong labels are known. With ``--full`` the sets are
+faces, groceries and messages to a bank::
 
     python examples/search/label_noise.py --full --data DIR
 
@@ -41,12 +41,12 @@ parser.add_argument("--data", default="../shared/data", help="folder with load.p
 options = parser.parse_args()
 
 # %%
-# Two sets, one of them with a nuisance
-# -------------------------------------
+# Data
+# ----
 
 
 def digits_in_uneven_light(rng):
-    """Digits (n, 8, 8), each with a slope of brightness of its own."""
+    """Digits (n, 8, 8), each with a different gradient of brightness."""
     images = load_digits().images
     rows, columns = np.mgrid[-1:1:8j, -1:1:8j]
     light = rng.normal(0, 5, (3, len(images), 1, 1))
@@ -72,15 +72,15 @@ else:
     sets = {"digits": (digits.data, digits.target), "uneven light": (pictures.reshape(-1, 64), digits.target)}
 
 # %%
-# Three lists
-# -----------
-# ``outliers`` by the raw distance, ``outliers`` by the learned one, and, as people often do it, the
-# probability that a classifier gives to the label of a row that it was not fitted on. All three see the
-# changed labels alone.
+# Three methods
+# -------------
+# The three are ``outliers`` with the raw distance, ``outliers`` with the learned distance, and a common
+# method: the probability that a classifier gives to the label of a row that it was not fitted on. All
+# three see only the changed labels.
 
 
 def change_labels(y, rng, share=0.05):
-    """Labels of which a share was replaced by other classes, and the rows that were changed."""
+    """Labels with a share replaced by other classes, and the changed rows."""
     changed = rng.choice(len(y), int(share * len(y)), replace=False)
     codes, n_classes = np.unique(y, return_inverse=True)[1], len(np.unique(y))
     codes[changed] = (codes[changed] + rng.integers(1, n_classes, len(changed))) % n_classes
@@ -97,7 +97,7 @@ def by_probability(X, y):
 
 
 def lists(X, y):
-    """Rows in the order in which each way suspects them, and the learned search."""
+    """Rows in the order of suspicion for each method, and the search with the learned distance."""
     learned = SimilaritySearch(MetricLearner(random_state=0)).fit(X, y)
     return {
         "neighbours, raw": SimilaritySearch().fit(X, y).outliers()["id"],
@@ -127,9 +127,10 @@ print(f"{'chance':36}" + f"{share:.3f}".rjust(22) * 3)
 print(f"{'all found':36}{1:22.3f}{1:22.3f}{0.5:22.3f}")
 
 # %%
-# On digits as they are the raw distance leaves nothing to gain. Uneven light makes it compare lights, and
-# the learned distance does not: what varies within classes it learns from all labels at once, and one wrong
-# in twenty changes little of that. The linear classifier comes behind the learned neighbours on both sets.
+# On unchanged digits the raw distance is already good enough. In uneven light it compares the light, but
+# the learned distance does not: it learns the variation inside classes from all labels together, and one
+# wrong label in twenty changes this little. The linear classifier is worse than the learned neighbours on
+# both sets.
 
 ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
 for i, (way, color) in enumerate(zip(orders, ("#d55e00", "#0072b2", "#009e73"), strict=True)):
@@ -153,9 +154,8 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 # The head of the list
 # --------------------
-# What somebody would look at: the first of the list, each beside its nearest neighbours. A red cross is a
-# neighbour under another label. Where all neighbours agree with one another and not with the item, its
-# label is probably wrong.
+# The first items of the list, each beside its nearest neighbours. A red cross marks a neighbour with
+# another label. If all neighbours have the same label and the item another, its label is probably wrong.
 
 table = learned.outliers()
 first = table["id"][:5]

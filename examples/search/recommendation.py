@@ -1,14 +1,14 @@
 """
-Recommendation: what goes with this item
-========================================
+Recommendation and cold start
+=============================
 
-Who buys pasta may want tomatoes. A shop knows it from its baskets, for items that have been sold; of an
-item that came in this morning it has a description and no baskets. A metric that was learned on the
-*descriptions*, with what the baskets say as labels, holds for both.
+Customers who buy pasta may want tomatoes. For items that have been sold, a shop knows this from its
+baskets. A new item has a description but no baskets. A metric learned on *descriptions*, with labels from
+the baskets, works for both.
 
-Shop and baskets are made here. An item belongs to an occasion, such as an Italian dinner, and most of a
-basket is for one occasion. The description speaks of the occasion, and louder of brand and packaging. With
-``--full`` descriptions are what a network saw in photographs of groceries, with baskets made around their
+Shop and baskets are synthetic. An item belongs to an occasion, such as an Italian dinner, and most items of
+a basket are for one occasion. The description depends on the occasion, but more on brand and packaging.
+With ``--full`` the descriptions are features of photographs of groceries, with synthetic baskets for their
 groups::
 
     python examples/search/recommendation.py --full --data DIR
@@ -28,7 +28,7 @@ from skmetric import MetricLearner, SimilaritySearch
 
 parser = argparse.ArgumentParser()
 parser.add_argument(
-    "--full", action="store_true", help="photographs of groceries in place of made descriptions"
+    "--full", action="store_true", help="photographs of groceries in place of synthetic descriptions"
 )
 parser.add_argument("--data", default="../shared/data", help="folder with load.py and grocery_features.npz")
 options = parser.parse_args()
@@ -39,7 +39,7 @@ options = parser.parse_args()
 
 
 def make_descriptions(rng, n_items=400, n_occasions=20):
-    """Descriptions (n_items, 40) and the occasion of each item, which the shop does not know."""
+    """Descriptions (n_items, 40) and the occasion of each item; the shop does not know the occasion."""
     occasion = rng.integers(n_occasions, size=n_items)
     about = rng.normal(size=(n_occasions, 12))[occasion] + rng.normal(0, 0.5, (n_items, 12))
     brand = rng.normal(size=(n_items, 6))  # and packaging, and the style of the copywriter
@@ -48,7 +48,7 @@ def make_descriptions(rng, n_items=400, n_occasions=20):
 
 
 def read_groceries(rng):
-    """The same of photographs of groceries."""
+    """Features of photographs of groceries, and the group of each item."""
     data = runpy.run_path(f"{options.data}/load.py")["load"]("grocery_features", split="train")
     kept = rng.permutation(len(data.target))[:800]
     return PCA(100, random_state=0).fit_transform(data.data[kept]), data.coarse[kept]
@@ -67,7 +67,7 @@ def make_baskets(occasion, rng, n_baskets):
 
 
 def counts(baskets, n_items):
-    """How often each two items were in one basket (n_items, n_items)."""
+    """How often two items were in the same basket (n_items, n_items)."""
     together = np.zeros((n_items, n_items))
     for basket in baskets:
         together[np.ix_(basket, basket)] += 1
@@ -77,8 +77,8 @@ def counts(baskets, n_items):
 # %%
 # Labels from baskets
 # -------------------
-# A learner wants classes. Items that are bought together are grouped by clustering the graph of common
-# baskets. One item in five is kept aside as new: it is in no basket of the past, and has no label.
+# A learner needs classes. Clustering the graph of common baskets groups items that are bought together.
+# One item in five is held out as new: it is in no past basket, and has no label.
 
 
 def learn(X, together, sold):
@@ -93,13 +93,13 @@ def learn(X, together, sold):
 # %%
 # Four ways to recommend ten items
 # --------------------------------
-# Asked with one item of a later basket, which of the rest are among the ten that are recommended?
-# ``recall@10`` is the share that is, not the hit rate that metric learning calls so, and ``nDCG@10`` counts
-# what stands further up more. All ways choose among the items that were sold.
+# The query is one item of a later basket: how many of its other items are among the ten recommended ones?
+# Here ``recall@10`` is this share, not the hit rate that metric learning calls recall; ``nDCG@10`` gives
+# more weight to higher ranks. All methods choose among items that were sold.
 
 
 def recommend(X, together, sold, k=10):
-    """Ten sold items for each item, by each way: a dict of arrays (n_items, k)."""
+    """Ten sold items for each item, by each method: a dict of arrays (n_items, k)."""
     popular = sold[np.argsort(-together.diagonal()[sold])]
     often = together - np.diag(together.diagonal())
     ranked = {
@@ -120,7 +120,7 @@ def recommend(X, together, sold, k=10):
 
 
 def score(ranked, baskets, asked, sold):
-    """Recall and nDCG at 10, mean over the items of baskets that may be asked with."""
+    """Recall and nDCG at 10, mean over the items of baskets that can be queries."""
     discounts, values = 1 / np.log2(np.arange(2, ranked.shape[1] + 2)), []
     for basket in baskets:
         for item in np.intersect1d(basket, asked):
@@ -151,10 +151,10 @@ for (kind, name), rows in table.items():
     print(f"{kind + ': ' + name:42}" + "".join(f"{cell:>22}" for cell in cells))
 
 # %%
-# For items that were sold, what was bought with them says most: it knows which pasta and which tomatoes,
-# where a metric knows the occasion only. Of new items it knows nothing, and the raw description less than a
-# list of bestsellers, since it compares brands. The learned metric is nearly as good for new items as for
-# old ones. A shop would use baskets where it has them, and the metric where it has not.
+# For items that were sold, common baskets are best: they tell which pasta and which tomatoes, while a
+# metric only knows the occasion. For new items there are no baskets, and the raw description is worse
+# than a list of bestsellers, since it compares brands. The learned metric is nearly as good for new items
+# as for old ones. A shop would use baskets for old items, and the metric for new ones.
 
 figure, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 ways = list(dict.fromkeys(name for _, name in table))
@@ -173,10 +173,10 @@ ax.legend(fontsize="small")
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# With conditions
-# ---------------
-# What is recommended should be in stock, and in the price range of what was looked at. ``where=`` takes
-# conditions on the columns given as ``metadata``: a value, a list, or ``slice(low, high)``.
+# Filters
+# -------
+# Recommended items should be in stock, and in the price range of the query. ``where=`` takes conditions
+# on the columns given as ``metadata``: a value, a list, ``slice(low, high)``, or ``Not`` of these.
 
 shop = {"price": rng.gamma(4, 3, len(X)).round(2), "in_stock": rng.random(len(X)) < 0.7}
 gallery = {name: column[sold] for name, column in shop.items()}

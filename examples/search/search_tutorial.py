@@ -1,15 +1,15 @@
 """
-TensorFlow Similarity's tutorial, with strangers
-================================================
+The tutorial of TensorFlow Similarity, with strangers
+=====================================================
 
-Train on balanced batches, index some images, look up, calibrate, match: the steps of the tutorial of
-TensorFlow Similarity, to its last picture, a confusion matrix. One thing is added. The network learns six
-of ten classes, and the queries come from all ten: four classes are strangers, and what becomes of them is
-in the matrix, too.
+This page follows the tutorial of TensorFlow Similarity: train on balanced batches, index images, look up,
+calibrate, match, and draw a confusion matrix. It adds one thing. The network learns six of ten classes, but
+the queries come from all ten. So four classes are strangers, and the matrix also shows the answers for
+them.
 
-Here the images are scikit-learn's digits. With ``--full`` they are CIFAR-10, read from ``cifar10.npz`` by
-the ``load.py`` beside it, in half an hour on a CPU; ``--epochs 1 --per-class 200`` takes a minute and shows
-little::
+The images are scikit-learn's digits. With ``--full`` they are CIFAR-10, read from ``cifar10.npz`` by the
+``load.py`` beside it; this takes half an hour on a CPU. ``--epochs 1 --per-class 200`` takes a minute, with
+poor results::
 
     python examples/search/search_tutorial.py --full --data DIR
 """
@@ -37,14 +37,14 @@ parser.add_argument("--per-class", type=int, help="training images of each class
 options = parser.parse_args()
 
 # %%
-# Six classes to learn, ten to meet
-# ---------------------------------
-# Of each of six classes most images train the network; 200 in all are the index, and others calibrate it.
-# The queries are new images of these six, and of the other four.
+# Known classes and strangers
+# ---------------------------
+# Most images of six classes train the network; 200 others form the index, and further images calibrate
+# it. The queries are new images of these six classes and of the other four.
 
 
 def read_digits():
-    """Images and the names of digits, and which to query with."""
+    """Images, the names of the digits, and which images are queries."""
     digits = load_digits()
     words = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     return (
@@ -55,7 +55,7 @@ def read_digits():
 
 
 def read_cifar10(folder):
-    """Images (n, 32, 32, 3) and the names of what they show, and which to query with: the test set."""
+    """Images (n, 32, 32, 3), the names of their classes, and which are queries: the test set."""
     data = runpy.run_path(f"{folder}/load.py")["load"]("cifar10")
     return data.data, np.array(data.target_names)[data.target], data.split == "test"
 
@@ -82,8 +82,8 @@ print(f"and {len(strangers)} show strangers: {', '.join(classes[6:])}.")
 # %%
 # Train
 # -----
-# ``classes_per_batch`` and ``samples_per_class`` are TensorFlow Similarity's sampler; the multi-similarity
-# loss brings its mining.
+# ``classes_per_batch`` and ``samples_per_class`` do what the sampler of TensorFlow Similarity does; the
+# multi-similarity loss includes mining.
 
 if options.per_class:
     kept = np.concatenate([np.flatnonzero(y_train == name)[: options.per_class] for name in classes[:6]])
@@ -102,8 +102,8 @@ TrainingDisplay.from_estimator(learner)
 # %%
 # Index and look up
 # -----------------
-# The rows of the picture are queries, the last two of them strangers. Their neighbours look alike, and
-# cannot be right.
+# Each row of the picture is a query with its neighbours. The last two queries are strangers: their
+# neighbours look similar, but cannot be right.
 
 search = SimilaritySearch(learner, n_neighbors=5).fit(X_index, y_index)
 print(search.lookup(X_known[:1]))
@@ -114,23 +114,23 @@ NeighborsDisplay.from_estimator(search, shown, shown_names, gallery=X_index)
 # %%
 # Calibrate and match
 # -------------------
-# The tutorial chooses the distance at which the matches of *known* classes have their best F1. No stranger
-# is there to object, so the distance is generous: that is ``protocol="closed"``, and it warns when it
-# accepts nearly everything. The default, ``"open"``, lets each calibration image also be a stranger, with
-# its own class hidden from the index.
+# The tutorial chooses the distance with the best F1 for matches of *known* classes. Without strangers
+# this distance is large. This is ``protocol="closed"``, which warns if it accepts nearly everything. The
+# default, ``"open"``, also uses each calibration image as a stranger, with its own class hidden from the
+# index.
 
 found, predicted = {}, {}
 for protocol in ("closed", "open"):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that is what we want to see
+        warnings.simplefilter("ignore", UserWarning)  # it accepts nearly everything: shown here on purpose
         calibration = search.calibrate(X_calibration, y_calibration, protocol=protocol)
     print(f"{protocol} protocol\n{calibration}\n")
     found[protocol] = search.evaluate(X_known, y_known, strangers)
     predicted[protocol] = search.predict(np.concatenate([X_known, strangers]))
 
 # %%
-# The no-match label is one label more, so scikit-learn's own display draws it: strangers are the last row,
-# and what is turned away is the last column.
+# The no-match label is one more label, so scikit-learn's own display draws it: the last row holds the
+# strangers, the last column the rejected queries.
 
 truth = np.concatenate([y_known, np.full(len(strangers), search.no_match_label_)])
 figure, both = plt.subplots(1, 2, figsize=(8.5, 4.6), layout="constrained", sharey=True)
@@ -153,17 +153,17 @@ for label, score in {
     "recall@1": "recall_at_1",
     "MAP@R": "map_at_r",
     "known, under their own name": "identified",
-    "strangers let in": "unknown_accepted",
+    "strangers accepted": "unknown_accepted",
     "balanced accuracy": "balanced_accuracy",
 }.items():
     print(f"{label:30}" + "".join(f"{evaluation[score]:>10.3f}" for evaluation in found.values()))
 
 # %%
-# A threshold does not order neighbours, so recall@1 is one and the same; who is let in differs. Still, the
-# strangers are let in more often than the table of the open protocol promised: the network was *trained* to
-# tell the classes apart that stand in for strangers there. Classes that it was not trained on would make
-# the table honest, as in :doc:`faces_never_seen`.
+# A threshold does not change the order of neighbours, so recall@1 is the same for both; the accepted
+# queries differ. Strangers are still accepted more often than the table of the open protocol says, since
+# the network was *trained* to separate the classes that the table uses as strangers. With classes that
+# were not in training the table is right, as in :doc:`faces_never_seen`.
 
 promised = calibration.cutpoints[search.cutpoint_]["false_accept_rate"]
 really = found["open"]["unknown_accepted"]
-print(f"strangers let in: {promised:.3f} in calibration, {really:.3f} of the real ones")
+print(f"strangers accepted: {promised:.3f} in calibration, {really:.3f} of the real ones")

@@ -1,13 +1,13 @@
 """
-Text: intents that were never trained on
-========================================
+Text classification with new intents
+====================================
 
-A help desk sorts messages by what is wanted. New intents turn up every week, each with a handful of
-messages: too few to train on, enough to compare with. So a distance between texts is learned on the intents
-of the past, and new ones are only enrolled.
+A help desk sorts messages by intent. New intents appear every week, each with a few messages: too few for
+training, but enough to compare with. So a distance between texts is learned on past intents, and new
+intents are only enrolled.
 
-The texts here come with scikit-learn: what its estimators say of their parameters. Two texts belong
-together if they describe the same parameter, such as ``n_jobs`` or ``tol``, of whatever estimator. With
+The texts come with scikit-learn: the descriptions of parameters of its estimators. Two texts belong
+together if they describe the same parameter, such as ``n_jobs`` or ``tol``, of any estimator. With
 ``--full`` they are messages to a bank, of 77 intents::
 
     python examples/search/text_intents.py --full --data DIR
@@ -43,7 +43,7 @@ options = parser.parse_args()
 
 
 def read_messages(folder):
-    """Messages to a bank, their intents, and the messages once more as the corpus without labels."""
+    """Messages to a bank, their intents, and all messages as the corpus without labels."""
     load = runpy.run_path(f"{folder}/load.py")["load"]
     bank = load("banking77")
     return bank.text, np.array(bank.target_names)[bank.target], bank.text
@@ -75,11 +75,11 @@ for row in (0, len(texts) // 2):
     print(f"  {intents[row]}: {texts[row][:90]}")
 
 # %%
-# What is learned with labels, and what without
-# ---------------------------------------------
-# TF-IDF counts words, and a truncated SVD brings together words that occur together. Neither needs labels,
-# so both may read all texts there are. The metric is learned on top, and sees some intents only:
-# :class:`~sklearn.frozen.FrozenEstimator` keeps the pipeline from fitting the first part again.
+# Features and metric
+# -------------------
+# TF-IDF weighs words, and a truncated SVD combines words that occur together. Neither needs labels, so
+# both are fitted on all texts. The metric is then learned on some intents only:
+# :class:`~sklearn.frozen.FrozenEstimator` prevents the pipeline from fitting the first part again.
 
 words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit(corpus)
 topics = make_pipeline(words, TruncatedSVD(300 if options.full else 100, random_state=0), Normalizer()).fit(
@@ -93,8 +93,8 @@ def learn(texts, intents):
 
 
 # %%
-# Does it carry over to intents that it never saw? Five folds of *intents*: each is scored once, by a metric
-# that was learned on the other folds, and every text is searched among the other texts of its fold.
+# Does the metric work on new intents? There are five folds of *intents*. Each fold is scored once, with a
+# metric learned on the other folds; every text is searched among the other texts of its fold.
 
 folds = ClassDisjointKFold(5, shuffle=True, random_state=0)
 scores = {name: [] for name in ("words (TF-IDF)", "topics (SVD)", "learned")}
@@ -117,35 +117,33 @@ for name, difference in zip(("recall@1", "MAP@R"), gain.T, strict=True):
 
 
 # %%
-# One line a fold. Folds differ more than models do, since some parameters are told apart more easily than
-# others; so models are compared within folds. The metric orders the far neighbours better, which is what
-# ``MAP@R`` looks at. The nearest neighbour often shares rare words with the query, and plain TF-IDF finds
-# that one too.
+# Each line is a fold. Folds differ more than models do, since some parameters are easier to distinguish;
+# so compare models within a fold. The metric improves the order of farther neighbours, which ``MAP@R``
+# measures. The nearest neighbour often shares rare words with the query, so plain TF-IDF finds it too.
 
 ax = plt.subplots(figsize=(6.4, 4), layout="constrained")[1]
 for fold, line in enumerate(zip(*[[row[1] for row in rows] for rows in scores.values()], strict=True)):
     color = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")[
         fold
-    ]  # told apart by colour-blind eyes too
+    ]  # distinguishable for colour-blind readers
     ax.plot(list(scores), line, color=color, marker="os^Dv"[fold], label=f"fold {fold + 1}")
 ax.set(ylabel="MAP@R of unseen intents, from 0 to 1", ylim=(0, 1))
 ax.legend(fontsize="small", ncols=5, loc="lower center")
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# A desk that knows some intents and turns others away
-# ----------------------------------------------------
-# Now with strangers: half of the intents teach the metric, a quarter fills the gallery, and the last
-# quarter is unknown to both. ``calibrate`` sets the threshold from the gallery alone, and no stranger takes
-# part.
+# Open-set recognition of intents
+# -------------------------------
+# Now with strangers: half of the intents are for learning, a quarter is the gallery, and the last quarter
+# is unknown to both. ``calibrate`` chooses the threshold from the gallery alone, without strangers.
 #
-# Then each intent of the strangers is enrolled in its turn, with three of its texts: nothing is fitted, no
-# threshold is set anew. The last column is the share of its other texts that are recognised from then on;
-# before, none was. A query is matched to its nearest text, or to the nearest centre of an intent.
+# Then each unknown intent is enrolled with three of its texts, one intent at a time, without fitting and
+# without a new threshold. The last column is the share of its other texts that are now recognised; before
+# enrolment it is 0. A query is matched to its nearest text, or to the nearest centre of an intent.
 
 
 def divide(seed):
-    """Texts and intents to learn from, of gallery, of queries, and of strangers."""
+    """Texts and intents: for learning, of the gallery, of queries, of strangers."""
     learned, rest, y_learned, y_rest = class_disjoint_split(texts, intents, test_size=0.5, random_state=seed)
     known, strange, y_known, y_strange = class_disjoint_split(rest, y_rest, test_size=0.5, random_state=seed)
     queries, gallery, y_queries, y_gallery = query_gallery_split(known, y_known, random_state=seed)
@@ -153,7 +151,7 @@ def divide(seed):
 
 
 def recognised_from_three(search, texts, intents):
-    """Share of the texts of a new intent that get its name once three are enrolled; mean over intents."""
+    """Share of the texts of a new intent that are recognised after three are enrolled; mean over intents."""
     shares = []
     for intent in np.unique(intents):
         rows = texts[intents == intent]
@@ -176,7 +174,7 @@ for seed in range(n_draws):
             row.append(recognised_from_three(search, *strangers))
             rates.setdefault((name, matcher), []).append(row)
 
-columns = ("identified", "strangers let in", "AUROC", "new, from 3 texts")
+columns = ("identified", "strangers accepted", "AUROC", "new, from 3 texts")
 print(f"mean [lowest, highest of {n_draws} draws]")
 print(f"{'':22}" + "".join(f"{name:>20}" for name in columns))
 for name, rows in rates.items():
@@ -185,12 +183,12 @@ for name, rows in rates.items():
 
 # %%
 # On scikit-learn's parameters the learned rows are no better than those of the topics: the draws overlap.
-# The words of these descriptions are set phrases, and there is little left to learn from twenty parameters.
-# Customers of a bank say the same thing in many ways: with ``--full`` the ranking gains much and so do new
-# intents, while strangers are turned away about as often.
+# These descriptions use fixed phrases, so there is little to learn from twenty parameters. Customers of a
+# bank say the same thing in many ways: with ``--full`` the ranking and the recognition of new intents
+# improve much, while strangers are rejected about as often.
 #
-# What the last of these desks answers. Two known queries, then two strangers: blue and a check mark are
-# hits, red and a cross misses, and what is beyond the threshold is grey and dashed.
+# The answers of the last search, for two known queries and then two strangers. Blue with a check mark is
+# a hit, red with a cross a miss; neighbours beyond the threshold are grey and dashed.
 
 shown = [*queries[0][[0, -1]], *strangers[0][[0, -1]]]
 true = [*queries[1][[0, -1]], *strangers[1][[0, -1]]]

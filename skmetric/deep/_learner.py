@@ -9,12 +9,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skmetric._params import Interval, StrOptions, fit_context
+from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
 from skmetric.retrieval import Ranking
 

@@ -241,7 +241,7 @@ class TripletLearner(TupleLearner):
         """
         return np.where(self.decision_function(X) > 0, 1, -1)
 
-    def score(self, X: ArrayLike, y: None = None) -> float:
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Share of the triplets that are in order.
 
         Parameters

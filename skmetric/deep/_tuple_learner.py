@@ -5,12 +5,11 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skmetric._params import Interval, StrOptions
+from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
 
 from ._data._labelled import read_samples

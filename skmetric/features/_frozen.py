@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -26,6 +25,7 @@ from skmetric._images._images import Images, check_one_size
 from skmetric._images._opening import open_images
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._pixels._sizing import InputConfig, normalised, read_batches
+from skmetric._sklearn import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
 from ._cache import FeatureCache, digest_of_network

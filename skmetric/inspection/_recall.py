@@ -128,7 +128,7 @@ class RecallAtKDisplay:
     def from_predictions(
         cls,
         embeddings: Any,
-        y: ArrayLike | None,
+        y: Any,
         *,
         k: Sequence[int] = (1, 2, 4, 8, 16),
         gallery: Any = None,

@@ -1,14 +1,15 @@
 """The one eigenproblem of linear metric learning: Sb v = psi Sw v, and a weight w(psi) for each direction."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 from scipy.linalg import LinAlgError, cholesky, eigh, eigvalsh, solve_triangular
 
 from ._scatter import ClassScatter
 
-WEIGHTINGS = {
+WEIGHTINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     # cross term of the log-likelihood ratio "same class or not" (Ioffe, ECCV 2006), times 2
     "plda": lambda psi: psi / (psi + 0.5),
     "wccn": np.ones_like,  # whiten the scatter inside classes, as RCA and retrieval whitening do
@@ -29,18 +30,20 @@ class Whitening(NamedTuple):
         Orthonormal, in the whitened space.
     """
 
-    factor: np.ndarray
-    psi: np.ndarray
-    directions: np.ndarray
+    factor: NDArray[np.float64]
+    psi: NDArray[np.float64]
+    directions: NDArray[np.float64]
     n_features: int  # of the samples, of whose span these may be coordinates
     across: float  # scale of the whitening across that span
 
-    def __call__(self, X):
+    def __call__(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Whiten rows."""
         return solve_triangular(self.factor, X.T, lower=True, check_finite=False).T
 
 
-def shrunk(covariance, amount, floor=0.0, n_features=None):
+def shrunk(
+    covariance: NDArray[np.float64], amount: float, floor: float = 0.0, n_features: int | None = None
+) -> NDArray[np.float64]:
     """``(1 - amount) * covariance + amount * mean variance * identity``; at least `floor` is added."""
     level = np.trace(covariance) / (n_features or len(covariance))
     out = (1 - amount) * covariance
@@ -48,7 +51,7 @@ def shrunk(covariance, amount, floor=0.0, n_features=None):
     return out
 
 
-def within_factor(scatter, shrinkage):
+def within_factor(scatter: ClassScatter, shrinkage: float) -> tuple[NDArray[np.float64], float]:
     """Lower Cholesky factor of the shrunk covariance inside classes, and the scale across its span.
 
     The identity and 1 if classes do not spread.
@@ -60,7 +63,7 @@ def within_factor(scatter, shrinkage):
     if not np.isfinite(covariance).all():
         raise ValueError("X is too large: its squares overflow; divide it by a constant, or pass float64")
     n_features = scatter.dimension
-    floor = n_features * np.finfo(covariance.dtype).eps
+    floor = n_features * float(np.finfo(covariance.dtype).eps)
     while scatter.is_resolved():
         try:
             added = max(shrinkage, floor) * np.trace(covariance) / n_features
@@ -78,7 +81,7 @@ def n_unresolved(scatter: ClassScatter, dtype: DTypeLike) -> int:
     return scatter.dimension - int(resolved.sum())
 
 
-def whiten(scatter, shrinkage):
+def whiten(scatter: ClassScatter, shrinkage: float) -> Whitening:
     """Solve the eigenproblem in the space of the class means: cheap where classes are fewer than features."""
     factor, across = within_factor(scatter, shrinkage)
     spread = solve_triangular(factor, scatter.mean_deviations().T, lower=True, check_finite=False)
@@ -91,7 +94,7 @@ def whiten(scatter, shrinkage):
     return Whitening(factor, psi, spread @ (mix / np.sqrt(psi)), scatter.dimension, across)
 
 
-def scales(whitening, shrinkage, weighting):
+def scales(whitening: Whitening, shrinkage: float, weighting: str) -> tuple[float, NDArray[np.float64]]:
     """Square roots of the weights: of the other directions, and of `directions`.
 
     The second shrinkage pulls psi towards its mean over all features: at 1 all directions weigh alike. The
@@ -105,7 +108,13 @@ def scales(whitening, shrinkage, weighting):
     return root[0], root[1:]
 
 
-def stretch(whitening, whitened, shrinkage, weighting, along_directions=None):
+def stretch(
+    whitening: Whitening,
+    whitened: NDArray[np.floating],
+    shrinkage: float,
+    weighting: str,
+    along_directions: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Scale whitened rows along each direction by the root of its weight.
 
     `along_directions`, their coordinates ``whitened @ directions``, is for who has them already.
@@ -116,7 +125,7 @@ def stretch(whitening, whitened, shrinkage, weighting, along_directions=None):
     return rest * whitened + (along_directions * (along - rest)) @ whitening.directions.T
 
 
-def components(whitening, shrinkage, weighting):
+def components(whitening: Whitening, shrinkage: float, weighting: str) -> NDArray[np.float64]:
     """Rows of the map x -> embedding, (n_features, n_features), of the whitened and stretched space."""
     inverse = solve_triangular(
         whitening.factor, np.eye(len(whitening.factor)), lower=True, check_finite=False
@@ -124,7 +133,9 @@ def components(whitening, shrinkage, weighting):
     return stretch(whitening, inverse.T, shrinkage, weighting).T
 
 
-def principal(components, covariance, n_components):
+def principal(
+    components: NDArray[np.float64], covariance: NDArray[np.float64], n_components: int | None
+) -> NDArray[np.float64]:
     """Turn the map so that its rows go by falling variance, and keep the first: distances change least."""
     _, turn = eigh(components @ covariance @ components.T)
     return turn[:, ::-1][:, :n_components].T @ components

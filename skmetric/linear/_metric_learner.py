@@ -1,10 +1,14 @@
 """The linear default: one closed form, its shrinkage chosen on classes held out."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
@@ -12,18 +16,19 @@ from sklearn.utils.validation import validate_data
 
 from skmetric._checks import check_finite_rows, encode_labels, read_labels
 from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
+from skmetric._sklearn import BaseEstimator
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes, unite
 from ._closed_form import WEIGHTINGS, components, n_unresolved, principal, scales, whiten
 from ._refine import refine
-from ._scatter import class_scatter, merge
+from ._scatter import ClassScatter, as_weights, class_scatter, merge
 from ._selection import Candidate, check_shrinkage, preparation, select
-from ._span import span_of
+from ._span import Span, span_of
 
 
-def _keeps_no_samples(learner):
+def _keeps_no_samples(learner: MetricLearner) -> bool:
     if learner.margin is None:
         return True
     raise AttributeError("partial_fit keeps scatters, and margin refines on samples: use margin=None, or fit")
@@ -129,16 +134,25 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    shrinkage_: tuple[float, float]
+    cv_results_: dict[str, Any] | None
+    center_: bool
+    classes_: NDArray[Any]
+    scatter_: ClassScatter
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    n_steps_: int
+
     def __init__(
         self,
-        shrinkage="cv",
+        shrinkage: Literal["cv"] | tuple[float, float] = "cv",
         *,
-        weighting="plda",
-        normalize="auto",
-        margin=None,
-        n_components=None,
-        random_state=None,
-    ):
+        weighting: Literal["plda", "wccn", "lda"] = "plda",
+        normalize: bool | Literal["auto"] = "auto",
+        margin: float | None = None,
+        n_components: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.shrinkage = shrinkage
         self.weighting = weighting
         self.normalize = normalize
@@ -147,7 +161,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the map from labelled samples.
 
         Parameters
@@ -184,6 +198,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         scatter = scatter._replace(n_features=n_features)
         self.scatter_ = scatter if span is None else span.lift_scatter(scatter)
         self._warn_of_directions_without_spread(scatter, X.dtype)
+        mapped: NDArray[np.floating]
         mean, mapped, across = self._solve(scatter)
         if self.margin is not None:
             solve = partial(self._solve_on, n_features=n_features)
@@ -195,14 +210,14 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         self._set_map(mean, mapped, X.dtype)
         return self
 
-    def _span(self, X):
+    def _span(self, X: NDArray[np.floating]) -> Span | None:
         """Where fewer rows than features hold all directions that are kept: their span."""
         span = span_of(X) if len(X) < X.shape[1] else None
         return None if span is None or span.basis.shape[1] < (self.n_components or 0) else span
 
     @available_if(_keeps_no_samples)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Add labelled samples: scatters add up, so the map is that of all samples seen.
 
         The first call chooses shrinkage and normalisation, as `fit` does; later ones keep them. So give the
@@ -245,7 +260,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         self._set_map(mean, mapped, X.dtype)
         return self
 
-    def _check_data(self, X, y, sample_weight, reset, min_samples=2):
+    def _check_data(
+        self, X: Any, y: Any, sample_weight: Any, reset: bool, min_samples: int = 2
+    ) -> tuple[NDArray[np.floating], NDArray[np.intp], NDArray[Any], NDArray[np.floating] | None]:
         """Validated rows of positive weight, their class codes, the classes and the weights or None."""
         y = y if y is None else read_labels(y)
         X, y = validate_data(
@@ -268,26 +285,34 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
             kept = sample_weight > 0
-            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+            X, y, sample_weight = X[kept], y[kept], as_weights(sample_weight[kept])
         codes, _, classes = encode_labels(y)
         return X, codes, classes, sample_weight
 
-    def _choose(self, X, codes, n_classes, weights, rng, n_features=None):
+    def _choose(
+        self,
+        X: NDArray[np.floating],
+        codes: NDArray[np.intp],
+        n_classes: int,
+        weights: NDArray[np.floating] | None,
+        rng: np.random.RandomState,
+        n_features: int | None = None,
+    ) -> tuple[Candidate, dict[str, Any] | None]:
         normalize = None if self.normalize == "auto" else bool(self.normalize)
         if self.shrinkage == "cv":
             return select(X, codes, n_classes, weights, self.weighting, normalize, rng, n_features)
         within, between = check_shrinkage(self.shrinkage)
         return Candidate(normalize is not False, True, within, between), None
 
-    def _set_choice(self, chosen):
+    def _set_choice(self, chosen: Candidate) -> None:
         self.normalize_, self.center_ = bool(chosen.normalize), bool(chosen.center)
         self.shrinkage_ = (float(chosen.within), float(chosen.between))
 
-    def _set_map(self, mean, mapped, dtype):
+    def _set_map(self, mean: NDArray[np.floating], mapped: NDArray[np.floating], dtype: DTypeLike) -> None:
         self.mean_, self.components_ = mean.astype(dtype), mapped.astype(dtype)
         self.n_components_ = len(self.components_)
 
-    def _warn_of_directions_without_spread(self, scatter, dtype):
+    def _warn_of_directions_without_spread(self, scatter: ClassScatter, dtype: np.dtype[Any]) -> None:
         if self.shrinkage_[0] > self.n_features_in_ * np.finfo(dtype).eps:
             return
         n_flat = n_unresolved(scatter, dtype)
@@ -299,7 +324,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
                 "number above 0 such as 0.1; or drop constant features, or project with PCA first"
             )
 
-    def _solve(self, scatter, turn=False):
+    def _solve(
+        self, scatter: ClassScatter, turn: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Centre and map of the closed form, and its scale across the span of the samples.
 
         `turn` orders the rows of the map by variance.
@@ -312,7 +339,13 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         mean = scatter.mean if self.center_ else np.zeros(len(scatter.within))
         return mean, mapped, scales(whitening, between, self.weighting)[0] * whitening.across
 
-    def _solve_on(self, X, codes, weights, n_features=None):
+    def _solve_on(
+        self,
+        X: NDArray[np.floating],
+        codes: NDArray[np.intp],
+        weights: NDArray[np.floating] | None,
+        n_features: int | None = None,
+    ) -> tuple[Callable[[NDArray[np.floating]], NDArray[np.floating]], NDArray[np.floating]]:
         """Closed form of some samples: what embeds, before the last normalisation, and the map."""
         prepare = preparation(self.normalize_)
         classes, renumbered = np.unique(codes, return_inverse=True)

@@ -1,11 +1,18 @@
 """Large-margin refinement of a linear map: a triplet hinge, tethered to where it starts."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._threads import map_blocks
 from skmetric.base import unit_rows
 
-from ._selection import class_scores, class_splits, distinct_rows, standard_error
+from ._selection import Split, class_scores, class_splits, distinct_rows, same_rows, standard_error
+
+Rows = NDArray[np.floating]
+Embed = Callable[[Rows], Rows]
 
 _CLASSES_PER_BATCH, _SAMPLES_PER_CLASS = 32, 4
 _N_TURNED = 256  # directions that are refined, those in which embeddings vary most
@@ -15,7 +22,15 @@ _STEPS = (0, 20, 40, 80, 160, 320)  # where held-out classes are scored
 _N_SPLITS = 4
 
 
-def refine(X, codes, solve, margin, normalize, sample_weight, rng):
+def refine(
+    X: Rows,
+    codes: NDArray[np.intp],
+    solve: Callable[..., tuple[Embed, Rows]],
+    margin: float,
+    normalize: bool,
+    sample_weight: Rows | None,
+    rng: np.random.RandomState,
+) -> tuple[Rows | None, int]:
     """Refine the closed form for as many steps as retrieval of held-out classes gains by.
 
     Parameters
@@ -43,20 +58,21 @@ def refine(X, codes, solve, margin, normalize, sample_weight, rng):
     n_steps : int
         Steps taken; 0 if none helps, or if classes are too few to hold any out.
     """
-    before = unit_rows if normalize else np.asarray
+    before: Embed = unit_rows if normalize else same_rows
     X, codes, sample_weight = _without_copies(X, codes, sample_weight)
-    splits = class_splits(X, codes, codes.max() + 1, sample_weight, rng)[:_N_SPLITS]
+    splits = class_splits(X, codes, int(codes.max()) + 1, sample_weight, rng)[:_N_SPLITS]
     splits = [split for split in splits if _can_descend(codes[split.train])]
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits) + 1)
 
-    def descend(rows, seed, n_steps):
+    def descend(rows: NDArray[np.intp], seed: int, n_steps: int) -> tuple[Embed, Rows, Iterator[Rows]]:
         weights = None if sample_weight is None else sample_weight[rows]
         embed, components = solve(X[rows], codes[rows], weights)
         embeddings = embed(X[rows])
-        unit = margin * (1 if normalize else np.mean(np.einsum("ij,ij->i", embeddings, embeddings)))
+        scale = 1.0 if normalize else float(np.mean(np.einsum("ij,ij->i", embeddings, embeddings)))
+        unit = margin * scale
         return embed, components, _descend(embeddings, codes[rows], unit, normalize, weights, seed, n_steps)
 
-    def score(case):
+    def score(case: tuple[Split, int]) -> list[NDArray[np.float64]]:
         split, seed = case
         embed, _, turns = descend(split.train, seed, _STEPS[-1])
         rows = embed(X[split.held_out])
@@ -70,25 +86,27 @@ def refine(X, codes, solve, margin, normalize, sample_weight, rng):
     return _turned(components.T, turn).T, n_steps
 
 
-def _can_descend(codes):
+def _can_descend(codes: NDArray[np.intp]) -> bool:
     """Whether two classes have a pair: one to draw together, one to keep away."""
-    return np.count_nonzero(np.bincount(codes) > 1) > 1
+    return bool(np.count_nonzero(np.bincount(codes) > 1) > 1)
 
 
-def _without_copies(X, codes, sample_weight):
+def _without_copies(
+    X: Rows, codes: NDArray[np.intp], sample_weight: Rows | None
+) -> tuple[Rows, NDArray[np.intp], Rows | None]:
     """Equal rows of a class once, with their weights summed: so that a weight of k counts as k copies do."""
-    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    weights = np.ones(len(X), int) if sample_weight is None else sample_weight
     rows, weights = distinct_rows(X, codes, weights, np.arange(len(X)))
     return X[rows], codes[rows], None if np.all(weights == weights[0]) else weights
 
 
-def _turned(rows, turn):
+def _turned(rows: Rows, turn: Rows) -> Rows:
     """Rows with their first coordinates mapped by `turn`."""
     k = len(turn)
     return np.concatenate([rows[:, :k] @ turn.T, rows[:, k:]], axis=1)
 
 
-def _best_stop(scored):
+def _best_stop(scored: list[list[NDArray[np.float64]]]) -> int:
     """Number of steps that gains most, one standard error over held-out classes taken off."""
     by_step = [np.concatenate(parts) for parts in zip(*scored, strict=True)]
     if not by_step or not len(by_step[0]):
@@ -100,7 +118,15 @@ def _best_stop(scored):
     return _STEPS[int(np.argmax(sure))]
 
 
-def _descend(embeddings, codes, margin, normalize, sample_weight, seed, n_steps):
+def _descend(
+    embeddings: Rows,
+    codes: NDArray[np.intp],
+    margin: float,
+    normalize: bool,
+    sample_weight: Rows | None,
+    seed: int,
+    n_steps: int,
+) -> Iterator[Rows]:
     """Yield the matrix that turns the first coordinates, at each of `_STEPS` up to `n_steps`; Adam."""
     rng = np.random.RandomState(seed)
     start = np.eye(min(_N_TURNED, embeddings.shape[1]), dtype=embeddings.dtype)
@@ -117,11 +143,13 @@ def _descend(embeddings, codes, margin, normalize, sample_weight, seed, n_steps)
         turn = turn - _LEARNING_RATE * (update + _TETHER * (turn - start))
 
 
-def _batches(codes, sample_weight, rng):
+def _batches(
+    codes: NDArray[np.intp], sample_weight: Rows | None, rng: np.random.RandomState
+) -> Iterator[NDArray[np.intp]]:
     """Yield batches of several rows of several classes."""
     members = [np.flatnonzero(codes == code) for code in np.unique(codes)]
     members = [part for part in members if len(part) > 1]
-    weights = [None] * len(members)
+    weights: list[Any] = [None] * len(members)
     if sample_weight is not None:
         weights = [sample_weight[part] / sample_weight[part].sum() for part in members]
     while True:
@@ -135,7 +163,7 @@ def _batches(codes, sample_weight, rng):
         )
 
 
-def _gradient(rows, codes, turn, margin, normalize):
+def _gradient(rows: Rows, codes: NDArray[np.intp], turn: Rows, margin: float, normalize: bool) -> Rows:
     """Gradient in `turn` of the mean of max(0, margin + d2(a, p) - d2(a, n)) over pairs a, p.
 
     The negative n of an anchor is the nearest of the batch (Hermans, Beyer, Leibe, arXiv 1703.07737).

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 _EPS = np.finfo(np.float64).eps
+_MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
 _CHUNK = 8192  # rows held as a copy at a time
 
 
@@ -91,7 +92,8 @@ def class_scatter(
     n_classes : int
         How many classes there are; each must have a sample.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights above 0; None counts each row once. Whole numbers are counts; of others the proportions count.
+        Weights above 0; None counts each row once. Of an integer array, as `as_weights` makes it, numbers are
+        counts; of a float array, only the proportions count, also where its numbers are whole.
     transform : callable, default=None
         Applied to each chunk of rows, such as a normalisation.
 
@@ -101,7 +103,7 @@ def class_scatter(
     """
     n_features, unit = X.shape[1], 1.0
     own_squares = None  # of weights that are no counts
-    if sample_weight is not None and not are_counts(sample_weight):
+    if sample_weight is not None and sample_weight.dtype.kind == "f":
         unit = float(sample_weight.max())  # so that small weights are not zeros in float32
         sample_weight = sample_weight / unit
         own_squares = np.bincount(codes, np.square(sample_weight), minlength=n_classes)
@@ -129,9 +131,13 @@ def class_scatter(
     return ClassScatter(unit * weights, means + origins, unit * within, np.asarray(unit**2 * squares))
 
 
-def are_counts(sample_weight: NDArray) -> bool:
-    """Whether weights say how often each row was seen: whole numbers."""
-    return bool((sample_weight == np.floor(sample_weight)).all())
+def as_weights(sample_weight: NDArray[np.floating]) -> NDArray:
+    """Whole weights, which say how often each row was seen, as integers; other weights unchanged.
+
+    The type keeps what was decided on all rows: the weights of a fold may be whole by chance.
+    """
+    are_counts = (sample_weight == np.floor(sample_weight)).all() and sample_weight.sum() < _MOST_COUNTS
+    return sample_weight.astype(np.int64) if are_counts else sample_weight
 
 
 def merge(

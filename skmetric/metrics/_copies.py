@@ -22,8 +22,11 @@ def check_copies(
 ) -> None:
     """Refuse queries that are rows of the gallery; warn of few of them, and of near-copies.
 
-    A query is taken for a row of the gallery if the two are equal in all numbers and in the label, and no
-    other query and no other row of the gallery is equal to them: equal codes are no copies of one another.
+    A query is treated as a row of the gallery if the two are equal in all numbers and in the label, and no
+    other query and no other row of the gallery is equal to them: hash codes and the like are often equal
+    without being copies. Rows that were enrolled several times are found as `_regular` says. Where neither
+    tells, and each query, be it the only one, is equal to rows of the gallery with its label alone, which
+    codes of few bits can also be, there is a warning.
 
     Raises
     ------
@@ -32,14 +35,24 @@ def check_copies(
     """
     query, item, distance = _pairs(np.asarray(queries, float), np.asarray(gallery, float))
     same = y[query] == y_gallery[item]
-    is_copy = (distance == 0) & _alone(query) & _alone(item) & same
-    copies, near = query[is_copy], np.unique(query[same & (distance > 0)])
+    equal = distance == 0
+    is_copy = equal & same & _alone(query) & _alone(item)
+    all_equal = bool(same[equal].all()) and len(np.unique(query[equal])) == len(queries)
+    if all_equal and _regular(query[equal], item[equal], y):
+        is_copy = equal
+    copies, near = np.unique(query[is_copy]), np.unique(query[same & (distance > 0)])
     if len(copies) > 1 and len(copies) >= _MANY * len(queries):
         raise ValueError(
-            f"the queries in {name_rows(copies)} are rows of the gallery ({name_rows(item[is_copy])} there), "
-            f"with the same labels: each would find itself. To score them, {_REMEDY}"
+            f"the queries in {name_rows(copies)} are rows of the gallery "
+            f"({name_rows(np.unique(item[is_copy]))} there), with the same labels: each would find itself. "
+            f"To score them, {_REMEDY}"
         )
-    if len(copies) > 1:
+    if all_equal:
+        warn(
+            "each query is equal to a row of the gallery with its label, and no row with another label is: "
+            f"it finds this row first. If they are the same samples, {_REMEDY}"
+        )
+    elif len(copies) > 1:
         warn(
             f"the queries in {name_rows(copies)} are equal to rows of the gallery with the same labels, and "
             f"find these first: if they are the same samples, {_REMEDY}"
@@ -75,6 +88,18 @@ def _pairs(
     distance = np.linalg.norm(queries[query] - gallery[item], axis=1)
     kept = distance <= reach
     return query[kept], item[kept], distance[kept]
+
+
+def _regular(query: NDArray[np.intp], item: NDArray[np.intp], y: NDArray[Any]) -> bool:
+    """Whether equal rows repeat as rows do that were given several times: each as often as any other.
+
+    Codes of a class that all agree may do so too, but then there are no more distinct rows than classes.
+    """
+    times_queried, times_enrolled = np.bincount(item), np.bincount(query)  # of each item; of each query
+    times_queried, times_enrolled = times_queried[times_queried > 0], times_enrolled[times_enrolled > 0]
+    n_distinct = len(times_enrolled) / times_queried[0]
+    is_constant = np.ptp(times_queried) == 0 and np.ptp(times_enrolled) == 0
+    return bool(is_constant and n_distinct > len(np.unique(y[query])))
 
 
 def _alone(rows: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmetric._checks import read_labels
 from skmetric._params import Interval, StrOptions, validate_params
 from skmetric._warning import warn
 
@@ -112,7 +113,8 @@ def retrieval_report(
 ) -> RetrievalReport:
     """All retrieval scores from one search, with bootstrap intervals and chance levels.
 
-    Each score is the mean over the queries that have something to find, as of the function of its name.
+    Each score is the mean over the queries that have something to find, as the function of the same name
+    returns it.
 
     Parameters
     ----------
@@ -126,7 +128,7 @@ def retrieval_report(
         Labels of the gallery, needed with `gallery`.
     k : sequence of int, default=None
         Cut-offs of recall, precision and nDCG; at 1 the three are equal and only recall is reported. None
-        stands for (1, 10), without the 10 where the gallery is smaller.
+        means (1, 10), without the 10 if the gallery is smaller.
     scores : sequence of str, default=None
         Names of the scores wanted, in place of `k`: as :class:`RetrievalScorer` takes them. Without
         ``"mean_average_precision"`` and ``"mean_reciprocal_rank"``, which look through the whole gallery, the
@@ -137,7 +139,7 @@ def retrieval_report(
         Bootstrap samples.
     resample : {"classes", "queries"}, default="classes"
         What the intervals draw with replacement: classes of the queries, each with all its queries, or single
-        queries. Take queries only where the question is about these very classes.
+        queries. Choose queries only if the question is about these very classes.
     per_class : bool, default=False
         Whether to report the scores of each class too.
     random_state : int, RandomState instance or None, default=0
@@ -163,11 +165,11 @@ def retrieval_report(
     -----
     The intervals are percentiles of a bootstrap, with the same draws for all scores. A sample of classes has
     as many classes as there are with queries that were scored; its score is the mean over all queries of the
-    classes drawn. It tells how the score varies with other classes, which is the question on classes that
-    were never trained on, with a separate gallery too: queries of one class share what they can find.
-    Intervals over queries tell what other queries of the same classes would score, and are often several
-    times narrower. The gallery stays as it is in both. With few classes, say below 20, an interval over
-    classes is too narrow; with one, there is none: it is NaN, with a warning.
+    classes drawn. It tells how the score would vary with other classes, which is the question for classes
+    that were never trained on. This holds with a separate gallery too: queries of one class have the same
+    relevant items. Intervals over queries tell what other queries of the same classes would score, and are
+    often several times narrower. The gallery is the same in all samples, of both kinds. With few classes, say
+    below 20, an interval over classes is too narrow; with one class, it is NaN, with a warning.
 
     Chance levels are exact expectations over the orders of the gallery, not simulated.
 
@@ -191,15 +193,15 @@ def retrieval_report(
     kept = result.answerable
     values = result.values.compress(kept, axis=1)  # (n_scores, n_kept)
     n_relevant = result.n_relevant[kept]  # (n_kept,)
-    classes, codes = np.unique(np.ravel(y)[kept], return_inverse=True)
+    classes, codes = np.unique(read_labels(y)[kept], return_inverse=True)
     resampled = resampled_means(
         values, n_resamples, as_generator(random_state), codes if resample == "classes" else None
     )
     if resample == "classes" and len(classes) == 1:
         resampled[:] = np.nan
         warn(
-            "the queries that were scored are of one class, so that there is no interval over classes: it is "
-            "NaN. Give queries of more classes, or resample='queries' for other queries of this class"
+            "the queries that were scored are of one class, so that the intervals over classes are NaN. Give "
+            "queries of more classes, or resample='queries' for intervals over the queries of this class"
         )
     chance = [float(score.chance(n_relevant, result.n_gallery).mean()) for score in wanted]
     return RetrievalReport(
@@ -221,7 +223,7 @@ def _names(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[
             raise ValueError("give k or the names of at least one score, as in scores=['recall_at_5']")
         return list(dict.fromkeys(scores))
     if k is None:
-        k = [cutoff for cutoff in (1, 10) if cutoff <= np.size(y_searched) - leaves_self_out]
+        k = [cutoff for cutoff in (1, 10) if cutoff <= len(read_labels(y_searched)) - leaves_self_out]
     return names_at(list(dict.fromkeys(k)))
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._checks import read_labels
 from skmetric.retrieval import Ranking, as_array, iter_rankings
 
 from ._copies import check_copies
@@ -106,7 +107,7 @@ def score_queries(
         raise ValueError(f"no query has anything to find: {reason}")
     if gallery is not None:
         sides = [as_array(side) for side in (embeddings, gallery)]
-        check_copies(sides[0], np.ravel(y), sides[1], np.ravel(y_gallery))
+        check_copies(sides[0], read_labels(y), sides[1], read_labels(y_gallery, "y_gallery"))
     order = np.argsort(rows)
     return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
 
@@ -138,7 +139,8 @@ def _depth(scores: list[Score], y: Any, y_gallery: Any) -> int | None:
     """Ranks that the scores look at; None for all."""
     if any(score.depth == "all" for score in scores):
         return None
-    largest = max(Counter(np.ravel(y if y_gallery is None else y_gallery).tolist()).values(), default=1)
+    labels = read_labels(y) if y_gallery is None else read_labels(y_gallery, "y_gallery")
+    largest = max(Counter(labels.tolist()).values(), default=1)
     return max(score.k or largest for score in scores)
 
 

@@ -1,14 +1,16 @@
 """Scores of pairs: how well a distance tells pairs of one class from pairs of two."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skmetric._checks import check_finite_rows
+from skmetric._checks import check_finite_rows, read_labels
 from skmetric._params import Interval, validate_params
 
 from ._bootstrap import as_generator, percentile_interval
@@ -59,10 +61,10 @@ class VerificationReport(Report):
     n_different: int
     confidence_level: float
 
-    def _caption(self):
+    def _caption(self) -> str:
         return f"{self.n_same} pairs of the same class, {self.n_different} of different classes"
 
-    def _tables(self):
+    def _tables(self) -> list[list[list[str]]]:
         (header, *rows), *_ = super()._tables()
         thresholds = (f"{self.thresholds[name]:.4g}" if name != "auc" else "-" for name in self.scores)
         return [[[*header, "threshold"], *([*row, cell] for row, cell in zip(rows, thresholds, strict=True))]]
@@ -78,23 +80,32 @@ class VerificationReport(Report):
     prefer_skip_nested_validation=True,
 )
 def verification_report(
-    distances, same, *, far=None, confidence_level=0.95, n_resamples=1000, random_state=0
-):
+    distances: ArrayLike,
+    same: ArrayLike,
+    *,
+    far: ArrayLike | None = None,
+    confidence_level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | np.random.RandomState | None = 0,
+) -> VerificationReport:
     """AUC, equal error rate and true accepts at given false accepts, of distances between pairs.
 
-    A pair is accepted, that is taken for one class, if its distance is at most a threshold. FAR is the
-    share of the pairs of different classes that are accepted, TAR the share of the pairs of one class.
+    A pair is accepted, that is treated as a pair of one class, if its distance is at most a threshold. FAR
+    is the share of the pairs of different classes that are accepted, TAR the share of the pairs of one class.
 
     Parameters
     ----------
     distances : array-like of shape (n_pairs,)
-        Distance of each pair; smaller is nearer. Any finite numbers: negate similarities.
+        Distance of each pair; smaller is nearer. Any finite numbers: negate similarities. Leave out pairs of
+        a sample and itself, such as the diagonal of a matrix of distances: their distance is 0, they are
+        always accepted, and all scores would be too good. Distances alone do not tell such pairs from pairs
+        of two equal samples, so they are not found here.
     same : array-like of shape (n_pairs,)
         Whether the pair is of one class: booleans, 1 and 0, or 1 and -1. Both kinds must occur.
     far : sequence of float, default=None
         False accept rates at which to report the TAR, each from 1 / n_different, below which no rate but 0
-        can be observed, up to but not including 1. None stands for (0.1, 0.01, 0.001), without those that
-        the pairs cannot resolve.
+        can be observed, up to but not including 1. None means (0.1, 0.01, 0.001), without the rates below
+        1 / n_different.
     confidence_level : float, default=0.95
         Coverage of the intervals, in (0, 1).
     n_resamples : int, default=1000
@@ -122,12 +133,12 @@ def verification_report(
     -----
     ``"auc"`` is the probability that a pair of one class is nearer than a pair of different classes, ties
     counting half. ``"eer"`` is where FAR equals 1 - TAR, found by linear interpolation between neighbouring
-    points of the ROC curve; its threshold is interpolated alike. ``"tar_at_far_0.01"`` is the largest TAR
-    of a threshold whose FAR is at most 0.01, without interpolation, so that its threshold does on these
-    pairs what the score says; a threshold below all distances accepts nothing.
+    points of the ROC curve; its threshold is interpolated in the same way. ``"tar_at_far_0.01"`` is the
+    largest TAR of a threshold whose FAR is at most 0.01, without interpolation: on these pairs, its threshold
+    gives exactly this TAR. A threshold below all distances accepts nothing.
 
     The bootstrap draws pairs of either kind with replacement and chooses the thresholds anew in each
-    sample. It takes pairs for independent: where they share samples, the true intervals are wider.
+    sample. It assumes independent pairs: where pairs share samples, the true intervals are wider.
     It costs O(n_resamples * n_pairs).
 
     Examples
@@ -171,12 +182,12 @@ def verification_report(
 class _Curve(NamedTuple):
     """ROC curve: a point that accepts nothing, and one for each distinct distance."""
 
-    far: np.ndarray
-    tar: np.ndarray
-    threshold: np.ndarray
+    far: NDArray[np.float64]  # (n_points,)
+    tar: NDArray[np.float64]
+    threshold: NDArray[np.float64]
 
 
-def _curve(distances, same):
+def _curve(distances: NDArray[np.float64], same: NDArray[np.bool_]) -> _Curve:
     far, tar, negative = roc_curve(same, -distances, drop_intermediate=False)
     threshold = -negative
     # the point that accepts nothing: scikit-learn puts it at infinity, from which nothing can be interpolated
@@ -184,23 +195,30 @@ def _curve(distances, same):
     return _Curve(far, tar, threshold)
 
 
-def _summary(curve, targets):
+def _summary(curve: _Curve, targets: NDArray[np.float64]) -> NDArray[np.float64]:
     """AUC, EER and the TAR at each target: (2 + n_targets,)."""
     area = np.trapezoid(curve.tar, curve.far)
     return np.array([area, _eer(curve, curve.far), *curve.tar[_accepting(curve.far, targets)]])
 
 
-def _eer(curve, values):
+def _eer(curve: _Curve, values: NDArray[np.float64]) -> float:
     """`values` of the curve, interpolated to where FAR - (1 - TAR), which never falls, is 0."""
     return float(np.interp(0.0, curve.far + curve.tar - 1, values))
 
 
-def _accepting(far, targets):
+def _accepting(far: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.intp]:
     """Index of the last point of the curve whose FAR is at most each target."""
     return np.searchsorted(far, targets, side="right") - 1
 
 
-def _resample(curve, distances, same, targets, n_resamples, rng):
+def _resample(
+    curve: _Curve,
+    distances: NDArray[np.float64],
+    same: NDArray[np.bool_],
+    targets: NDArray[np.float64],
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
     """Summaries of resampled pairs: (n_resamples, 2 + n_targets).
 
     A pair matters by its point of the curve alone, so a sample is a count at each point: no sort in the loop.
@@ -211,19 +229,21 @@ def _resample(curve, distances, same, targets, n_resamples, rng):
     return np.array([_summary(sample, targets) for sample in samples])
 
 
-def _resampled_rates(points, n_points, n_resamples, rng):
+def _resampled_rates(
+    points: NDArray[np.intp], n_points: int, n_resamples: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
     """Yield the share of pairs accepted at each point, for one sample after the other."""
     n = len(points)
     for _ in range(n_resamples):
         yield np.cumsum(np.bincount(points[rng.integers(n, size=n)], minlength=n_points)) / n
 
 
-def _check_pairs(distances, same):
+def _check_pairs(distances: Any, same: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     distances = column_or_1d(
         check_array(distances, ensure_2d=False, dtype=np.float64, ensure_all_finite=False)
     )
     check_finite_rows(distances, "distances")
-    same = column_or_1d(same)
+    same = read_labels(same, "same")
     check_consistent_length(distances, same)
     kinds = set(np.unique(same).tolist())
     if kinds not in ({0, 1}, {-1, 1}):
@@ -234,7 +254,7 @@ def _check_pairs(distances, same):
     return distances, same > 0
 
 
-def _check_far(far, n_different):
+def _check_far(far: Any, n_different: int) -> NDArray[np.float64]:
     if far is None:
         return np.array([target for target in _DEFAULT_FAR if target >= 1 / n_different])
     far = np.asarray(far, dtype=np.float64)

@@ -1,14 +1,17 @@
 """Splits in which no class is on both sides: scikit-learn's splitters, applied to the classes."""
 
-import warnings
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator, ShuffleSplit, StratifiedKFold
 from sklearn.utils import indexable
 
 from skmetric._params import safe_indexing
+from skmetric._warning import warn
 
 from ._labels import class_codes
 
@@ -16,11 +19,17 @@ from ._labels import class_codes
 class _ClassDisjointSplitter(BaseCrossValidator):
     """Rows follow their classes: a subclass writes ``__init__`` and ``_split_classes``."""
 
+    n_splits: int
+
     @abstractmethod
-    def _split_classes(self, class_sizes):
+    def _split_classes(
+        self, class_sizes: NDArray[np.intp]
+    ) -> Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield (train, test), arrays of positions in `class_sizes` of shape (n_classes,)."""
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self, X: Any, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Generate indices of training and test rows that have no class in common.
 
         Parameters
@@ -47,10 +56,10 @@ class _ClassDisjointSplitter(BaseCrossValidator):
             classes: among one class every neighbour is right.
         """
         if groups is not None:
-            message = (
-                f"The groups parameter is ignored by {type(self).__name__}: the classes in y are the groups"
+            warn(
+                f"The groups parameter is ignored by {type(self).__name__}: the classes in y are the groups. "
+                "Leave it out, or pass the groups as y"
             )
-            warnings.warn(message, UserWarning, stacklevel=2)
         codes = class_codes(X, y)
         class_sizes = np.bincount(codes)  # (n_classes,)
         if len(class_sizes) < 4:
@@ -65,7 +74,7 @@ class _ClassDisjointSplitter(BaseCrossValidator):
                 )
             yield np.flatnonzero(np.isin(codes, train)), np.flatnonzero(np.isin(codes, test))
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits.
 
         Parameters
@@ -122,12 +131,20 @@ class ClassDisjointKFold(_ClassDisjointSplitter):
     ['ant' 'ant' 'bee'] ['cat' 'cat' 'cat' 'dog']
     """
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def _split_classes(self, class_sizes):
+    def _split_classes(
+        self, class_sizes: NDArray[np.intp]
+    ) -> Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         folds = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
         n_classes = len(class_sizes)
         if n_classes < 2 * self.n_splits:
@@ -177,13 +194,22 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
     [1 1 3 3] [0 0 2 2]
     """
 
-    def __init__(self, n_splits=5, *, test_size=None, train_size=None, random_state=None):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        test_size: float | None = None,
+        train_size: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_splits = n_splits
         self.test_size = test_size
         self.train_size = train_size
         self.random_state = random_state
 
-    def _split_classes(self, class_sizes):
+    def _split_classes(
+        self, class_sizes: NDArray[np.intp]
+    ) -> Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         half = 0.5 if self.test_size is None and self.train_size is None else self.test_size
         splits = ShuffleSplit(
             self.n_splits, test_size=half, train_size=self.train_size, random_state=self.random_state
@@ -191,7 +217,14 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
         return splits.split(class_sizes)
 
 
-def class_disjoint_split(X, y, *arrays, test_size=None, train_size=None, random_state=None):
+def class_disjoint_split(
+    X: Any,
+    y: Any,
+    *arrays: Any,
+    test_size: float | None = None,
+    train_size: float | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> list[Any]:
     """Split arrays into training and test sets that have no class in common.
 
     :func:`sklearn.model_selection.train_test_split` for metric learning: the classes are split, and the rows
@@ -244,6 +277,6 @@ def class_disjoint_split(X, y, *arrays, test_size=None, train_size=None, random_
     splitter = ClassDisjointShuffleSplit(
         1, test_size=test_size, train_size=train_size, random_state=random_state
     )
-    arrays = indexable(X, y, *arrays)
+    everything = indexable(X, y, *arrays)
     sides = next(splitter.split(X, y))
-    return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in arrays))
+    return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in everything))

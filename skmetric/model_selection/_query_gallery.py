@@ -2,8 +2,10 @@
 
 from itertools import chain
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state, indexable
 
 from skmetric._params import Interval, safe_indexing, validate_params
@@ -21,7 +23,13 @@ from ._labels import class_codes
     },
     prefer_skip_nested_validation=True,
 )
-def query_gallery_split(X, y, *arrays, query_size=0.5, random_state=None):
+def query_gallery_split(
+    X: Any,
+    y: Any,
+    *arrays: Any,
+    query_size: float = 0.5,
+    random_state: int | np.random.RandomState | None = None,
+) -> list[Any]:
     """Split every class into queries and gallery, so that each query has something to find.
 
     For scores of a search in a collection, as opposed to a search of each row among the others. Of a class
@@ -66,19 +74,21 @@ def query_gallery_split(X, y, *arrays, query_size=0.5, random_state=None):
     >>> y_query, y_gallery
     (['ant', 'bee'], ['ant', 'bee', 'bee', 'cat'])
     """
-    arrays = indexable(X, y, *arrays)
+    everything = indexable(X, y, *arrays)
     codes = class_codes(X, y)
     is_query = _choose_queries(codes, query_size, check_random_state(random_state))
     if not is_query.any():
         raise ValueError(f"each of the {len(codes)} classes in y has one sample: no query would have a match")
     sides = np.flatnonzero(is_query), np.flatnonzero(~is_query)
-    return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in arrays))
+    return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in everything))
 
 
-def _choose_queries(codes, query_size, rng):
+def _choose_queries(
+    codes: NDArray[np.intp], query_size: float, rng: np.random.RandomState
+) -> NDArray[np.bool_]:
     """Mask of shape (n_samples,): the first rows of each class in a random order."""
     class_sizes = np.bincount(codes)  # (n_classes,)
-    wanted = query_size if isinstance(query_size, Integral) else np.ceil(query_size * class_sizes)
+    wanted: Any = query_size if isinstance(query_size, Integral) else np.ceil(query_size * class_sizes)
     n_queries = np.minimum(wanted, class_sizes - 1)
     shuffled = rng.permutation(len(codes))
     by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]  # rows, class after class

@@ -8,12 +8,12 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import validate_data
 
 from skmetric._checks import check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed
+from skmetric._sklearn import BaseEstimator, ClassifierMixin
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
 
@@ -77,9 +77,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if state.get("calibration_") is not None and isinstance(state.get("_gallery"), MemoryGallery):
-            factors = (
-                self._factors_of_present_classes()
-            )  # none of a class that another thread has just removed
+            factors = self._factors_of_present_classes()  # another thread may just have removed a class
             state["calibration_"] = replace(state["calibration_"], class_factors=factors)
         return state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def describe_calibration(calibration: Calibration) -> tuple[dict[str, Any], dict
 
 
 def calibration_of(
-    described: dict[str, Any], rates: list[str], arrays: dict[str, NDArray[Any]]
+    described: dict[str, Any], rates: list[str], arrays: Mapping[str, NDArray[Any]]
 ) -> Calibration:
     """The calibration that `describe_calibration` described, with its `rates` by name."""
     factors = [arrays[name].tolist() for name in ("factor_labels", "factors") if name in arrays]

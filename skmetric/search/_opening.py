@@ -206,7 +206,7 @@ class Opening(SearchBase):
             )
         if index is None or not is_shared:
             index = kind.of_arrays(described["content"], arrays.under("index_"))
-        if is_shared:
+        if isinstance(index, SharedIndex):
             self.index = index
             self._open(index)
         else:
@@ -319,7 +319,7 @@ class Opening(SearchBase):
             search.no_match_label_ = search._choose_no_match_label(search.classes_)
         return search
 
-    def _open(self, index: Index) -> None:
+    def _open(self, index: SharedIndex) -> None:
         """Use what is on the server as the gallery."""
         gallery = ServerGallery(index)
         self._gallery, self.n_components_ = gallery, gallery.n_features

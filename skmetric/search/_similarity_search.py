@@ -424,9 +424,9 @@ def _many(count: int, one: str, more: str) -> str:
 
 
 def _check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
-    if y is None:
-        return None
     labels = check_y(y, n_samples)
+    if labels is None:
+        return None
     if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
         check_classification_targets(labels)  # of others it would only say that classes of one item are many
     return labels

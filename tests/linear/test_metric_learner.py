@@ -283,6 +283,18 @@ def test_the_scale_of_weights_that_are_no_counts_changes_nothing(dtype):
     )
 
 
+def test_whether_weights_are_counts_is_decided_on_all_of_them():
+    """Some folds hold whole weights alone: scaled as others are not, they chose another shrinkage."""
+    X, y = gaussian_classes(20, 3, 7)
+    weight = np.where(y == 0, 0.5, 2.0)
+    first, other = (
+        MetricLearner(random_state=0).fit(X, y, sample_weight=scale * weight) for scale in (1, 1 / 3)
+    )
+    np.testing.assert_allclose(
+        first.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"], atol=1e-9
+    )
+
+
 # scikit-learn
 
 
@@ -338,7 +350,8 @@ def test_sample_weight_is_routed(many):
         learner = MetricLearner(FIXED).set_fit_request(sample_weight=True)
         pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), learner)
         grid = {"metriclearner__weighting": ["plda", "wccn"]}
-        search = GridSearchCV(pipe, grid, cv=ClassDisjointKFold(2), scoring=RetrievalScorer("map_at_r"))
+        scorer = RetrievalScorer("map_at_r").set_score_request(sample_weight=False)
+        search = GridSearchCV(pipe, grid, cv=ClassDisjointKFold(2), scoring=scorer)
         search.fit(X, y, sample_weight=weights)
     best = search.best_estimator_
     expected = clone(best[-1]).fit(best[0].transform(X), y, sample_weight=weights)

@@ -66,7 +66,7 @@ def test_a_weight_counts_as_copies(few):
     X, codes = few
     weights = np.random.default_rng(0).integers(1, 4, len(X))
     copies = class_scatter(X.repeat(weights, axis=0), codes.repeat(weights), 5)
-    assert_same(class_scatter(X, codes, 5, weights.astype(float)), copies, rtol=1e-10, atol=1e-10)
+    assert_same(class_scatter(X, codes, 5, weights), copies, rtol=1e-10, atol=1e-10)
 
 
 def test_rows_are_transformed_chunk_by_chunk(monkeypatch, few):

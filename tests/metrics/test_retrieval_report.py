@@ -153,7 +153,7 @@ def test_intervals_over_classes_cover_what_other_classes_score():
 
 def test_one_class_has_no_interval_over_classes():
     asked = {"gallery": [[1.0], [2.0]], "y_gallery": [0, 1], "scores": ["recall_at_1"]}
-    with pytest.warns(UserWarning, match="no interval over classes.*resample='queries'") as caught:
+    with pytest.warns(UserWarning, match="intervals over classes are NaN.*resample='queries'") as caught:
         report = retrieval_report([[0.0], [3.0]], [0, 0], **asked)
     assert caught[0].filename == __file__
     assert np.isnan(report.intervals["recall_at_1"]).all()

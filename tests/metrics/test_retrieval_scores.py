@@ -132,6 +132,30 @@ def test_near_copies_and_few_copies_warn(blobs, noise, share):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize("times", [(1, 2), (2, 1), (2, 2)], ids=str)
+def test_rows_that_were_given_several_times_are_copies_too(blobs, times):
+    """A gallery in which each row was enrolled twice gave 1.000 without a word."""
+    X, y = blobs
+    (queries, y_queries), (gallery, y_gallery) = ((np.vstack([X] * n), np.tile(y, n)) for n in times)
+    with pytest.raises(ValueError, match="are rows of the gallery"):
+        metrics.recall_at_k(queries, y_queries, gallery=gallery, y_gallery=y_gallery)
+
+
+def test_one_query_that_is_a_row_of_the_gallery_warns(blobs):
+    X, y = blobs
+    with pytest.warns(UserWarning, match="each query is equal to a row .* If they are the same") as caught:
+        metrics.recall_at_k(X[:1], y[:1], gallery=X, y_gallery=y)
+    assert caught[0].filename == __file__
+    metrics.recall_at_k(X[:1] + 0.1, y[:1], gallery=X, y_gallery=y)  # does not warn
+
+
+def test_one_code_a_class_warns():
+    """One hash code for each class: equal rows may be copies, or not."""
+    codes, y = np.eye(4).repeat(2, axis=0), np.repeat(range(4), 2)
+    with pytest.warns(UserWarning, match="each query is equal to a row"):
+        assert metrics.recall_at_k(np.eye(4), range(4), gallery=codes, y_gallery=y) == 1
+
+
 def test_equal_codes_are_not_copies():
     rng = np.random.default_rng(0)
     codes, labels = rng.integers(0, 2, (800, 6)), rng.integers(0, 3, 800)

@@ -205,8 +205,10 @@ def test_no_password_is_kept(postgres, tmp_path):
     for file in (tmp_path / "search").rglob("*"):
         assert file.is_dir() or SECRET.encode() not in file.read_bytes()
     assert SECRET not in repr(search) + search._repr_html_()
-    loaded = SimilaritySearch.load(tmp_path / "search")
-    assert "password" not in loaded.index.conninfo
+    with pytest.raises(ValueError, match="nothing connects to it before you name it") as refused:
+        SimilaritySearch.load(tmp_path / "search")
+    assert SECRET not in str(refused.value)
+    loaded = SimilaritySearch.load(tmp_path / "search", index=PgVectorIndex(postgres, "secretive"))
     assert loaded.predict([[0.4]]).tolist() == ["a"]
     index.clear()
 

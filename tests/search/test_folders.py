@@ -136,7 +136,7 @@ def test_a_full_disk_and_a_folder_that_may_not_be_written():
 @pytest.fixture
 def saved(tmp_path):
     """A folder, its manifest file, and the folder of its arrays."""
-    X = np.random.default_rng(0).normal(size=(50, 4))
+    X = np.random.default_rng(0).normal(size=(50, 4)) + 3 * np.eye(4)[np.arange(50) % 4]
     search = SimilaritySearch().fit(X, ["a", "b"] * 25, metadata={"shop": ["A", "B"] * 25})
     search.calibrate()
     search.save(tmp_path / "gallery")

@@ -33,7 +33,7 @@ def test_shares_of_votes_by_hand():
         [[0.0], [1.0], [2.0], [3.0]], list("baac")
     )
     np.testing.assert_allclose(search.predict_proba([[0.4]]), [[0.5, 0.25, 0.25]])
-    search.calibrate(X=[[0.0], [9.0]], y=["b", "z"])
+    search.calibrate(X=[[0.2], [9.0]], y=["b", "z"])
     np.testing.assert_allclose(search.predict_proba([[99.0]]), [[0.5, 0.25, 0.25]])  # no threshold
 
 

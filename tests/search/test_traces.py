@@ -1,4 +1,4 @@
-"""Nothing that tells of a removed person stays behind: in the gallery, in a pickle, in a folder."""
+"""No text of a removed person stays behind: in the gallery, in a pickle, in a folder."""
 
 import pickle
 
@@ -95,7 +95,7 @@ def test_text_that_no_folder_holds_is_refused_everywhere(text):
         lambda: SimilaritySearch().fit(X[:1], ["ann"], metadata={text: [1]}),
         lambda: SimilaritySearch(no_match_label=text).fit(X[:1], ["ann"]),
     ):
-        with pytest.raises(ValueError, match="NUL|surrogate"):
+        with pytest.raises(ValueError, match=r"NUL|surrogate"):
             call()
     for call in (
         lambda: search.remove([text]),
@@ -103,6 +103,6 @@ def test_text_that_no_folder_holds_is_refused_everywhere(text):
         lambda: search.items([text]),
         lambda: search.predict(X[:1], among=[text]),
     ):
-        with pytest.raises(KeyError, match="NUL|surrogate"):
+        with pytest.raises(KeyError, match=r"NUL|surrogate"):
             call()
     assert search.ids_.tolist() == ["ann", "bob"]

@@ -184,7 +184,7 @@ def state_of_search(search):
     table = search.lookup(X[10:11], 12)
     everything += [table[name].tolist() for name in ("id", "label", "note")]
     cutpoints = list(search.calibration_.cutpoints) if hasattr(search, "calibration_") else None
-    return everything + [search.predict(X[9:12]).tolist(), search.cutpoint_, cutpoints]
+    return [*everything, search.predict(X[9:12]).tolist(), search.cutpoint_, cutpoints]
 
 
 @pytest.mark.parametrize("change", SEARCH_CHANGES)

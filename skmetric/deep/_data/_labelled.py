@@ -220,16 +220,15 @@ def _without_singletons(rows, codes):
 
 
 def _numbered(y, classes):
-    """Labels by code, and the codes of `y`."""
+    """Labels by code, and the codes of `y`; as Python compares numbers, exactly also above 2**53."""
     if classes is None:
         return np.unique(y, return_inverse=True)
-    order = np.argsort(classes)
-    places = np.searchsorted(classes, y, sorter=order).clip(max=len(classes) - 1)
-    codes = order[places]
-    strange = np.unique(y[classes[codes] != y])
-    if len(strange):
+    place_of = {label: place for place, label in enumerate(classes.tolist())}
+    found, inverse = np.unique(y, return_inverse=True)
+    strange = [label for label in found.tolist() if label not in place_of]
+    if strange:
         raise ValueError(
-            f"the loss has no proxies for the labels {strange[:5].tolist()}: pass all labels to come as "
+            f"the loss has no proxies for the labels {strange[:5]}: pass all labels that will come as "
             "classes= in the first partial_fit, or fit anew"
         )
-    return classes, codes
+    return classes, np.array([place_of[label] for label in found.tolist()], dtype=np.intp)[inverse]

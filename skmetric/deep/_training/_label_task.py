@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from torch import nn
 
 from skmetric._checks import join_labels, read_labels
+from skmetric._sklearn import BaseEstimator
 from skmetric._torch import seeded
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled

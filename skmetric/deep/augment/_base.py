@@ -8,10 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import check_params
+from skmetric._sklearn import BaseEstimator
 
 
 class Augmentation(DocumentedMixin, BaseEstimator, ABC):

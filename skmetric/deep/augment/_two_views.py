@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
+from skmetric._sklearn import BaseEstimator
 
 from ._named import TWO_VIEWS, chain, check_steps, steps_of
 

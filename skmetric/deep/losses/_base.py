@@ -22,11 +22,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from torch import nn
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import fit_context
+from skmetric._sklearn import BaseEstimator
 from skmetric._warning import warn
 from skmetric.exceptions import NothingToLearnWarning
 

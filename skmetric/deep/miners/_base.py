@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
-from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
+from skmetric._sklearn import BaseEstimator
 
 
 class Pairs(NamedTuple):

@@ -1,10 +1,13 @@
 """Balanced batches: P classes x K samples."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from skmetric._checks import read_labels
 from skmetric._warning import warn
 
 from ._deck import Classes
@@ -20,13 +23,14 @@ class BalancedBatchSampler(StreamSampler):
     Parameters
     ----------
     labels : array-like of shape (n_samples,)
-        Label of each sample of the data set, of any type that sorts.
+        Label of each sample of the data set: numbers, strings or booleans.
     classes_per_batch : int, default=8
         P.
     samples_per_class : int, default=4
         K.
     steps_per_epoch : int, default=None
-        Batches in an epoch; None is as many as hold every sample once, were classes of equal size.
+        Batches in an epoch; None is the number of samples over the size of a
+        batch, rounded up: with classes of equal size, each sample comes once.
     seed : int, default=0
         Seed of the order. The same seed and epoch give the same batches.
 
@@ -74,32 +78,32 @@ class BalancedBatchSampler(StreamSampler):
         self.seed = seed
         super().__init__()
 
-    def _stream(self, rng: np.random.Generator):
+    def _stream(self, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
         classes = Classes(np.arange(len(self.labels)), self.labels, rng)
         while True:
             yield classes.deal(self.classes_per_batch, self.samples_per_class)
 
 
-def check_labels(labels: ArrayLike) -> np.ndarray:
-    """Labels as an array (n_samples,)."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) == 0:
-        raise ValueError(f"labels must be one for each sample, at least one; got the shape {labels.shape}")
-    return labels
+def check_labels(labels: ArrayLike) -> NDArray[Any]:
+    """Labels as an array (n_samples,); integers stay integers."""
+    read = read_labels(labels, "labels")
+    if len(read) == 0:
+        raise ValueError("labels is empty: give one label for each sample, at least one")
+    return read
 
 
-def check_count(name, value):
+def check_count(name: str, value: float) -> int:
     """A count from 1, as an int."""
     if int(value) != value or value < 1:
         raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
     return int(value)
 
 
-def warn_of_small_classes(sizes, samples_per_class: int):
+def warn_of_small_classes(sizes: NDArray[np.intp], samples_per_class: int) -> None:
     """One warning for all classes that repeat samples within a batch."""
     n_small = int((sizes < samples_per_class).sum())
     if n_small:
         warn(
             f"{n_small} of {len(sizes)} classes have fewer than samples_per_class={samples_per_class} "
-            "samples: they repeat some in a batch"
+            "samples: batches repeat samples of these classes. Lower samples_per_class to avoid this"
         )

@@ -33,8 +33,8 @@ class Made:
 class KeysById:
     """The key of each id, as a dict that is made when first asked for and handed on from state to state.
 
-    The heir alone writes in it. Where a change is cut short after it took the dict, the state that stays makes
-    a new one.
+    Only the heir writes in it. Where a change is cut short after it took the dict, the state that stays
+    makes a new one.
     """
 
     _known: dict[Any, int] | None = None

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._checks import check_labels
+from skmetric._checks import check_labels, join_labels
 from skmetric.search._index._columns import as_text, check_text, is_cheap, shown
 from skmetric.search._index._growing import GrowingArray
 
@@ -62,18 +62,18 @@ class LabelColumn:
             )
 
     def appended(self, labels: NDArray[Any]) -> LabelColumn:
-        """This column, and the labels of new items at the end."""
+        """Make a column with the labels of new items at the end."""
         unique, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
         code_of, self._code_of = self._codes_by_name(), None  # one heir alone writes in it
         new = np.array([label not in code_of for label in unique.tolist()], dtype=bool)
         in_order = unique[new][np.argsort(first[new])]
-        names = self._names.appended(in_order)
+        names = _named(self._names, in_order)
         code_of.update(zip(in_order.tolist(), range(len(self._names), len(names)), strict=True))
         codes = np.array([code_of[label] for label in unique.tolist()], dtype=np.int32)
         return self._with(_names=names, codes=self.codes.appended(codes[inverse]), _code_of=code_of)
 
     def kept(self, mask: NDArray[np.bool_]) -> LabelColumn:
-        """The labels where the mask is True, and the names of these alone."""
+        """Make a column of the labels where the mask is True, with the names of these alone."""
         return self._with(codes=self.codes.kept(mask), _code_of=self._code_of)._compact()
 
     def encode(self, labels: NDArray[Any]) -> NDArray[np.integer[Any]]:
@@ -87,7 +87,7 @@ class LabelColumn:
     def decode(self, codes: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Labels of codes, in the form that users get."""
         names = self._names.values
-        if names.dtype != object or self._gives_objects:
+        if names.dtype != object or self._gives_objects or not self._is_text:
             return names[codes]
         lengths = np.array([len(name) for name in names.tolist()], dtype=np.int64)
         used = lengths[codes]
@@ -125,13 +125,22 @@ class LabelColumn:
         return column
 
     def _compact(self) -> LabelColumn:
-        """This column without names that have no item."""
+        """Leave out names that have no item."""
         has_item = np.bincount(self.codes.values, minlength=len(self)) > 0
         if has_item.all():
             return self
         new_codes = (np.cumsum(has_item) - 1).astype(np.int32)
         codes = GrowingArray(new_codes[self.codes.values])
         return self._with(_names=self._names.kept(has_item), codes=codes)
+
+
+def _named(names: GrowingArray, new: NDArray[Any]) -> GrowingArray:
+    """Names of codes and new ones, none changed where numbers of two types meet."""
+    old = names.values
+    is_mixed = np.result_type(old.dtype, new.dtype).kind == "f" and old.dtype.kind != "f"
+    if len(old) and (is_mixed or (old.dtype.kind == "f" and new.dtype.kind in "iu")):
+        return GrowingArray(join_labels(old, new))
+    return names.appended(new)
 
 
 def check_y(y: Any, n_samples: int) -> NDArray[Any] | None:

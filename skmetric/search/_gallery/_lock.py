@@ -100,7 +100,7 @@ class _Turn(AbstractContextManager[None]):
         return any(turn.thread != self.thread and (turn.writes or self.writes) for turn in ahead)
 
     def _drop_those_over(self) -> None:
-        """Drop turns of functions that run no longer, as was seen twice: a stack may change while one looks."""
+        """Drop turns of functions that were seen twice not to run: a stack may change while one looks."""
         tops = sys._current_frames()
         for turn in list(self.queue):
             if turn.frame in _stack(tops.get(turn.thread)):

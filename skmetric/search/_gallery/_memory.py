@@ -11,7 +11,7 @@ import numpy as np
 from skmetric import _kernel
 from skmetric.retrieval import Neighbors
 from skmetric.search._gallery._side import Side
-from skmetric.search._index._columns import TEXT, shown, type_of
+from skmetric.search._index._columns import TEXT, as_text, shown, type_of
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
@@ -19,12 +19,11 @@ from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._items import Items, KeysById, Made
-from ._labels import LabelColumn
+from ._labels import LabelColumn, is_text
 from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
 from ._metadata import check_metadata
 from ._selection import parts_of
-from ._text import packed, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +42,8 @@ class MemoryGallery(Gallery):
     """Ids, labels and metadata of items, row by row, in the order of enrolment.
 
     The index knows items by `keys`, integers that ascend and are never used twice; users know them by `ids`.
-    Threads may search while one changes it. A change makes the next state of the items beside the present one,
-    and puts it in its place by one assignment: whatever cuts it short, the gallery is as it was.
+    Threads may search while one changes it. A change makes the next state of the items beside the present
+    one, and puts it in its place by one assignment: whatever cuts it short, the gallery is as it was.
     """
 
     def __init__(
@@ -348,13 +347,11 @@ class MemoryGallery(Gallery):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows as arrays by name; columns of metadata by number."""
-        arrays = {"keys": self.keys.values} | packed("ids", self.ids.values)
+        arrays = {"keys": self.keys.values, "ids": self.ids.values}
         if self.labels is not None:
-            names = self.labels.decode(np.arange(len(self.labels)))
-            arrays |= {"codes": self.labels.codes.values} | packed("labels", names)
-        for i, column in enumerate(self.columns.values()):
-            arrays |= packed(f"metadata_{i}", column.values)
-        return arrays
+            arrays["labels"] = self.labels.decode(np.arange(len(self.labels)))
+            arrays["codes"] = self.labels.codes.values
+        return arrays | {f"metadata_{i}": column.values for i, column in enumerate(self.columns.values())}
 
     @classmethod
     def restore(
@@ -363,9 +360,7 @@ class MemoryGallery(Gallery):
         """The gallery that `describe` and `arrays` wrote."""
         labels = None
         if described["has_labels"]:
-            labels = LabelColumn.of_file(
-                shown(unpacked("labels", arrays)), GrowingArray.of_file(arrays["codes"])
-            )
+            labels = LabelColumn.of_file(shown(arrays["labels"]), GrowingArray.of_file(arrays["codes"]))
         gallery = cls.__new__(cls)
         gallery.lock = SharedLock()
         gallery.has_own_ids = described["has_own_ids"]
@@ -384,5 +379,5 @@ class MemoryGallery(Gallery):
 
 def _restored(name: str, arrays: Mapping[str, NDArray[Any]]) -> GrowingArray:
     """An array of a folder, mapped where it is as it was; text is read."""
-    values = unpacked(name, arrays)
-    return GrowingArray(values) if values.dtype == object else GrowingArray.of_file(values)
+    values = arrays[name]
+    return GrowingArray(as_text(values.tolist())) if is_text(values) else GrowingArray.of_file(values)

@@ -438,10 +438,9 @@ class FaissIndex(Index):
         shape = len(embeddings), k
         parts = np.full(shape, np.inf, np.float32), np.zeros(shape, np.intp), np.zeros(shape, bool)
         ahead = self.ef_search if engine.is_graph else k  # what a graph looks at in any case
-        wanted, asked = (
-            max(k, 3 * ahead // 4),
-            max(2 * k, ahead),
-        )  # of all candidates, so that k are good ones
+        # twice the candidates of a search without hidden entries: those that are hidden may lie between the
+        # query and its neighbours, so that the first ones found are not the nearest
+        wanted, asked = max(k, 2 * ahead), max(2 * k, ahead)
         most = n_entries if held.vectors is None else max(1000, int(_FEW * n_entries))
         open_ = np.arange(len(embeddings))
         while len(open_):

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
+from skmetric._sklearn import BaseEstimator
 from skmetric.retrieval import Neighbors
 
 from ._folder import naming_damage, read_folder, write_folder

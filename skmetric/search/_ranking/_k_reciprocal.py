@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
 from sklearn.metrics.pairwise import euclidean_distances
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
+from skmetric._sklearn import BaseEstimator
 from skmetric.retrieval import Neighbors, nearest
 
 _BLOCK = 2**22  # distances held at a time

@@ -3,10 +3,10 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
+from skmetric._sklearn import BaseEstimator
 
 _UNIT = 1e-3  # squared norms this near to 1 are those of the unit sphere
 

@@ -113,7 +113,7 @@ def test_data_loader_takes_it():
         (([0, 0, 1, 1], 2, 1.5), "samples_per_class"),
         (([0, 0, 1, 1], 2, 2, 0), "steps_per_epoch"),
         (([[0, 0], [1, 1]], 2, 2), "shape"),
-        (([], 2, 2), "shape"),
+        (([], 2, 2), "labels is empty"),
     ],
 )
 def test_bad_input_is_refused(arguments, match):

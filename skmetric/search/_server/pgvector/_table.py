@@ -78,7 +78,7 @@ class Table(Store):
                 arrays = match_types(items.columns, items.types, made.types)
                 if items.ids is None:
                     items = items._replace(ids=self._draw(connection, len(items.embeddings)))
-                ids: Keys = items.ids  # type: ignore[assignment] -- drawn above
+                ids: Keys = items.ids  # type: ignore[assignment]  # drawn above
                 if mode == "replace":
                     in_order(self._locked(connection, ids), ids)
                 write = self._replace if mode in ("upsert", "replace") else self._copy
