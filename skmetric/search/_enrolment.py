@@ -66,18 +66,25 @@ class Enrolment(SearchBase):
         metadata = with_paths(metadata, X)
         if self.embedder is not None:  # what is wrong with these is said before an embedder works
             check_what_comes_with(X, y, ids, metadata)
+        started = object.__new__(type(self))  # aside: a fit that is cut short leaves the search as it was
+        started.__dict__.update(self.__dict__)
+        started._start(X, y, ids, metadata)
+        self.__dict__ = started.__dict__
+        return self
+
+    def _start(self, X: Any, y: Any, ids: Any, metadata: Any) -> None:
+        """Fit the embedder, and begin the gallery."""
         self.embedder_ = self._fitted_embedder(X, y)
         embeddings = self._embed(X, reset=True)
         labels = check_targets(y, len(embeddings))
         index = ExactIndex() if self.index is None else clone(self.index)
         kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
         gallery = kind(index, embeddings, ids, labels, metadata)
-        self.index_, self._gallery, self.n_components_ = index, gallery, embeddings.shape[1]
+        self._gallery, self.n_components_ = gallery, embeddings.shape[1]
         self._know_embedder()
         self._forget_calibration()
         if labels is not None:
             self.no_match_label_ = self._choose_no_match_label(labels)
-        return self
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
@@ -116,6 +123,7 @@ class Enrolment(SearchBase):
         """
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
+        self._drop_factors_left()
         embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
@@ -181,6 +189,7 @@ class Enrolment(SearchBase):
                 raise ValueError("without X only metadata can be replaced: give metadata=, or X and y")
             self._gallery.redescribe(ids, metadata)
             return self
+        self._drop_factors_left()
         embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
@@ -225,6 +234,7 @@ class Enrolment(SearchBase):
         """
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
+        self._drop_factors_left()
         embeddings, labels, metadata = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
@@ -292,7 +302,7 @@ class Enrolment(SearchBase):
         index.add(old.keys.values, embeddings)
         new: MemoryGallery = object.__new__(MemoryGallery)
         new.__setstate__(old.__getstate__() | {"index": index})
-        self._gallery, self.index_ = new, index
+        self._gallery = new
         self.n_components_ = embeddings.shape[1]
         self._is_stale = hasattr(self, "calibration_")
         self._know_embedder()

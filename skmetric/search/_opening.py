@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sklearn.base import clone
@@ -99,7 +100,10 @@ class Opening(SearchBase):
         }
         arrays = {f"index_{name}": array for name, array in vectors.items()} | self._gallery.arrays()
         if hasattr(self, "calibration_"):
-            content["calibration"], rates = describe_calibration(self.calibration_)
+            calibration = self.calibration_
+            if calibration.class_factors and not isinstance(self.index_, SharedIndex):
+                calibration = replace(calibration, class_factors=self._factors_of_present_classes())
+            content["calibration"], rates = describe_calibration(calibration)
             content["rates"] = list(self.calibration_.thresholds)
             arrays |= rates
         return content, arrays
@@ -218,7 +222,6 @@ class Opening(SearchBase):
             self.index = index
             self._open(index)
         else:
-            self.index_ = index
             self._gallery = MemoryGallery.restore(index, content["gallery"], arrays)
             self.index = None if kind is ExactIndex else clone(index)
         self.n_components_ = content["n_components"]
@@ -337,7 +340,7 @@ class Opening(SearchBase):
     def _open(self, index: SharedIndex) -> None:
         """Use what is on the server as the gallery."""
         gallery = ServerGallery(index)
-        self.index_, self._gallery, self.n_components_ = index, gallery, gallery.n_features
+        self._gallery, self.n_components_ = gallery, gallery.n_features
         if self.embedder_ is None:
             self.n_features_in_ = gallery.n_features
         elif hasattr(self.embedder_, "n_features_in_"):

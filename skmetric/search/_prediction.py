@@ -142,9 +142,10 @@ class Prediction(SearchBase):
             by_class = ByClass.of(side.codes, present)
             distances, places = nearest_prototypes(embeddings, side.embeddings, by_class)
             return with_winner(-distances, (side.codes[places][:, None] == present).argmax(axis=1))
-        if gallery.by_class is None:
-            gallery.by_class = ByClass.of(gallery.labels.codes.values, present)
-        distances, rows = nearest_of_classes(embeddings, gallery.searchable(), gallery.by_class)
+        made = gallery.made
+        if made.by_class is None:
+            made.by_class = ByClass.of(gallery.labels.codes.values, present)
+        distances, rows = nearest_of_classes(embeddings, gallery.searchable(), made.by_class)
         is_nearest = distances == distances.min(axis=1, keepdims=True)
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
@@ -167,12 +168,12 @@ class Prediction(SearchBase):
             )
         gallery = self._labelled_gallery("predict")
         with gallery.reading():
-            prototypes = self._prototypes(gallery)
+            prototypes, own = self._prototypes(gallery), gallery.labels  # of one state
         distances, places = nearest(embeddings, prototypes.embeddings)
         codes = prototypes.codes[places[:, 0]]
         if labels is not None:
-            codes = labels.encode(gallery.labels.decode(codes))
-        return Match(codes, distances[:, 0]), gallery.labels
+            codes, own = labels.encode(own.decode(codes)), labels
+        return Match(codes, distances[:, 0]), own
 
     def _say_that_all_are_accepted(self) -> None:
         if self.no_match_label is None or self._gallery.has_said_all_accepted:

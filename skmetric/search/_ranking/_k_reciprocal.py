@@ -225,7 +225,7 @@ def _reciprocal(ranked: NDArray[np.intp]) -> sparse.csr_matrix:
 
 
 def _expanded(reciprocal: sparse.csr_matrix, halves: _Halves) -> sparse.csr_matrix:
-    """sparse.csr_matrix with those of their members' smaller sets of which more than two thirds are in the set already."""
+    """Sets with those of their members' smaller sets of which more than two thirds are in the set already."""
     shared = (reciprocal @ halves.holders).multiply(reciprocal).tocsr()
     shared.data = (shared.data > 2 / 3 * halves.sizes[shared.indices]).astype(float)
     shared.eliminate_zeros()
