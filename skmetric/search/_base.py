@@ -19,9 +19,11 @@ from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
-from ._embedder import fitted_embedder
+from ._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
+from ._gallery._server import ServerGallery
+from ._index._columns import text_fault
 from ._ranking._options import Options, find, prepare
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
     from ._ranking._neighbor_average import NeighborAverage
     from ._ranking._options import Prepared
 
+STALE = (
+    "the threshold was chosen for the embeddings before reembed, and means nothing for those of now: "
+    "calibrate again"
+)
 _GROWN = 1.5  # times the items or classes at calibration
 
 
@@ -48,9 +54,9 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     rerank: Any
     query_expansion: NeighborAverage | None
     augment_gallery: NeighborAverage | None
+    check_embedder: bool = True  # also of searches that earlier versions pickled
 
     embedder_: Any
-    index_: Index
     calibration_: Calibration
     cutpoint_: str | None
     no_match_label_: Any
@@ -59,8 +65,32 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
 
     _gallery: Gallery
+    _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
+    _is_stale: bool = False  # whether the calibration is that of embeddings before `reembed`
     _output: str
+
+    @property
+    def index_(self) -> Index:
+        """The index that holds the embeddings. A change of the gallery may put another in its place."""
+        if getattr(self, "_gallery", None) is None:
+            raise AttributeError("there is no index_ before fit")
+        return self._gallery.index
+
+    @index_.setter
+    def index_(self, index: Index) -> None:
+        self._gallery.index = index
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if state.get("calibration_") is not None and isinstance(state.get("_gallery"), MemoryGallery):
+            factors = self._factors_of_present_classes()  # another thread may just have removed a class
+            state["calibration_"] = replace(state["calibration_"], class_factors=factors)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # an earlier version kept the index here too
+        super().__setstate__({name: value for name, value in state.items() if name != "index_"})
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -97,6 +127,8 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             self.__dict__.pop("n_features_in_", None)
             if hasattr(self.embedder_, "n_features_in_"):
                 self.n_features_in_ = self.embedder_.n_features_in_
+        elif self.check_embedder and self._known_embedder is not None:
+            self._known_embedder.check(self.embedder_)
         embeddings = embed(self.embedder_, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
@@ -104,6 +136,13 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
                 ": it has changed since fit; fit again"
             )
         return embeddings
+
+    def _know_embedder(self) -> None:
+        """Remember the embedder, on a server too, as the one that made the embeddings of the gallery."""
+        self._known_embedder = KnownEmbedder.of(self.embedder_)
+        if isinstance(self._gallery, ServerGallery):
+            known = self._known_embedder
+            self._gallery.keep_fingerprint(None if known is None else known.fingerprint)
 
     # The gallery, and what is found in it
 
@@ -131,10 +170,10 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     def _prototypes(self, gallery: MemoryGallery) -> Side:
         """Prototypes of the classes, made once for each matcher and state of the gallery."""
-        matcher = self._matcher()
-        if gallery.prototypes is None or gallery.prototypes[0] != matcher:
-            gallery.prototypes = matcher, class_prototypes(matcher, gallery.side())
-        return gallery.prototypes[1]
+        matcher, made = self._matcher(), gallery.made
+        if made.prototypes is None or made.prototypes[0] != matcher:
+            made.prototypes = matcher, class_prototypes(matcher, gallery.side())
+        return made.prototypes[1]
 
     def _ranking_options(self) -> Options | None:
         """The ranking options, None if there are none."""
@@ -173,18 +212,21 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
         last filter are kept.
         """
         gallery = self._gallery.in_memory()
-        state = (gallery.next_key, len(gallery), *options.state())  # a key is never used twice
-        kept = gallery.ranked[1] if gallery.ranked is not None and gallery.ranked[0] == state else {}
+        made, state = gallery.made, options.state()
+        kept = made.ranked[1] if made.ranked is not None and made.ranked[0] == state else {}
         name = None if among is None else among.tobytes()
         if name not in kept:
             whole = {None: kept[None]} if None in kept else {}
             kept = whole | {name: prepare(gallery.searchable(), options, among)}
-            gallery.ranked = state, kept
+            made.ranked = state, kept
         return kept[name]
 
     # The threshold
 
     def _threshold(self) -> float:
+        """Largest distance to accept; warns if the calibration belongs to earlier embeddings."""
+        if self._is_stale and self.cutpoint_ is not None:
+            warn(STALE)
         if self.cutpoint_ is None:
             return float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
         return self.calibration_.cutpoints[self.cutpoint_]["distance"]
@@ -193,17 +235,31 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
         """Factors of the thresholds of classes, by label."""
         return self.calibration_.class_factors if hasattr(self, "calibration_") else {}
 
-    def _drop_factors_of_absent_classes(self) -> None:
-        """Forget the factors of classes that were removed: a new class may take the name of one."""
+    def _factors_of_present_classes(self) -> dict[Any, float]:
+        """Factors of the classes that have an item: a new class may take the name of one that was removed."""
         factors = self._factors()
         gone = factors.keys() - set(self.classes_.tolist()) if factors else set()
-        if gone:
-            kept = {name: factor for name, factor in factors.items() if name not in gone}
-            self.calibration_ = replace(self.calibration_, class_factors=kept)
+        return {name: factor for name, factor in factors.items() if name not in gone} if gone else factors
+
+    def _drop_factors_of_absent_classes(self) -> None:
+        """Forget the factors of classes that were removed."""
+        factors = self._factors_of_present_classes()
+        if len(factors) < len(self._factors()):
+            self.calibration_ = replace(self.calibration_, class_factors=factors)
+
+    def _drop_factors_left(self) -> None:
+        """As above, before a change: the change before this one may have been cut short by an exception."""
+        if isinstance(self._gallery, MemoryGallery):
+            self._drop_factors_of_absent_classes()
+
+    def _use(self, calibration: Calibration) -> Calibration:
+        """Take a calibration and its cutpoint "optimal", both or neither."""
+        self.__dict__.update(calibration_=calibration, cutpoint_="optimal", _growth_said=0.0, _is_stale=False)
+        return calibration
 
     def _forget_calibration(self) -> None:
         self.__dict__.pop("calibration_", None)
-        self.cutpoint_, self._growth_said = None, 0.0
+        self.cutpoint_, self._growth_said, self._is_stale = None, 0.0, False
 
     def _warn_if_grown(self) -> None:
         if not hasattr(self, "calibration_") or self.calibration_.protocol == "pairs":
@@ -221,6 +277,8 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
         label = self.no_match_label
         if label is None:
             label = "unknown" if labels.dtype.kind in "OUS" else -1
+        elif isinstance(label, str) and text_fault(label):
+            raise ValueError(f"no_match_label={label[:40]!r} has {text_fault(label)}: take it out")
         self._check_no_match_label(label, labels)
         return label
 

@@ -1,6 +1,9 @@
 """What a lookup finds, as a table."""
 
-from typing import Any, Literal, final
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from numpy.typing import NDArray
 from sklearn import get_config
@@ -8,12 +11,15 @@ from sklearn import get_config
 from skmetric._optional import import_optional
 from skmetric.metrics._report import _html, _text
 
+if TYPE_CHECKING:
+    from ._index._hits import Hits
+
 _SHOWN, _WIDEST = 10, 60  # rows, and letters of a cell
 
 
 @final
 class LookupTable:
-    """Rows that a lookup found: query, rank, id, distance, label if there are labels, and metadata.
+    """The result of a lookup: query, rank, id, distance, label if there are labels, and metadata of each row.
 
     Prints its first rows. ``table["distance"]`` is a column, ``len(table)`` its number of rows.
 
@@ -40,7 +46,7 @@ class LookupTable:
     'ant'
     """
 
-    def __init__(self, columns: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
         self.columns = columns
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -66,7 +72,7 @@ class LookupTable:
         return f"\n... {len(self)} rows in all" if len(self) > _SHOWN else ""
 
     def to_records(self) -> list[dict[str, Any]]:
-        """The rows as dicts of Python values.
+        """Return the rows as dicts of Python values.
 
         Returns
         -------
@@ -77,12 +83,12 @@ class LookupTable:
         return [dict(zip(self.columns, row, strict=True)) for row in values]
 
     def to_frame(self, library: Literal["pandas", "polars"] = "pandas") -> Any:
-        """The table as a DataFrame.
+        """Return the table as a DataFrame.
 
         Parameters
         ----------
         library : {"pandas", "polars"}, default="pandas"
-            Whose.
+            The library whose DataFrame is made.
 
         Returns
         -------
@@ -103,7 +109,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 
-def tabulate(hits, n_queries, output):
+def tabulate(hits: Hits, n_queries: int, output: Any) -> Any:
     """Table of hits under the ids of the user, in the form that `output` asks for."""
     columns = {
         "query": hits.queries,
@@ -115,7 +121,7 @@ def tabulate(hits, n_queries, output):
     return as_output(columns, output)
 
 
-def as_output(columns, output):
+def as_output(columns: Mapping[str, NDArray[Any]], output: Any) -> Any:
     """Columns in the form that `output` asks for; None is scikit-learn's setting."""
     table = LookupTable(columns)
     output = get_config()["transform_output"] if output is None else output

@@ -14,22 +14,45 @@ from skmetric.search._index._growing import GrowingArray
 
 @final
 class LabelColumn:
-    """Labels as integer codes in order of first appearance, so that a new class changes no old code."""
+    """Labels as integer codes in order of first appearance, so that a new class changes no old code.
+
+    :meth:`appended` and :meth:`kept` make the changed column beside this one, which stays as it is. Each name
+    has an item: the names of classes that lose their last item are dropped, and codes close up.
+    """
 
     def __init__(self, labels: NDArray[Any]) -> None:
+        unique, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        names = unique[order]
+        code_of_unique = np.empty(len(unique), dtype=np.int32)
+        code_of_unique[order] = np.arange(len(unique))
         self._gives_objects = labels.dtype == object  # as they came, so do they go
         self._is_text = is_text(labels)
-        self._names = GrowingArray(labels[:0].astype(object) if labels.dtype.kind in "UT" else labels[:0])
-        self.code_of: dict[Any, int] = {}
-        self.codes = GrowingArray(np.empty(0, dtype=np.int32))
+        self._names = GrowingArray(names.astype(object) if labels.dtype.kind in "UT" else names)
+        self.codes = GrowingArray(code_of_unique[inverse])
+        self._code_of: dict[Any, int] | None = None  # made when first asked for
         self._sorted: NDArray[np.intp] | None = None
-        self.append(labels)
+
+    @classmethod
+    def of_file(cls, names: NDArray[Any], codes: GrowingArray) -> LabelColumn:
+        """The column of a folder, whose codes are of `names`; those without an item are dropped."""
+        return cls(names)._with(codes=codes)._compact()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_code_of": None, "_sorted": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if "_is_text" not in state:  # of an earlier version
+        self.__dict__.update(state, _code_of=None, _sorted=None)
+        self.__dict__.pop("code_of", None)  # of an earlier version, as is what follows
+        if "_is_text" not in state:
             names = self._names.values
             self._gives_objects, self._is_text = names.dtype == object, is_text(names)
+        compact = self._compact()
+        self._names, self.codes = compact._names, compact.codes
+
+    def __len__(self) -> int:
+        """Number of classes."""
+        return len(self._names)
 
     def check(self, labels: NDArray[Any]) -> None:
         """Refuse labels of another kind than those here."""
@@ -38,38 +61,28 @@ class LabelColumn:
                 "y holds labels of another type than at fit, text on one side only: convert them to one"
             )
 
-    def append(self, labels: NDArray[Any]) -> None:
-        """Add the labels of new items."""
+    def appended(self, labels: NDArray[Any]) -> LabelColumn:
+        """Make a column with the labels of new items at the end."""
         unique, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-        new = np.array([label not in self.code_of for label in unique.tolist()], dtype=bool)
+        code_of, self._code_of = self._codes_by_name(), None  # one heir alone writes in it
+        new = np.array([label not in code_of for label in unique.tolist()], dtype=bool)
         in_order = unique[new][np.argsort(first[new])]
-        self._name(in_order)
-        self.code_of.update(zip(in_order.tolist(), range(len(self.code_of), len(self._names)), strict=True))
-        codes = np.array([self.code_of[label] for label in unique.tolist()], dtype=np.int32)
-        self.codes.append(codes[inverse])
-        self._sorted = None
+        names = _named(self._names, in_order)
+        code_of.update(zip(in_order.tolist(), range(len(self._names), len(names)), strict=True))
+        codes = np.array([code_of[label] for label in unique.tolist()], dtype=np.int32)
+        return self._with(_names=names, codes=self.codes.appended(codes[inverse]), _code_of=code_of)
 
-    def _name(self, labels: NDArray[Any]) -> None:
-        """Append names of codes, none changed where numbers of two types meet."""
-        names = self._names.values
-        is_mixed = np.result_type(names.dtype, labels.dtype).kind == "f" and names.dtype.kind != "f"
-        if len(names) and (is_mixed or (names.dtype.kind == "f" and labels.dtype.kind in "iu")):
-            self._names = GrowingArray(join_labels(names, labels))
-        else:
-            self._names.append(labels)
-
-    def keep(self, kept: NDArray[np.bool_]) -> None:
-        """Drop the labels of removed items."""
-        self.codes.keep(kept)
-        self._sorted = None
+    def kept(self, mask: NDArray[np.bool_]) -> LabelColumn:
+        """Make a column of the labels where the mask is True, with the names of these alone."""
+        return self._with(codes=self.codes.kept(mask), _code_of=self._code_of)._compact()
 
     def encode(self, labels: NDArray[Any]) -> NDArray[np.integer[Any]]:
         """Code of each label, -1 for a class that has no item here."""
         self.check(labels)
         unique, inverse = np.unique(labels, return_inverse=True)
-        present = set(self.present.tolist())
-        codes = np.array([self.code_of.get(label, -1) for label in unique.tolist()], dtype=np.int32)
-        return np.where(np.isin(codes, list(present)), codes, -1)[inverse]
+        code_of = self._codes_by_name()
+        codes = np.array([code_of.get(label, -1) for label in unique.tolist()], dtype=np.int32)
+        return np.where(codes < len(self), codes, -1)[inverse]  # an heir may know more names by now
 
     def decode(self, codes: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Labels of codes, in the form that users get."""
@@ -90,16 +103,44 @@ class LabelColumn:
 
     @property
     def present(self) -> NDArray[np.intp]:
-        """Codes of the classes that have an item, in order of their labels."""
+        """Codes of the classes in order of their labels."""
         if self._sorted is None:
-            codes = np.unique(self.codes.values)
-            self._sorted = codes[np.argsort(self._names.values[codes], kind="stable")]
+            self._sorted = np.argsort(self._names.values, kind="stable")
         return self._sorted
 
     @property
     def classes(self) -> NDArray[Any]:
-        """Labels of the classes that have an item, sorted."""
+        """Labels of the classes, sorted."""
         return self.decode(self.present)
+
+    def _codes_by_name(self) -> dict[Any, int]:
+        """Code of each name. A change that was cut short may have taken the dict along: then a new one."""
+        if self._code_of is None:
+            self._code_of = {name: code for code, name in enumerate(self._names.values.tolist())}
+        return self._code_of
+
+    def _with(self, **parts: Any) -> LabelColumn:
+        column = LabelColumn.__new__(LabelColumn)
+        column.__dict__.update(self.__dict__ | {"_code_of": None, "_sorted": None} | parts)
+        return column
+
+    def _compact(self) -> LabelColumn:
+        """Leave out names that have no item."""
+        has_item = np.bincount(self.codes.values, minlength=len(self)) > 0
+        if has_item.all():
+            return self
+        new_codes = (np.cumsum(has_item) - 1).astype(np.int32)
+        codes = GrowingArray(new_codes[self.codes.values])
+        return self._with(_names=self._names.kept(has_item), codes=codes)
+
+
+def _named(names: GrowingArray, new: NDArray[Any]) -> GrowingArray:
+    """Names of codes and new ones, none changed where numbers of two types meet."""
+    old = names.values
+    is_mixed = np.result_type(old.dtype, new.dtype).kind == "f" and old.dtype.kind != "f"
+    if len(old) and (is_mixed or (old.dtype.kind == "f" and new.dtype.kind in "iu")):
+        return GrowingArray(join_labels(old, new))
+    return names.appended(new)
 
 
 def check_y(y: Any, n_samples: int) -> NDArray[Any] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric.search._index._column_values import fitting, is_missing, listed
-from skmetric.search._index._columns import as_text, check_text
+from skmetric.search._index._columns import as_text, check_text, text_fault
 
 from ._labels import is_text
 from ._metadata import check_kind, check_metadata
@@ -107,6 +107,10 @@ def asked_ids(ids: Any, purpose: str = "ids") -> list[int | str]:
     for value in values:
         if not isinstance(value, str) and not _is_integer(value):
             raise KeyError(f"{purpose} has {value!r}, and ids are integers or text: nothing was changed")
+        if isinstance(value, str) and text_fault(value):
+            raise KeyError(
+                f"{purpose} has {value[:40]!r} with {text_fault(value)} as no id: nothing was changed"
+            )
     return [value if isinstance(value, str) else int(value) for value in values]
 
 

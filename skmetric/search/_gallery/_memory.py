@@ -18,6 +18,7 @@ from skmetric.search._index._hits import Hits
 from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
+from ._items import Items, KeysById, Made
 from ._labels import LabelColumn, is_text
 from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
 from ._lock import SharedLock, reads, writes
@@ -33,20 +34,17 @@ if TYPE_CHECKING:
 
     Where = Mapping[str, Any] | Selection | None
 
+_PICKLED = ("index", "keys", "ids", "labels", "columns", "next_key")  # of `Items`; others are made anew
+
 
 @final
 class MemoryGallery(Gallery):
     """Ids, labels and metadata of items, row by row, in the order of enrolment.
 
     The index knows items by `keys`, integers that ascend and are never used twice; users know them by `ids`.
-    Threads may search while one changes it.
+    Threads may search while one changes it. A change makes the next state of the items beside the present
+    one, and puts it in its place by one assignment: whatever cuts it short, the gallery is as it was.
     """
-
-    labels: LabelColumn  # None without labels
-    prototypes: tuple[Any, Side] | None  # a matcher and its prototypes, until the gallery changes
-    by_class: Any  # the order of rows by class, until the gallery changes
-    ranked: tuple[Any, dict[Any, Any]] | None  # what ranking options made of a state of the gallery
-    _searchable: _kernel.Gallery | None
 
     def __init__(
         self,
@@ -57,40 +55,83 @@ class MemoryGallery(Gallery):
         metadata: Any,
     ) -> None:
         n_items = len(embeddings)
+        keys = np.arange(n_items)
+        columns = check_metadata(metadata, n_items)
+        own_ids = keys if ids is None else check_user_ids(ids, n_items)
+        index.add(keys, embeddings)
         self.lock = SharedLock()
-        self.index = index
         self.has_own_ids = ids is not None
-        self.keys = GrowingArray(np.arange(n_items))
-        self.next_key = n_items
-        self.ids = GrowingArray(self.keys.values if ids is None else check_user_ids(ids, n_items))
-        self._key_of: dict[Any, int] = {}
-        self._enter(self.ids.values, self.keys.values)
-        self.labels = None if labels is None else LabelColumn(labels)  # type: ignore[assignment]
-        self._changed()
-        self.ranked = None
-        self.columns = {
-            name: GrowingArray(values) for name, values in check_metadata(metadata, n_items).items()
-        }
-        index.add(self.keys.values, embeddings)
+        self._items = Items(
+            index,
+            GrowingArray(keys),
+            GrowingArray(own_ids),
+            None if labels is None else LabelColumn(labels),
+            {name: GrowingArray(values) for name, values in columns.items()},
+            n_items,
+            KeysById(),
+            Made(),
+        )
+
+    # One state of the items, which changes replace by one assignment
+
+    @property
+    def index(self) -> Index:  # type: ignore[override]
+        """The index of the embeddings; a change makes another."""
+        return self._items.index
+
+    @index.setter
+    def index(self, index: Index) -> None:
+        self._items = self._items._replace(index=index, made=Made())
+
+    @property
+    def keys(self) -> GrowingArray:
+        """Key of each row in the index."""
+        return self._items.keys
+
+    @property
+    def ids(self) -> GrowingArray:
+        """Id of each row."""
+        return self._items.ids
+
+    @property
+    def labels(self) -> LabelColumn:
+        """Label of each row; None without labels, which :attr:`has_labels` tells."""
+        return self._items.labels  # type: ignore[return-value]
+
+    @property
+    def columns(self) -> dict[str, GrowingArray]:
+        """Metadata by name."""
+        return self._items.columns
+
+    @property
+    def next_key(self) -> int:
+        """Key of the next item: it tells one state of the items from another with as many."""
+        return self._items.next_key
+
+    @property
+    def made(self) -> Made:
+        """What searches have made of the state of the items."""
+        return self._items.made
 
     @property
     def has_labels(self) -> bool:
-        return self.labels is not None
+        return self._items.labels is not None
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self._items.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"prototypes": None, "by_class": None, "ranked": None, "_searchable": None}
+        """One state of the items, whole also while another thread changes them."""
+        state, items = self.__dict__.copy(), self._items
+        del state["_items"]
+        return state | {name: getattr(items, name) for name in _PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.ranked = None  # an earlier version kept something else there
-        self._changed()
-
-    def _changed(self) -> None:
-        """Forget what was made of the items."""
-        self.prototypes, self.by_class, self._searchable = None, None, None
+        parts = {name: state[name] for name in _PICKLED}
+        rest = {name: value for name, value in state.items() if name not in _PICKLED}
+        for name in ("_key_of", "prototypes", "by_class", "ranked", "_searchable"):  # of earlier versions
+            rest.pop(name, None)
+        self.__dict__.update(rest, _items=Items(**parts, keys_by_id=KeysById(), made=Made()))
 
     def has_column(self, name: str) -> bool:
         return name in self.columns
@@ -103,7 +144,13 @@ class MemoryGallery(Gallery):
 
     @writes
     def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
-        self._append(embeddings, *self._layout().check(len(embeddings), ids, labels, metadata))
+        rows = self._layout().check(len(embeddings), ids, labels, metadata)
+        if rows[0] is not None:
+            known = self._items.known()
+            used = next((i for i in rows[0].tolist() if i in known), None)
+            if used is not None:
+                raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
+        self._items = self._items.with_items(embeddings, *rows)
 
     @writes
     def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
@@ -111,81 +158,44 @@ class MemoryGallery(Gallery):
         ids = asked_ids(ids)
         old = self.keys_of(ids)
         rows = self._layout().check(len(embeddings), ids, labels, metadata, is_update=True)
-        self._drop(old)
-        self._append(embeddings, *rows)
+        self._items = self._items.with_items(embeddings, *rows).without(old)
 
     @writes
     def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items, which move to the end, and enrol the others."""
         rows = self._layout().check(len(embeddings), ids, labels, metadata)
-        known = [] if rows[0] is None else [i for i in rows[0].tolist() if i in self._key_of]
-        if known:
-            self._drop(self.keys_of(known))
-        self._append(embeddings, *rows)
+        known = self._items.known()
+        old = [known[i] for i in ([] if rows[0] is None else rows[0].tolist()) if i in known]
+        items = self._items.with_items(embeddings, *rows)
+        self._items = items.without(np.array(old, dtype=np.int64)) if old else items
 
     @writes
     def redescribe(self, ids: Any, metadata: Any) -> None:
         """Replace columns: new ones are made aside, and put in the place of the old at once."""
         rows = self.rows(self.keys_of(ids))
-        made = {}
-        for name, values in self._layout().described(len(rows), metadata).items():
-            old = self.columns[name].values
-            whole = old.astype(np.result_type(old.dtype, values.dtype))  # a copy
-            whole[rows] = values
-            made[name] = GrowingArray(whole)
-        self.columns = self.columns | made
+        self._items = self._items.described(rows, self._layout().described(len(rows), metadata))
 
     @writes
     def remove(self, ids: Any) -> None:
-        """Take items out."""
-        self._drop(self.keys_of(ids))
+        """Take items out, with all that tells of them."""
+        keys = self.keys_of(ids)
+        if len(keys):
+            self._items = self._items.without(keys)
 
     def keys_of(self, ids: Any) -> NDArray[np.int64]:
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        ids = asked_ids(ids)
-        unknown = [i for i in ids if i not in self._key_of]
+        ids, known = asked_ids(ids), self._items.known()
+        unknown = [i for i in ids if i not in known]
         if unknown:
             more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
             raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
         refuse_duplicates(ids)
-        return np.array([self._key_of[i] for i in ids], dtype=np.int64)
+        return np.array([known[i] for i in ids], dtype=np.int64)
 
-    def _append(self, embeddings, ids, labels, columns):
-        keys = np.arange(self.next_key, self.next_key + len(embeddings))
-        ids = keys if ids is None else ids
-        used = next((i for i in ids.tolist() if i in self._key_of), None)
-        if used is not None:
-            raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
-        self.index.add(keys, embeddings)
-        self._changed()
-        self.keys.append(keys)
-        self.ids.append(ids)
-        self._enter(ids, keys)
-        self.next_key = int(keys[-1]) + 1
-        if labels is not None:
-            self.labels.append(labels)
-        for name, values in columns.items():
-            self.columns[name].append(values)
-
-    def _drop(self, keys):
-        self.index.remove(keys)
-        self._changed()
-        kept = np.ones(len(self), dtype=bool)
-        kept[self.rows(keys)] = False
-        for i in self.ids.values[~kept].tolist():
-            del self._key_of[i]
-        for array in (self.keys, self.ids, *self.columns.values()):
-            array.keep(kept)
-        if self.labels is not None:
-            self.labels.keep(kept)
-
-    def _layout(self):
+    def _layout(self) -> Layout:
         columns = {name: column.values for name, column in self.columns.items()}
         has_text_ids = type_of(self.ids.values.dtype) is TEXT if self.has_own_ids else None
         return Layout(has_text_ids, None if self.labels is None else self.labels.is_text, columns)
-
-    def _enter(self, ids, keys):
-        self._key_of.update(zip(ids.tolist(), keys.tolist(), strict=True))
 
     # What is here
 
@@ -214,20 +224,20 @@ class MemoryGallery(Gallery):
     @reads
     def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:
         """Labels, and the number of items under each code."""
-        return self.labels, np.bincount(self.labels.codes.values, minlength=len(self.labels.code_of))
+        return self.labels, np.bincount(self.labels.codes.values, minlength=len(self.labels))
 
     @reads
     def sizes(self) -> tuple[int, int]:
         """Number of items and of classes."""
-        return len(self), 0 if self.labels is None else len(self.labels.present)
+        return len(self), 0 if self.labels is None else len(self.labels)
 
     def known_sizes(self) -> tuple[int, int]:
         """As `sizes`."""
         return self.sizes()
 
     def rows(self, keys: NDArray[Any]) -> NDArray[np.intp]:
-        """Row of each key, -1 for -1; keys ascend, so this is a binary search."""
-        return np.where(keys < 0, -1, np.searchsorted(self.keys.values, keys))
+        """Row of each key, -1 for -1."""
+        return self._items.rows(keys)
 
     def side(self) -> Side:
         """Embeddings and class codes, row by row."""
@@ -237,9 +247,10 @@ class MemoryGallery(Gallery):
         """The embeddings, row by row, as the kernel searches them; kept until the gallery changes."""
         if isinstance(self.index, ExactIndex):
             return self.index._searchable()
-        if self._searchable is None:
-            self._searchable = _kernel.Gallery(self.index.vectors())
-        return self._searchable
+        made = self.made
+        if made.searchable is None:
+            made.searchable = _kernel.Gallery(self.index.vectors())
+        return made.searchable
 
     def in_memory(self) -> MemoryGallery:
         """Itself."""
@@ -255,8 +266,8 @@ class MemoryGallery(Gallery):
         if where is None:
             return np.flatnonzero(mask)
         columns = {name: column.values for name, column in self.columns.items()}
-        if self.labels is not None:
-            columns.setdefault("label", self.all_labels())
+        if self.has_labels:
+            columns.setdefault("label", self.labels.decode(self.labels.codes.values))
         asked = conditions(where, {name: values.dtype for name, values in columns.items()})
         for condition in asked:
             mask &= condition.passes(columns[condition.column])
@@ -278,8 +289,10 @@ class MemoryGallery(Gallery):
         k = min(k, len(self) if passing is None else len(passing))
         if not k:
             return no_neighbors(len(embeddings))
-        keys: dict[str, Any] = {} if passing is None else {"among": self.keys.values[passing]}
-        found = self.index.query(embeddings, k, **keys)
+        if passing is None:
+            found = self.index.query(embeddings, k)
+        else:
+            found = self.index.query(embeddings, k, among=self.keys.values[passing])
         return Neighbors(found.distances, self.rows(found.indices))
 
     @reads
@@ -308,7 +321,7 @@ class MemoryGallery(Gallery):
             queries, rows, distances = queries[is_found], rows[is_found], distances[is_found]
         return Hits(queries, shown(self.ids.values[rows]), distances, self._columns_of(rows))
 
-    def _columns_of(self, rows):
+    def _columns_of(self, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         """Label and metadata of rows, in the forms that users get."""
         columns = {}
         if self.labels is not None:
@@ -330,33 +343,35 @@ class MemoryGallery(Gallery):
         """All rows as arrays by name; columns of metadata by number."""
         arrays = {"keys": self.keys.values, "ids": self.ids.values}
         if self.labels is not None:
-            arrays["labels"] = self.labels.decode(np.arange(len(self.labels.code_of)))
+            arrays["labels"] = self.labels.decode(np.arange(len(self.labels)))
             arrays["codes"] = self.labels.codes.values
         return arrays | {f"metadata_{i}": column.values for i, column in enumerate(self.columns.values())}
 
     @classmethod
-    def restore(cls, index, described, arrays):
+    def restore(
+        cls, index: Index, described: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> MemoryGallery:
         """The gallery that `describe` and `arrays` wrote."""
+        labels = None
+        if described["has_labels"]:
+            labels = LabelColumn.of_file(shown(arrays["labels"]), GrowingArray.of_file(arrays["codes"]))
         gallery = cls.__new__(cls)
         gallery.lock = SharedLock()
-        gallery.index = index
-        gallery.has_own_ids, gallery.next_key = described["has_own_ids"], described["next_key"]
-        gallery.keys, gallery.ids = GrowingArray.of_file(arrays["keys"]), _restored("ids", arrays)
-        gallery._key_of = {}
-        gallery._enter(gallery.ids.values, arrays["keys"])
-        gallery.labels = None  # type: ignore[assignment]
-        if described["has_labels"]:
-            gallery.labels = LabelColumn(shown(arrays["labels"]))
-            gallery.labels.codes = GrowingArray.of_file(arrays["codes"])
-        gallery.columns = {
-            name: _restored(f"metadata_{i}", arrays) for i, name in enumerate(described["columns"])
-        }
-        gallery._changed()
-        gallery.ranked = None
+        gallery.has_own_ids = described["has_own_ids"]
+        gallery._items = Items(
+            index,
+            GrowingArray.of_file(arrays["keys"]),
+            _restored("ids", arrays),
+            labels,
+            {name: _restored(f"metadata_{i}", arrays) for i, name in enumerate(described["columns"])},
+            described["next_key"],
+            KeysById(),
+            Made(),
+        )
         return gallery
 
 
-def _restored(name, arrays):
+def _restored(name: str, arrays: Mapping[str, NDArray[Any]]) -> GrowingArray:
     """An array of a folder, mapped where it is as it was; text is read."""
     values = arrays[name]
     return GrowingArray(as_text(values.tolist())) if is_text(values) else GrowingArray.of_file(values)

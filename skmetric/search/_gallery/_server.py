@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, final
@@ -171,6 +172,19 @@ class ServerGallery(Gallery):
     def _check(self, n_items, ids, labels, metadata, is_update=False):
         ids, labels, columns = self._layout().check(n_items, ids, labels, metadata, is_update)
         return ids, _as_stored(labels, self.types.get(LABEL)), columns
+
+    # The embedder
+
+    def fingerprint(self) -> Any:
+        """What the server keeps about the embedder of the items, as `keep_fingerprint` got it, or None."""
+        try:
+            return json.loads(self._store.fingerprint() or "null")
+        except ValueError:  # edited by hand
+            return None
+
+    def keep_fingerprint(self, described: Any) -> None:
+        """Keep what JSON can hold about the embedder of the items on the server; None drops it."""
+        self._store.keep_fingerprint(None if described is None else json.dumps(described))
 
     # What is there
 
