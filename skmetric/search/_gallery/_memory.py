@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -81,7 +82,7 @@ class MemoryGallery(Gallery):
 
     @index.setter
     def index(self, index: Index) -> None:
-        self._items = self._items._replace(index=index, made=Made())
+        self._items = replace(self._items, index=index, made=Made())
 
     @property
     def keys(self) -> GrowingArray:
