@@ -11,12 +11,12 @@ import numpy as np
 
 from skmetric import _kernel
 from skmetric.retrieval import Neighbors
+from skmetric.search._columns._types import TEXT, as_text, shown, type_of
+from skmetric.search._columns._where import conditions
 from skmetric.search._gallery._side import Side
-from skmetric.search._index._columns import TEXT, as_text, shown, type_of
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
-from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._items import Items, KeysById, Made
