@@ -81,7 +81,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
     embedder_ : transformer or None
         The fitted embedder.
     index_ : Index
-        The embeddings.
+        The embeddings. Another object after each change of a gallery in memory.
     classes_ : ndarray of shape (n_classes,)
         Labels that have an item in the gallery, sorted.
     labels_ : ndarray of shape (n_items,), or None
@@ -108,6 +108,10 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
 
     Notes
     -----
+    Changes of a gallery in memory are all or nothing, whatever cuts them short: an error, Ctrl-C, a time limit.
+    So are pickles and copies made while another thread enrols. `remove` leaves no label, id or metadata of an
+    item behind, and no name of a class that has lost its last item.
+
     Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
     `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
     change or after it, and the embedder works while others search. After a removal, rows that `kneighbors`
