@@ -47,7 +47,27 @@ def public_methods(path):
     if not inspect.isclass(thing):
         return []
     members = inspect.getmembers(thing, lambda member: callable(member) or isinstance(member, property))
-    return [f"{path}.{name}" for name, member in members if not name.startswith("_") and is_ours(member)]
+    return [
+        f"{path}.{name}"
+        for name, member in members
+        if not name.startswith("_") and is_ours(member) and not inherits_docstring(member)
+    ]
+
+
+def inherits_docstring(member):
+    """Whether a method has none of its own, and its base has one: the base's is checked."""
+    return not member.__doc__ and bool(inspect.getdoc(member))
+
+
+def repeated_docstrings(path):
+    """Methods of a class whose docstring is word for word that of the method which they override."""
+    thing = load(path)
+    for name, member in vars(thing).items() if inspect.isclass(thing) else ():
+        bases = (vars(base)[name] for base in thing.__mro__[1:] if name in vars(base))
+        overridden = next((base for base in bases if base.__doc__), None)
+        own = getattr(member, "__doc__", None)
+        if is_ours(member) and own and overridden and own.split() == overridden.__doc__.split():
+            yield name
 
 
 def complaints(path, not_applied=()):
@@ -73,6 +93,11 @@ def test_docstring_is_complete(path):
 @pytest.mark.parametrize("path", [method for path in NAMES for method in public_methods(path)])
 def test_docstring_of_a_method_is_complete(path):
     assert complaints(path, OF_METHODS) == []
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_a_method_does_not_repeat_the_docstring_of_its_base(path):
+    assert list(repeated_docstrings(path)) == []
 
 
 @pytest.fixture(scope="module")

@@ -129,9 +129,7 @@ WARNINGS = {
     "groups given to a grid search": lambda _: search_over(groups=Y),
     "labels in a column": lambda _: SimilaritySearch().fit(X, Y[:, None]),
     "singular covariance": lambda _: NOT_SHRUNK.fit(SINGULAR, Y),
-    "singular covariance in a pipeline": lambda _: make_pipeline(StandardScaler(), NOT_SHRUNK).fit(
-        SINGULAR, Y
-    ),
+    "the same in a pipeline": lambda _: make_pipeline(StandardScaler(), NOT_SHRUNK).fit(SINGULAR, Y),
     "one class in a report": lambda _: report_of_one_class(),
     "near copies": lambda _: recall_at_k(X + 1e-7, Y, gallery=X, y_gallery=Y),
     "one copy": lambda _: recall_at_k(X[:1], Y[:1], gallery=X, y_gallery=Y),

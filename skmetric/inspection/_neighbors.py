@@ -134,8 +134,9 @@ class NeighborsDisplay:
         cut = getattr(estimator, "cutpoint_", None)
         limit = None if cut is None else estimator.calibration_.cutpoints[cut]["distance"]
         if labels is not None and cut is not None:
-            found = labels[indices]
-            limit = estimator.calibration_.class_thresholds(found, cut).reshape(found.shape)
+            there = indices >= 0  # -1 at distance infinity is no item: an approximate index found fewer
+            limit = np.full(indices.shape, np.nan)
+            limit[there] = estimator.calibration_.class_thresholds(labels[indices[there]], cut)
         return cls.from_predictions(
             X if queries is None else queries, gallery, distances, indices, y=y, y_gallery=labels,
             predictions=None if labels is None or cut is None else estimator.predict(X),
@@ -165,7 +166,7 @@ class NeighborsDisplay:
         queries, gallery : sequence of n_queries and of n_gallery pictures or texts
             Pictures are arrays (H, W), (H, W, 3) or (3, H, W), PIL images, or paths of image files.
         distances, indices : array-like of shape (n_queries, n_neighbors)
-            As of :func:`skmetric.retrieval.nearest`.
+            As of :func:`skmetric.retrieval.nearest`; row -1 is no item, and is left out.
         y, y_gallery : array-like of shape (n_queries,) and (n_gallery,), default=None
             Labels.
         predictions : array-like of shape (n_queries,), default=None
@@ -245,6 +246,8 @@ class NeighborsDisplay:
         """What is drawn for a query: itself, then its neighbours."""
         row = [_Drawn(self.queries[i], BLACK, "-", self._asked(i, cell))]
         for j, (at, distance) in enumerate(zip(self.indices[i], self.distances[i], strict=True)):
+            if at < 0:  # an approximate index, or a filter, found no more
+                continue
             (color, mark), dash = self._look(i, j)
             caption = cell.caption(f"{mark} {self._label(at)}".strip(), f"{distance:.3g}")
             row.append(_Drawn(self.gallery[at], color, dash, caption))

@@ -136,6 +136,6 @@ def components(whitening: Whitening, shrinkage: float, weighting: str) -> NDArra
 def principal(
     components: NDArray[np.float64], covariance: NDArray[np.float64], n_components: int | None
 ) -> NDArray[np.float64]:
-    """Turn the map so that its rows go by falling variance, and keep the first: distances change least."""
+    """Turn the map so that the variance of its rows falls, and keep the first: distances change least."""
     _, turn = eigh(components @ covariance @ components.T)
     return turn[:, ::-1][:, :n_components].T @ components

@@ -41,16 +41,17 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     learned distance is the Euclidean one after that. The map solves ``Sb v = psi Sw v`` for the covariance Sb
     of class means and the pooled covariance Sw inside classes, both shrunk, whitens Sw and weights each
     direction by w(psi) [1]_ [2]_. How far to shrink, whether to scale to unit length, and whether to learn
-    anything at all are chosen by retrieval of training classes held out, so that what is measured is what
-    counts: classes never trained on.
+    anything at all are chosen by the retrieval score of held-out training classes, since the score that
+    matters is that of classes never trained on.
 
     Parameters
     ----------
     shrinkage : "cv" or tuple of two floats, default="cv"
-        How far Sw goes towards a multiple of the identity, and psi towards its mean; each from 0 to 1. (1, 1)
-        learns no direction, (0, 0) shrinks nothing; a first number of 0 needs more samples than features.
-        "cv" chooses on class-disjoint folds, Euclidean and cosine distance among the candidates; fewer than
-        16 classes must show that learning pays, and with fewer than 4 it takes (0.5, 1).
+        How far Sw is shrunk towards a multiple of the identity, and psi towards its mean; each from 0 to 1.
+        (1, 1) learns no direction, (0, 0) shrinks nothing; a first number of 0 needs more samples than
+        features. "cv" chooses on class-disjoint folds; plain Euclidean and cosine distance are candidates
+        too. With fewer than 16 classes, a learned map must beat these two; with fewer than 4, "cv" means
+        (0.5, 1).
     weighting : {"plda", "wccn", "lda"}, default="plda"
         w(psi): ``psi / (psi + 1/2)`` as in probabilistic LDA, 1 (within-class covariance normalisation, as
         RCA does), or psi (discriminant analysis).
@@ -171,9 +172,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Their classes: numbers or strings. At least two, one of them with two rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights from 0; rows of weight 0 are left out. Whole numbers are counts: a row of weight k counts
-            as k equal rows, in the choice of shrinkage and in refinement too. Of other weights, as 1 over the
-            size of the class, only the proportions count.
+            Weights from 0; rows of weight 0 are left out. If all weights are whole numbers, they are counts:
+            a row of weight k counts as k equal rows, in the choice of shrinkage and in refinement too.
+            Otherwise, for example with 1 over the size of the class, only their proportions matter.
 
         Returns
         -------
@@ -220,9 +221,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Add labelled samples: scatters add up, so the map is that of all samples seen.
 
-        The first call chooses shrinkage and normalisation, as `fit` does; later ones keep them. So give the
-        first call many classes, or the numbers. A batch may hold any classes, one alone too. Not there with a
-        `margin`, which needs all samples at once.
+        The first call chooses shrinkage and normalisation, as `fit` does; later calls keep them. So give the
+        first call many classes, or set `shrinkage` to numbers. A batch may hold any classes, also a single
+        one. The method does not exist with a `margin`, which needs all samples at once.
 
         Parameters
         ----------
@@ -231,7 +232,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Their classes, old or new.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights from 0.
+            Weights from 0, as for `fit`; each call decides for its own rows whether they are counts.
 
         Returns
         -------

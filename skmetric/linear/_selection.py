@@ -17,7 +17,7 @@ WITHIN = (0.03, 0.1, 0.3, 0.5, 0.7, 0.9)
 BETWEEN = (0.3, 0.5, 0.7, 0.85, 1.0)
 MIN_CLASSES = 4  # below, none can be held out
 _N_SPLITS = 4
-_ENOUGH_CLASSES = 16  # for folds, and to take for granted that something can be learned
+_ENOUGH_CLASSES = 16  # for folds, and to assume that something can be learned
 _MAX_HELD_OUT = 2000  # rows scored in all splits together
 
 

@@ -19,8 +19,8 @@ class RetrievalScorer:
     Each row of the validation data is searched among the other rows, so folds must hold at least two rows
     of a class. Use it with class-disjoint folds to measure classes that were never fitted on.
 
-    The last step of a :class:`~sklearn.pipeline.Pipeline` is left out if it has no ``transform``, as k-NN; a
-    fitted search stands for its ``best_estimator_``.
+    The last step of a :class:`~sklearn.pipeline.Pipeline` is left out if it has no ``transform``, such as
+    k-NN; of a fitted search the ``best_estimator_`` is scored.
 
     Rankings are by Euclidean distance between embeddings, or by the distance that a metric learner names for
     them, as :class:`~skmetric.deep.DeepMetricLearner` does with ``distance="poincare"``.

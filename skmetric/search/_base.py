@@ -19,9 +19,10 @@ from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
-from ._embedder import fitted_embedder
+from ._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
+from ._gallery._server import ServerGallery
 from ._index._columns import text_fault
 from ._ranking._options import Options, find, prepare
 
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
     from ._calibration._calibration import Calibration
     from ._gallery._gallery import Gallery
     from ._gallery._side import Side
-    from ._index._columns import text_fault
     from ._index._index import Index
     from ._ranking._neighbor_average import NeighborAverage
-from ._ranking._options import Prepared
+    from ._ranking._options import Prepared
 
+STALE = (
+    "the threshold was chosen for the embeddings before reembed, and means nothing for those of now: "
+    "calibrate again"
+)
 _GROWN = 1.5  # times the items or classes at calibration
 
 
@@ -50,6 +54,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     rerank: Any
     query_expansion: NeighborAverage | None
     augment_gallery: NeighborAverage | None
+    check_embedder: bool = True  # also of searches that earlier versions pickled
 
     embedder_: Any
     calibration_: Calibration
@@ -60,7 +65,9 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
 
     _gallery: Gallery
+    _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
+    _is_stale: bool = False  # whether the calibration is that of embeddings before `reembed`
     _output: str
 
     @property
@@ -120,6 +127,8 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             self.__dict__.pop("n_features_in_", None)
             if hasattr(self.embedder_, "n_features_in_"):
                 self.n_features_in_ = self.embedder_.n_features_in_
+        elif self.check_embedder and self._known_embedder is not None:
+            self._known_embedder.check(self.embedder_)
         embeddings = embed(self.embedder_, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
@@ -127,6 +136,13 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
                 ": it has changed since fit; fit again"
             )
         return embeddings
+
+    def _know_embedder(self) -> None:
+        """Remember the embedder, on a server too, as the one that made the embeddings of the gallery."""
+        self._known_embedder = KnownEmbedder.of(self.embedder_)
+        if isinstance(self._gallery, ServerGallery):
+            known = self._known_embedder
+            self._gallery.keep_fingerprint(None if known is None else known.fingerprint)
 
     # The gallery, and what is found in it
 
@@ -208,6 +224,9 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     # The threshold
 
     def _threshold(self) -> float:
+        """Largest distance to accept; warns if the calibration belongs to earlier embeddings."""
+        if self._is_stale and self.cutpoint_ is not None:
+            warn(STALE)
         if self.cutpoint_ is None:
             return float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
         return self.calibration_.cutpoints[self.cutpoint_]["distance"]
@@ -235,12 +254,12 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     def _use(self, calibration: Calibration) -> Calibration:
         """Take a calibration and its cutpoint "optimal", both or neither."""
-        self.__dict__.update(calibration_=calibration, cutpoint_="optimal", _growth_said=0.0)
+        self.__dict__.update(calibration_=calibration, cutpoint_="optimal", _growth_said=0.0, _is_stale=False)
         return calibration
 
     def _forget_calibration(self) -> None:
         self.__dict__.pop("calibration_", None)
-        self.cutpoint_, self._growth_said = None, 0.0
+        self.cutpoint_, self._growth_said, self._is_stale = None, 0.0, False
 
     def _warn_if_grown(self) -> None:
         if not hasattr(self, "calibration_") or self.calibration_.protocol == "pairs":

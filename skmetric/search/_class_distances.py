@@ -8,11 +8,14 @@ import numpy as np
 
 from skmetric._kernel import Search
 from skmetric._threads import map_blocks
+from skmetric.retrieval import nearest as search_nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skmetric._kernel import Gallery
+
+_NEARLY = 1e-6  # relative: squares in which a product may have lost more digits than a distance may
 
 
 class ByClass(NamedTuple):
@@ -74,6 +77,38 @@ def _first_least(
     least = np.minimum.reduceat(values, firsts)
     at = np.flatnonzero(values == np.repeat(least, np.diff(firsts, append=len(places))))
     return places[at[np.searchsorted(at, firsts)]], least
+
+
+def nearest_prototypes(
+    embeddings: NDArray[Any], prototypes: NDArray[Any], by_class: ByClass
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Distance to the nearest prototype of each class, (n_queries, n_classes), and the nearest of all.
+
+    Prototypes are few, so one product in float64 gives all distances. Those in which it cancels are computed
+    again from differences; where two are nearly the least, the search of `predict` says which is.
+    """
+    squares = _squares(embeddings.astype(np.float64), prototypes.astype(np.float64))
+    least = np.minimum.reduceat(squares[:, by_class.rows], by_class.starts, axis=1)
+    places = squares.argmin(axis=1)
+    if squares.shape[1] > 1:
+        first, second = np.partition(squares, 1, axis=1)[:, :2].T
+        near = np.flatnonzero(second <= first * (1 + _NEARLY))
+        if len(near):
+            places[near] = search_nearest(embeddings[near], prototypes).indices[:, 0]
+    return np.sqrt(least), places
+
+
+def _squares(queries: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared distances, (n_queries, n_rows)."""
+    centre = rows.mean(axis=0)
+    queries, rows = queries - centre, rows - centre
+    sizes = np.einsum("ij,ij->i", queries, queries)[:, None] + np.einsum("ij,ij->i", rows, rows)
+    squares = sizes - 2 * (queries @ rows.T)
+    at, to = np.nonzero(~(squares > _NEARLY * sizes))  # also what overflowed
+    for part in (slice(start, start + 2**14) for start in range(0, len(at), 2**14)):
+        difference = queries[at[part]] - rows[to[part]]
+        squares[at[part], to[part]] = np.einsum("ij,ij->i", difference, difference)
+    return squares
 
 
 def votes_of_classes(votes: NDArray[Any], codes: NDArray[Any], present: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,18 +1,25 @@
 """What a lookup finds, as a table."""
 
-from typing import final
+from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from numpy.typing import NDArray
 from sklearn import get_config
 
 from skmetric._optional import import_optional
 from skmetric.metrics._report import _html, _text
+
+if TYPE_CHECKING:
+    from ._index._hits import Hits
 
 _SHOWN, _WIDEST = 10, 60  # rows, and letters of a cell
 
 
 @final
 class LookupTable:
-    """Rows that a lookup found: query, rank, id, distance, label if there are labels, and metadata.
+    """The result of a lookup: query, rank, id, distance, label if there are labels, and metadata of each row.
 
     Prints its first rows. ``table["distance"]`` is a column, ``len(table)`` its number of rows.
 
@@ -39,33 +46,33 @@ class LookupTable:
     'ant'
     """
 
-    def __init__(self, columns):
+    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
         self.columns = columns
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return _text(self._rows()) + self._rest()
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return _html(self._rows()) + self._rest()
 
-    def _rows(self):
+    def _rows(self) -> list[list[str]]:
         cells = [
             [f"{v:.4g}" if isinstance(v, float) else _short(str(v)) for v in column[:_SHOWN].tolist()]
             for column in self.columns.values()
         ]
         return [list(self.columns), *map(list, zip(*cells, strict=True))]
 
-    def _rest(self):
+    def _rest(self) -> str:
         return f"\n... {len(self)} rows in all" if len(self) > _SHOWN else ""
 
-    def to_records(self):
-        """The rows as dicts of Python values.
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the rows as dicts of Python values.
 
         Returns
         -------
@@ -75,13 +82,13 @@ class LookupTable:
         values = zip(*(column.tolist() for column in self.columns.values()), strict=True)
         return [dict(zip(self.columns, row, strict=True)) for row in values]
 
-    def to_frame(self, library="pandas"):
-        """The table as a DataFrame.
+    def to_frame(self, library: Literal["pandas", "polars"] = "pandas") -> Any:
+        """Return the table as a DataFrame.
 
         Parameters
         ----------
         library : {"pandas", "polars"}, default="pandas"
-            Whose.
+            The library whose DataFrame is made.
 
         Returns
         -------
@@ -97,12 +104,12 @@ class LookupTable:
         return module.DataFrame(self.columns)
 
 
-def _short(text):
+def _short(text: str) -> str:
     """A cell of a printed table."""
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 
-def tabulate(hits, n_queries, output):
+def tabulate(hits: Hits, n_queries: int, output: Any) -> Any:
     """Table of hits under the ids of the user, in the form that `output` asks for."""
     columns = {
         "query": hits.queries,
@@ -114,7 +121,7 @@ def tabulate(hits, n_queries, output):
     return as_output(columns, output)
 
 
-def as_output(columns, output):
+def as_output(columns: Mapping[str, NDArray[Any]], output: Any) -> Any:
     """Columns in the form that `output` asks for; None is scikit-learn's setting."""
     table = LookupTable(columns)
     output = get_config()["transform_output"] if output is None else output

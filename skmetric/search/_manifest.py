@@ -94,7 +94,10 @@ def embedder_steps(embedder: Any) -> list[str]:
 
 
 def check_embedder(path: Any, content: dict[str, Any], embedder: Any) -> None:
-    """Refuse an embedder where the folder has none, and the other way round; warn of one of other steps."""
+    """Refuse an embedder where the folder has none, and the other way round.
+
+    Where the folder has no fingerprint, warn of an embedder of other steps.
+    """
     name = content["embedder"]
     if name is not None and embedder is None:
         raise ValueError(
@@ -103,6 +106,8 @@ def check_embedder(path: Any, content: dict[str, Any], embedder: Any) -> None:
         )
     if name is None and embedder is not None:
         raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")
+    if content.get("fingerprint") is not None:
+        return
     saved, given = content.get("embedder_steps"), embedder_steps(embedder)
     wrapper = [type(embedder).__name__]  # which earlier folders name
     if saved is not None and saved not in (given, wrapper):

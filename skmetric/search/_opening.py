@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._params import check_params
 
 from ._base import SearchBase
+from ._embedder import KnownEmbedder
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
@@ -88,9 +89,11 @@ class Opening(SearchBase):
             "no_match_label_used": plain(getattr(self, "no_match_label_", None)),
             "embedder": None if self.embedder_ is None else type(self.embedder_).__name__,
             "embedder_steps": embedder_steps(self.embedder_),
+            "fingerprint": None if self._known_embedder is None else self._known_embedder.fingerprint,
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
+            "is_stale": bool(self._is_stale),
             "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
             "calibration": None,
@@ -113,6 +116,7 @@ class Opening(SearchBase):
         *,
         index: Index | None = None,
         verify: bool = False,
+        check_embedder: bool = True,
     ) -> Self:
         """Read a search that `save` wrote.
 
@@ -130,6 +134,10 @@ class Opening(SearchBase):
         verify : bool, default=False
             Whether to compare large arrays with their checksums now; if not, that is done when each is first
             used. Small ones are always compared.
+        check_embedder : bool, default=True
+            Whether the embedder must be the one that made the embeddings, by its fingerprint: here, and in
+            each later call, as the parameter of the constructor. A folder without a fingerprint, as earlier
+            versions wrote it, is not checked.
 
         Returns
         -------
@@ -140,10 +148,10 @@ class Opening(SearchBase):
         Raises
         ------
         ValueError
-            If the search had an embedder and none is given, or the other way round; if the gallery is on a
-            server and no `index` is given, or one is given to a folder that holds items; if the table is not
-            there; if a file is damaged (it is named), the manifest was edited, or the format is of another
-            version.
+            If the search had an embedder and none is given, or the other way round, or the embedder is
+            another one; if the gallery is on a server and no `index` is given, or one is given to a folder
+            that holds items; if the table is not there; if a file is damaged (it is named), the manifest was
+            edited, or the format is of another version.
         IndexUnavailableError
             If the server is away.
         FileNotFoundError
@@ -154,8 +162,9 @@ class Opening(SearchBase):
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND, verify=verify)
+        _check_given_index(content, index)
         with naming_damage(path):
-            return cls._of_folder(path, content, arrays, embedder, index)
+            return cls._of_folder(path, content, arrays, embedder, index, check_embedder)
 
     @classmethod
     def _of_folder(
@@ -165,6 +174,7 @@ class Opening(SearchBase):
         arrays: StoredArrays,
         embedder: Any,
         index: Index | None,
+        is_checked: bool,
     ) -> Self:
         """The search of a manifest and its arrays."""
         check_embedder(path, content, embedder)
@@ -173,9 +183,11 @@ class Opening(SearchBase):
             n_neighbors=content["n_neighbors"],
             matcher=matcher_of(content["matcher"]),
             no_match_label=content["no_match_label"],
+            check_embedder=is_checked,
             **{name: option_of(found) for name, found in content.get("ranking", {}).items()},
         )
         search.embedder_ = search._fitted_embedder()
+        search._know(content.get("fingerprint"), str(path))
         search._restore_gallery(content, arrays, index)
         search._forget_calibration()
         if content["no_match_label_used"] is not None:
@@ -183,6 +195,7 @@ class Opening(SearchBase):
         if content["calibration"] is not None:
             search.calibration_ = calibration_of(content["calibration"], content["rates"], arrays)
             search.cutpoint_ = content["cutpoint"]
+            search._is_stale = content.get("is_stale", False)
         if isinstance(search.index_, SharedIndex):
             search._warn_if_grown()
         return search
@@ -198,11 +211,6 @@ class Opening(SearchBase):
             raise ValueError(
                 "the gallery of the folder is on a server, and nothing connects to it before you name it. If "
                 f"you trust this address: load(path, index={called(kind, described['content'])})"
-            )
-        if is_shared and not isinstance(index, SharedIndex):
-            raise TypeError(
-                f"index={type(index).__name__} holds its items in memory, and the gallery of the folder is "
-                f"on a server: give a {kind.__name__}"
             )
         if index is None or not is_shared:
             index = kind.of_arrays(described["content"], arrays.under("index_"))
@@ -225,6 +233,7 @@ class Opening(SearchBase):
         n_neighbors: int = 5,
         matcher: Any = "nearest",
         no_match_label: Any = None,
+        check_embedder: bool = True,
     ) -> Self:
         """Open the gallery that is in the table or collection of an index, which many processes share.
 
@@ -244,6 +253,10 @@ class Opening(SearchBase):
             As in the constructor.
         no_match_label : label, default=None
             As in the constructor.
+        check_embedder : bool, default=True
+            Whether the embedder must be the one that `fit` filled the table with, by the fingerprint that the
+            server keeps: here, and in each later call. A table without a fingerprint, such as one that
+            ``index.add`` filled, is not checked.
 
         Returns
         -------
@@ -256,7 +269,7 @@ class Opening(SearchBase):
         TypeError
             If the index is in memory.
         ValueError
-            If there is no such table, or `no_match_label` is a class in it.
+            If there is no such table, `no_match_label` is a class in it, or the embedder is another one.
         NotFittedError
             If the embedder is not fitted.
         IndexUnavailableError
@@ -310,6 +323,7 @@ class Opening(SearchBase):
             n_neighbors=n_neighbors,
             matcher=matcher,
             no_match_label=no_match_label,
+            check_embedder=check_embedder,
         )
         check_params(search)
         search.embedder_ = search._fitted_embedder()
@@ -327,6 +341,29 @@ class Opening(SearchBase):
             self.n_features_in_ = gallery.n_features
         elif hasattr(self.embedder_, "n_features_in_"):
             self.n_features_in_ = self.embedder_.n_features_in_
+        if self.embedder_ is not None:
+            self._know(gallery.fingerprint(), index._opened().title)
+
+    def _know(self, described: Any, where: str) -> None:
+        """Know the embedder of a gallery by a fingerprint, if there is one, and compare the given one."""
+        known = KnownEmbedder.of_json(described)
+        if known is None or self.embedder_ is None:
+            return
+        self._known_embedder = known
+        if self.check_embedder:
+            known.check(self.embedder_, where)
+
+
+def _check_given_index(content: dict[str, Any], index: Index | None) -> None:
+    """Refuse an index in memory for a gallery on a server: the argument is wrong, not the folder."""
+    described = content.get("index")
+    kind = _INDEXES.get(str(described.get("class"))) if isinstance(described, dict) else None
+    if kind is None or index is None or not issubclass(kind, SharedIndex) or isinstance(index, SharedIndex):
+        return
+    raise TypeError(
+        f"index={type(index).__name__} holds its items in memory, and the gallery of the folder is "
+        f"on a server: give a {kind.__name__}"
+    )
 
 
 def _index_class(name: str, given: Index | None) -> type[Index]:

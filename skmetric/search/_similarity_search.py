@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
-from sklearn.base import clone
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
-from skmetric._params import HasMethods, Interval, StrOptions, fit_context
+from skmetric._params import HasMethods, Interval, StrOptions
 
 from ._calibration._matchers import MATCHERS
 from ._cleaning import Cleaning
-from ._gallery._labels import check_y
-from ._gallery._layout import check_user_ids
-from ._gallery._memory import MemoryGallery
-from ._gallery._metadata import PATH, check_metadata, with_paths
-from ._gallery._server import ServerGallery
-from ._index._exact import ExactIndex
+from ._enrolment import Enrolment
 from ._index._index import Index
 from ._lookups import Lookups
+from ._measuring import Measuring
 from ._opening import Opening
+from ._prediction import Prediction
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
-from ._recognition import Recognition
-from ._server._shared import SharedIndex
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    pass
+from ._thresholding import Thresholding
+from ._verification import Verification
 
 
-class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
+class SimilaritySearch(
+    Enrolment, Prediction, Thresholding, Measuring, Verification, Lookups, Cleaning, Opening
+):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
     The gallery is filled by `fit` and changed by `partial_fit`, `update` and `remove`, with nothing
@@ -75,6 +65,9 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         Replaces each query of these methods by a mean of the query and its neighbours.
     augment_gallery : NeighborAverage, default=None
         Replaces each item that these methods search by a mean of the item and its neighbours.
+    check_embedder : bool, default=True
+        Whether each call that embeds samples checks that the embedder is as it was when it made the
+        embeddings of the gallery, and raises a ValueError if not. See the notes.
 
     Attributes
     ----------
@@ -108,15 +101,23 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
 
     Notes
     -----
-    Changes of a gallery in memory are all or nothing, whatever cuts them short: an error, Ctrl-C, a time limit.
+    Changes of a gallery in memory are all or nothing, also when an error, Ctrl-C or a time limit ends them.
     So are pickles and copies made while another thread enrols. `remove` leaves no label, id or metadata of an
     item behind, and no name of a class that has lost its last item.
 
     Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
     `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
     change or after it, and the embedder works while others search. After a removal, rows that `kneighbors`
-    returned before belong to other items: use the ids of `lookup`. `fit`, `calibrate`, `evaluate`,
-    `set_cutpoint` and `set_params` must not run beside other calls.
+    returned before belong to other items: use the ids of `lookup`. `fit`, `reembed`, `calibrate`,
+    `evaluate`, `set_cutpoint` and `set_params` must not run beside other calls.
+
+    The gallery keeps a fingerprint of the embedder: digests of the parameters and fitted arrays of its steps,
+    without parameters such as ``n_jobs`` or ``max_epochs``, which change no embedding of a fitted embedder.
+    Folders and tables on servers have it too, so that `load` and `attach` refuse another embedder. Each call
+    compares identities and versions of arrays and tensors, and up to 4,096 numbers of each array; where these
+    differ, all digests are computed and compared. A `partial_fit` or `fit` of the embedder after the search
+    was fitted is noticed by the next call; a change in place of a few numbers of a large array only by `load`
+    and `attach`. After such a change use `reembed`, or `fit` again.
 
     Examples
     --------
@@ -146,6 +147,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         "rerank": [HasMethods(["encode", "rerank"]), None],
         "query_expansion": [NeighborAverage, None],
         "augment_gallery": [NeighborAverage, None],
+        "check_embedder": ["boolean"],
     }
 
     def __init__(
@@ -159,6 +161,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         rerank: KReciprocal | None = None,
         query_expansion: NeighborAverage | None = None,
         augment_gallery: NeighborAverage | None = None,
+        check_embedder: bool = True,
     ) -> None:
         self.embedder = embedder
         self.index = index
@@ -168,221 +171,7 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         self.rerank = rerank
         self.query_expansion = query_expansion
         self.augment_gallery = augment_gallery
-
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike | None = None,
-        *,
-        ids: ArrayLike | None = None,
-        metadata: Mapping[str, Any] | Any = None,
-    ) -> Self:
-        """Start a gallery, after fitting the embedder if it is not fitted.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            What the embedder takes; embeddings, (n_samples, n_features), without one.
-        y : array-like of shape (n_samples,), default=None
-            Labels: numbers or text.
-        ids : array-like of shape (n_samples,), default=None
-            An int or a text for each item, all different. None counts from 0.
-        metadata : dict of str to array-like, or DataFrame, default=None
-            Columns of numbers, booleans, dates (kept to the microsecond) or text, which lookups return. None
-            among numbers is kept as NaN and among dates as NaT, which pass no filter. Where `X` is a sequence
-            of paths, as an embedder of images takes them, they are kept as a column "path", unless there is
-            one.
-
-        Returns
-        -------
-        SimilaritySearch
-            Fitted.
-
-        Raises
-        ------
-        ValueError
-            On NaN or infinity (rows named), labels, ids or a column of mixed types, ids that come twice, or
-            lengths that differ; of these all but the first before the embedder works.
-        """
-        metadata = with_paths(metadata, X)
-        if self.embedder is not None:  # what is wrong with these is said before an embedder works
-            _check_what_comes_with(X, y, ids, metadata)
-        started = object.__new__(type(self))  # aside: a fit that is cut short leaves the search as it was
-        started.__dict__.update(self.__dict__)
-        started._start(X, y, ids, metadata)
-        self.__dict__ = started.__dict__
-        return self
-
-    def _start(self, X: Any, y: Any, ids: Any, metadata: Any) -> None:
-        """Fit the embedder, and begin the gallery."""
-        self.embedder_ = self._fitted_embedder(X, y)
-        embeddings = self._embed(X, reset=True)
-        labels = _check_targets(y, len(embeddings))
-        index = ExactIndex() if self.index is None else clone(self.index)
-        kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
-        gallery = kind(index, embeddings, ids, labels, metadata)
-        self._gallery, self.n_components_ = gallery, embeddings.shape[1]
-        self._forget_calibration()
-        if labels is not None:
-            self.no_match_label_ = self._choose_no_match_label(labels)
-
-    @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(
-        self,
-        X: Any,
-        y: ArrayLike | None = None,
-        classes: ArrayLike | None = None,
-        *,
-        ids: ArrayLike | None = None,
-        metadata: Mapping[str, Any] | Any = None,
-    ) -> Self:
-        """Enrol more items, of old classes or new ones; nothing is retrained. The first call is `fit`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            As in `fit`.
-        y : array-like of shape (n_samples,), default=None
-            Labels, if `fit` had some.
-        classes : array-like, default=None
-            Ignored; here for scikit-learn's signature.
-        ids : array-like of shape (n_samples,), default=None
-            Ids, if `fit` had some; not in use yet.
-        metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`; "path" comes from `X` as it did there.
-
-        Returns
-        -------
-        SimilaritySearch
-            With more items, searchable at once; with none of them if an error is raised.
-
-        Raises
-        ------
-        ValueError
-            As `fit`; or if ids are in use, columns differ, or the embedder's output changed its dimension.
-        """
-        if not hasattr(self, "_gallery"):
-            return self.fit(X, y, ids=ids, metadata=metadata)
-        self._drop_factors_left()
-        embeddings, labels, metadata = self._new_items(X, y, metadata)
-        if labels is not None and self._gallery.has_labels:
-            self._check_no_match_label(self.no_match_label_, labels)
-        self._gallery.add(embeddings, ids, labels, metadata)
-        self._warn_if_grown()
-        return self
-
-    def remove(self, ids: Any) -> Self:
-        """Take items out of the gallery.
-
-        Parameters
-        ----------
-        ids : int, str or array-like of them
-            Ids to remove.
-
-        Returns
-        -------
-        SimilaritySearch
-            Without them.
-
-        Raises
-        ------
-        KeyError
-            If an id is unknown; then nothing is removed.
-        """
-        check_is_fitted(self)
-        self._gallery.remove(ids)
-        self._drop_factors_of_absent_classes()
-        return self
-
-    def update(
-        self, ids: Any, X: Any = None, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
-    ) -> Self:
-        """Replace items, which move to the end of the gallery, or some of their metadata alone.
-
-        Parameters
-        ----------
-        ids : array-like of shape (n_samples,)
-            Ids of items in the gallery.
-        X : array-like of shape (n_samples, ...), default=None
-            As in `fit`. None keeps embeddings, labels and places, and replaces the columns of `metadata`.
-        y : array-like of shape (n_samples,), default=None
-            Labels, if `fit` had some; only with `X`.
-        metadata : dict of str to array-like, or DataFrame, default=None
-            With `X` the same columns as in `fit`; "path" comes from `X` as it did there. Without `X` one or
-            more of them.
-
-        Returns
-        -------
-        SimilaritySearch
-            With these items replaced; unchanged if an error is raised.
-
-        Raises
-        ------
-        KeyError
-            If an id is unknown.
-        ValueError
-            As `partial_fit`.
-        """
-        check_is_fitted(self)
-        if X is None:
-            if y is not None or metadata is None:
-                raise ValueError("without X only metadata can be replaced: give metadata=, or X and y")
-            self._gallery.redescribe(ids, metadata)
-            return self
-        self._drop_factors_left()
-        embeddings, labels, metadata = self._new_items(X, y, metadata)
-        if labels is not None and self._gallery.has_labels:
-            self._check_no_match_label(self.no_match_label_, labels)
-        self._gallery.update(ids, embeddings, labels, metadata)
-        self._drop_factors_of_absent_classes()
-        self._warn_if_grown()
-        return self
-
-    def upsert(
-        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
-    ) -> Self:
-        """Enrol items, or replace those whose ids are in the gallery; in memory these move to the end.
-
-        Parameters
-        ----------
-        ids : array-like of shape (n_samples,)
-            An id for each item, all different, of the kind that `fit` was given. Where `fit` had no `ids`, a
-            ValueError says so.
-        X : array-like of shape (n_samples, ...)
-            As in `fit`.
-        y : array-like of shape (n_samples,), default=None
-            Labels, if `fit` had some.
-        metadata : dict of str to array-like, or DataFrame, default=None
-            The same columns as in `fit`; "path" comes from `X` as it did there.
-
-        Returns
-        -------
-        SimilaritySearch
-            With these items; unchanged if an error is raised. The first call is `fit`.
-
-        Raises
-        ------
-        ValueError
-            As `partial_fit`, but that ids may be in use.
-
-        Examples
-        --------
-        >>> from skmetric.search import SimilaritySearch
-        >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], ids=["a", "b"])
-        >>> search.upsert(["b", "c"], [[5.0], [6.0]], ["wasp", "fly"]).ids_.tolist()
-        ['a', 'b', 'c']
-        """
-        if not hasattr(self, "_gallery"):
-            return self.fit(X, y, ids=ids, metadata=metadata)
-        self._drop_factors_left()
-        embeddings, labels, metadata = self._new_items(X, y, metadata)
-        if labels is not None and self._gallery.has_labels:
-            self._check_no_match_label(self.no_match_label_, labels)
-        self._gallery.upsert(ids, embeddings, labels, metadata)
-        self._drop_factors_of_absent_classes()
-        self._warn_if_grown()
-        return self
+        self.check_embedder = check_embedder
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -411,37 +200,12 @@ class SimilaritySearch(Recognition, Lookups, Cleaning, Opening):
         if self.cutpoint_ is None:
             calibrated = "calibrated" if hasattr(self, "calibration_") else "not calibrated"
             return f"# {gallery}, {calibrated}: every query is accepted"
+        if self._is_stale:
+            return f"# {gallery}, calibrated before reembed: calibrate again"
         return (
             f"# {gallery}, calibrated: accepts distances up to {self._threshold():.4g} ({self.cutpoint_!r})"
         )
 
-    def _new_items(self, X: Any, y: Any, metadata: Any) -> tuple[NDArray[Any], NDArray[Any] | None, Any]:
-        """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
-        embeddings = self._embed(X)
-        if self._gallery.has_column(PATH):
-            metadata = with_paths(metadata, X)
-        return embeddings, _check_targets(y, len(embeddings)), metadata
-
 
 def _many(count: int, one: str, more: str) -> str:
     return f"{count:,} {one if count == 1 else more}"
-
-
-def _check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
-    labels = check_y(y, n_samples)
-    if labels is None:
-        return None
-    if labels.dtype.kind not in "biuUS" and not isinstance(labels[0], str):
-        check_classification_targets(labels)  # of others it would only say that classes of one item are many
-    return labels
-
-
-def _check_what_comes_with(X: Any, y: Any, ids: Any, metadata: Any) -> None:
-    """Refuse labels, ids and metadata that do not go with samples, where these can be counted."""
-    n_items = X.shape[0] if getattr(X, "shape", ()) else len(X) if hasattr(X, "__len__") else 0
-    if not n_items:  # the embedder says what is wrong with samples
-        return
-    _check_targets(y, n_items)
-    if ids is not None:
-        check_user_ids(ids, n_items)
-    check_metadata(metadata, n_items)

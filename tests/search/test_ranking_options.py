@@ -52,7 +52,7 @@ def test_reranking_is_the_published_one(k1, k2, lambda_value):
 def test_a_query_that_is_an_item_has_the_neighbourhood_of_the_item():
     reranker = KReciprocal(8, 1)  # k2=1: no averaging
     encoded = reranker.encode(X)
-    own = reranker._encode_queries(encoded, X, X[:5], np.ones(5)).toarray() > 0
+    own = reranker._encode_queries(encoded, X[:5], np.ones(5)).toarray() > 0
     item = encoded.features[:5].toarray() > 0
     # the nearest of the query is its twin, which takes the place of the last neighbour
     assert (own & ~item).sum() == 0

@@ -165,6 +165,10 @@ class TestEmbedder:
         search = fitted(embedder=pca)
         pca.set_params(n_components=4).fit(X[TRAIN])
         for call in (search.predict, search.kneighbors):
+            with pytest.raises(ValueError, match=r"differs in components_, .* of PCA.*fit again"):
+                call(X[TEST])
+        search.set_params(check_embedder=False)
+        for call in (search.predict, search.kneighbors):
             with pytest.raises(ValueError, match="gave 4 dimensions and the gallery has 5: it has changed"):
                 call(X[:1])
         with pytest.raises(ValueError, match="gave 4 dimensions"):

@@ -116,7 +116,6 @@ class MemoryGallery(Gallery):
 
     @property
     def has_labels(self) -> bool:
-        """Whether items have labels."""
         return self._items.labels is not None
 
     def __len__(self) -> int:
@@ -136,7 +135,6 @@ class MemoryGallery(Gallery):
         self.__dict__.update(rest, _items=Items(**parts, keys_by_id=KeysById(), made=Made()))
 
     def has_column(self, name: str) -> bool:
-        """Whether items have a column of metadata of that name."""
         return name in self.columns
 
     def reading(self) -> AbstractContextManager[None]:
@@ -147,7 +145,6 @@ class MemoryGallery(Gallery):
 
     @writes
     def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
-        """Enrol items, all or none."""
         rows = self._layout().check(len(embeddings), ids, labels, metadata)
         if rows[0] is not None:
             known = self._items.known()
@@ -205,7 +202,6 @@ class MemoryGallery(Gallery):
 
     @reads
     def all_ids(self) -> NDArray[Any]:
-        """Ids, row by row."""
         return shown(self.ids.values.copy())
 
     @reads
@@ -220,12 +216,10 @@ class MemoryGallery(Gallery):
 
     @reads
     def all_labels(self) -> NDArray[Any] | None:
-        """Labels, row by row; None without labels."""
         return None if self.labels is None else self.labels.decode(self.labels.codes.values)
 
     @reads
     def classes(self) -> NDArray[Any]:
-        """Labels of the classes that have an item, sorted."""
         return self.labels.classes
 
     @reads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, final
@@ -76,14 +77,12 @@ class ServerGallery(Gallery):
 
     @property
     def has_labels(self) -> bool:
-        """Whether items have labels."""
         return LABEL in self.types
 
     def __len__(self) -> int:
         return len(self.index)
 
     def has_column(self, name: str) -> bool:
-        """Whether items have a column of metadata of that name."""
         return name in self._metadata()
 
     def reading(self) -> AbstractContextManager[None]:
@@ -174,15 +173,26 @@ class ServerGallery(Gallery):
         ids, labels, columns = self._layout().check(n_items, ids, labels, metadata, is_update)
         return ids, _as_stored(labels, self.types.get(LABEL)), columns
 
+    # The embedder
+
+    def fingerprint(self) -> Any:
+        """What the server keeps about the embedder of the items, as `keep_fingerprint` got it, or None."""
+        try:
+            return json.loads(self._store.fingerprint() or "null")
+        except ValueError:  # edited by hand
+            return None
+
+    def keep_fingerprint(self, described: Any) -> None:
+        """Keep what JSON can hold about the embedder of the items on the server; None drops it."""
+        self._store.keep_fingerprint(None if described is None else json.dumps(described))
+
     # What is there
 
     def all_ids(self) -> NDArray[Any]:
-        """Ids, row by row."""
         keys, columns, _ = self._store.contents([ITEM_ID] * self.has_own_ids, with_vectors=False)
         return columns.get(ITEM_ID, keys)
 
     def all_labels(self) -> NDArray[Any] | None:
-        """Labels, row by row; None without labels."""
         return self._store.contents([LABEL], with_vectors=False)[1][LABEL] if self.has_labels else None
 
     def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
@@ -199,7 +209,6 @@ class ServerGallery(Gallery):
         return columns.pop(ITEM_ID, found), columns
 
     def classes(self) -> NDArray[Any]:
-        """Labels of the classes that have an item, sorted."""
         return self._store.tally(LABEL)[0]
 
     def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:

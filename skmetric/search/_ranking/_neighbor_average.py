@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skmetric._documented import DocumentedMixin
 from skmetric._params import Interval, check_params
@@ -14,17 +15,17 @@ _UNIT = 1e-3  # squared norms this near to 1 are those of the unit sphere
 class NeighborAverage(DocumentedMixin, BaseEstimator):
     """Replace an embedding by the weighted mean of itself and its nearest items in the gallery.
 
-    As ``query_expansion``, the query asks again with the mean: average query expansion [1]_ with ``alpha=0``,
-    and with the weight ``similarity ** alpha`` for the items alpha-weighted query expansion [2]_. As
-    ``augment_gallery`` each item of the gallery gives way to its mean: database-side augmentation [3]_.
+    As ``query_expansion``, the mean replaces the query, which is searched again: average query expansion [1]_
+    with ``alpha=0``, alpha-weighted query expansion [2]_ with the weight ``similarity ** alpha``. As
+    ``augment_gallery``, the mean replaces each item of the gallery: database-side augmentation [3]_.
 
     Parameters
     ----------
     n_neighbors : int, default=5
-        Items that are averaged with the embedding; a smaller gallery gives what it has.
+        Number of items that are averaged with the embedding; all items, if the gallery has fewer.
     alpha : float, default=3.0
-        Exponent of the weights, from 0: an item weighs the cosine similarity to the embedding, negative ones
-        taken for 0, to the power of `alpha`, and the embedding itself 1.
+        Exponent of the weights, from 0. The weight of an item is its cosine similarity to the embedding, to
+        the power of `alpha`, and 0 where the similarity is negative; the weight of the embedding itself is 1.
 
     See Also
     --------
@@ -57,17 +58,19 @@ class NeighborAverage(DocumentedMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, n_neighbors=5, alpha=3.0):
+    def __init__(self, n_neighbors: int = 5, alpha: float = 3.0) -> None:
         self.n_neighbors = n_neighbors
         self.alpha = alpha
 
-    def average(self, embeddings, neighbors):
+    def average(
+        self, embeddings: NDArray[np.floating], neighbors: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
         """Average embeddings with their neighbours.
 
         Parameters
         ----------
         embeddings : ndarray of shape (n_samples, n_features)
-            What to replace.
+            Embeddings to replace.
         neighbors : ndarray of shape (n_samples, n_neighbors, n_features)
             Embeddings of the nearest items of each.
 

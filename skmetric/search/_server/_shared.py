@@ -52,23 +52,6 @@ class SharedIndex(Index, ABC):
         """What the store must know of the method of search."""
 
     def remove(self, ids: ArrayLike) -> Self:
-        """Take items out.
-
-        Parameters
-        ----------
-        ids : array-like of shape (n_items,), int
-            Ids to remove.
-
-        Returns
-        -------
-        Index
-            The index.
-
-        Raises
-        ------
-        KeyError
-            If an id is not in the index; then nothing is removed.
-        """
         self._opened().remove(np.asarray(ids).ravel())
         return self
 
@@ -183,7 +166,9 @@ class SharedIndex(Index, ABC):
     def __len__(self) -> int:
         return self._opened().count()
 
-    def update(self, ids, embeddings, columns=None):
+    def update(
+        self, ids: ArrayLike, embeddings: ArrayLike, columns: Mapping[str, ArrayLike] | None = None
+    ) -> Self:
         return self._fill(ids, embeddings, columns, "replace")
 
     @classmethod

@@ -109,5 +109,13 @@ class Store(ABC):
         """Number of items; 0 if there is no table or collection."""
 
     @abstractmethod
+    def fingerprint(self) -> str | None:
+        """Text about the embedder of the items, as `keep_fingerprint` kept it; None if there is none."""
+
+    @abstractmethod
+    def keep_fingerprint(self, text: str | None) -> None:
+        """Keep a text beside the items, or drop the one kept; do nothing where that is not allowed."""
+
+    @abstractmethod
     def drop(self) -> None:
         """Drop the table or collection."""

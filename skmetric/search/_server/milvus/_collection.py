@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -34,6 +34,7 @@ from ._fields import (
 )
 
 _REQUEST_BYTES = 8 << 20  # a request may have 64 MB
+_FINGERPRINT = "skmetric.embedder"  # name of a property
 _IDS, _QUERIES = 8192, 1000  # of one request; clusters answer with up to 16,384 rows
 
 
@@ -247,6 +248,17 @@ class Collection(Store):
         with self._client() as client:
             rows = client.query(self._name, output_fields=["count(*)"], consistency_level="Strong")
             return int(rows[0]["count(*)"])
+
+    def fingerprint(self) -> str | None:
+        """A property of the collection."""
+        with self._client() as client:
+            found = client.describe_collection(self._name).get("properties") or {}
+        return found.get(_FINGERPRINT) or None
+
+    def keep_fingerprint(self, text: str | None) -> None:
+        """Set a property of the collection; where a version of Milvus takes none, there is no fingerprint."""
+        with suppress(IndexUnavailableError, AttributeError), self._client() as client:
+            client.alter_collection_properties(self._name, properties={_FINGERPRINT: text or ""})
 
     def drop(self) -> None:
         with self._client() as client:

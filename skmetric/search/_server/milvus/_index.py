@@ -185,7 +185,7 @@ class MilvusIndex(SharedIndex):
         return self
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Where the gallery is, without secrets; the items stay there."""
+        # where the gallery is, without secrets; the items stay there
         params = {name: getattr(self, name) for name in self.get_params()}
         return {"params": params | {"token": None, "uri": bare_uri(str(self.uri))}}, {}
 

@@ -184,7 +184,7 @@ class PgVectorIndex(SharedIndex):
         return self
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Where the gallery is, without secrets; the items stay there."""
+        # where the gallery is, without secrets; the items stay there
         params = {name: getattr(self, name) for name in self.get_params()}
         return {"params": params | {"conninfo": without_secrets(self.conninfo)}}, {}
 

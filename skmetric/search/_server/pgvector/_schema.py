@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from skmetric.search._server._columns import Types
@@ -18,6 +19,12 @@ _INDEX = """
     c.oid::regclass::text FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS am ON am.oid = c.relam
     WHERE i.indrelid = to_regclass(%s) AND am.amname IN ('hnsw', 'ivfflat')"""
+
+
+_COMMENT = """
+    SELECT pg_has_role(relowner, 'USAGE'), obj_description(oid, 'pg_class')::text
+    FROM pg_class WHERE oid = to_regclass(%s)"""
+_OURS = "skmetric embedder: "  # how a comment begins that is not somebody else's
 
 
 class Schema(NamedTuple):
@@ -55,6 +62,24 @@ def read_schema(connection: Any, table: str, name: str) -> Schema | None:
         method = found
         lists = int(dict(o.split("=") for o in options.split(",")).get("lists", 1)) if options else 1
     return Schema(n_features, types, method, lists)
+
+
+def read_comment(connection: Any, table: str) -> str | None:
+    """What `write_comment` wrote about a table; None if nothing."""
+    found = connection.execute(_COMMENT, [table]).fetchone()
+    text = found[1] if found else None
+    return text.removeprefix(_OURS) if text is not None and text.startswith(_OURS) else None
+
+
+def write_comment(connection: Any, table: str, text: str | None, statement: Callable[[str], Any]) -> None:
+    """Write a comment on a table, or take it off, unless it is another's table or has another's comment.
+
+    `statement` gives the statement with a literal in it: COMMENT takes no parameters.
+    """
+    found = connection.execute(_COMMENT, [table]).fetchone()
+    if found is None or not found[0] or not (found[1] or _OURS).startswith(_OURS):
+        return
+    connection.execute(statement("" if text is None else _OURS + text), ())  # an empty one is none
 
 
 def indexes_of(connection: Any, table: str) -> list[str]:

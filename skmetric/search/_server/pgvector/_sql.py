@@ -88,6 +88,10 @@ class Statements:
             columns=sql.SQL("").join(sql.SQL(", ") + column for column in columns),
         )
 
+    def comment(self, text: str) -> Any:
+        """A comment on the table."""
+        return self.compose("COMMENT ON TABLE {table} IS {words}", words=self._sql.Literal(text))
+
     def copy(self, names: Sequence[str], is_staged: bool = False) -> Any:
         """COPY of rows in binary, into the table or the staging table."""
         into = self._identifier(self._staging) if is_staged else self.table

@@ -19,7 +19,7 @@ from skmetric.search._server._remote import HOLDS_ITEMS
 from skmetric.search._server._store import Items, Keys, Mode, Store
 
 from ._postgres import Server
-from ._schema import Schema, indexes_of, read_schema
+from ._schema import Schema, indexes_of, read_comment, read_schema, write_comment
 from ._sql import Statements, VectorArray, copied, decode, encode, register
 
 # of binary COPY, whose values have no types of their own: a date goes as the 8 bytes that it is
@@ -199,6 +199,16 @@ class Table(Store):
             self._make_index(connection, schema, design(n_items))
             known = self._read_schema(connection)
         self._known = known
+
+    def fingerprint(self) -> str | None:
+        """The comment on the table, if `keep_fingerprint` wrote it."""
+        with self._server.transaction() as connection:
+            return read_comment(connection, self._name())
+
+    def keep_fingerprint(self, text: str | None) -> None:
+        """Write it as a comment on the table; comments of others, and tables of other owners, stay."""
+        with self._server.transaction() as connection:
+            write_comment(connection, self._name(), text, self._sql.comment)
 
     def drop(self) -> None:
         with self._server.transaction() as connection:

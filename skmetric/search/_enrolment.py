@@ -1,0 +1,315 @@
+"""Enrolment: starting a gallery, and changing what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric._embedding import check_steps_fitted
+from skmetric._params import fit_context
+
+from ._base import SearchBase
+from ._gallery._memory import MemoryGallery
+from ._gallery._metadata import PATH, with_paths
+from ._gallery._server import ServerGallery
+from ._index._exact import ExactIndex
+from ._new_items import check_targets, check_what_comes_with
+from ._server._shared import SharedIndex
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class Enrolment(SearchBase):
+    """Fitting and enrolment of :class:`SimilaritySearch`."""
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | Any = None,
+    ) -> Self:
+        """Start a gallery, after fitting the embedder if it is not fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            What the embedder takes; embeddings, (n_samples, n_features), without one.
+        y : array-like of shape (n_samples,), default=None
+            Labels: numbers or text.
+        ids : array-like of shape (n_samples,), default=None
+            An int or a text for each item, all different. None counts from 0.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            Columns of numbers, booleans, dates (kept to the microsecond) or text, which lookups return. None
+            among numbers is kept as NaN and among dates as NaT, which pass no filter. Where `X` is a sequence
+            of paths, as an embedder of images takes them, they are kept as a column "path", unless there is
+            one.
+
+        Returns
+        -------
+        SimilaritySearch
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            On NaN or infinity (rows named), labels, ids or a column of mixed types, ids that come twice, or
+            lengths that differ; of these all but the first before the embedder works.
+        """
+        metadata = with_paths(metadata, X)
+        if self.embedder is not None:  # what is wrong with these is said before an embedder works
+            check_what_comes_with(X, y, ids, metadata)
+        started = object.__new__(type(self))  # aside: a fit that is cut short leaves the search as it was
+        started.__dict__.update(self.__dict__)
+        started._start(X, y, ids, metadata)
+        self.__dict__ = started.__dict__
+        return self
+
+    def _start(self, X: Any, y: Any, ids: Any, metadata: Any) -> None:
+        """Fit the embedder, and begin the gallery."""
+        self.embedder_ = self._fitted_embedder(X, y)
+        embeddings = self._embed(X, reset=True)
+        labels = check_targets(y, len(embeddings))
+        index = ExactIndex() if self.index is None else clone(self.index)
+        kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
+        gallery = kind(index, embeddings, ids, labels, metadata)
+        self._gallery, self.n_components_ = gallery, embeddings.shape[1]
+        self._know_embedder()
+        self._forget_calibration()
+        if labels is not None:
+            self.no_match_label_ = self._choose_no_match_label(labels)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        ids: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | Any = None,
+    ) -> Self:
+        """Enrol more items, of old classes or new ones; nothing is retrained. The first call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some.
+        classes : array-like, default=None
+            Ignored; here for scikit-learn's signature.
+        ids : array-like of shape (n_samples,), default=None
+            Ids, if `fit` had some; not in use yet.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            The same columns as in `fit`; "path" comes from `X` as it did there.
+
+        Returns
+        -------
+        SimilaritySearch
+            With more items, searchable at once; with none of them if an error is raised.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; or if ids are in use, columns differ, or the embedder's output changed its dimension.
+        """
+        if not hasattr(self, "_gallery"):
+            return self.fit(X, y, ids=ids, metadata=metadata)
+        self._drop_factors_left()
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        if labels is not None and self._gallery.has_labels:
+            self._check_no_match_label(self.no_match_label_, labels)
+        self._gallery.add(embeddings, ids, labels, metadata)
+        self._warn_if_grown()
+        return self
+
+    def remove(self, ids: Any) -> Self:
+        """Take items out of the gallery.
+
+        Parameters
+        ----------
+        ids : int, str or array-like of them
+            Ids to remove.
+
+        Returns
+        -------
+        SimilaritySearch
+            Without them.
+
+        Raises
+        ------
+        KeyError
+            If an id is unknown; then nothing is removed.
+        """
+        check_is_fitted(self)
+        self._gallery.remove(ids)
+        self._drop_factors_of_absent_classes()
+        return self
+
+    def update(
+        self, ids: Any, X: Any = None, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+    ) -> Self:
+        """Replace items, which move to the end of the gallery, or some of their metadata alone.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_samples,)
+            Ids of items in the gallery.
+        X : array-like of shape (n_samples, ...), default=None
+            As in `fit`. None keeps embeddings, labels and places, and replaces the columns of `metadata`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some; only with `X`.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            With `X` the same columns as in `fit`; "path" comes from `X` as it did there. Without `X` one or
+            more of them.
+
+        Returns
+        -------
+        SimilaritySearch
+            With these items replaced; unchanged if an error is raised.
+
+        Raises
+        ------
+        KeyError
+            If an id is unknown.
+        ValueError
+            As `partial_fit`.
+        """
+        check_is_fitted(self)
+        if X is None:
+            if y is not None or metadata is None:
+                raise ValueError("without X only metadata can be replaced: give metadata=, or X and y")
+            self._gallery.redescribe(ids, metadata)
+            return self
+        self._drop_factors_left()
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        if labels is not None and self._gallery.has_labels:
+            self._check_no_match_label(self.no_match_label_, labels)
+        self._gallery.update(ids, embeddings, labels, metadata)
+        self._drop_factors_of_absent_classes()
+        self._warn_if_grown()
+        return self
+
+    def upsert(
+        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+    ) -> Self:
+        """Enrol items, or replace those whose ids are in the gallery; in memory these move to the end.
+
+        Parameters
+        ----------
+        ids : array-like of shape (n_samples,)
+            An id for each item, all different, of the kind that `fit` was given. Where `fit` had no `ids`, a
+            ValueError says so.
+        X : array-like of shape (n_samples, ...)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels, if `fit` had some.
+        metadata : dict of str to array-like, or DataFrame, default=None
+            The same columns as in `fit`; "path" comes from `X` as it did there.
+
+        Returns
+        -------
+        SimilaritySearch
+            With these items; unchanged if an error is raised. The first call is `fit`.
+
+        Raises
+        ------
+        ValueError
+            As `partial_fit`, but that ids may be in use.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], ids=["a", "b"])
+        >>> search.upsert(["b", "c"], [[5.0], [6.0]], ["wasp", "fly"]).ids_.tolist()
+        ['a', 'b', 'c']
+        """
+        if not hasattr(self, "_gallery"):
+            return self.fit(X, y, ids=ids, metadata=metadata)
+        self._drop_factors_left()
+        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        if labels is not None and self._gallery.has_labels:
+            self._check_no_match_label(self.no_match_label_, labels)
+        self._gallery.upsert(ids, embeddings, labels, metadata)
+        self._drop_factors_of_absent_classes()
+        self._warn_if_grown()
+        return self
+
+    def reembed(self, X: Any) -> Self:
+        """Replace the embeddings of all items, as after the embedder was trained on or exchanged.
+
+        Ids, labels, metadata and the order of the items stay. The embedder is the parameter ``embedder`` if
+        that is fitted, as ``set_params`` may have changed it, and ``embedder_`` if not.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_items, ...)
+            The samples of all items in the order of the gallery: row i is that of ``ids_[i]``. Without an
+            embedder: their new embeddings, of any dimension.
+
+        Returns
+        -------
+        SimilaritySearch
+            With the new embeddings; unchanged if an error is raised. A calibration is kept but belongs to the
+            old embeddings: `predict` and `verify` warn until `calibrate` is called.
+
+        Raises
+        ------
+        ValueError
+            If the gallery is on a server, or `X` has not one row for each item.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [1.0]], ["ant", "bee"], ids=["a", "b"])
+        >>> search.reembed([[1.0, 0.0], [0.0, 1.0]]).lookup([[0.9, 0.1]], n_neighbors=1)["id"].tolist()
+        ['a']
+        """
+        check_is_fitted(self)
+        if not isinstance(self._gallery, MemoryGallery):
+            raise ValueError(
+                "reembed needs the gallery in memory, and it is on a server: fit with an index over another "
+                "table or collection, and give it the samples of all items"
+            )
+        made = object.__new__(type(self))  # is changed in the place of this one, until nothing can fail
+        made.__dict__.update(self.__dict__)
+        with self._gallery.reading():
+            made._reembed(X)
+        self.__dict__ = made.__dict__
+        return self
+
+    def _reembed(self, X: Any) -> None:
+        try:
+            self.embedder_ = self._fitted_embedder()
+        except NotFittedError:  # `fit` has fitted a copy
+            check_steps_fitted(self.embedder_)
+        embeddings, n_items = self._embed(X, reset=True), len(self._gallery)
+        if len(embeddings) != n_items:
+            raise ValueError(
+                f"X has {len(embeddings)} rows and the gallery {n_items} items: give the sample of each "
+                "item, in the order of ids_"
+            )
+        old: MemoryGallery = self._gallery  # type: ignore[assignment]
+        index = clone(old.index)
+        index.add(old.keys.values, embeddings)
+        new: MemoryGallery = object.__new__(MemoryGallery)
+        new.__setstate__(old.__getstate__() | {"index": index})
+        self._gallery = new
+        self.n_components_ = embeddings.shape[1]
+        self._is_stale = hasattr(self, "calibration_")
+        self._know_embedder()
+
+    def _new_items(self, X: Any, y: Any, metadata: Any) -> tuple[NDArray[Any], NDArray[Any] | None, Any]:
+        """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
+        embeddings = self._embed(X)
+        if self._gallery.has_column(PATH):
+            metadata = with_paths(metadata, X)
+        return embeddings, check_targets(y, len(embeddings)), metadata

@@ -1,0 +1,194 @@
+"""Prediction: the class of a query's match, turned away beyond the threshold, and scores of all classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric._warning import warn
+from skmetric.retrieval import nearest
+
+from ._base import SearchBase
+from ._calibration._class_factors import over_factors
+from ._calibration._matchers import MATCHERS, Match
+from ._class_distances import (
+    ByClass,
+    nearest_of_classes,
+    nearest_prototypes,
+    votes_of_classes,
+    with_winner,
+)
+from ._gallery._selection import selection
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._gallery._labels import LabelColumn
+    from ._gallery._memory import MemoryGallery
+
+
+def _takes_votes(search: Prediction) -> bool:
+    """Whether the matcher takes votes, which have shares."""
+    matcher = search.matcher
+    return hasattr(MATCHERS.get(matcher) if isinstance(matcher, str) else matcher, "votes")
+
+
+class Prediction(SearchBase):
+    """Predictions of :class:`SimilaritySearch`."""
+
+    def predict(
+        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
+    ) -> NDArray[Any]:
+        """Class of the match of each query; the no-match label where that is farther than the cutpoint.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+        where : dict of str to value, list, slice, None or Not, default=None
+            Only items whose metadata hold these values are matched, as in `lookup`; None matches to all. The
+            threshold is that of the whole gallery: among fewer items fewer strangers are accepted.
+        among : array-like of ids, default=None
+            Only the items with these ids are matched; a KeyError if one is unknown.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            Labels of the gallery, or ``no_match_label_``. Before `calibrate` every query is accepted.
+
+        Raises
+        ------
+        ValueError
+            If the gallery has no labels or no items, or no item passes `where`.
+        """
+        check_is_fitted(self)
+        match, labels = self._match(self._embed(X), selection(where, among))
+        if self.cutpoint_ is None:
+            self._say_that_all_are_accepted()
+        names = labels.decode(match.codes)
+        accepted = over_factors(match.distances, names, self._factors()) <= self._threshold()
+        return _with_no_match(names, accepted, self.no_match_label_)
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score of each class for each query: larger is better.
+
+        Minus the distance to the nearest item, or centre, of the class; the share of the votes where the
+        matcher takes votes. The threshold of `calibrate` plays no part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes), or (n_queries,) with two classes
+            Columns as in ``classes_``; with two, the second minus the first.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        with self._gallery.reading():
+            return self._decide(embeddings)
+
+    @available_if(_takes_votes)
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Share of the votes of each class, where the matcher takes votes: "majority" and "distance".
+
+        The threshold of `calibrate` plays no part. The largest share is that of the class that `predict`
+        gives before `calibrate`: where votes are equal, that class has the smallest possible amount more.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes)
+            Columns as in ``classes_``; each row sums to 1.
+        """
+        check_is_fitted(self)
+        embeddings = self._embed(X)
+        with self._gallery.reading():
+            return self._vote(embeddings, self._labelled_gallery("predict_proba"))
+
+    def _decide(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
+        gallery = self._labelled_gallery("decision_function")
+        if _takes_votes(self):
+            decision = self._vote(embeddings, gallery)
+        else:
+            decision = self._compare(embeddings, gallery)
+        return decision[:, 1] - decision[:, 0] if decision.shape[1] == 2 else decision
+
+    def _vote(self, embeddings: NDArray[Any], gallery: MemoryGallery) -> NDArray[np.float64]:
+        """Shares of the votes, (n_queries, n_classes)."""
+        matcher = self._matcher()
+        found = gallery.up_to(embeddings, matcher.depth(self.n_neighbors))
+        codes, present = gallery.labels.codes.values[found.indices], gallery.labels.present
+        votes = matcher.votes(found.distances)
+        shares = votes_of_classes(votes, codes, present)
+        match = matcher.match(found.distances, codes)
+        return with_winner(shares, (match.codes[:, None] == present).argmax(axis=1))
+
+    def _compare(self, embeddings: NDArray[Any], gallery: MemoryGallery) -> NDArray[np.float64]:
+        """Minus the distances to the nearest item or prototype of each class, (n_queries, n_classes)."""
+        present = gallery.labels.present
+        if hasattr(self._matcher(), "prototypes"):
+            side = self._prototypes(gallery)
+            by_class = ByClass.of(side.codes, present)
+            distances, places = nearest_prototypes(embeddings, side.embeddings, by_class)
+            return with_winner(-distances, (side.codes[places][:, None] == present).argmax(axis=1))
+        made = gallery.made
+        if made.by_class is None:
+            made.by_class = ByClass.of(gallery.labels.codes.values, present)
+        distances, rows = nearest_of_classes(embeddings, gallery.searchable(), made.by_class)
+        is_nearest = distances == distances.min(axis=1, keepdims=True)
+        return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
+
+    def _match(
+        self,
+        embeddings: NDArray[Any],
+        where: Mapping[str, Any] | None = None,
+        labels: LabelColumn | None = None,
+    ) -> tuple[Match, LabelColumn]:
+        """The class, as a code, and the distance that each embedding is matched to; labels decode it."""
+        self._check_labelled("predict")
+        matcher = self._matcher()
+        if not hasattr(matcher, "prototypes"):
+            found = self._gallery.labelled(embeddings, matcher.depth(self.n_neighbors), where, labels)
+            return matcher.match(found.distances, found.codes), found.labels
+        if where is not None:
+            raise ValueError(
+                "where= and among= filter items, and matcher='center' matches to the centres of whole "
+                "classes: use another matcher, or a gallery of the items that pass"
+            )
+        gallery = self._labelled_gallery("predict")
+        with gallery.reading():
+            prototypes, own = self._prototypes(gallery), gallery.labels  # of one state
+        distances, places = nearest(embeddings, prototypes.embeddings)
+        codes = prototypes.codes[places[:, 0]]
+        if labels is not None:
+            codes, own = labels.encode(own.decode(codes)), labels
+        return Match(codes, distances[:, 0]), own
+
+    def _say_that_all_are_accepted(self) -> None:
+        if self.no_match_label is None or self._gallery.has_said_all_accepted:
+            return
+        self._gallery.has_said_all_accepted = True
+        warn(f"no query gets no_match_label={self.no_match_label!r} before calibrate: all are accepted")
+
+
+def _with_no_match(names: NDArray[Any], accepted: NDArray[np.bool_], no_match_label: Any) -> NDArray[Any]:
+    """Names of the accepted, and the no-match label for the others, in a dtype that holds both."""
+    if accepted.all():
+        return names
+    label = np.asarray(no_match_label)
+    is_text = {names.dtype.kind in "US", label.dtype.kind in "US"}
+    dtype = object if is_text == {True, False} else np.result_type(names.dtype, label.dtype)
+    names = names.astype(dtype)
+    names[~accepted] = no_match_label
+    return names

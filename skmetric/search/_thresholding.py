@@ -1,0 +1,201 @@
+"""Choosing the threshold of predictions, on the gallery or on queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skmetric._warning import warn
+from skmetric.metrics._bootstrap import as_generator
+
+from ._base import SearchBase
+from ._calibration._advice import hopeless
+from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
+from ._calibration._class_factors import with_factors
+from ._calibration._evidence import gather
+from ._calibration._targets import check_known, check_rates
+from ._gallery._labels import check_y
+from ._gallery._side import Side
+from ._strangers import check_bootstrap, with_strangers
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ._gallery._memory import MemoryGallery
+
+
+class Thresholding(SearchBase):
+    """The threshold of :class:`SimilaritySearch`."""
+
+    def calibrate(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        *,
+        protocol: str = "open",
+        metric: str | None = None,
+        targets: Mapping[str, tuple[str, float]] | None = None,
+        extra_metrics: Sequence[str] | None = None,
+        per_class: bool = False,
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> Calibration:
+        """Choose the largest distance to accept; `predict` uses it from then on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...), default=None
+            Queries to calibrate on. None uses the gallery itself, each item searched among the others; so is
+            a query that is an item of the gallery, with the same embedding and class. More than 5 % of them
+            give a warning.
+        y : array-like of shape (n_queries,), default=None
+            Their labels. Queries of classes that are not in the gallery count as strangers only.
+        protocol : {"open", "closed"}, default="open"
+            "open" counts each query once as itself and once as a stranger, with its class hidden from the
+            gallery: no data of strangers is needed. "closed" is the recipe of TensorFlow Similarity from
+            version 0.16 on: it counts no strangers and accepts many of them.
+        metric : str, default=None
+            What the cutpoint ``"optimal"`` maximises: ``"youden"`` (recall minus false accepts),
+            ``"balanced_accuracy"``, ``"f1"``, ``"precision"`` or ``"recall"``; in the closed protocol
+            ``"f1"``, ``"precision"``, ``"recall"`` or ``"binary_accuracy"``. None means "youden", and "f1" in
+            the closed protocol.
+        targets : dict of str to (str, float), default=None
+            More cutpoints, by name: a rate and its value, as ``{"strict": ("false_accept_rate", 0.01)}`` for
+            1 %. The value lies between 0 and 1, neither of them. It is an upper limit for
+            ``"false_accept_rate"`` and ``"false_accept_bound"``, and a lower limit for other rates. The
+            largest distance that meets it is taken; the smallest for recall. A false accept rate is met on
+            classes that the choice has not seen, so it is lower on the others.
+        extra_metrics : sequence of str, default=None
+            Further rates to report. None reports recall, false accepts and precision; in the closed protocol
+            precision, recall and binary accuracy.
+        per_class : bool, default=False
+            Whether classes of two queries or more get a separate threshold, drawn towards the common one:
+            strict where other classes come near, wide where none does. Rates, intervals and targets are those
+            of these thresholds, on queries that did not choose them. For the open protocol, any matcher, and
+            three classes or more.
+        confidence_level : float, default=0.95
+            Of the intervals, in (0, 1).
+        n_resamples : int, default=1000
+            Bootstrap samples of classes.
+        random_state : int, RandomState instance or None, default=0
+            Of the bootstrap.
+
+        Returns
+        -------
+        Calibration
+            Also kept as ``calibration_``.
+
+        Raises
+        ------
+        ValueError
+            If the gallery has no labels or one class only, a rate is unknown, or a target cannot be met or is
+            not between 0 and 1; if no class has a second item, and neither a false accept rate is asked for
+            nor strangers are in `X`; or `per_class` is asked of the closed protocol, of two classes, or of a
+            matcher with distances below 0.
+
+        Notes
+        -----
+        ``"recall"`` is the share of known queries that are accepted under their own name, and
+        ``"false_accept_rate"`` the share of strangers accepted under any. A real stranger is compared with
+        all n classes, a hidden class only with the other n - 1; the reported rate is corrected for that.
+        Precision assumes as many strangers as known queries.
+
+        With one item a class there are no known queries: recall and the rates that need it are NaN, and
+        ``"optimal"`` is the largest distance that accepts no stranger.
+
+        A query with the same embedding and class as an item is that item, and would find itself at distance
+        0. One such item is left out of its search, so that two equal photos with different ids still find
+        each other. Data with few different values, such as hash codes, give new queries that equal an item
+        too: these are also left out, which makes the threshold a little wider. Queries that nearly equal an
+        item, and a gallery in which items are enrolled twice, get a warning only.
+
+        Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
+        drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
+        (m * false_accept_rate + 1) / (m + 1): the expected rate of one more class is at most that, whatever
+        the distribution (conformal risk control), if the new class is exchangeable with those of the
+        calibration and classes have as many queries. That does not hold for strangers of another kind, such
+        as photographs of no object, nor exactly for classes hidden from their own gallery, or for an embedder
+        that was trained on the classes of the gallery: calibrate on classes that it has not seen.
+
+        The threshold of a class is the common one times a factor, ``class_factors`` of the calibration. The
+        mean logarithm of the distances at which queries of the class are matched to other classes, their own
+        hidden, is compared with the mean of all classes and shrunk by empirical Bayes; the factor is the root
+        of the result. So the threshold of a class lies half-way between that of the extreme value machine and
+        the common one. Classes that are enrolled later have the common one until the next calibration; a
+        class that is removed loses its factor. Where classes differ in how crowded they are this helps,
+        elsewhere it may hurt a little: ``benchmarks/open_set.py`` prints both.
+
+        The cost is that of one search of the queries in the gallery; targets on false accepts and thresholds
+        of classes evaluate its result twice.
+        """
+        check_is_fitted(self)
+        if protocol not in ("open", "closed"):
+            raise ValueError(f"protocol must be 'open' or 'closed'; got {protocol!r}")
+        check_bootstrap(confidence_level, n_resamples)
+        if not isinstance(per_class, bool | np.bool_):
+            raise ValueError(f"per_class must be True or False; got {per_class!r}")
+        if per_class and protocol == "closed":
+            raise ValueError("per_class=True needs strangers, and protocol='closed' has none: use 'open'")
+        metric = metric or {"open": "youden", "closed": "f1"}[protocol]
+        check_rates(protocol, metric, targets, extra_metrics)
+        gallery = self._labelled_gallery("calibrate")
+        twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
+        queries = self._queries(X, y, gallery)
+        evidence = gather(self._matcher(), self.n_neighbors, gallery.side(), queries, twice)
+        check_known(evidence, protocol, targets)
+        for doubt in evidence.doubts:
+            warn(doubt)
+        factors: dict[Any, float] = {}
+        if per_class:
+            evidence, factors = with_factors(evidence, gallery.labels.decode, self.matcher)
+        options = gallery.sizes(), metric, targets, extra_metrics, confidence_level
+        if protocol == "open":
+            calibration = calibrate_open(evidence, *options, n_resamples, as_generator(random_state))
+            calibration = replace(calibration, class_factors=factors)
+            if message := hopeless(calibration):
+                warn(message)
+        else:
+            calibration, accepted = calibrate_closed(evidence, *options)
+            if message := accepts_nearly_all(accepted):
+                warn(message)
+        return self._use(calibration)
+
+    def set_cutpoint(self, name: str | None) -> Self:
+        """Choose the cutpoint that `predict` uses.
+
+        Parameters
+        ----------
+        name : str or None
+            ``"optimal"`` or the name of a target; None accepts every query.
+
+        Returns
+        -------
+        SimilaritySearch
+            With that cutpoint.
+
+        Raises
+        ------
+        ValueError
+            If there is no such cutpoint.
+        """
+        check_is_fitted(self)
+        cutpoints = self.calibration_.cutpoints if hasattr(self, "calibration_") else {}
+        if name is not None and name not in cutpoints:
+            have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
+            raise ValueError(f"there is no cutpoint {name!r}: the calibration {have}")
+        self.cutpoint_ = name
+        return self
+
+    def _queries(self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery) -> Side | None:
+        if X is None or y is None:
+            if X is not y:
+                raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
+            return None
+        embeddings = self._embed(X)
+        y = np.asarray(check_y(y, len(embeddings)))
+        return Side(embeddings, with_strangers(gallery.labels.encode(y), y))
