@@ -39,7 +39,7 @@ _MOVED = {
         "_rows": "_index._ids",
         "_vectors": "_index._vectors",
         "_growing": "_index._growing",
-        "_where": "_index._where",
+        "_where": "_columns._where",
         "_folder": "_index._folder",
         "_reranking": "_ranking._k_reciprocal",
         "_averaging": "_ranking._neighbor_average",

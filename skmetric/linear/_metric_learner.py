@@ -172,9 +172,9 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Their classes: numbers or strings. At least two, one of them with two rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights from 0; rows of weight 0 are left out. If all weights are whole numbers, they are counts: a
-            row of weight k counts as k equal rows, in the choice of shrinkage and in refinement too. Otherwise,
-            for example with 1 over the size of the class, only the proportions of the weights matter.
+            Weights from 0; rows of weight 0 are left out. If all weights are whole numbers, they are counts:
+            a row of weight k counts as k equal rows, in the choice of shrinkage and in refinement too.
+            Otherwise, for example with 1 over the size of the class, only their proportions matter.
 
         Returns
         -------

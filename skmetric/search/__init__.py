@@ -6,10 +6,10 @@ from ._calibration._calibration import Calibration
 from ._calibration._evaluation import Evaluation
 from ._calibration._matchers import ClassCenters
 from ._cleaning import Duplicates
+from ._columns._not import Not
 from ._index._exact import ExactIndex
 from ._index._faiss import FaissIndex
 from ._index._index import Index
-from ._index._not import Not
 from ._lookup_table import LookupTable
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage

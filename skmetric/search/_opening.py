@@ -162,6 +162,7 @@ class Opening(SearchBase):
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND, verify=verify)
+        _check_given_index(content, index)
         with naming_damage(path):
             return cls._of_folder(path, content, arrays, embedder, index, check_embedder)
 
@@ -210,11 +211,6 @@ class Opening(SearchBase):
             raise ValueError(
                 "the gallery of the folder is on a server, and nothing connects to it before you name it. If "
                 f"you trust this address: load(path, index={called(kind, described['content'])})"
-            )
-        if is_shared and not isinstance(index, SharedIndex):
-            raise TypeError(
-                f"index={type(index).__name__} holds its items in memory, and the gallery of the folder is "
-                f"on a server: give a {kind.__name__}"
             )
         if index is None or not is_shared:
             index = kind.of_arrays(described["content"], arrays.under("index_"))
@@ -356,6 +352,18 @@ class Opening(SearchBase):
         self._known_embedder = known
         if self.check_embedder:
             known.check(self.embedder_, where)
+
+
+def _check_given_index(content: dict[str, Any], index: Index | None) -> None:
+    """Refuse an index in memory for a gallery on a server: the argument is wrong, not the folder."""
+    described = content.get("index")
+    kind = _INDEXES.get(str(described.get("class"))) if isinstance(described, dict) else None
+    if kind is None or index is None or not issubclass(kind, SharedIndex) or isinstance(index, SharedIndex):
+        return
+    raise TypeError(
+        f"index={type(index).__name__} holds its items in memory, and the gallery of the folder is "
+        f"on a server: give a {kind.__name__}"
+    )
 
 
 def _index_class(name: str, given: Index | None) -> type[Index]:

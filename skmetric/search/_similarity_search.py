@@ -74,7 +74,7 @@ class SimilaritySearch(
     embedder_ : transformer or None
         The fitted embedder.
     index_ : Index
-        The embeddings.
+        The embeddings. Another object after each change of a gallery in memory.
     classes_ : ndarray of shape (n_classes,)
         Labels that have an item in the gallery, sorted.
     labels_ : ndarray of shape (n_items,), or None
@@ -101,6 +101,10 @@ class SimilaritySearch(
 
     Notes
     -----
+    Changes of a gallery in memory are all or nothing, also when an error, Ctrl-C or a time limit ends them.
+    So are pickles and copies made while another thread enrols. `remove` leaves no label, id or metadata of an
+    item behind, and no name of a class that has lost its last item.
+
     Threads may search a gallery in memory while others enrol, update and remove: `kneighbors`, `lookup`,
     `radius_neighbors`, `predict`, `decision_function`, `duplicates`, `outliers` and `save` see it before a
     change or after it, and the embedder works while others search. After a removal, rows that `kneighbors`

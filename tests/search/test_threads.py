@@ -136,3 +136,28 @@ def test_a_writer_waits_for_readers_and_goes_before_new_ones():
     for free in (lock, pickle.loads(pickle.dumps(lock)), copy.deepcopy(lock)):
         with free.writing():
             pass
+
+
+def test_a_turn_whose_function_was_cut_short_keeps_nobody_waiting():
+    lock = SharedLock()
+
+    def cut_short(writes):  # as by an exception between the lines that give the turn back
+        (lock.writing() if writes else lock.reading()).__enter__()
+
+    for writes in (False, True):
+        cut_short(writes)
+        with lock.writing():
+            pass
+        thread = threading.Thread(target=cut_short, args=(writes,))
+        thread.start()
+        thread.join()
+        with lock.writing():
+            pass
+    assert not lock._queue
+
+
+def test_a_thread_that_reads_is_told_that_it_cannot_change():
+    search = SimilaritySearch().fit(X[:10], y[:10])
+    with search._gallery.reading(), pytest.raises(RuntimeError, match="end the reading first"):
+        search.remove([0])
+    assert len(search.remove([0]).ids_) == 9

@@ -106,8 +106,9 @@ def test_a_folder_says_what_it_lacks(learner, tmp_path):
 def test_another_embedder_is_noticed(learner, tmp_path):
     SimilaritySearch(learner).fit(X[:50], y[:50]).save(tmp_path)
     other = make_pipeline(FrozenEstimator(learner), Normalizer()).fit(X[:50])
-    with pytest.warns(UserWarning, match="of MetricLearner, and this one is of MetricLearner -> Normalizer"):
+    with pytest.raises(ValueError, match="made of MetricLearner -> Normalizer in place of MetricLearner"):
         SimilaritySearch.load(tmp_path, embedder=other)
+    assert len(SimilaritySearch.load(tmp_path, embedder=other, check_embedder=False).ids_) == 50
     assert len(SimilaritySearch.load(tmp_path, embedder=FrozenEstimator(learner)).ids_) == 50
     with pytest.raises(NotFittedError, match="embedder=MetricLearner is not fitted: give the one that made"):
         SimilaritySearch.load(tmp_path, embedder=MetricLearner())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -52,7 +53,9 @@ class KeysById:
         return heir
 
 
-class Items(NamedTuple):
+@final
+@dataclass(frozen=True, eq=False)
+class Items:
     """Rows of a gallery in the order of enrolment, with the index of their embeddings."""
 
     index: Index
@@ -87,7 +90,8 @@ class Items(NamedTuple):
         known = self.known()
         keys_by_id = self.keys_by_id.handed_on(known)
         known.update(zip(ids.tolist(), keys.tolist(), strict=True))
-        return self._replace(
+        return replace(
+            self,
             index=index,
             keys=self.keys.appended(keys),
             ids=self.ids.appended(ids),
@@ -110,7 +114,8 @@ class Items(NamedTuple):
         for i, key in zip(self.ids.values[rows].tolist(), keys.tolist(), strict=True):
             if known[i] == key:  # else another item has the id by now
                 del known[i]
-        return self._replace(
+        return replace(
+            self,
             index=index,
             keys=self.keys.kept(kept),
             ids=self.ids.kept(kept),
@@ -128,4 +133,4 @@ class Items(NamedTuple):
             whole = old.astype(np.result_type(old.dtype, values.dtype))  # a copy
             whole[rows] = values
             made[name] = GrowingArray(whole)
-        return self._replace(columns=self.columns | made)
+        return replace(self, columns=self.columns | made)

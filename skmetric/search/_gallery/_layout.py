@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._column_values import fitting, is_missing, listed
-from skmetric.search._index._columns import as_text, check_text, text_fault
+from skmetric.search._columns._types import as_text, check_text, text_fault
+from skmetric.search._columns._values import fitting, is_missing, listed
 
 from ._labels import is_text
 from ._metadata import check_kind, check_metadata

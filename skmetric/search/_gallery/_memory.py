@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from skmetric import _kernel
 from skmetric.retrieval import Neighbors
+from skmetric.search._columns._types import TEXT, as_text, shown, type_of
+from skmetric.search._columns._where import conditions
 from skmetric.search._gallery._side import Side
-from skmetric.search._index._columns import TEXT, as_text, shown, type_of
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._hits import Hits
-from skmetric.search._index._where import conditions
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._items import Items, KeysById, Made
@@ -81,7 +82,7 @@ class MemoryGallery(Gallery):
 
     @index.setter
     def index(self, index: Index) -> None:
-        self._items = self._items._replace(index=index, made=Made())
+        self._items = replace(self._items, index=index, made=Made())
 
     @property
     def keys(self) -> GrowingArray:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._column_values import column_of
-from skmetric.search._index._columns import check_name, shown, type_of
+from skmetric.search._columns._types import check_name, shown, type_of
+from skmetric.search._columns._values import column_of
 
 PATH = "path"
 _TAKEN = ("query", "rank", "id", "distance", "label")  # by the table of a lookup

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from skmetric.search._index._columns import INTEGER, TEXT, ColumnType, type_of
+from skmetric.search._columns._types import INTEGER, TEXT, ColumnType, type_of
+from skmetric.search._columns._where import Condition, conditions
 from skmetric.search._index._exact import ExactIndex
-from skmetric.search._index._where import Condition, conditions
 from skmetric.search._server._columns import ITEM_ID, LABEL, dtypes_of, typed_columns
 from skmetric.search._server._remote import batches
 

@@ -22,6 +22,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
 
 from ._array_files import StoredArrays, Written, as_written, read, write
 
@@ -101,6 +102,8 @@ def naming_damage(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what a manifest raises that lacks something, or has another type, into an error that names it."""
     try:
         yield
+    except NotFittedError:  # of the embedder that was given
+        raise
     except _MISREAD as error:
         what = f"{type(error).__name__}: {error}"
         raise ValueError(f"{Path(path) / _MANIFEST} is damaged ({what}): {_REMEDY}") from error

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._column_values import column_of
-from skmetric.search._index._columns import (
+from skmetric.search._columns._types import (
     INTEGER,
     MAX_EXACT,
     REAL,
@@ -20,6 +19,7 @@ from skmetric.search._index._columns import (
     shown,
     type_of,
 )
+from skmetric.search._columns._values import column_of
 
 ITEM_ID = "item_id"  # the column in which a search keeps the ids of its user
 LABEL = "label"

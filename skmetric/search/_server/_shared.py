@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
 from skmetric.retrieval import Neighbors
+from skmetric.search._columns._where import conditions
 from skmetric.search._index._checks import check_among
 from skmetric.search._index._hits import Hits, check_found, in_order
 from skmetric.search._index._index import Index
-from skmetric.search._index._where import conditions
 
 from ._columns import dtypes_of
 from ._remote import check_query

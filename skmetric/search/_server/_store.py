@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric.search._columns._where import Condition
 from skmetric.search._index._hits import Hits
-from skmetric.search._index._where import Condition
 
 from ._columns import Columns, Types
 

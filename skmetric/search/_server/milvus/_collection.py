@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from skmetric._optional import import_optional
 from skmetric.exceptions import IndexUnavailableError
+from skmetric.search._columns._types import TEXT
+from skmetric.search._columns._where import Condition
 from skmetric.search._index._checks import check_dimension
-from skmetric.search._index._columns import TEXT
 from skmetric.search._index._hits import Hits, in_order
-from skmetric.search._index._where import Condition
 from skmetric.search._server._columns import ITEM_ID, Columns, Types, as_column, match_types
 from skmetric.search._server._remote import HOLDS_ITEMS, batches, clock
 from skmetric.search._server._secrets import masked_uri, scrub, secrets_of_uri, split_uri

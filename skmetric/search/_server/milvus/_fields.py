@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._columns import BOOLEAN, INTEGER, REAL, TEXT, TIME, ColumnType
-from skmetric.search._index._where import Condition
+from skmetric.search._columns._types import BOOLEAN, INTEGER, REAL, TEXT, TIME, ColumnType
+from skmetric.search._columns._where import Condition
 from skmetric.search._server._columns import Types
 
 OWN = ("id", "position", "embedding")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import BOOLEAN, MAX_EXACT, REAL, TEXT, TIME, ColumnType, as_text, check_text
+from ._types import BOOLEAN, MAX_EXACT, REAL, TEXT, TIME, ColumnType, as_text, check_text
 
 _TYPES = "numbers, booleans, dates or text"
 _INT64, _UINT64 = np.iinfo(np.int64), np.iinfo(np.uint64)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import BOOLEAN, INTEGER, REAL, TEXT, TIME, ColumnType, text_fault, type_of
 from ._not import Not
+from ._types import BOOLEAN, INTEGER, REAL, TEXT, TIME, ColumnType, text_fault, type_of
 
 _YEARS = 1, 9999  # of dates, as Python and the servers have them
 

@@ -1,0 +1,1 @@
+"""Columns beside embeddings: their types, values as users give them, and filters on them."""
