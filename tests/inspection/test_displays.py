@@ -407,3 +407,17 @@ def test_a_histogram_of_values_without_width_is_drawn(values):
     display = DistanceHistogramDisplay.from_predictions(values, [])
     heights = [path.vertices[:, 1].max() for path in (patch.get_path() for patch in display.ax_.patches)]
     assert max(heights) == 1  # all distances in one bin
+
+
+def test_a_place_in_which_no_item_was_found_is_left_out():
+    class Approximate(SimilaritySearch):
+        def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+            return np.array([[1.0, np.inf]]), np.array([[0, -1]])
+
+    search = Approximate().fit([[0.0], [5.0], [6.0]], ["ant", "bee", "bee"])
+    search.calibrate([[0.5], [5.5], [6.5]], ["ant", "bee", "bee"])
+    asked = {"queries": ["query"], "gallery": ["an ant", "a bee", "the last"]}
+    display = NeighborsDisplay.from_estimator(search, [[1.0]], ["ant"], **asked)
+    assert np.isnan(display.cutpoint[0, 1])
+    assert "the last" not in texts_of(display.ax_)
+    assert "an ant" in texts_of(display.ax_)
