@@ -7,7 +7,7 @@ never trained on. The names below load on first use (:pep:`562`), so that ``impo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._moved import install
+from ._modules import install
 
 if TYPE_CHECKING:  # what an editor completes; at run time the names below load it
     from . import (

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_labels, check_matrix, encode_labels
-from skmetric._kernel import Gallery, Search, candidates
-from skmetric._relevance import block_relevance
-from skmetric._threads import map_blocks
+from skmetric._kernel._relevance import block_relevance
+from skmetric._kernel._squares import Gallery, Search, candidates
+from skmetric._kernel._threads import map_blocks
 
 __all__ = ["Neighbors", "Ranking", "iter_rankings", "nearest", "rank"]
 

@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skmetric._checks import check_labels
-from skmetric._kernel import Gallery
+from skmetric._kernel._squares import Gallery
 from skmetric.retrieval import Neighbors, Ranking, iter_rankings, nearest, rank
 
 
@@ -106,8 +106,8 @@ def test_float32_far_from_the_origin():
 
 
 def test_blocks_cover_every_query_once(monkeypatch):
-    monkeypatch.setattr("skmetric._kernel._BLOCK_ROWS", 7)
-    monkeypatch.setattr("skmetric._kernel._BLOCK_BYTES", 4 * 50 * 8)
+    monkeypatch.setattr("skmetric._kernel._squares._BLOCK_ROWS", 7)
+    monkeypatch.setattr("skmetric._kernel._squares._BLOCK_BYTES", 4 * 50 * 8)
     X = np.random.default_rng(0).standard_normal((50, 3))
     seen = np.concatenate([rows for rows, _ in iter_rankings(X, np.arange(50) % 5, depth=3)])
     np.testing.assert_array_equal(np.sort(seen), np.arange(50))

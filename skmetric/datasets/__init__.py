@@ -1,6 +1,6 @@
 """Images in class folders, and which of them can be read."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._checking import check_images
 from ._image_folder import load_image_folder

@@ -1,6 +1,6 @@
 """Deep metric learning: learners for scikit-learn, and what they are made of, for a loop of your own."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from . import augment, losses, miners, modules, samplers
 from ._learner import DeepMetricLearner

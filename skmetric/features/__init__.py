@@ -1,6 +1,6 @@
 """From images to vectors, with networks that are never trained here."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._frozen import FrozenFeatures
 

@@ -1,6 +1,6 @@
 """Pictures of a metric: neighbours, thresholds, distances, regions, embeddings, training; a browser map."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._contributions import distance_contributions
 from ._embedding import EmbeddingDisplay

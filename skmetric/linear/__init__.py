@@ -1,6 +1,6 @@
 """Linear metrics: the learned distance is Euclidean after one matrix."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._metric_learner import MetricLearner
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._threads import map_blocks
+from skmetric._kernel._threads import map_blocks
 from skmetric.base import unit_rows
 
 from ._selection import Split, class_scores, class_splits, distinct_rows, same_rows, standard_error

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._threads import map_blocks
+from skmetric._kernel._threads import map_blocks
 from skmetric.base import unit_rows
 from skmetric.metrics._scores import parse_score, score_queries
 

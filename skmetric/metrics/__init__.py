@@ -1,6 +1,6 @@
 """Scores of embeddings and of distances between pairs; a scorer for scikit-learn's model selection."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from . import _retrieval
 from ._retrieval import *  # noqa: F403

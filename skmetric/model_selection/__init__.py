@@ -1,6 +1,6 @@
 """Splits for metric learning: train on some classes, score on others; queries against a gallery."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._class_disjoint import ClassDisjointKFold, ClassDisjointShuffleSplit, class_disjoint_split
 from ._query_gallery import query_gallery_split

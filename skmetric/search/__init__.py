@@ -1,6 +1,6 @@
 """Similarity search and open-set recognition: index, look up, match, calibrate, enrol."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._calibration._calibration import Calibration
 from ._calibration._evaluation import Evaluation

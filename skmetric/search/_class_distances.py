@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skmetric._kernel import Search
-from skmetric._threads import map_blocks
+from skmetric._kernel._squares import Search
+from skmetric._kernel._threads import map_blocks
 from skmetric.retrieval import nearest as search_nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skmetric._kernel import Gallery
+    from skmetric._kernel._squares import Gallery
 
 _NEARLY = 1e-6  # relative: squares in which a product may have lost more digits than a distance may
 

@@ -1,5 +1,5 @@
 """The network of a deep learner: trunk, head, layout, compilation."""
 
-from skmetric._moved import names_of
+from skmetric._modules import names_of
 
 __getattr__ = names_of("skmetric.deep._network._network")  # for pickles of earlier versions

@@ -1,5 +1,5 @@
 """The training loop and what it is made of."""
 
-from skmetric._moved import names_of
+from skmetric._modules import names_of
 
 __getattr__ = names_of("skmetric.deep._training._loop")  # for pickles of earlier versions

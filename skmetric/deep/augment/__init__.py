@@ -1,6 +1,6 @@
 """Augmentations of whole batches, on the device they are on: ``augmentation(images) -> images``."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._affine import RandomAffine
 from ._color import ColorJitter

@@ -11,7 +11,7 @@ without positives does, precision and memory are told in ``skmetric/deep/losses/
 with :class:`skmetric.exceptions.NothingToLearnWarning`.
 """
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._angular import AngularLoss
 from ._arc_face import ArcFaceLoss, SubCenterArcFaceLoss

@@ -1,6 +1,6 @@
 """Miners: ``miner(distances, labels)`` chooses the tuples of a batch that a loss learns from."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._base import Pairs, Triplets
 from ._batch_hard import BatchHardMiner

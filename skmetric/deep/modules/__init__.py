@@ -1,6 +1,6 @@
 """Networks that are small enough to train from nothing, and the heads that follow any trunk."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._conv import Conv4, TutorialConv
 from ._heads import BatchNormNeck, GeM, L2Normalize, PoincareBall

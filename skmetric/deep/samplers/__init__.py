@@ -1,6 +1,6 @@
 """Samplers: torch batch samplers over integer labels, seeded, for ``DataLoader(batch_sampler=...)``."""
 
-from skmetric._public import publish
+from skmetric._modules import publish
 
 from ._balanced import BalancedBatchSampler
 from ._hierarchical import HierarchicalBatchSampler

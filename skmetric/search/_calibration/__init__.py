@@ -1,5 +1,5 @@
 """From queries to thresholds: evidence, rates, matchers, what is measured."""
 
-from skmetric._moved import names_of
+from skmetric._modules import names_of
 
 __getattr__ = names_of("skmetric.search._calibration._calibration")  # for pickles of earlier versions

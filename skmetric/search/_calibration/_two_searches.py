@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._kernel import Gallery, Search, upper_bounds
-from skmetric._threads import map_blocks
+from skmetric._kernel._squares import Gallery, Search, upper_bounds
+from skmetric._kernel._threads import map_blocks
 from skmetric.search._gallery._side import Side
 
 from ._copies import as_stored

@@ -1,5 +1,5 @@
 """Items with labels and metadata over an index, in memory or on a server."""
 
-from skmetric._moved import names_of
+from skmetric._modules import names_of
 
 __getattr__ = names_of("skmetric.search._gallery._gallery")  # for pickles of earlier versions

@@ -13,7 +13,7 @@ from skmetric.search._index._growing import GrowingArray
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skmetric import _kernel
+    from skmetric._kernel import _squares
     from skmetric.search._index._index import Index
 
     from ._labels import LabelColumn
@@ -27,7 +27,7 @@ class Made:
     prototypes: tuple[Any, Side] | None = None  # a matcher and its prototypes
     by_class: Any = None  # the order of rows by class
     ranked: tuple[Any, dict[Any, Any]] | None = None  # what ranking options made
-    searchable: _kernel.Gallery | None = None
+    searchable: _squares.Gallery | None = None
 
 
 @final

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from skmetric import _kernel
+from skmetric._kernel import _squares
 from skmetric.retrieval import Neighbors
 from skmetric.search._columns._types import TEXT, as_text, shown, type_of
 from skmetric.search._columns._where import conditions
@@ -244,13 +244,13 @@ class MemoryGallery(Gallery):
         """Embeddings and class codes, row by row."""
         return Side(self.index.vectors(), self.labels.codes.values)
 
-    def searchable(self) -> _kernel.Gallery:
+    def searchable(self) -> _squares.Gallery:
         """The embeddings, row by row, as the kernel searches them; kept until the gallery changes."""
         if isinstance(self.index, ExactIndex):
             return self.index._searchable()
         made = self.made
         if made.searchable is None:
-            made.searchable = _kernel.Gallery(self.index.vectors())
+            made.searchable = _squares.Gallery(self.index.vectors())
         return made.searchable
 
     def in_memory(self) -> MemoryGallery:

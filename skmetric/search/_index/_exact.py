@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
-from skmetric._kernel import Gallery
+from skmetric._kernel._squares import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
 from ._array_files import mapped

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._kernel import Gallery
+from skmetric._kernel._squares import Gallery
 
 from ._growing import GrowingArray
 
@@ -25,7 +25,7 @@ class Stored:
     ----------
     vectors : ndarray of shape (n_items, n_features)
         In float32 they are kept with two columns more, 1 and the squared norm: what
-        :class:`skmetric._kernel.Gallery` multiplies.
+        :class:`skmetric._squares.Gallery` multiplies.
     """
 
     def __init__(self, vectors: NDArray[Any]) -> None:

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 
 from skmetric._documented import DocumentedMixin
-from skmetric._kernel import Gallery
+from skmetric._kernel._squares import Gallery
 from skmetric._params import Interval, check_params
 from skmetric._sklearn import BaseEstimator
 from skmetric.retrieval import Neighbors, nearest

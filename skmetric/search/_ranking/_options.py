@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skmetric._kernel import Gallery
+from skmetric._kernel._squares import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
 if TYPE_CHECKING:

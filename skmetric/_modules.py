@@ -1,10 +1,11 @@
-"""Where modules went: pickles of earlier versions name the old paths, and load all the same.
+"""Names of modules: public classes bear their public module, and pickles find old private ones at new places.
 
-Only unpickling asks for these names. A name of this table is found by a finder that Python asks last, so that
-nothing else pays for it; a package that has taken the name of an old module gives what was in it by
-`names_of`. New pickles name public modules alone: :mod:`skmetric._public`.
+Pickles of earlier versions name private modules that have moved. Only unpickling asks for these names: a
+finder that Python asks last knows them, so that nothing else pays for it; a package that has taken the name of
+an old module gives what was in it by `names_of`. New pickles name public modules alone, by `publish`.
 """
 
+import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -13,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["install", "names_of"]
+__all__ = ["install", "names_of", "publish"]
 
 # of each package: the old name of a module, and where its content is now
 _MOVED = {
@@ -130,3 +131,18 @@ def names_of(module: str) -> Callable[[str], Any]:
         return getattr(import_module(module), name)
 
     return __getattr__
+
+
+def publish(module: str) -> None:
+    """Set ``__module__`` of the classes in ``__all__`` of a package to the package.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the package, as ``__name__`` has it at the end of its ``__init__``.
+    """
+    package = sys.modules[module]
+    for name in package.__all__:
+        thing = getattr(package, name)
+        if inspect.isclass(thing) and thing.__module__.startswith(f"{module}._"):
+            thing.__module__ = module

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._kernel import Search, upper_bounds
+from skmetric._kernel._squares import Search, upper_bounds
 
 _PART = 2**18  # distances that are ranked at a time, so that their keys stay in the cache
 _LAST = np.uint64(0x7F800000 << 32)  # infinity, item 0: the key that fills up a row

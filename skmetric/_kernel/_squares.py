@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._threads import map_blocks, n_threads
+from skmetric._kernel._threads import map_blocks, n_threads
 
 Floats = NDArray[np.floating[Any]]
 
