@@ -1,8 +1,8 @@
 """Names of modules: public classes bear their public module, and pickles find old private ones at new places.
 
 Pickles of earlier versions name private modules that have moved. Only unpickling asks for these names: a
-finder that Python asks last knows them, so that nothing else pays for it; a package that has taken the name of
-an old module gives what was in it by `names_of`. New pickles name public modules alone, by `publish`.
+finder that Python asks last knows them, so that nothing else pays for it; a package that has taken the name
+of an old module gives what was in it by `names_of`. New pickles name public modules alone, by `publish`.
 """
 
 import inspect

@@ -20,7 +20,7 @@ from skmetric.retrieval import Neighbors
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
 from ._columns._types import text_fault
-from ._embedder import KnownEmbedder, fitted_embedder
+from ._embedder._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery

@@ -15,9 +15,9 @@ from skmetric._params import fit_context
 from ._base import SearchBase
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, with_paths
+from ._gallery._new_items import check_targets, check_what_comes_with
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
-from ._new_items import check_targets, check_what_comes_with
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:

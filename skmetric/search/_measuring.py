@@ -18,9 +18,9 @@ from ._calibration._copies import Copies, drop_one, leave_items_out, own_items
 from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores
 from ._calibration._evidence import match_to_prototypes
 from ._calibration._matchers import Match, PrototypeMatcher
+from ._calibration._strangers import check_bootstrap, with_strangers
 from ._gallery._labels import check_y
 from ._gallery._side import Side
-from ._strangers import check_bootstrap, with_strangers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._params import check_params
 
 from ._base import SearchBase
-from ._embedder import KnownEmbedder
+from ._embedder._embedder import KnownEmbedder
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex

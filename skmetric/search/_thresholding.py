@@ -17,10 +17,10 @@ from ._calibration._advice import hopeless
 from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
 from ._calibration._class_factors import with_factors
 from ._calibration._evidence import gather
+from ._calibration._strangers import check_bootstrap, with_strangers
 from ._calibration._targets import check_known, check_rates
 from ._gallery._labels import check_y
 from ._gallery._side import Side
-from ._strangers import check_bootstrap, with_strangers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

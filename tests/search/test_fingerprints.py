@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, PowerTransfor
 
 from skmetric import MetricLearner
 from skmetric.search import SimilaritySearch
-from skmetric.search._fingerprint import difference, fingerprint_of, stamp_of
+from skmetric.search._embedder._fingerprint import difference, fingerprint_of, stamp_of
 
 X, y = load_digits(return_X_y=True)
 ANOTHER = "is not the one that made the embeddings"
@@ -71,7 +71,7 @@ def test_neither_pickling_nor_use_changes_a_fingerprint(make, tmp_path):
 def test_a_process_with_other_hashes_and_threads_finds_the_same_fingerprint(tmp_path):
     joblib.dump(text(), tmp_path / "e.joblib")
     program = (
-        "import sys, joblib; from skmetric.search._fingerprint import fingerprint_of; "
+        "import sys, joblib; from skmetric.search._embedder._fingerprint import fingerprint_of; "
         "print(fingerprint_of(joblib.load(sys.argv[1])))"
     )
     run = subprocess.run(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._gallery._labels import check_y
-from ._gallery._layout import check_user_ids
-from ._gallery._metadata import check_metadata
+from ._labels import check_y
+from ._layout import check_user_ids
+from ._metadata import check_metadata
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

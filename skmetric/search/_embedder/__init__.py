@@ -1,0 +1,1 @@
+"""The embedder of a search: fitted, and known again by its fingerprint."""
