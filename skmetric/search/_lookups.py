@@ -130,6 +130,9 @@ class Lookups(SearchBase):
     ) -> tuple[NDArray[np.object_], NDArray[np.object_]] | NDArray[np.object_]:
         """All items within a distance of each query, nearest first.
 
+        In memory the search is exact, with any index, at the cost of a comparison with every item. On a
+        server an approximate index may miss some.
+
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
@@ -172,7 +175,7 @@ class Lookups(SearchBase):
         distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
         open_, k = np.arange(len(embeddings)), 32
         while len(open_):
-            found = self._gallery.up_to(embeddings[open_], k, where)
+            found = self._gallery.exactly(embeddings[open_], k, where)
             n_found = found.distances.shape[1]
             done = np.full(len(open_), n_found < k) if n_found < k else found.distances[:, -1] > radius
             for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):

@@ -96,3 +96,16 @@ def test_codes_are_trained_again_where_they_suit_later_items_badly():
     again = recall(index.reindex(), ids, rows, new[::12])
     assert found[None] < again - 0.2
     assert found[0.1] > found[None] + 0.15
+
+
+@pytest.mark.parametrize("where", [None, {"half": 1}])
+def test_all_items_within_a_radius_are_found_whatever_the_index(where):
+    # an index that looks into one list of 64 finds some neighbours; "all" is what radius_neighbors says
+    half = {"half": np.arange(1500) % 2}
+    few = SimilaritySearch(index=FaissIndex("IVF64,Flat", n_probe=1)).fit(X[:1500], y[:1500], metadata=half)
+    exact = SimilaritySearch().fit(X[:1500], y[:1500], metadata=half)
+    found = few.radius_neighbors(X[1500:1550], 1.6, where=where)
+    expected = exact.radius_neighbors(X[1500:1550], 1.6, where=where)
+    assert max(map(len, expected[1])) > 20
+    for mine, right in zip(found[1], expected[1], strict=True):
+        np.testing.assert_array_equal(mine, right)

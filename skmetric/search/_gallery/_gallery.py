@@ -120,6 +120,10 @@ class Gallery(ABC):
         """As `neighbors`, but no wider than what a filter leaves, maybe nothing."""
 
     @abstractmethod
+    def exactly(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """As `up_to`, and nothing is missed where the gallery is in memory, whatever its index."""
+
+    @abstractmethod
     def labelled(
         self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
     ) -> Labelled:

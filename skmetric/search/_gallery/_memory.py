@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from skmetric._kernel import _squares
-from skmetric.retrieval import Neighbors
+from skmetric.retrieval import Neighbors, nearest
 from skmetric.search._columns._types import TEXT, as_text, shown, type_of
 from skmetric.search._columns._where import conditions
 from skmetric.search._gallery._side import Side
@@ -295,6 +295,19 @@ class MemoryGallery(Gallery):
         else:
             found = self.index.query(embeddings, k, among=self.keys.values[passing])
         return Neighbors(found.distances, self.rows(found.indices))
+
+    @reads
+    def exactly(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """As `up_to`, by an exact search of the embeddings that the index keeps."""
+        if isinstance(self.index, ExactIndex) or not len(self):
+            return self.up_to(embeddings, k, where)
+        if where is None:
+            return nearest(embeddings, self.searchable(), min(k, len(self)))
+        passing = self.passing(where)
+        if not len(passing):
+            return no_neighbors(len(embeddings))
+        found = nearest(embeddings, self.index.vectors()[passing], min(k, len(passing)))
+        return found._replace(indices=passing[found.indices])
 
     @reads
     def labelled(

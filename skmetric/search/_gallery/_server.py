@@ -249,6 +249,10 @@ class ServerGallery(Gallery):
         """As `neighbors`, but no wider than what a filter leaves."""
         return self._hits(embeddings, k, (), where, is_ranked=True).neighbors(len(embeddings))
 
+    def exactly(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Neighbors:
+        """As `up_to`: the index of the server may be approximate."""
+        return self.up_to(embeddings, k, where)
+
     def labelled(
         self, embeddings: NDArray[Any], k: int, where: Where = None, labels: LabelColumn | None = None
     ) -> Labelled:
