@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skmetric.deep import DeepMetricLearner
-from skmetric.deep import _freeze as freezing
+from skmetric.deep._network import _freeze as freezing
 
 
 class Counting(nn.Module):

@@ -38,8 +38,9 @@ for person in range(30):
 
 ANSWER = """
 import sys, numpy as np
-from skmetric.search import SimilaritySearch
-search = SimilaritySearch.load(sys.argv[1])
+from skmetric.search import PgVectorIndex, SimilaritySearch
+index = PgVectorIndex(sys.argv[2], "shared", method="hnsw", ef_search=400)
+search = SimilaritySearch.load(sys.argv[1], index=index)
 table = search.lookup(np.repeat(np.arange(0, 130.0)[:, None], 16, axis=1), 3)
 print(*table["id"], *search.predict(np.repeat(np.arange(0, 130.0)[:, None], 16, axis=1)), sep="|")
 print(search.cutpoint_, sorted(search.ids_), search.calibration_)
@@ -89,7 +90,7 @@ def test_two_processes_enrol_and_query_at_once_and_end_with_the_same_answers(pos
 
     first.calibrate(targets={"strict": ("false_accept_rate", 0.1)})
     first.set_cutpoint("strict").save(tmp_path / "search")
-    _, printed = finish([start(ANSWER, str(tmp_path / "search")) for _ in "ab"])
+    _, printed = finish([start(ANSWER, str(tmp_path / "search"), postgres) for _ in "ab"])
     assert printed[0] == printed[1] != ""
     queries = np.repeat(np.arange(0, 130.0)[:, None], 16, axis=1)
     answers = "|".join([*first.lookup(queries, 3)["id"], *first.predict(queries)])

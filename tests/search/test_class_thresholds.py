@@ -199,7 +199,7 @@ def test_refusals():
     search = SimilaritySearch().fit([[0.0], [1.0], [5.0], [6.0]], ["a", "a", "b", "b"])
     with pytest.raises(ValueError, match="per_class=True compares classes: the gallery must have three or"):
         search.calibrate(per_class=True)
-    with pytest.raises(ValueError, match="per_class=True goes by strangers, and protocol='closed' has none"):
+    with pytest.raises(ValueError, match="per_class=True needs strangers, and protocol='closed' has none"):
         search.calibrate(per_class=True, protocol="closed")
     with pytest.raises(ValueError, match=r"per_class=True scales distances: matcher=.*Negative.* below 0"):
         calibrated(matcher=Negative())
