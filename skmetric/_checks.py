@@ -45,11 +45,26 @@ def check_finite_rows(X: NDArray, name: str = "X") -> None:
         raise ValueError(f"Input {name} contains {kinds} in {name_rows(bad)}: drop or impute these rows")
 
 
+def as_array(X: Any) -> Any:
+    """A tensor as an array: on the CPU, without its gradient, bfloat16 as float32; all else as it is.
+
+    torch is not imported: a tensor brings what is called here. A DataLoader is refused: it gives batches.
+    """
+    if hasattr(X, "batch_size") and hasattr(X, "dataset") and not hasattr(X, "shape"):
+        raise ValueError(
+            f"X is a {type(X).__name__}, which gives batches: pass the features of all samples as one array"
+        )
+    if not (hasattr(X, "detach") and hasattr(X, "cpu")):
+        return X
+    X = X.detach().cpu()
+    return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+
+
 def check_matrix(X: Any, name: str = "X") -> NDArray[np.floating]:
     """Return `X` as a finite 2-D float array, float32 kept, or say what is wrong with it."""
     is_ready = type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in (np.float32, np.float64)
     if not is_ready:  # the checks of scikit-learn cost as much as some searches of one row
-        X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False, input_name=name)
+        X = check_array(as_array(X), dtype=[np.float64, np.float32], ensure_all_finite=False, input_name=name)
     check_finite_rows(X, name)
     return X
 
