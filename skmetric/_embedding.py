@@ -95,16 +95,15 @@ def embed(estimator: Any, X: Any) -> NDArray[np.floating]:
     embeddings = X
     for transformer in check_embeds(estimator):
         embeddings = transformer.transform(embeddings)
-    embeddings = check_matrix(embeddings, "embeddings")
-    n_samples = _count(X)
-    if n_samples is not None and n_samples != len(embeddings):
+    n_samples, n_given = _count(X), _count(embeddings)  # before the check, which refuses none at all
+    if n_samples is not None and n_given is not None and n_samples != n_given:
         names = " -> ".join(type(step).__name__ for step in steps_of(estimator))
         raise ValueError(
-            f"{names} gave {len(embeddings)} embeddings for {n_samples} samples: an embedder must give one "
+            f"{names} gave {n_given} embeddings for {n_samples} samples: an embedder must give one "
             "for each sample, in their order, or labels and ids would go to the wrong samples. Leave out "
             "samples that it cannot embed before they get here, or let it raise an error that names them"
         )
-    return embeddings
+    return check_matrix(embeddings, "embeddings")
 
 
 def distance_of(estimator: Any) -> Distance:

@@ -305,6 +305,16 @@ def test_contributions(embedder):
 # What is refused
 
 
+class DropsNegative(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.n_features_in_ = 1
+        return self
+
+    def transform(self, X):
+        X = np.asarray(X)
+        return X[X[:, 0] > 0]
+
+
 class Dropping(TransformerMixin, BaseEstimator):
     """Finds no face in the last picture."""
 
@@ -335,6 +345,13 @@ def test_an_embedder_that_drops_a_sample_is_refused(ask, wrap):
     """ageitgey/face_recognition #1210, serengil/deepface #872: nine names for ten photos."""
     with pytest.raises(ValueError, match="Dropping gave 71 embeddings for 72 samples"):
         ask(wrap(Dropping().fit(X)))
+
+
+def test_the_only_sample_dropped_is_counted_too():
+    """One photo without a face, as a service gets it: scikit-learn says "Found array with 0 sample(s)"."""
+    search = SimilaritySearch(DropsNegative()).fit([[1.0], [2.0]], ["a", "b"])
+    with pytest.raises(ValueError, match="DropsNegative gave 0 embeddings for 1 samples"):
+        search.lookup([[-1.0]])
 
 
 @pytest.mark.parametrize("after", [StandardScaler(), FeatureUnion([("scaled", StandardScaler())])], ids=str)

@@ -83,7 +83,7 @@ class Measuring(SearchBase):
         """
         check_is_fitted(self)
         check_bootstrap(confidence_level, n_resamples)
-        if not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
+        if not np.iterable(recall_at) or not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
             raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
         self._check_labelled("evaluate")
         embeddings, (labels, counts) = self._embed(X), self._gallery.tally()

@@ -185,7 +185,7 @@ class Thresholding(SearchBase):
         """
         check_is_fitted(self)
         cutpoints = self.calibration_.cutpoints if hasattr(self, "calibration_") else {}
-        if name is not None and name not in cutpoints:
+        if name is not None and name not in list(cutpoints):
             have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
             raise ValueError(f"there is no cutpoint {name!r}: the calibration {have}")
         self.cutpoint_ = name

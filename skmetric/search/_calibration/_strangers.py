@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ def with_strangers(codes: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_bootstrap(confidence_level: float, n_resamples: int) -> None:
-    if not 0 < confidence_level < 1:
+    if not isinstance(confidence_level, Real) or not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}")
     if not isinstance(n_resamples, Integral) or n_resamples < 1:
         raise ValueError(f"n_resamples must be an integer from 1; got {n_resamples!r}")

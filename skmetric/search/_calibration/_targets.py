@@ -25,10 +25,12 @@ def check_rates(protocol: str, metric: str, targets: object, extra_metrics: Iter
         )
     if isinstance(extra_metrics, str):
         raise ValueError(f"extra_metrics must be a list of rates; got {extra_metrics!r}, give it in a list")
-    if at_most(metric):
+    if metric in known and at_most(metric):
         raise ValueError(f"metric={metric!r} is a rate to keep low, and 'optimal' maximises: use targets")
     targets = dict(targets or {})
     for name, target in targets.items():
+        if not isinstance(name, str):
+            raise ValueError(f"targets: the name of a cutpoint is text, as 'strict'; got {name!r}")
         if name == "optimal":
             raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
         if not isinstance(target, tuple | list) or len(target) != 2:
