@@ -40,6 +40,7 @@ from skmetric.retrieval import nearest
 
 SCORES = {"recall@1": "recall_at_1", "recall@10": "recall_at_10", "MAP@R": "map_at_r"}
 N_QUERIES, N_NEIGHBORS = 8, 5
+N_CLASSES = 4  # at least
 N_LEFT_OUT = 20  # files that are listed as left out
 HIT, MISS = (
     ("#0072b2", "\N{CHECK MARK}"),
@@ -59,6 +60,7 @@ def main():
     options, start = parse_options(), perf_counter()
     options.out.mkdir(parents=True, exist_ok=True)
     pixels, y, pictures = read_folder(options.images) if options.images else read_digits()
+    check_classes(y)
     train, test, y_train, y_test, pictures_train, pictures_test = class_disjoint_split(
         pixels, y, pictures, random_state=0
     )
@@ -131,13 +133,26 @@ def read_folder(folder, side=16):
     """Return the pixels of images shrunk to small squares as rows, labels, and the paths of the images."""
     from skmetric.datasets import load_image_folder
 
-    images = load_image_folder(folder, check=True)  # warns of images that cannot be read, and goes on
+    try:
+        images = load_image_folder(folder, check=True)  # warns of images that cannot be read, and goes on
+    except (OSError, ValueError) as error:
+        sys.exit(f"--images {folder}: {error}")
     for left in images.left_out[:N_LEFT_OUT]:
         print(f"Left out: {left.path}: {left.reason}")
     if len(images.left_out) > N_LEFT_OUT:
         print(f"Left out: {len(images.left_out) - N_LEFT_OUT} more")
     pixels = [np.asarray(picture(path, side), dtype=np.float32).ravel() / 255 for path in images.data]
     return np.stack(pixels), images.target_names[images.target], images.data
+
+
+def check_classes(y):
+    """End with a message if there are too few classes to train on some and to score on others."""
+    _, counts = np.unique(y, return_counts=True)
+    if sum(counts > 1) < N_CLASSES:
+        sys.exit(
+            f"Half of the classes are trained on and half are scored: at least {N_CLASSES} classes of "
+            f"several images are needed, and {sum(counts > 1)} of {len(counts)} classes have more than one"
+        )
 
 
 def picture(item, side=96):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import check_finite_rows
+from skmetric._checks import as_array, check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._sklearn import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skmetric.metrics import RetrievalScorer
@@ -67,7 +67,9 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
             In float32 for float32 input, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        X = validate_data(
+            self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
         check_finite_rows(X)
         return self._embed(X)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import check_labels, check_matrix, encode_labels
+from skmetric._checks import as_array, check_labels, check_matrix, encode_labels
 from skmetric._kernel._relevance import block_relevance
 from skmetric._kernel._squares import Gallery, Search, candidates
 from skmetric._kernel._threads import map_blocks
@@ -253,25 +253,14 @@ def iter_rankings(
     return map_blocks(block, search.blocks())
 
 
-def as_array(X: Any) -> Any:
-    """A tensor as an array: on the CPU, without its gradient, bfloat16 as float32; all else as it is.
-
-    torch is not imported: a tensor brings what is called here.
-    """
-    if not (hasattr(X, "detach") and hasattr(X, "cpu")):
-        return X
-    X = X.detach().cpu()
-    return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
-
-
 def _check_sides(queries: Any, gallery: Any) -> tuple[NDArray[Any], Gallery | None]:
-    queries = check_matrix(as_array(queries), "queries" if gallery is not None else "embeddings")
+    queries = check_matrix(queries, "queries" if gallery is not None else "embeddings")
     if gallery is None:
         if len(queries) < 2:
             raise ValueError("searching rows among the others needs at least 2 rows; got 1")
         return queries, None
     if not isinstance(gallery, Gallery):
-        gallery = Gallery(check_matrix(as_array(gallery), "gallery"))
+        gallery = Gallery(check_matrix(gallery, "gallery"))
     if gallery.rows.shape[1] != queries.shape[1]:
         raise ValueError(
             f"queries have {queries.shape[1]} features and the gallery has {gallery.rows.shape[1]}: "

@@ -6,8 +6,10 @@ import warnings
 from functools import partial
 from importlib import import_module
 
+import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+import torch
+from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -94,3 +96,32 @@ def test_takes_others(estimator, check):
 def test_the_walk_finds_the_estimators():
     assert {MetricLearner, FrozenFeatures} <= set(public_estimators())
     assert set(ARGUMENTS) <= set(public_estimators())
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float32"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        MetricLearner(shrinkage=(0.3, 0.5)),
+        SimilaritySearch(),
+        DeepMetricLearner("linear", n_components=2, max_epochs=1, random_state=0),
+    ],
+)
+def test_tensors_of_any_float_type_and_with_gradients(estimator, kind):
+    rows, y = np.random.default_rng(0).normal(size=(20, 3)), np.repeat(range(5), 4)
+    X = torch.tensor(rows, requires_grad=True).to(getattr(torch, kind))
+    rows = X.detach().float().numpy()
+    results = [
+        clone(estimator).fit(data, y).kneighbors(data, 3)[1]
+        if isinstance(estimator, SimilaritySearch)
+        else clone(estimator).fit(data, y).transform(data)
+        for data in (X, rows)
+    ]
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("estimator", [MetricLearner(), SimilaritySearch(), DeepMetricLearner()])
+def test_a_loader_is_refused_by_name(estimator):
+    loader = torch.utils.data.DataLoader(torch.zeros(8, 2))
+    with pytest.raises(ValueError, match="X is a DataLoader, which gives batches: pass"):
+        estimator.fit(loader, [0, 1] * 4)

@@ -195,3 +195,19 @@ def check_learner_as_features(names, printed):
             assert mean(task, model, "learned") > others, (task, model)
         assert mean(task, "boosting", "PCA") > mean(task, "boosting", "learned") - 0.01
     assert mean("wine, 5 labels", "SVC, RBF", "scaled") > mean("wine, 5 labels", "SVC, RBF", "learned")
+
+
+@pytest.mark.parametrize("classes", [[], ["only"], ["a", "b", "c"]])
+def test_main_job_of_a_folder_with_too_few_classes_ends_with_a_message(
+    in_the_gallery, monkeypatch, tmp_path, classes
+):
+    """A flat folder, one class, three: no traceback (vision #864)."""
+    pil = pytest.importorskip("PIL.Image")
+    for folder in classes or ["."]:
+        (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(3):
+            pil.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "in" / folder / f"{i}.png")
+    path = str(FILES["main_job"])
+    monkeypatch.setattr(sys, "argv", [path, "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match=r"no folders: one for|at least 4 classes of several"):
+        runpy.run_path(path, run_name="__main__")

@@ -92,7 +92,7 @@ def _rows(X: Any) -> Any:
         raise ValueError(f"X is {found}")
     if _is_column(X):
         X = list(X)
-    if isinstance(X, list | tuple) and X and _kind(X[0]) != "number":
+    if isinstance(X, list | tuple) and X and (_kind(X[0]) != "number" or isinstance(X[0], bytes)):
         return list(X)
     array = to_array(X)
     if array.dtype.kind not in "OUT":

@@ -50,6 +50,8 @@ def check_images(paths: Sequence[str | os.PathLike[str]], *, n_jobs: int | None 
     ------
     ImportError
         If Pillow is not installed.
+    ValueError
+        If `paths` is one path.
 
     Warns
     -----
@@ -66,7 +68,9 @@ def check_images(paths: Sequence[str | os.PathLike[str]], *, n_jobs: int | None 
     >>> check_images([]).rows.tolist()
     []
     """
-    names = [os.fspath(path) for path in paths]
+    if isinstance(paths, str | os.PathLike):
+        raise ValueError(f"paths is one path, {os.fspath(paths)!r}: pass a list of paths")
+    names = [str(os.fspath(path)) for path in paths]
     reasons = reasons_of_paths(names, effective_n_jobs(n_jobs))
     left_out = [LeftOut(names[i], reason) for i, reason in reasons.items()]
     if left_out:

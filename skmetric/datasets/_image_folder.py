@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,11 @@ def load_image_folder(
         raise NotADirectoryError(
             f"{str(root)!r} is a file; a folder with one folder for each class is needed"
         )
-    if type(label_from) is bool or label_from == 0:
+    is_level = isinstance(label_from, Integral) and not isinstance(label_from, bool) and label_from != 0
+    if not (label_from is None or is_level or callable(label_from)):
         raise ValueError(
-            f"label_from={label_from!r}: levels are counted from 1, or from -1 from the image on"
+            f"label_from={label_from!r} is neither a function nor a level of folders: levels are counted from "
+            "1, or from -1 from the image on, in whole numbers"
         )
     found = walk(root)
     _warn_of_kinds(root, found)
@@ -123,7 +126,7 @@ def load_image_folder(
         files, labels = ([values[i] for i in checked.rows] for values in (files, labels))
         if not files:
             raise ValueError(
-                f"none of the images of {str(root)!r} can be read; the first: {checked.left_out[0]}"
+                f"none of the images of {str(root)!r} can be read; the first: {checked.left_out[0].reason}"
             )
     names = sorted(set(labels))
     codes = {name: code for code, name in enumerate(names)}

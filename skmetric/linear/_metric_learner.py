@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_finite_rows, encode_labels, read_labels
+from skmetric._checks import as_array, check_finite_rows, encode_labels, read_labels
 from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
 from skmetric._sklearn import BaseEstimator
 from skmetric._warning import warn
@@ -27,11 +27,23 @@ from ._scatter import ClassScatter, as_weights, class_scatter, merge
 from ._selection import Candidate, check_shrinkage, preparation, select
 from ._span import Span, span_of
 
+_LARGEST_WEIGHT = 1e100
+
 
 def _keeps_no_samples(learner: MetricLearner) -> bool:
     if learner.margin is None:
         return True
     raise AttributeError("partial_fit keeps scatters, and margin refines on samples: use margin=None, or fit")
+
+
+def _check_size_of_weights(weights: NDArray[np.floating]) -> None:
+    """Refuse weights of which the largest has no square in float64."""
+    largest = weights.max(initial=1.0 if not len(weights) else 0.0)
+    if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
+        raise ValueError(
+            f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "
+            f"{_LARGEST_WEIGHT:g}: divide all by their mean"
+        )
 
 
 class MetricLearner(MahalanobisMixin, BaseEstimator):
@@ -268,7 +280,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         y = y if y is None else read_labels(y)
         X, y = validate_data(
             self,
-            X,
+            as_array(X),
             y,
             reset=reset,
             dtype=[np.float64, np.float32],
@@ -286,6 +298,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
             kept = sample_weight > 0
+            _check_size_of_weights(sample_weight[kept])
             X, y, sample_weight = X[kept], y[kept], as_weights(sample_weight[kept])
         codes, _, classes = encode_labels(y)
         return X, codes, classes, sample_weight

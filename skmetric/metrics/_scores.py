@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._checks import read_labels
-from skmetric.retrieval import Ranking, as_array, iter_rankings
+from skmetric._checks import as_array, read_labels
+from skmetric.retrieval import Ranking, iter_rankings
 
 from ._copies import check_copies
 from ._ranking import SCORES

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skmetric._checks import check_finite_rows, read_labels
+from skmetric._checks import as_array, check_finite_rows, read_labels
 from skmetric._params import Interval, validate_params
 
 from ._bootstrap import as_generator, percentile_interval
@@ -240,7 +240,7 @@ def _resampled_rates(
 
 def _check_pairs(distances: Any, same: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     distances = column_or_1d(
-        check_array(distances, ensure_2d=False, dtype=np.float64, ensure_all_finite=False)
+        check_array(as_array(distances), ensure_2d=False, dtype=np.float64, ensure_all_finite=False)
     )
     check_finite_rows(distances, "distances")
     same = read_labels(same, "same")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_finite_rows
+from skmetric._checks import as_array, check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed
 from skmetric._sklearn import BaseEstimator, ClassifierMixin
@@ -119,7 +119,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
         """Embeddings of samples, finite and of the gallery's dimension."""
         if self.embedder_ is None:
             embeddings = validate_data(
-                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+                self, as_array(X), reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
             )
             check_finite_rows(embeddings)
             return embeddings

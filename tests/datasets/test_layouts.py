@@ -179,3 +179,20 @@ def test_any_list_of_files_can_be_checked(damaged, tmp_path):
 
 def test_nothing_is_opened_without_being_asked(damaged):
     assert len(load_image_folder(damaged).data) == 5
+
+
+@pytest.mark.parametrize("label_from", ["x", 1.5])
+def test_label_from_of_another_type(tmp_path, label_from):
+    with pytest.raises(ValueError, match="is neither a function nor a level of folders"):
+        load_image_folder(tmp_path, label_from=label_from)
+
+
+def test_one_path_is_no_list_of_paths():
+    with pytest.raises(ValueError, match=r"paths is one path, 'a\.jpg': pass a list"):
+        check_images("a.jpg")
+
+
+def test_files_of_an_array_are_named_as_they_are(tmp_path):
+    path = str(tmp_path / "no.jpg")
+    with pytest.warns(UserWarning, match="left out: '"):
+        assert check_images(np.array([path])).left_out == [(path, f"{path!r}: no such file")]

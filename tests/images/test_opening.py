@@ -260,3 +260,8 @@ def test_without_pillow_the_extra_is_named(paths, monkeypatch):
         ImportError, match=r"Reading image files needs the package 'PIL': .*skmetric\[vision\]"
     ):
         open_images(paths)
+
+
+def test_encoded_images_are_named():
+    with pytest.raises(ValueError, match=r"X holds bytes: .* are opened by Image\.open\(BytesIO\(row\)\)"):
+        open_images([b"\x89PNG"])

@@ -472,3 +472,10 @@ def test_beats_cosine_on_real_features(load_set, name, seed):
     cosine = map_at_r(unit_rows(X_new), y_new)
     # measured: banking77 .553 and .533 against .519 and .504; faces .832 and .805 against .740 and .732
     assert learner.score(X_new, y_new) > 1.04 * cosine
+
+
+@pytest.mark.parametrize("weight", [1e300, 1e-200])
+def test_weights_whose_squares_are_no_floats(weight):
+    X, y = [[0.0], [1.0], [2.0], [4.0]], [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"largest sample_weight is .*: divide all by their mean"):
+        MetricLearner().fit(X, y, sample_weight=[weight] * 4)

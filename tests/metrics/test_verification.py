@@ -113,3 +113,11 @@ def test_tables(pairs):
     assert len({len(line) for line in lines[:-2]}) == 1
     assert lines[1].split()[-1] == "-"  # the AUC has no threshold
     assert report._repr_html_().count("<tr>") == 1 + len(report.scores)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float32"])
+def test_distances_as_tensors_of_any_float_type_and_with_gradients(kind):
+    torch = pytest.importorskip("torch")
+    distances = torch.tensor([0.25, 0.5, 0.375, 1.0], requires_grad=True).to(getattr(torch, kind))
+    # one of the four pairs (same, different) is in the wrong order: 0.5 > 0.375
+    assert verification_report(distances, torch.tensor([1, 1, 0, 0]))["auc"] == 0.75

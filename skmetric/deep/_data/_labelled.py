@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_labels, read_labels
+from skmetric._checks import as_array, check_labels, read_labels
 from skmetric._images._opening import holds_images
 from skmetric._pixels._sizing import height_and_width
 from skmetric._warning import warn
@@ -36,7 +36,9 @@ def read_samples(estimator, X):
     _check_kind(X, estimator.input_shape_)
     if not _is_table(X):
         return _read_others(estimator, X, estimator.input_shape_, reset=False)
-    return as_float32(validate_data(estimator, X, reset=False, dtype=_FLOATS, ensure_all_finite=False))
+    return as_float32(
+        validate_data(estimator, as_array(X), reset=False, dtype=_FLOATS, ensure_all_finite=False)
+    )
 
 
 def read_labelled(estimator, X, y, *, reset, label_free=False):
@@ -62,6 +64,7 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
                 "None"
             )
         how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
+        X = as_array(X)
         samples = as_float32(validate_data(estimator, X, reset=reset, **how))  # labels are checked below
     if y is None:
         return samples, None

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import check_labels
+from skmetric._checks import as_array, check_labels
 
 from ._input import as_float32, read_images
 from ._labelled import normalises, remember_scale
@@ -32,7 +32,7 @@ def read_tuples(estimator, X, n_members, *, reset, trains=False):
     """Checked samples (n * n_members, ...) of tuples (n, n_members, ...): features or images."""
     name, shape = _NAMES[n_members]
     try:
-        X = np.asarray(X)
+        X = np.asarray(as_array(X))
     except ValueError:
         raise ValueError(f"X must hold {name}, {shape}, of samples of one size; got several") from None
     if X.ndim < 3 or X.shape[1] != n_members or len(X) == 0:
