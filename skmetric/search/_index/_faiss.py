@@ -452,9 +452,12 @@ class FaissIndex(Index):
             parts[0][open_] = np.take_along_axis(squares, first, axis=1)
             parts[1][open_] = np.take_along_axis(rows, first, axis=1)
             parts[2][open_] = np.take_along_axis(known, first, axis=1)
+            is_short = known.sum(axis=1) < min(wanted, len(held.ids))
             if asked >= most:  # the rest is found in the embeddings
+                if asked == n_entries and held.vectors is not None:
+                    parts[2][open_[is_short]] = False
                 break
-            open_ = open_[known.sum(axis=1) < min(wanted, len(held.ids))]
+            open_ = open_[is_short]
             asked *= 2
         squares, rows, known = parts
         squares[~known] = np.inf
