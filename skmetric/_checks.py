@@ -13,6 +13,7 @@ from skmetric._warning import warn
 _SHOWN = 5  # row numbers in an error message
 _MISSING = {"NoneType", "NAType", "NaTType"}  # the last two are of pandas
 _EXACT = 2**53  # integers up to here have a float64 each
+_CHEAP = 1 << 20  # bytes of a fixed-width array of text that nobody minds
 
 
 def name_rows(rows: Iterable) -> str:
@@ -104,6 +105,11 @@ def read_labels(y: Any, name: str = "y", *, warns: bool = False) -> NDArray:
     return y
 
 
+def is_cheap(longest: int, n_texts: int, n_letters: int) -> bool:
+    """Whether an array of text of fixed width costs little, or about what its text costs."""
+    return 4 * longest * n_texts <= max(_CHEAP, 16 * n_letters)
+
+
 def encode_labels(y: NDArray, y_gallery: NDArray | None = None) -> tuple[NDArray, NDArray | None, NDArray]:
     """Integer codes of the labels, the same code for the same label on both sides.
 
@@ -138,7 +144,8 @@ def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
     """One column of labels as what it is, without its second axis."""
     shape = getattr(y, "shape", None)
     if shape is None and isinstance(y, list | tuple) and any(isinstance(row, list | tuple) for row in y):
-        y = np.asarray(y)
+        is_column = all(isinstance(row, list | tuple) and len(row) == 1 for row in y)
+        y = np.array(y, dtype=object) if is_column else np.asarray(y)  # so that integers stay integers
         shape = y.shape
     if shape is not None and len(shape) != 1:
         if len(shape) != 2 or shape[1] != 1:
@@ -190,7 +197,13 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
         raise ValueError(f"{name} mixes labels of several types ({', '.join(kinds)}): convert them to one")
     if kinds == ["number"]:
         return _numbers(values)
-    return labels if isinstance(labels, np.ndarray) else np.asarray(values)
+    if isinstance(labels, np.ndarray):
+        return labels
+    if kinds == ["str"]:
+        lengths = [len(value) for value in values]
+        if not is_cheap(max(lengths), len(lengths), sum(lengths)):
+            return np.array(values, dtype=object)
+    return np.asarray(values)
 
 
 def _numbers(values: list) -> NDArray:

@@ -186,3 +186,47 @@ def test_batches_of_nullable_integers():
         assert np.unique(IDS[batch], return_counts=True)[1].tolist() == [2] * 8
     with pytest.raises(ValueError, match=r"labels .* in row 1: label or drop"):
         BalancedBatchSampler(pd.Series([1, None, 2], dtype="Int64"), 2, 1)
+
+
+@pytest.mark.parametrize("offset", [0, 2**63], ids=["int64", "uint64"])
+@pytest.mark.parametrize(
+    "kind", [list, lambda y: pd.Series(y, dtype=object), lambda y: pd.Series(y).astype("UInt64")]
+)
+def test_accuracy_of_labels_of_any_kind(kind, offset):
+    """pandas gives objects after dropna, and UInt64 beyond 2**63 passes through float64 in scikit-learn."""
+    y = kind([int(label) + offset for label in IDS])
+    search = SimilaritySearch().fit(X, y)
+    assert search.score(X, y) == 1
+    wrong = np.array(y, dtype=object)
+    wrong[:8] += 1  # two classes of four rows take the next one's name
+    assert search.score(X, kind(wrong.tolist())) == 0.75
+    assert search.score(X, kind(wrong.tolist()), sample_weight=[0] * 8 + [1] * 24) == 1
+
+
+def test_accuracy_needs_a_weight():
+    with pytest.raises(ValueError, match="sample_weight is 0 for all"):
+        SimilaritySearch().fit(X, IDS).score(X, IDS, sample_weight=np.zeros(32))
+
+
+@pytest.mark.parametrize("no_match_label", [-1, 0.5, float("nan")])
+def test_no_match_label_does_not_round_the_others(no_match_label):
+    y = (IDS + (2**63 - FIRST)).astype(np.uint64) if no_match_label == -1 else IDS
+    search = SimilaritySearch(no_match_label=no_match_label).fit(X, y)
+    search.calibrate()
+    found = search.predict([X[0], [99.0] * 3]).tolist()
+    assert found[0] == int(y[0])
+    np.testing.assert_equal(found[1], no_match_label)
+
+
+@pytest.mark.parametrize("made", [list, lambda y: pytest.importorskip("pyarrow").array(y)])
+def test_one_long_label_costs_its_own_length(made):
+    """deepchecks #2642: an array of fixed width takes the longest text of all for each row."""
+    names = [f"class {row // 2}" for row in range(4000)]
+    names[-2:] = ["x" * 20_000] * 2
+    labels = check_labels(made(names), 4000)
+    assert labels.nbytes < 1e6  # 320 MB at a fixed width
+    assert labels.tolist() == names
+
+
+def test_a_nested_column_keeps_its_integers():
+    assert check_labels([[2**63], [-1], [FIRST]], 3).tolist() == [2**63, -1, FIRST]

@@ -9,7 +9,9 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._checks import check_labels, join_labels
 from skmetric._warning import warn
+from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
@@ -93,6 +95,37 @@ class Prediction(SearchBase):
         embeddings = self._embed(X)
         with self._gallery.reading():
             return self._decide(embeddings)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Share of the queries to which `predict` gives their own label: the accuracy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+        y : array-like of shape (n_queries,)
+            Their labels, of any kind that `fit` takes; ``no_match_label_`` for strangers.
+        sample_weight : array-like of shape (n_queries,), default=None
+            Weight of each query, from 0.
+
+        Returns
+        -------
+        float
+            In [0, 1].
+
+        Raises
+        ------
+        ValueError
+            As `predict`; or if labels or weights do not fit.
+        """
+        predicted = self.predict(X)
+        y = check_labels(y, len(predicted))  # Python compares, so that large integers are exact
+        is_right = [ours == own for ours, own in zip(predicted.tolist(), y.tolist(), strict=True)]
+        if sample_weight is not None:
+            sample_weight = check_weights(sample_weight, len(predicted))
+            if not np.any(sample_weight):
+                raise ValueError("sample_weight is 0 for all queries: give one of them more")
+        return float(np.average(is_right, weights=sample_weight))
 
     @available_if(_takes_votes)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -187,8 +220,13 @@ def _with_no_match(names: NDArray[Any], accepted: NDArray[np.bool_], no_match_la
     if accepted.all():
         return names
     label = np.asarray(no_match_label)
-    is_text = {names.dtype.kind in "US", label.dtype.kind in "US"}
-    dtype = object if is_text == {True, False} else np.result_type(names.dtype, label.dtype)
+    kinds = names.dtype.kind + label.dtype.kind
+    if set(kinds) <= set("biuf"):
+        dtype = join_labels(names, label.reshape(1)).dtype  # no integer becomes a float64 that rounds it
+    elif set(kinds) <= set("US"):
+        dtype = np.result_type(names.dtype, label.dtype)
+    else:
+        dtype = np.dtype(object)
     names = names.astype(dtype)
     names[~accepted] = no_match_label
     return names

@@ -109,3 +109,12 @@ def test_all_items_within_a_radius_are_found_whatever_the_index(where):
     assert max(map(len, expected[1])) > 20
     for mine, right in zip(found[1], expected[1], strict=True):
         np.testing.assert_array_equal(mine, right)
+
+
+@pytest.mark.parametrize("factory", ["HNSW4", "HNSW8"])
+def test_a_query_ends_where_a_graph_cannot_reach_all_items(factory):
+    rows = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    rows[:25] = rows[0]  # equal items: links of a graph that lead nowhere else
+    index = FaissIndex(factory).add(np.arange(50), rows).remove(np.arange(0, 50, 5))
+    assert index.query(rows[26:29], 1).indices.ravel().tolist() == [26, 27, 28]
+    assert (index.query(rows[:1], 5).indices < 25).all()

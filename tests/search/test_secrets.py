@@ -42,6 +42,14 @@ SPELLINGS = [
     "host='u:hush@h' dbname=a",
     "dbname=postgresql://u:hush@h/a",
     "host=/nowhere options='-c my.password=hush'",
+    "host=127.0.0.1;port=1;password=hush",  # as ODBC and ADO write it: one value to libpq
+    "host=/nowhere dbname=a;password=hush",
+    "host=/nowhere user=u;password=hush",
+    "postgresql:///a?host=/nowhere&sslmode=disable;password=hush",
+    "host=/nowhere port=hush",
+    "host=/nowhere connect_timeout=hush",
+    "postgresql://u:hush\0@host/a",
+    "host=/nowhere password=hush\0",
 ]
 URIS = [
     "http://u:hush@localhost:1",
@@ -71,7 +79,7 @@ def everything(index, call, log):
     except Exception as error:
         shown.append("".join(traceback.format_exception(error, chain=True)))
         while error is not None:
-            shown += [str(error), repr(error)]
+            shown += [str(error), repr(error), repr(vars(error))]
             error = error.__cause__ or error.__context__
     for write in (
         pickle.dumps,
@@ -133,6 +141,7 @@ def test_words_of_the_server_repeat_no_secret(postgres):
         index._opened()._server.read("SELECT 'hush'::int")
     assert "hush" not in f"{caught.value}{caught.value.__cause__}{caught.value.__context__}"
     assert isinstance(caught.value.__cause__, psycopg.Error)
+    index._opened()._server.close()
 
 
 # Folders

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._checks import is_cheap
+
 MAX_EXACT = 2**53  # beyond, float64 does not tell one integer from the next
-_CHEAP = 1 << 20  # bytes of a fixed-width array of text that nobody minds
 
 
 class ColumnType(NamedTuple):
@@ -89,8 +90,3 @@ def shown(values: NDArray) -> NDArray:
         return values
     lengths = [len(value) for value in values.tolist()]
     return values.astype(str) if is_cheap(max(lengths, default=0), len(lengths), sum(lengths)) else values
-
-
-def is_cheap(longest: int, n_texts: int, n_letters: int) -> bool:
-    """Whether an array of fixed width costs little, or about what its text costs."""
-    return 4 * longest * n_texts <= max(_CHEAP, 16 * n_letters)

@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._checks import check_labels, join_labels
-from skmetric.search._columns._types import as_text, check_text, is_cheap, shown
+from skmetric._checks import check_labels, is_cheap, join_labels
+from skmetric.search._columns._types import as_text, check_text, shown
 from skmetric.search._index._growing import GrowingArray
 
 

@@ -441,7 +441,8 @@ class FaissIndex(Index):
         # twice the candidates of a search without hidden entries: those that are hidden may lie between the
         # query and its neighbours, so that the first ones found are not the nearest
         wanted, asked = max(k, 2 * ahead), max(2 * k, ahead)
-        most = n_entries if held.vectors is None else max(1000, int(_FEW * n_entries))
+        # some entries of a graph may be out of reach, so that even all are fewer than wanted
+        most = n_entries if held.vectors is None else min(n_entries, max(1000, int(_FEW * n_entries)))
         open_ = np.arange(len(embeddings))
         while len(open_):
             asked = min(asked, n_entries)

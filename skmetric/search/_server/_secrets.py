@@ -31,6 +31,13 @@ _SHOWN = {
     "client_encoding": r"[\w-]+",
     "options": r"[\w.=\\ -]+",
 }
+_STRICT = (
+    "port",
+    "connect_timeout",
+    "sslmode",
+    "target_session_attrs",
+    "client_encoding",
+)  # have no other values
 
 
 @final
@@ -119,19 +126,23 @@ def secrets_of(parts: dict[str, str]) -> list[str]:
 
 def is_secret(name: str, value: str) -> bool:
     """Whether a part of a connection string is secret, or has a secret that stands in the wrong place."""
-    if name in ("host", "hostaddr", "port"):
-        return "@" in value[1:]  # a socket without a file begins with one
-    if name == "dbname":
-        return "://" in value or "=" in value
     if name == "options":
         return re.search("pass|secret|token|key", value, re.IGNORECASE) is not None
-    return name in _SECRET or (name == "user" and ":" in value)
+    if name in ("host", "hostaddr", "port") and "@" in value[1:]:  # a socket without a file begins with one
+        return True
+    if name in _STRICT and not re.fullmatch(_SHOWN[name], value.removeprefix("@")):
+        return True
+    if name in _SHOWN and ("=" in value or ";" in value):  # "host=db;password=..." is one value to libpq
+        return True
+    return name in _SECRET or (name == "dbname" and "://" in value) or (name == "user" and ":" in value)
 
 
 def parse_conninfo(conninfo: str) -> dict[str, str]:
     """The parts of a connection string by libpq's own parser; an error that does not repeat them."""
     psycopg = import_optional("psycopg", extra="pgvector", purpose="PgVectorIndex")
     fault = _fault_of_uri(str(conninfo))
+    if "\0" in str(conninfo):  # libpq reads up to there
+        fault = " (it has a NUL character)"
     if fault is None:
         try:
             return psycopg.conninfo.conninfo_to_dict(str(conninfo))
@@ -218,7 +229,8 @@ def scrub(error: BaseException, secrets: Iterable[str]) -> None:
     for one in reversed(chain):
         one.args = tuple(without(secrets, part) for part in one.args)
         for name, value in vars(one).items():
-            setattr(one, name, without(secrets, value))
+            is_connection = name == "_pgconn"  # of psycopg's errors: it shows the password that it used
+            setattr(one, name, None if is_connection else without(secrets, value))
         before = one.__cause__, one.__context__  # cleaned already, but where a text is made of something else
         if any(secret in str(other) for other in before if other is not None for secret in secrets):
             one.__cause__ = one.__context__ = None

@@ -114,6 +114,7 @@ def _written(condition: Condition) -> str:
 def _met(field: str, condition: Condition) -> str:
     if condition.values is not None:
         finite = [value for value in condition.values if value not in (np.inf, -np.inf)]
+        finite += [-value for value in finite if isinstance(value, float) and value == 0]  # 0.0 is not -0.0 here
         parts = [f"{field} in [{', '.join(map(literal, finite))}]"] * bool(finite)
         parts += [f"{field} {_infinite(value)}" for value in condition.values if value in (np.inf, -np.inf)]
         return " or ".join(parts) or _NONE
