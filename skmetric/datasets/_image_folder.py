@@ -112,8 +112,8 @@ def load_image_folder(
     is_level = isinstance(label_from, Integral) and not isinstance(label_from, bool) and label_from != 0
     if not (label_from is None or is_level or callable(label_from)):
         raise ValueError(
-            f"label_from={label_from!r} is neither a function nor a level of folders: levels are counted from "
-            "1, or from -1 from the image on, in whole numbers"
+            f"label_from={label_from!r} is neither a function nor a level of folders: "
+            "levels are counted from 1, or from -1 from the image on, in whole numbers"
         )
     found = walk(root)
     _warn_of_kinds(root, found)
