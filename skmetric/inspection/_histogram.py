@@ -244,16 +244,22 @@ def _distances(distance: Distance, A, a, B, b):
 
 
 def _of_search(search, X, y, X_unknown):
-    """Distances of queries to the nearest item of their class, of another; of strangers to the nearest."""
+    """Distances of queries to the nearest item of their class, of another; of strangers to the nearest.
+
+    A query that is an item of the gallery, at distance 0 from one of its class, is compared with the others.
+    """
     queries = embed(search, X)
     y = check_labels(y, len(queries))
     gallery, labels = search.index_.vectors(), search.labels_
     same, other = np.full(len(y), np.nan), np.full(len(y), np.nan)
     for label in np.unique(y):
         asked, own = y == label, labels == label
-        for found, items in ((same, own), (other, ~own)):
-            if items.any():
-                found[asked] = nearest(queries[asked], gallery[items]).distances[:, 0]
+        if own.any():
+            near = nearest(queries[asked], gallery[own], min(2, int(own.sum()))).distances
+            near = np.pad(near, ((0, 0), (0, 1)), constant_values=np.nan)  # where there is no other item
+            same[asked] = np.where(near[:, 0] == 0, near[:, 1], near[:, 0])  # a query that is an item
+        if not own.all():
+            other[asked] = nearest(queries[asked], gallery[~own]).distances[:, 0]
     strangers = None if X_unknown is None else search.kneighbors(X_unknown, 1)[0][:, 0]
     cutpoint = None
     if search.cutpoint_ is not None:

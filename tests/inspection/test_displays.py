@@ -421,3 +421,11 @@ def test_a_place_in_which_no_item_was_found_is_left_out():
     assert np.isnan(display.cutpoint[0, 1])
     assert "the last" not in texts_of(display.ax_)
     assert "an ant" in texts_of(display.ax_)
+
+
+def test_queries_that_are_items_are_compared_with_the_others():
+    # tensorflow/similarity #37: each item finds itself at distance 0; by hand the next ones are at 1, 1, 2, 2
+    X, y = np.array([[0.0], [1.0], [10.0], [12.0], [30.0]]), ["a", "a", "b", "b", "c"]
+    display = DistanceHistogramDisplay.from_estimator(SimilaritySearch().fit(X, y), X, y)
+    assert sorted(display.same.tolist()) == [1, 1, 2, 2]  # c has no other item
+    assert sorted(display.other.tolist()) == [9, 9, 10, 11, 18]

@@ -341,3 +341,9 @@ def test_a_query_that_found_nothing_is_no_match(matcher):
     search = SimilaritySearch(index=FindsNothing(), n_neighbors=2, matcher=matcher)
     search.fit([[0.0], [0.1], [5.0], [5.2]], ["ant", "ant", "bee", "bee"])
     assert search.predict([[0.0], [20.0], [5.0]]).tolist() == ["ant", "unknown", "bee"]
+
+
+def test_a_table_is_iterated_by_the_names_of_its_columns():
+    table = SimilaritySearch().fit([[0.0], [1.0]], ["a", "b"]).lookup([[0.1]], 1)
+    assert list(table) == ["query", "rank", "id", "distance", "label"]
+    assert "label" in table
