@@ -89,9 +89,9 @@ def grow():
     search.partial_fit(X + 99, Y + 50)
 
 
-def save_and_load_with_another_embedder(folder):
-    SimilaritySearch(PIPE).fit(X, Y).save(folder / "search")
-    SimilaritySearch.load(folder / "search", embedder=PIPE[:1])
+def load_with_another_embedder(_):
+    folder = Path(__file__).parent / "saved/v0_1/exact"  # of a version whose folders have no fingerprint
+    SimilaritySearch.load(folder, embedder=StandardScaler().fit(np.eye(6)))
 
 
 def load_a_pickle_of_another_version():
@@ -136,7 +136,7 @@ WARNINGS = {
     "small classes of a sampler": lambda _: BalancedBatchSampler(Y, 2, 5),
     "a gallery that has grown": lambda _: grow(),
     "strangers before calibrate": lambda _: SimilaritySearch(no_match_label=-1).fit(X, Y).predict(X),
-    "another embedder": save_and_load_with_another_embedder,
+    "another embedder": load_with_another_embedder,
     "another version": lambda _: load_a_pickle_of_another_version(),
     "pictures that are not read": lambda folder: load_image_folder(folder_of_images(folder, "1.heic")),
     "damaged images": lambda folder: check_images([folder_of_images(folder, "1.png") / "a" / "1.png"]),
