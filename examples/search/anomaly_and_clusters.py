@@ -23,6 +23,7 @@ that reads them.
 
 import argparse
 import runpy
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -133,7 +134,9 @@ def cluster(embedder, gallery, new):
     """Adjusted Rand index and normalised mutual information of two clusterings of new classes."""
     embeddings, y = embedder.transform(new[0]), new[1]
     known = SimilaritySearch(embedder).fit(*gallery)
-    eps = known.calibrate().cutpoints["optimal"]["distance"]
+    with warnings.catch_warnings():  # of the raw distance, which separates hardly anything
+        warnings.filterwarnings("ignore", "this calibration is of little use")
+        eps = known.calibrate().cutpoints["optimal"]["distance"]
     graph = SimilaritySearch(embedder).fit(new[0]).kneighbors_graph(n_neighbors=10, mode="distance")
     found = {
         "agglomerative": AgglomerativeClustering(len(np.unique(y)), linkage="average").fit_predict(
