@@ -24,7 +24,8 @@ class GMML(MahalanobisMixin, BaseEstimator):
     """Geometric mean metric learning, a closed form from all pairs [1]_.
 
     S is the mean of ``(a - b)(a - b)^T`` over all pairs of one class, D the mean over all pairs of two
-    classes. The matrix M of the distance is the point at `t` on the geodesic from the inverse of S to D. At 1/2 it minimises ``tr(M S) + tr(M^-1 D)``: pairs of a class come near, others go apart.
+    classes. The matrix M of the distance is the point at `t` on the geodesic from the inverse of S to D. At
+    t = 1/2 it minimises ``tr(M S) + tr(M^-1 D)``: pairs of a class come near, others go apart.
 
     Parameters
     ----------
@@ -174,7 +175,8 @@ def geometric_mean(
     powers, turn = eigh(factor.T @ apart @ factor)
     scale = levels[0] ** (-(1 - t) / 2) * levels[1] ** (t / 2)
     rows = solve_triangular(factor, np.eye(len(factor)), lower=True)
-    return scale * (np.maximum(powers, 0) ** (t / 2))[:, None] * (turn.T @ rows)  # type: ignore[no-any-return]
+    root = (turn * np.maximum(powers, 0) ** (t / 2)) @ turn.T  # symmetric, so that no sign is left to chance
+    return scale * (root @ rows)  # type: ignore[no-any-return]
 
 
 def _factor(similar: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from skmetric._checks import encode_labels
 from skmetric._params import Interval, fit_context
 from skmetric._sklearn import BaseEstimator
-from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
 from ._classes import unite
@@ -70,8 +69,8 @@ class RCA(MahalanobisMixin, BaseEstimator):
     Notes
     -----
     Features that are constant get weight 0. A direction along which samples of a chunk do not differ, but
-    others do, gets the weight of the direction along which they differ least, and a warning says so. Sparse
-    `X` stays sparse; memory is O(n_features^2).
+    others do, gets the weight of the direction along which they differ least. Sparse `X` stays sparse; memory
+    is O(n_features^2).
 
     References
     ----------
@@ -137,17 +136,11 @@ class RCA(MahalanobisMixin, BaseEstimator):
         ValueError
             On NaN or infinity (rows named), if no chunk has two rows that differ, or on mixed labels.
         """
-        n_flat = self._add(X, y, sample_weight, reset=True, min_samples=2)
+        self._add(X, y, sample_weight, reset=True, min_samples=2)
         if not self.scatter_.within.any():
             raise ValueError(
                 f"no class or chunk of y has two rows that differ ({len(self.classes_)} in "
                 f"{self.scatter_.weights.sum():g} rows): RCA learns from how samples of a chunk differ"
-            )
-        if n_flat:
-            warn(
-                f"samples of a chunk do not differ along {n_flat} of {self.n_features_in_} directions: these "
-                "get the weight of the direction along which they differ least. Set shrinkage above 0, such "
-                "as 0.1, or project with PCA first"
             )
         return self
 
@@ -179,9 +172,10 @@ class RCA(MahalanobisMixin, BaseEstimator):
         self._add(X, y, sample_weight, reset=not hasattr(self, "scatter_"), min_samples=1)
         return self
 
-    def _add(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, min_samples: int) -> int:
-        """Add to the statistics, solve, and count the directions without spread inside chunks."""
-        rows, labels = read_labelled(self, X, y, reset=reset, min_samples=min_samples)
+    def _add(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, min_samples: int) -> None:
+        rows, labels = read_labelled(
+            self, X, y, reset=reset, min_samples=min_samples, unlabeled=self.unlabeled
+        )
         weights = read_weights(sample_weight, rows)
         if weights is not None:
             kept = weights > 0
@@ -195,19 +189,16 @@ class RCA(MahalanobisMixin, BaseEstimator):
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
             total = merge(self.total_, total, 1, _ONE, _ONE)
         self.classes_, self.scatter_, self.total_ = classes, scatter, total
-        components, n_flat = self._solve(rows.dtype)
-        set_map(self, total.mean, components, rows.dtype)
-        return n_flat
+        set_map(self, total.mean, self._solve(rows.dtype), rows.dtype)
 
-    def _solve(self, dtype: np.dtype[Any]) -> tuple[NDArray[np.float64], int]:
-        """Components, and the number of directions along which rows differ, but those of a chunk do not."""
+    def _solve(self, dtype: np.dtype[Any]) -> NDArray[np.float64]:
         total = self.total_.within_covariance()
         n_features = len(total)
         if not self.scatter_.within.any():
-            return np.eye(self.n_components or n_features, n_features), 0
+            return np.eye(self.n_components or n_features, n_features)
         within = self.scatter_.within / self.scatter_.weights.sum()
         scales = feature_scales(np.diag(total), resolution_of(self.total_, dtype))
-        components, n_flat = inverse_root(shrunk(within, self.shrinkage), scales, keep_flat=True)
+        components, _ = inverse_root(shrunk(within, self.shrinkage), scales, keep_flat=True)
         if self.n_components is not None:
             components = principal(components, total, self.n_components)
-        return components, n_flat
+        return components

@@ -39,11 +39,12 @@ def read_rows(learner: Any, X: Any, y: Any = None, *, reset: bool = True, min_sa
 
 
 def read_labelled(
-    learner: Any, X: Any, y: Any, *, reset: bool = True, min_samples: int = 2
+    learner: Any, X: Any, y: Any, *, reset: bool = True, min_samples: int = 2, unlabeled: Any = None
 ) -> tuple[Rows, NDArray[Any]]:
-    """Finite rows and their labels, which are classes."""
+    """Finite rows and their labels, which are classes, but for those marked as `unlabeled`."""
     rows, labels = read_rows(learner, X, _required(learner, y), reset=reset, min_samples=min_samples)
-    if (kind := type_of_target(labels, input_name="y")) not in ("binary", "multiclass"):
+    classes = labels[~is_marked(labels, unlabeled)]
+    if (kind := type_of_target(classes, input_name="y")) not in ("binary", "multiclass"):
         raise ValueError(f"Unknown label type: {kind}; classes are needed, as integers or strings")
     return rows, labels
 

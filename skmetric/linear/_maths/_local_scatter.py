@@ -79,7 +79,7 @@ def _scatters_of_pairs(rows: Any, n_neighbors: int) -> tuple[Matrix, Matrix]:
     norms = np.asarray((rows * rows).sum(axis=1)).ravel()
     parts = [slice(start, start + _BLOCK) for start in range(0, n_rows, _BLOCK)]
     nearest = min(n_neighbors, n_rows - 1)  # the row itself, at distance 0, is neighbour 0
-    reach = np.concatenate([np.partition(_squares(rows, norms, p), nearest)[:, nearest] for p in parts])
+    reach = np.concatenate([_reach(_squares(rows, norms, part), nearest) for part in parts])
     weighted = np.zeros_like(gram)
     for part in parts:
         affinity = _affinity(_squares(rows, norms, part), np.sqrt(np.outer(reach[part], reach)))
@@ -94,6 +94,15 @@ def _squares(rows: Any, norms: NDArray[np.float64], part: slice) -> Matrix:
     squares: Matrix = sums - 2 * _dense(rows[part] @ rows.T)
     squares[squares < 8 * rows.shape[1] ** 0.5 * np.finfo(float).eps * sums] = 0.0
     return squares
+
+
+def _reach(squares: Matrix, nearest: int) -> NDArray[np.float64]:
+    """Squared distance to a neighbour, (n_part,); if copies make it 0, to the nearest that is no copy."""
+    reach: NDArray[np.float64] = np.partition(squares, nearest)[:, nearest]
+    are_copies = reach == 0
+    apart = np.where(squares[are_copies] > 0, squares[are_copies], np.inf).min(axis=1, initial=np.inf)
+    reach[are_copies] = np.where(np.isfinite(apart), apart, 0.0)
+    return reach
 
 
 def _affinity(squares: Matrix, scales: Matrix) -> Matrix:

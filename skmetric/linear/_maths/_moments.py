@@ -48,14 +48,14 @@ def scatter_of(
         scatter = class_scatter(
             X, codes, n_classes, sample_weight, lambda rows: rows.astype(np.float64) * unit
         )
-    scatter = scatter._replace(means=scatter.means / unit, within=scatter.within / unit / unit)
-    is_lost = scatter.within.any() != (scatter.within * unit * unit).any()
-    if not np.isfinite(scatter.within).all() or is_lost:
+    with np.errstate(over="ignore", under="ignore"):
+        within = scatter.within / unit / unit
+    if not np.isfinite(within).all() or within.any() != scatter.within.any():
         raise ValueError(
             f"the largest entries of X are about {1 / unit:.0e}, and their squares do not fit into float64: "
             "multiply X by a constant"
         )
-    return scatter
+    return scatter._replace(means=scatter.means / unit, within=within)
 
 
 def _sparse_scatter(

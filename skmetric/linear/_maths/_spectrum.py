@@ -55,9 +55,12 @@ def inverse_root(covariance: Matrix, scales: NDArray[np.float64], keep_flat: boo
         return root, len(spread)
     least = spread[~is_flat][0]
     weights = 1 / np.sqrt(np.where(is_flat, least, spread))
-    if not keep_flat:
-        weights[is_flat] = 0.0
-    root[np.ix_(used, used)] = (basis * weights) @ basis.T * inverse
+    inside = (basis * weights) @ basis.T * inverse
+    if is_flat.any() and not keep_flat:
+        # of all inverses on the span of the samples, the pseudo-inverse is 0 across it
+        span = np.linalg.qr(basis[:, ~is_flat] * scales[used, None])[0]
+        inside = inside @ span @ span.T
+    root[np.ix_(used, used)] = inside
     return root, int(is_flat.sum())
 
 
