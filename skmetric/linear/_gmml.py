@@ -32,7 +32,7 @@ class GMML(MahalanobisMixin, BaseEstimator):
     t : float, default=0.5
         From 0 to 1: 0 whitens the differences inside classes, as RCA does; 1 uses only the differences
         between classes.
-    regularization : float, default=0.1
+    regularization : float, default=0.001
         From 0: this multiple of the identity is added to S and to D, after each is divided by its mean
         variance. 0 needs samples of a class that differ along all directions.
     n_components : int, default=None
@@ -92,7 +92,7 @@ class GMML(MahalanobisMixin, BaseEstimator):
     feature_names_in_: NDArray[np.object_]
 
     def __init__(
-        self, *, t: float = 0.5, regularization: float = 0.1, n_components: int | None = None
+        self, *, t: float = 0.5, regularization: float = 0.001, n_components: int | None = None
     ) -> None:
         self.t = t
         self.regularization = regularization

@@ -35,7 +35,7 @@ class LFDA(MahalanobisMixin, BaseEstimator):
     embedding : {"weighted", "orthonormalized", "plain"}, default="weighted"
         Directions times the square root of psi; made orthonormal, so that Euclidean distances are kept within
         their span; or as solved, of variance 1 inside classes.
-    regularization : float, default=0.1
+    regularization : float, default=0.01
         From 0: this multiple of the identity times its mean variance is added to Sw. 0 is the method as
         published, and needs more samples than features.
 
@@ -100,7 +100,7 @@ class LFDA(MahalanobisMixin, BaseEstimator):
         *,
         n_neighbors: int = 7,
         embedding: Literal["weighted", "orthonormalized", "plain"] = "weighted",
-        regularization: float = 0.1,
+        regularization: float = 0.01,
     ) -> None:
         self.n_components = n_components
         self.n_neighbors = n_neighbors

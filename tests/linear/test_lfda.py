@@ -31,6 +31,7 @@ def scatters_as_written(X, y, k):
 @pytest.mark.parametrize("block", [2048, 5])
 def test_scatters_as_written(few, block, monkeypatch):
     monkeypatch.setattr(_local_scatter, "_BLOCK", block)
+    monkeypatch.setattr(_local_scatter, "_RUN", 2 * block)
     X, y = few
     mean, *scatters = local_scatters(X, y, 5, 7)
     np.testing.assert_allclose(mean, X.mean(axis=0))

@@ -1,16 +1,18 @@
 """Local scatters of Sugiyama, JMLR 8, 2007, and the directions that they give."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.sparse import issparse
+from scipy.sparse import issparse, vstack
 
 from ._moments import Rows, power_of_two, scatter_of
 
 Matrix = NDArray[np.float64]
 _BLOCK = 2048  # rows of a class whose affinities are held at a time
+_RUN = 4096  # rows that are multiplied at a time
 
 
 def local_scatters(
@@ -22,16 +24,19 @@ def local_scatters(
     between, a pair of two classes 1 / n between (equations 10 to 13). So the sum of both scatters is that of
     all pairs with weight 1 / n, less that of the pairs of a class with weight (1 - A) / n.
     """
-    n_features = X.shape[1]
+    n_features, unit = X.shape[1], power_of_two(X)
     total = scatter_of(X, np.zeros(X.shape[0], np.intp), 1)
-    unit = power_of_two(X)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=n_classes))
     inside, remote = np.zeros((n_features, n_features)), np.zeros((n_features, n_features))
-    for code in range(n_classes):
-        rows = _centred(X[np.flatnonzero(codes == code)], unit)
-        weighted, all_pairs = _scatters_of_pairs(rows, n_neighbors)
-        inside += weighted / rows.shape[0]
-        remote += all_pairs - weighted
-    inside, remote = inside / unit / unit, remote / unit / unit
+    for first, last in _runs(ends):  # classes whose rows are few enough to be held in float64
+        starts = np.append(0, ends)[first:last]
+        classes = [_centred(X[order[p:q]], unit) for p, q in zip(starts, ends[first:last], strict=True)]
+        near, far = zip(*(_pulls(rows, n_neighbors) for rows in classes), strict=True)
+        rows = vstack(classes, format="csr") if issparse(X) else np.concatenate(classes)
+        inside += rows.T @ np.concatenate(near)
+        remote += rows.T @ np.concatenate(far)
+    inside, remote = ((half + half.T) / 2 / unit / unit for half in (inside, remote))
     return total.mean, inside, total.within - remote / X.shape[0] - inside
 
 
@@ -72,20 +77,34 @@ def _centred(rows: Rows, unit: float) -> Any:
     return rows if issparse(rows) else rows - rows.mean(axis=0)
 
 
-def _scatters_of_pairs(rows: Any, n_neighbors: int) -> tuple[Matrix, Matrix]:
-    """Half the sum of w (a - b)(a - b)^T over pairs of rows: with w the affinity, and with w = 1."""
+def _runs(ends: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of classes that have `_RUN` rows together, or of a single larger one."""
+    first = 0
+    while first < len(ends):
+        start = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, start + _RUN, side="right")))
+        yield first, last
+        first = last
+
+
+def _pulls(rows: Any, n_neighbors: int) -> tuple[Matrix, Matrix]:
+    """Sum over the rows b of a class of w (a - b) for each row a, (n_rows, n_features).
+
+    With w the affinity over the size of the class, and with w = 1 less the affinity. ``rows.T @`` these is
+    half the sum of w (a - b)(a - b)^T over all pairs.
+    """
     n_rows = rows.shape[0]
-    gram, total = _dense(rows.T @ rows), np.asarray(rows.sum(axis=0)).ravel()
     norms = np.asarray((rows * rows).sum(axis=1)).ravel()
     parts = [slice(start, start + _BLOCK) for start in range(0, n_rows, _BLOCK)]
     nearest = min(n_neighbors, n_rows - 1)  # the row itself, at distance 0, is neighbour 0
     reach = np.concatenate([_reach(_squares(rows, norms, part), nearest) for part in parts])
-    weighted = np.zeros_like(gram)
+    pulls = []
     for part in parts:
         affinity = _affinity(_squares(rows, norms, part), np.sqrt(np.outer(reach[part], reach)))
-        own = affinity.sum(axis=1)[:, None] * rows[part]  # (n_part, n_features)
-        weighted += _dense(rows[part].T @ (own - affinity @ rows))
-    return (weighted + weighted.T) / 2, n_rows * gram - np.outer(total, total)
+        pulls.append(_dense(rows[part] * affinity.sum(axis=1)[:, None]) - affinity @ rows)
+    near = np.concatenate(pulls)
+    all_pairs = n_rows * _dense(rows) - np.asarray(rows.sum(axis=0)).ravel()
+    return near / n_rows, all_pairs - near
 
 
 def _squares(rows: Any, norms: NDArray[np.float64], part: slice) -> Matrix:
