@@ -6,8 +6,9 @@ from ._covariance import Covariance
 from ._gmml import GMML
 from ._lfda import LFDA
 from ._metric_learner import MetricLearner
+from ._nca import NCA
 from ._rca import RCA
 
-__all__ = ["GMML", "LFDA", "RCA", "Covariance", "MetricLearner"]
+__all__ = ["GMML", "LFDA", "NCA", "RCA", "Covariance", "MetricLearner"]
 
 publish(__name__)

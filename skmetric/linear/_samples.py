@@ -84,7 +84,15 @@ def is_marked(labels: NDArray[Any], marker: Any) -> NDArray[np.bool_]:
     return marked
 
 
+def map_attributes(mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> dict[str, Any]:
+    """Attributes of the map ``(x - mean_) @ components_.T``, in the precision of the samples."""
+    return {
+        "mean_": mean.astype(dtype),
+        "components_": components.astype(dtype),
+        "n_components_": len(components),
+    }
+
+
 def set_map(learner: Any, mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> None:
-    """Store the map ``(x - mean_) @ components_.T`` in the precision of the samples."""
-    learner.mean_, learner.components_ = mean.astype(dtype), components.astype(dtype)
-    learner.n_components_ = len(components)
+    """Store these attributes."""
+    vars(learner).update(map_attributes(mean, components, dtype))
