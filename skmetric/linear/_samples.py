@@ -57,6 +57,14 @@ def _required(learner: Any, y: Any) -> NDArray[Any]:
     return read_labels(y)
 
 
+def read_targets(learner: Any, y: Any) -> NDArray[np.float64]:
+    """Real-valued targets, finite and in float64."""
+    targets = _required(learner, y)
+    if targets.dtype.kind not in "fiub":
+        raise ValueError(f"y must hold numbers, targets of a regression; it holds {targets.dtype}")
+    return targets.astype(np.float64)
+
+
 def read_weights(sample_weight: Any, X: Rows) -> NDArray[Any] | None:
     """Weights from 0, whole ones as integers; their scale does not matter, but must have a square."""
     if sample_weight is None:

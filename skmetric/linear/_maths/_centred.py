@@ -88,7 +88,12 @@ def centred(
         unit = min(power_of_two(X[part] - mean) for part in parts)
     else:
         mean, unit = known
-    rows = np.empty(X.shape, np.float32)
+    rows, largest = np.empty(X.shape, np.float32), np.zeros(X.shape[1])
     for part in parts:
-        rows[part] = (X[part] - mean) * unit
+        difference = X[part] - mean
+        largest = np.maximum(largest, np.abs(difference).max(axis=0))
+        rows[part] = difference * unit
+    rows[:, largest <= 8 * np.finfo(X.dtype).eps * np.abs(mean)] = 0  # constant: rounding of the mean
+    if not rows.any() and known is None:
+        raise ValueError("all rows of X are equal: samples that differ are needed")
     return Centred(rows, None), mean, unit

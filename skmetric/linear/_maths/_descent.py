@@ -29,7 +29,9 @@ def descend(
     tasks: FitTasks | None = None,
     fitted: Callable[[Descent], dict[str, Any]] | None = None,
 ) -> Descent:
-    """Minimise a function of a map by L-BFGS.
+    """Minimise a function of a map by L-BFGS, in units of the entries of the first map.
+
+    The path then depends neither on the unit of the features nor on that of the embedding.
 
     Parameters
     ----------
@@ -41,26 +43,26 @@ def descend(
         Iterations at most.
     tol : float
         Stop where an iteration lowers the loss by less than this share of it, or no entry of the gradient is
-        larger.
+        larger, in these units.
     tasks : FitTasks, default=None
         Told of each iteration; it may ask to stop.
     fitted : callable, default=None
         From a state of the descent to the fitted attributes, for `tasks`.
     """
     best = Descent(start, np.inf, 0)
-    steps = _Steps(max_iter, tasks)
+    steps, scale = _Steps(max_iter, tasks), float(np.sqrt(np.mean(np.square(start)))) or 1.0
 
     def flat(entries: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         nonlocal best
-        components = entries.reshape(start.shape)
+        components = scale * entries.reshape(start.shape)
         value, gradient = value_and_gradient(components)
         if value < best.value:  # a line search that fails may return a worse point than it has seen
-            best = Descent(components.copy(), value, 0)
-        return value, gradient.astype(np.float64).ravel()
+            best = Descent(components, value, 0)
+        return value, scale * gradient.astype(np.float64).ravel()
 
     def after_iteration(intermediate_result: OptimizeResult) -> None:
         if tasks is not None and fitted is not None:
-            components = intermediate_result.x.reshape(start.shape).copy()
+            components = scale * intermediate_result.x.reshape(start.shape)
             tasks.fitted = partial(fitted, Descent(components, intermediate_result.fun, steps.done + 1))
         if steps.end():
             raise StopIteration
@@ -69,7 +71,7 @@ def descend(
     steps.begin()
     result = minimize(
         flat,
-        start.ravel(),
+        start.ravel() / scale,
         method="L-BFGS-B",
         jac=True,
         callback=after_iteration,

@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ._batches import grouped_batches
 from ._centred import Centred
 from ._impostors import ImpostorSearch, Pairs
+from ._multiples import first_multiple
+from ._targets import target_neighbors
 
+_SCALED_ON = 512  # rows on which multiples of the first map are compared
 _FLUSH = 1 << 20  # pairs whose weights are collected before they are multiplied
 _REFUSED = 1e30  # mean loss of a map whose embeddings overflow: a line search steps back from it
 Hinge = Literal["hinge", "squared_hinge"]
@@ -100,6 +104,17 @@ class LMNNLoss:
         return value
 
 
+def best_multiple(
+    loss: LMNNLoss, components: NDArray[np.float64], codes: NDArray[np.intp], rng: np.random.RandomState
+) -> float:
+    """Factor of the first map with the least loss on some rows, with target neighbours among them."""
+    some = next(grouped_batches(codes, min(_SCALED_ON, len(codes)), rng))
+    rows, codes = loss.rows.take(some), codes[some]
+    targets = target_neighbors(rows, codes, loss.targets.shape[1])
+    part = LMNNLoss(rows, codes, targets, loss.margin, loss.hinge, loss.pull)
+    return first_multiple(lambda scaled: part(scaled)[0], components, rows)
+
+
 class _Forces:
     """Sum over weighted pairs of the gradient of ``w |e_i - e_l|^2``, few pairs in memory at a time."""
 
@@ -120,6 +135,8 @@ class _Forces:
 
     def _flush(self) -> None:
         """Of a symmetric matrix W of weights the gradient is ``2 (diag(W 1) - W) e``."""
+        if not self.pairs:
+            return
         n = len(self.embeddings)
         first, second, weights = (np.concatenate(side) for side in zip(*self.pairs, strict=True))
         half = csr_array((weights, (first, second)), shape=(n, n))

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ._batches import grouped_batches
 from ._centred import Centred
+from ._multiples import first_multiple
 from ._soft_neighbors import ExpectedAccuracy, LogLikelihood, value_and_gradient
 
 _SCALED_ON = 512  # rows on which multiples of the first map are compared
-_MULTIPLES = 2.0 ** np.arange(-2, 11)  # of the map under which squared distances are 1 in the mean
 _REFUSED = 1e30  # loss of a map whose embeddings overflow: a line search steps back from it
 
 LOSSES: dict[str, type[ExpectedAccuracy] | type[LogLikelihood]] = {
@@ -72,11 +72,8 @@ def best_multiple(
     if loss.normalize:
         return 1.0
     some = next(grouped_batches(codes, min(_SCALED_ON, len(codes)), rng))
-    part = rows.take(some)
-    mean_square = 2 * float(part.embed(components).var(axis=0, dtype=np.float64).sum()) / loss.temperature
-    if not mean_square > 0:
-        return 1.0
-    factors = np.sqrt(_MULTIPLES / mean_square)
-    likelihood = replace(loss, objective="log")
-    losses = [likelihood(factor * components, part, codes[some])[0] for factor in factors]
-    return float(factors[int(np.argmin(losses))])
+    part, likelihood = rows.take(some), replace(loss, objective="log")
+    root = float(np.sqrt(loss.temperature))
+    return root * first_multiple(
+        lambda scaled: likelihood(root * scaled, part, codes[some])[0], components, part
+    )
