@@ -31,8 +31,6 @@ class LMNN(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     Each row has target neighbours, the nearest rows of its class. They are pulled near, and rows of other
     classes, the impostors, are pushed out to the distance of the targets plus a margin.
 
-    {figures}
-
     Parameters
     ----------
     n_components : int, default=None

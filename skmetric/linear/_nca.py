@@ -36,11 +36,6 @@ class NCA(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     Row i draws another row j with probability p_ij, proportional to ``exp(-d_ij^2)``, and p_i is the
     probability that both have the same class. The map maximises the sum of the p_i, or of their logarithms.
 
-    The default fits the training classes closely. On classes that were not trained on it is worse than the
-    Euclidean distance: {figures}
-    See :doc:`the comparison </guide/linear>`; for unseen classes use :class:`skmetric.MetricLearner`, or here
-    ``objective="log", normalize=True, temperature=0.1``.
-
     Parameters
     ----------
     n_components : int, default=None
@@ -51,8 +46,8 @@ class NCA(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     normalize : bool, default=False
         Scale rows to unit length before and after the map: the distance is that of the sphere, as in [2]_.
     temperature : float, default=1
-        p_ij is proportional to ``exp(-d_ij^2 / temperature)``. Without `normalize` it only sets the unit of
-        the embedding. On the sphere, where d^2 is at most 4, values near 0.1 are usual.
+        Of the probabilities: p_ij is proportional to ``exp(-d_ij^2 / temperature)``. Without `normalize` it
+        only sets the unit of the embedding. On the sphere, where d^2 is at most 4, 0.1 is usual.
     init : {"auto", "pca", "lda", "identity", "random"} or array of shape (n_components, n_features), \
 default="auto"
         First map. "auto" is "identity" if all directions are kept, else "pca". A map by name is first

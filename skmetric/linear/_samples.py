@@ -60,6 +60,8 @@ def _required(learner: Any, y: Any) -> NDArray[Any]:
 def read_targets(learner: Any, y: Any) -> NDArray[np.float64]:
     """Real-valued targets, finite and in float64."""
     targets = _required(learner, y)
+    if targets.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must hold real numbers")
     if targets.dtype.kind not in "fiub":
         raise ValueError(f"y must hold numbers, targets of a regression; it holds {targets.dtype}")
     return targets.astype(np.float64)

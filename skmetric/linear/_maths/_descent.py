@@ -80,7 +80,7 @@ def descend(
     steps.close()
     if not np.isfinite(best.value):
         raise ValueError("the loss is not finite at the first map: divide X by a constant, or change init")
-    return best._replace(n_iter=max(int(result.nit), steps.done))
+    return best._replace(n_iter=max(int(result.nit), steps.done, 1))
 
 
 class _Steps:
