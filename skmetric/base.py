@@ -209,10 +209,19 @@ class MahalanobisMixin(MetricLearnerMixin):
 def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
     """Scale rows to length 1; zero rows stay."""
     norms = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
+    limits = np.finfo(X.dtype)
+    is_lost = (norms[:, 0] <= np.sqrt(limits.tiny) / limits.eps) | (norms[:, 0] == np.inf)
+    if is_lost.any():  # squares that overflowed or vanished
+        largest = np.abs(X[is_lost]).max(axis=1, keepdims=True, initial=0)
+        X = X.copy()
+        X[is_lost] /= np.where(largest > 0, largest, 1)
+        norms[is_lost] = np.linalg.norm(X[is_lost], axis=1, keepdims=True)
     return X / np.where(norms > 0, norms, 1)
 
 
 def unit_sparse_rows(X: csr_array) -> csr_array:
     """Scale rows of a sparse matrix to length 1; zero rows stay."""
+    largest = abs(X).max(axis=1).toarray().ravel()
+    X = csr_array(diags_array(1 / np.where(largest > 0, largest, 1)) @ X)  # so that squares do not overflow
     norms = np.sqrt(X.multiply(X).sum(axis=1))
     return csr_array(diags_array(1 / np.where(norms > 0, norms, 1)) @ X).astype(X.dtype)

@@ -12,7 +12,12 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = {path.stem: path for path in sorted(EXAMPLES.rglob("*.py"))}
-QUICK = {"image_search", "main_job", "search_tutorial"}  # a few seconds; the others take more
+QUICK = {
+    "image_search",
+    "kernel_metric",
+    "main_job",
+    "search_tutorial",
+}  # a few seconds; the others take more
 
 
 @pytest.fixture
@@ -183,6 +188,12 @@ def check_recommendation(names, printed):
     assert new["description, learned"] > 0.9 * sold["description, learned"]
     assert names.found["in_stock"].all()
     assert abs(names.found["price"] / names.price - 1).max() <= 0.5
+
+
+def check_kernel_metric(names, printed):
+    for learner in ("MetricLearner", "LFDA"):
+        assert names.scores["kernel", learner] > 2 * names.scores["features", learner]
+    assert names.scores["kernel", "LFDA"] > 0.8
 
 
 def check_learner_as_features(names, printed):
