@@ -3,8 +3,8 @@ A kernel metric by composition
 ==============================
 
 A linear learner can only stretch and turn the features. Behind a kernel map, such as
-:class:`~sklearn.kernel_approximation.Nystroem`, the same learner is a kernel learner: it is linear in the space
-of the kernel, and curved in that of the features. No learner needs a kernel version of its own.
+:class:`~sklearn.kernel_approximation.Nystroem`, the same learner is a kernel learner: it is linear in the
+space of the kernel, and curved in that of the features. No learner needs a kernel version of its own.
 
 Here classes are rings around one centre: samples of a ring on opposite sides are far apart, and no linear map
 brings them together.
@@ -52,8 +52,8 @@ for space, mapping in maps.items():
 # %%
 # What the learner sees
 # ---------------------
-# In the features the rings stay rings; in the space of the kernel a linear map lays them out side by side. For
-# a k-NN classifier of known classes the difference is smaller: it only looks at a small part of a ring.
+# In the features the rings stay rings; in the space of the kernel a linear map lays them out side by side.
+# For a k-NN classifier of known classes the difference is smaller: it only looks at a small part of a ring.
 figure, axes = plt.subplots(1, 2, figsize=(9, 4))
 for ax, space in zip(axes, maps, strict=True):
     for code, marker in enumerate("o^s"):

@@ -9,6 +9,8 @@ from ._maths._centred import Centred
 from ._maths._initial import check_init, initial_map
 from ._maths._moments import scatter_of
 
+_WIDE = 5000  # features of which a square map takes gigabytes, with what L-BFGS keeps of it
+
 
 def given_map(learner: Any, n_features: int) -> NDArray[np.float64] | None:
     """Return the last map with ``warm_start``, or `init` if it is an array; for rows in the unit of `X`."""
@@ -31,6 +33,11 @@ def named_map(
     """First map by the name in `init`, for rows in their own unit."""
     n_features = rows.rows.shape[1]
     n_components = learner.n_components or n_features
+    if learner.n_components is None and n_features > _WIDE:
+        raise ValueError(
+            f"n_components=None learns a map of {n_features} x {n_features} numbers: set n_components, such "
+            "as 50, or give init"
+        )
 
     def scatter() -> Any:
         return scatter_of(rows.rows, codes, int(codes.max()) + 1)

@@ -101,3 +101,11 @@ def test_first_maps_by_name(learner, init):
 def test_discriminant_directions_are_fewer_than_classes():
     with pytest.raises(ValueError, match=r"at most n_classes - 1 = 5 directions, and n_components is 7"):
         NCA(7, init="lda").fit(np.c_[X, X], y)
+
+
+def test_a_square_map_of_very_many_features_is_refused():
+    wide = np.zeros((6, 5001))
+    wide[:, :3] = np.random.default_rng(0).normal(size=(6, 3))
+    with pytest.raises(ValueError, match="learns a map of 5001 x 5001 numbers: set n_components, such as 50"):
+        NCA().fit(wide, [0, 0, 0, 1, 1, 1])
+    assert NCA(2, max_iter=2, init="random").fit(wide, [0, 0, 0, 1, 1, 1]).transform(wide).shape == (6, 2)
