@@ -61,8 +61,8 @@ def made(n_samples, n_features, n_classes, dtype=np.float64):
 
 def nca_ours(A, X, y):
     """One objective and gradient."""
-    from skmetric.linear._maths._centred import Centred
-    from skmetric.linear._maths._nca_loss import NCALoss
+    from skmetric.linear._descent._centred import Centred
+    from skmetric.linear._losses._nca_loss import NCALoss
 
     return NCALoss("sum", 1.0, False)(A, Centred(X, None), y)
 

@@ -16,8 +16,8 @@ from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes
 from ._closed_form import principal
-from ._maths._moments import Rows, scatter_of
 from ._samples import read_labelled, read_weights, set_map
+from ._statistics._moments import Rows, scatter_of
 
 
 class GMML(MahalanobisMixin, BaseEstimator):

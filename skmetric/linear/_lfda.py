@@ -14,8 +14,8 @@ from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes
-from ._maths._local_scatter import local_directions, local_scatters
 from ._samples import read_labelled, set_map
+from ._statistics._local_scatter import local_directions, local_scatters
 
 
 class LFDA(MahalanobisMixin, BaseEstimator):

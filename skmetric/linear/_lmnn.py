@@ -16,13 +16,13 @@ from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes
-from ._maths._centred import centred
-from ._maths._descent import Descent, descend
-from ._maths._initial import NAMES, Init
-from ._maths._lmnn_loss import LMNNLoss, best_multiple
-from ._maths._targets import target_neighbors
+from ._descent._centred import centred
+from ._descent._initial import NAMES, Init
+from ._descent._lbfgs import Descent, descend
+from ._descent._start import given_map, named_map
+from ._losses._lmnn_loss import LMNNLoss, best_multiple
+from ._losses._targets import target_neighbors
 from ._samples import map_attributes, read_labelled
-from ._start import given_map, named_map
 
 
 class LMNN(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):

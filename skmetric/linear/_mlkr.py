@@ -15,12 +15,12 @@ from skmetric._params import FitTasks, Interval, StrOptions, fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MahalanobisMixin
 
-from ._maths._centred import centred
-from ._maths._descent import Descent, descend
-from ._maths._initial import NAMES, Init
-from ._maths._mlkr_loss import MLKRLoss, best_multiple, predict_from_others
+from ._descent._centred import centred
+from ._descent._initial import NAMES, Init
+from ._descent._lbfgs import Descent, descend
+from ._descent._start import given_map, named_map
+from ._losses._mlkr_loss import MLKRLoss, best_multiple, predict_from_others
 from ._samples import map_attributes, read_rows, read_targets
-from ._start import given_map, named_map
 
 
 class MLKR(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):

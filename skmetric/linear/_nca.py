@@ -17,13 +17,13 @@ from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes, unite
-from ._maths._batches import Adam, grouped_batches
-from ._maths._centred import Centred, centred
-from ._maths._descent import Descent, descend
-from ._maths._initial import NAMES, Init
-from ._maths._nca_loss import NCALoss, best_multiple
+from ._descent._batches import Adam, grouped_batches
+from ._descent._centred import Centred, centred
+from ._descent._initial import NAMES, Init
+from ._descent._lbfgs import Descent, descend
+from ._descent._start import given_map, named_map
+from ._losses._nca_loss import NCALoss, best_multiple
 from ._samples import map_attributes, read_labelled
-from ._start import given_map, named_map
 
 _LARGE = 5000  # rows from which "auto" takes mini-batches
 _BATCH = 1024

@@ -11,8 +11,8 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import as_array, check_finite_rows, read_labels
 from skmetric._params import check_sample_weight
 
-from ._maths._moments import Rows
 from ._scatter import as_weights
+from ._statistics._moments import Rows
 
 _LARGEST_WEIGHT = 1e100
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import check_grad
 
 from skmetric.linear import MLKR
-from skmetric.linear._maths._soft_neighbors import SquaredError, value_and_gradient
+from skmetric.linear._losses._soft_neighbors import SquaredError, value_and_gradient
 
 
 def predicted(embeddings, targets):

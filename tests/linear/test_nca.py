@@ -8,10 +8,10 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.preprocessing import scale
 
 from skmetric.linear import NCA
-from skmetric.linear._maths import _soft_neighbors
-from skmetric.linear._maths._batches import grouped_batches
-from skmetric.linear._maths._nca_loss import LOSSES, NCALoss
-from skmetric.linear._maths._soft_neighbors import value_and_gradient
+from skmetric.linear._descent._batches import grouped_batches
+from skmetric.linear._losses import _soft_neighbors
+from skmetric.linear._losses._nca_loss import LOSSES, NCALoss
+from skmetric.linear._losses._soft_neighbors import value_and_gradient
 
 from .conftest import gaussian_classes
 

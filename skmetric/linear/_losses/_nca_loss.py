@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ._batches import grouped_batches
-from ._centred import Centred
-from ._multiples import first_multiple
+from skmetric.linear._descent._batches import grouped_batches
+from skmetric.linear._descent._centred import Centred
+from skmetric.linear._descent._multiples import first_multiple
+
 from ._soft_neighbors import ExpectedAccuracy, LogLikelihood, value_and_gradient
 
 _SCALED_ON = 512  # rows on which multiples of the first map are compared

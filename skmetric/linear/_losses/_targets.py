@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from ._centred import Centred
+from skmetric.linear._descent._centred import Centred
 
 _BLOCK = 1024  # rows of a class whose distances are held at a time
 

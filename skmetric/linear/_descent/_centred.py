@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from skmetric.base import unit_rows, unit_sparse_rows
-
-from ._moments import Rows, power_of_two
+from skmetric.linear._statistics._moments import Rows, power_of_two
 
 _CHUNK = 8192  # rows held as a copy at a time
 

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ._batches import grouped_batches
-from ._centred import Centred
+from skmetric.linear._descent._batches import grouped_batches
+from skmetric.linear._descent._centred import Centred
+from skmetric.linear._descent._multiples import first_multiple
+
 from ._impostors import ImpostorSearch, Pairs
-from ._multiples import first_multiple
 from ._targets import target_neighbors
 
 _SCALED_ON = 512  # rows on which multiples of the first map are compared

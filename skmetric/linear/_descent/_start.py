@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._maths._centred import Centred
-from ._maths._initial import check_init, initial_map
-from ._maths._moments import scatter_of
+from skmetric.linear._statistics._moments import scatter_of
+
+from ._centred import Centred
+from ._initial import check_init, initial_map
 
 _WIDE = 5000  # features of which a square map takes gigabytes, with what L-BFGS keeps of it
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._centred import Centred
-from ._multiples import first_multiple
+from skmetric.linear._descent._centred import Centred
+from skmetric.linear._descent._multiples import first_multiple
+
 from ._soft_neighbors import SquaredError, block_width, product_factors, softmax_rows, value_and_gradient
 
 _SCALED_ON = 512  # rows on which multiples of the first map are compared
