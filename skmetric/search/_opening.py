@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._params import check_params
 
 from ._base import SearchBase
@@ -16,7 +17,6 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss import FaissIndex
-from ._index._folder import naming_damage, read_folder, write_folder
 from ._index._index import class_name
 from ._manifest import (
     calibration_of,
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._index._array_files import StoredArrays
+    from skmetric._folder._arrays import StoredArrays
+
     from ._index._index import Index
 
 _KIND = "skmetric.search.SimilaritySearch"

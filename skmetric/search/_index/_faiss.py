@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
+from skmetric._folder._arrays import mapped
 from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors, nearest
 
-from ._array_files import mapped
 from ._checks import check_dimension, check_k, check_keys, refuse_columns
 from ._faiss_engine import Engine, build, squared_distances
 from ._growing import GrowingArray
