@@ -2,7 +2,7 @@
 
 import sys
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -17,9 +17,13 @@ class DocumentedMixin:
     Its pickles have the version of the package in them; one of another version loads with the warning that
     scikit-learn has for its own. It stands left of ``BaseEstimator``. A class of another package that derives
     from one of ours has neither.
+
+    Pickles name public classes alone: an attribute that holds a NamedTuple of a private class is listed in
+    ``_named_tuples`` with that class, and is a dict in the pickle.
     """
 
     _doc_link_module = "skmetric"
+    _named_tuples: ClassVar[dict[str, type]] = {}
 
     @property
     def _doc_link_template(self) -> str:
@@ -29,7 +33,9 @@ class DocumentedMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled, with the version of the package."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        for name in self._named_tuples.keys() & state.keys():
+            state[name] = state[name]._asdict()
         return state | {"_skmetric_version": _version()} if _is_ours(self) else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -44,6 +50,9 @@ class DocumentedMixin:
                     original_sklearn_version=written_by,
                 )
             )
+        for name, kind in self._named_tuples.items():
+            if isinstance(state.get(name), dict):
+                state[name] = kind(**state[name])
         super().__setstate__(state)  # type: ignore[misc]
 
 

@@ -74,11 +74,12 @@ def write_folder(
 
 
 def read_folder(
-    path: str | os.PathLike[str], kind: str, *, verify: bool = False
+    path: str | os.PathLike[str], kind: str | None, *, verify: bool = False
 ) -> tuple[dict[str, Any], StoredArrays]:
     """Return the manifest and the arrays, memory-mapped, of a folder that `write_folder` wrote.
 
-    Small files are compared with their checksums, large ones with `verify` or when first used.
+    With None as `kind`, of any. Small files are compared with their checksums, large ones with `verify` or
+    when first used.
     """
     path = Path(path)
     manifest = read_manifest(path, kind)

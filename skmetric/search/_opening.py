@@ -79,6 +79,12 @@ class Opening(SearchBase):
             content, arrays = self._to_folder(class_name(type(self.index_)))
             write_folder(path, _KIND, content, arrays)
 
+    def _to_folder_whole(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What a folder holds of a fitted search, at one moment."""
+        check_is_fitted(self)
+        with self._gallery.reading():
+            return self._to_folder(class_name(type(self.index_)))
+
     def _to_folder(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_.to_arrays()
@@ -163,7 +169,6 @@ class Opening(SearchBase):
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND, verify=verify)
-        _check_given_index(content, index)
         with naming_damage(path):
             return cls._of_folder(path, content, arrays, embedder, index, check_embedder)
 
@@ -178,6 +183,7 @@ class Opening(SearchBase):
         is_checked: bool,
     ) -> Self:
         """The search of a manifest and its arrays."""
+        _check_given_index(content, index)
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,
