@@ -16,7 +16,7 @@ from ._embedder._embedder import KnownEmbedder
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
-from ._index._faiss import FaissIndex
+from ._index._faiss._faiss_index import FaissIndex
 from ._index._index import class_name
 from ._manifest import (
     calibration_of,

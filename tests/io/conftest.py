@@ -10,7 +10,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skmetric import FrozenFeatures, MetricLearner, SimilaritySearch
+from skmetric import MetricLearner, SimilaritySearch
 from skmetric.deep import DeepMetricLearner, SiameseLearner, TripletLearner
 from skmetric.deep.losses import CrossBatchMemory, NTXentLoss, TripletMarginLoss
 from skmetric.deep.miners import SemiHardMiner
