@@ -61,7 +61,7 @@ class _AnotherVersion(InconsistentVersionWarning):
 
     def __str__(self) -> str:
         return (
-            f"{self.estimator_name} was pickled by skmetric {self.original_sklearn_version}, and this is "
+            f"{self.estimator_name} was saved by skmetric {self.original_sklearn_version}, and this is "
             f"skmetric {self.current_sklearn_version}: its results may differ, or it may fail. Load it with "
             "the version that wrote it, or fit it again"
         )

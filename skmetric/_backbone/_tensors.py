@@ -16,8 +16,9 @@ from torch import nn
 
 from skmetric._torch import has_hooks, seeded, to_tensor
 
-__all__ = ["described", "filled", "is_described", "without_values"]
+__all__ = ["check_buildable", "described", "filled", "is_buildable", "is_described", "without_values"]
 
+_FETCHING = {"checkpoint_path", "cache_dir", "pretrained"}  # arguments of timm
 _SHOWN = 3  # how many names a message lists
 _DTYPES = (
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
@@ -60,6 +61,26 @@ def is_described(module: nn.Module, skeleton: nn.Module) -> bool:
     if any(has_hooks(part) for part in module.modules()) or repr(module) != repr(skeleton):
         return False
     return _shapes(module) == _shapes(skeleton)
+
+
+def check_buildable(name: Any, model_kwargs: Mapping[str, Any] | None) -> None:
+    """Raise a ValueError if a network of this name would be fetched, or its arguments read files."""
+    if isinstance(name, str) and ":" in name:
+        raise ValueError(f"the network {name!r} is of another hub, from which it would have to be fetched")
+    found = sorted(_FETCHING & set(model_kwargs or {}))
+    if found:
+        raise ValueError(
+            f"model_kwargs has {found[0]!r}, which reads a file: a saved network has its weights"
+        )
+
+
+def is_buildable(name: Any, model_kwargs: Mapping[str, Any] | None) -> bool:
+    """Whether a network is there without a file or a download."""
+    try:
+        check_buildable(name, model_kwargs)
+    except ValueError:
+        return False
+    return True
 
 
 def without_values(build: Callable[[], nn.Module]) -> nn.Module:

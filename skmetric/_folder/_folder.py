@@ -115,6 +115,17 @@ def _read_arrays(path: Path, manifest: dict[str, Any], verify: bool) -> StoredAr
     return read(data, files, placed, types, verify)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, or put another in its place, at once."""
+    new = path.with_name(f"{path.name}.{uuid4().hex}")
+    try:
+        _to_disk(new, lambda stream: stream.write(content))
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
 @contextmanager
 def naming_damage(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what a manifest raises that lacks something, or has another type, into an error that names it."""

@@ -108,7 +108,7 @@ def write(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
         )
     stream.write(len(text).to_bytes(8, "little") + text)
     for name in order:
-        stream.write(memoryview(arrays[name].reshape(-1)).cast("B") if arrays[name].size else b"")
+        stream.write(arrays[name].reshape(-1).view(np.uint8).data if arrays[name].size else b"")
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:

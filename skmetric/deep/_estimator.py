@@ -196,7 +196,7 @@ def _packed(value: Any) -> Any:
 def _by_value(value: Any) -> Any:
     """What pickle does not take, such as a lambda or a module that holds one, as what pickles by value."""
     try:
-        pickle.dumps(value._replace(arrays=[]) if isinstance(value, PackedModule) else value)
+        pickle.dumps(PackedModule(value.skeleton, []) if isinstance(value, PackedModule) else value)
     except (pickle.PicklingError, AttributeError, TypeError):
         return wrap_non_picklable_objects(value, keep_wrapper=False)
     return value

@@ -6,12 +6,20 @@ are built again from the parameters of the call that made them. What is of the u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from skmetric._backbone._tensors import described, filled, is_described, without_values
+from skmetric._backbone._tensors import (
+    check_buildable,
+    described,
+    filled,
+    is_buildable,
+    is_described,
+    without_values,
+)
 
 from ._data._scale import Scale
 from ._network._network import MODULES, Network, build_network
@@ -22,6 +30,7 @@ from ._training._tuple_loss import TupleLoss
 if TYPE_CHECKING:
     from ._estimator import NetworkMixin
 
+_MOST = 2**28  # numbers of a sample
 NETWORK, LOSS, CHECKPOINT = "_plain_network", "_plain_loss", "_plain_checkpoint"
 _NUMBERS = (int, float, bool, str)
 
@@ -89,6 +98,8 @@ def restored(estimator: NetworkMixin, state: Mapping[str, Any]) -> dict[str, Any
         return dict(state)
     result = dict(state)
     made_of = result["_made_of"] = dict(state["_made_of"])
+    check_buildable(made_of["module"], made_of["model_kwargs"])
+    _check_shape(state["input_shape_"])
     network = result.pop(NETWORK)
     skeleton = without_values(lambda: _network_of(result))
     if not isinstance(skeleton, Network):  # never, but for type checkers
@@ -109,10 +120,21 @@ def restored(estimator: NetworkMixin, state: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
+def _check_shape(shape: Any) -> None:
+    """Refuse what is no shape of a sample: the network is tried on one."""
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) not in (1, 3)
+        or not all(isinstance(size, int) and size > 0 for size in shape)
+        or math.prod(shape) > _MOST
+    ):
+        raise ValueError(f"input_shape_ is no shape of a sample: {shape!r}")
+
+
 def _plain_network(state: Mapping[str, Any], own: bool) -> dict[str, Any] | None:
     module, network = state["_made_of"]["module"], state["module_"]
-    if not isinstance(network, Network) or (isinstance(module, str) and ":" in module):
-        return None  # of another hub: it is not there without the network
+    if not isinstance(network, Network) or not is_buildable(module, state["_made_of"]["model_kwargs"]):
+        return None
     if not own:
         if not (isinstance(module, str) or module in MODULES.values()):
             return None

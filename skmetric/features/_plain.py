@@ -8,7 +8,14 @@ from typing import Any
 from torch import nn
 
 from skmetric._backbone._build import build
-from skmetric._backbone._tensors import described, filled, is_described, without_values
+from skmetric._backbone._tensors import (
+    check_buildable,
+    described,
+    filled,
+    is_buildable,
+    is_described,
+    without_values,
+)
 from skmetric._pixels._sizing import InputConfig
 
 NETWORK = "_plain_network"
@@ -30,8 +37,8 @@ def plain(state: Mapping[str, Any], *, own: bool = False) -> dict[str, Any] | No
         None if that cannot be, for example because the network was changed after `fit`.
     """
     model, module = state["model"], state["module_"]
-    if isinstance(model, str) and ":" in model:
-        return None  # of another hub: it is not there without the network
+    if not is_buildable(model, state["model_kwargs"]):
+        return None
     if not own and not (
         isinstance(model, str) and is_described(module, without_values(lambda: _build(state)))
     ):
@@ -53,10 +60,11 @@ def restored(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     if NETWORK not in state:
         return dict(state)
+    check_buildable(state["model"], state["model_kwargs"])
     rest = {name: value for name, value in state.items() if name != NETWORK}
     module = without_values(lambda: _build(state))
     named = state["model"] if isinstance(state["model"], str) else type(module).__name__
-    config = [tuple(part) if isinstance(part, list) else part for part in state["input_config_"]]
+    config: Any = [tuple(part) if isinstance(part, list) else part for part in state["input_config_"]]
     filled(module, state[NETWORK], f"the network {named}")
     return rest | {"module_": module, "input_config_": InputConfig(*config)}
 

@@ -22,6 +22,7 @@ from ._fitted import check_attribute, check_fitted
 from ._own import given
 
 _NETWORK = "_plain_network"  # whose arrays are copied when they are put into the network
+_DEEPEST = 100
 _FLOATS = {"nan", "inf", "-inf"}
 
 
@@ -49,6 +50,7 @@ class Builder:
     ) -> None:
         self.arrays, self.trusted, self.modules = arrays, trusted, modules
         self.open_search = open_search
+        self._depth = 0
 
     def check(self, node: Any, where: str) -> None:
         """Refuse what cannot be built, or may not be.
@@ -60,6 +62,15 @@ class Builder:
         """
         if node is None or type(node) in (bool, int, float, str):
             return
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError(f"{where} is nested more than {_DEEPEST} deep")
+        try:
+            self._check(node, where)
+        finally:
+            self._depth -= 1
+
+    def _check(self, node: Any, where: str) -> None:
         if isinstance(node, list):
             for i, item in enumerate(node):
                 self.check(item, f"{where}[{i}]")
@@ -138,7 +149,7 @@ def _check_torch_dtype(builder: Builder, node: Any, where: str) -> None:
 
 
 def _check_class(builder: Builder, node: Any, where: str) -> None:
-    class_of(node["class"])
+    class_of(node["class"], where)
 
 
 def _check_partial(builder: Builder, node: Any, where: str) -> None:
@@ -182,7 +193,7 @@ def _check_own(builder: Builder, node: Any, where: str) -> None:
 
 
 def _check_estimator(builder: Builder, node: Any, where: str) -> None:
-    kind, state = class_of(node["estimator"]), node["state"]
+    kind, state = class_of(node["estimator"], where), node["state"]
     for name, item in state.items():
         place = f"{where}.{name}" if where else name
         check_attribute(kind, name, item, place)
@@ -206,7 +217,7 @@ def _check_search(builder: Builder, node: Any, where: str) -> None:
 
 
 def _check_index(builder: Builder, node: Any, where: str) -> None:
-    class_of(node["index"])
+    class_of(node["index"], where)
     if not hasattr(class_of(node["index"]), "of_arrays"):
         raise ValueError(f"{where} is no index")
 
@@ -231,7 +242,7 @@ def _build_estimator(builder: Builder, node: Any, copies: bool) -> Any:
     state = {
         name: builder.build(item, copies=copies and name != _NETWORK) for name, item in node["state"].items()
     }
-    made: Any = kind.__new__(kind)
+    made: Any = object.__new__(kind)
     check_fitted(kind, state)
     if hasattr(made, "__setstate__"):
         made.__setstate__(state)

@@ -38,7 +38,7 @@ def name_of(kind: type) -> str | None:
     return None
 
 
-def class_of(name: str) -> type:
+def class_of(name: str, where: str = "") -> type:
     """The class of a name.
 
     Raises
@@ -55,7 +55,8 @@ def class_of(name: str) -> type:
     elif module == _OPTIMIZERS and short in import_module(_OPTIMIZERS).__all__:
         found = getattr(import_module(_OPTIMIZERS), short)
     if not inspect.isclass(found):
-        raise ValueError(f"the class {name!r} is none that a folder may name: it is not loaded")
+        at = f"{where}: " if where else ""
+        raise ValueError(f"{at}the class {name!r} is none that a folder may name: it is not loaded")
     return found
 
 

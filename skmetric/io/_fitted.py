@@ -50,9 +50,9 @@ def check_fitted(kind: type, state: Mapping[str, Any]) -> None:
     """
     if kind.__module__.partition(".")[0] != "skmetric":
         return
-    parameters = getattr(kind, "_get_param_names", list)()
+    parameters: list[str] = getattr(kind, "_get_param_names", list)()
     if parameters and set(parameters) <= set(state) and hasattr(kind, "_parameter_constraints"):
-        bare: Any = kind.__new__(kind)
+        bare: Any = object.__new__(kind)
         vars(bare).update({name: state[name] for name in parameters})
         check_params(bare)
     n_components, n_features = state.get("n_components_"), state.get("n_features_in_")

@@ -81,8 +81,8 @@ def load(
     >>> search = SimilaritySearch().fit([[0.0], [5.0]], ["near", "far"])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     io.save(search, folder)
-    ...     io.load(folder, verify=True).predict([[4.0]])
-    array(['far'], dtype='<U4')
+    ...     io.load(folder, verify=True).predict([[4.0]]).tolist()
+    ['far']
     """
     names = [
         name if isinstance(name, str) else f"{name.__module__}.{name.__qualname__}" for name in trusted or ()
