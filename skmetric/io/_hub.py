@@ -99,8 +99,9 @@ def card(
         "", "```python", "from skmetric import io", "", 'model = io.load("path/to/this/folder", verify=True)',
         "```", "", "## Trained on", "", trained_on.strip(), "",
         "## Scores on classes never trained on", "",
-        *_scores(scores, scored_on), "", *_thresholds(inner),
-        "## Made with", "", versions + ".", "",
+        *_scores(scores, scored_on),
+        "", *_thresholds(inner),
+        "## Made with", "", f"{versions}.", "",
         "Loading runs nothing that is in this folder. A model can still be wrong, or made to be: measure it on "
         "your own data before you rely on it.", "",
     ]  # fmt: skip
