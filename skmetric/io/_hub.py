@@ -102,8 +102,8 @@ def card(
         *_scores(scores, scored_on),
         "", *_thresholds(inner),
         "## Made with", "", f"{versions}.", "",
-        "Loading runs nothing that is in this folder. A model can still be wrong, or made to be: measure it on "
-        "your own data before you rely on it.", "",
+        "Loading runs nothing that is in this folder. A model can still be wrong, or made to be: measure it "
+        "on your own data before you rely on it.", "",
     ]  # fmt: skip
     return "\n".join(parts)
 

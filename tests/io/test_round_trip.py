@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skmetric import FrozenFeatures, MetricLearner, SimilaritySearch, io
+from skmetric import FrozenFeatures, MetricLearner, SimilaritySearch, io, linear
 from skmetric.deep import DeepMetricLearner
 from skmetric.search import ExactIndex, FaissIndex
 
@@ -36,6 +36,20 @@ def test_a_loaded_model_gives_the_same(name, tmp_path):
     assert repr(loaded) == repr(getattr(model, "best_estimator_", model))
     io.save(loaded, tmp_path)  # in its own place
     assert_array_equal(embedded(io.load(tmp_path, trusted=TREE)), embedded(model))
+
+
+LINEAR = [name for name in linear.__all__ if hasattr(getattr(linear, name), "fit")]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_every_linear_learner(name, tmp_path):
+    learner = getattr(linear, name)()
+    try:
+        learner.fit(X, Y)
+    except (TypeError, ValueError):
+        pytest.skip(f"{name} learns from something else than labels")
+    io.save(learner, tmp_path)
+    assert_array_equal(io.load(tmp_path).transform(X), learner.transform(X))
 
 
 @pytest.mark.parametrize("name", ["deep", "memory", "siamese", "triplet"])
