@@ -2,13 +2,35 @@
 
 import sys
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skmetric._warning import warn
 
-__all__ = ["DocumentedMixin", "documentation_address"]
+__all__ = ["DocumentedMixin", "documentation_address", "kept_as_dict"]
+
+
+_KIND = "named_tuple"
+_KEPT_AS_DICT: dict[str, Any] = {}
+_NamedTuple = TypeVar("_NamedTuple", bound=type)
+
+
+def kept_as_dict(kind: _NamedTuple) -> _NamedTuple:
+    """Mark a private NamedTuple that estimators hold: in their pickles it is a dict, and no class is named.
+
+    Parameters
+    ----------
+    kind : type
+        The NamedTuple.
+
+    Returns
+    -------
+    type
+        The same.
+    """
+    _KEPT_AS_DICT[kind.__name__] = kind
+    return kind
 
 
 class DocumentedMixin:
@@ -18,12 +40,11 @@ class DocumentedMixin:
     scikit-learn has for its own. It stands left of ``BaseEstimator``. A class of another package that derives
     from one of ours has neither.
 
-    Pickles name public classes alone: an attribute that holds a NamedTuple of a private class is listed in
-    ``_named_tuples`` with that class, and is a dict in the pickle.
+    Pickles name public classes alone: a NamedTuple of a private class, which :func:`kept_as_dict` marks, is a
+    dict in them.
     """
 
     _doc_link_module = "skmetric"
-    _named_tuples: ClassVar[dict[str, type]] = {}
 
     @property
     def _doc_link_template(self) -> str:
@@ -34,8 +55,9 @@ class DocumentedMixin:
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled, with the version of the package."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        for name in self._named_tuples.keys() & state.keys():
-            state[name] = state[name]._asdict()
+        for name, value in state.items():
+            if _KEPT_AS_DICT.get(type(value).__name__) is type(value):
+                state[name] = {_KIND: type(value).__name__} | value._asdict()
         return state | {"_skmetric_version": _version()} if _is_ours(self) else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -50,9 +72,9 @@ class DocumentedMixin:
                     original_sklearn_version=written_by,
                 )
             )
-        for name, kind in self._named_tuples.items():
-            if isinstance(state.get(name), dict):
-                state[name] = kind(**state[name])
+        for name, value in state.items():
+            if isinstance(value, dict) and value.get(_KIND) in _KEPT_AS_DICT:
+                state[name] = _KEPT_AS_DICT[value[_KIND]](**{k: v for k, v in value.items() if k != _KIND})
         super().__setstate__(state)  # type: ignore[misc]
 
 

@@ -152,7 +152,6 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     center_: bool
     classes_: NDArray[Any]
     scatter_: ClassScatter
-    _named_tuples = {"scatter_": ClassScatter}
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     n_steps_: int
