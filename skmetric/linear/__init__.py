@@ -5,9 +5,12 @@ from skmetric._modules import publish
 from ._covariance import Covariance
 from ._gmml import GMML
 from ._lfda import LFDA
+from ._lmnn import LMNN
 from ._metric_learner import MetricLearner
+from ._mlkr import MLKR
+from ._nca import NCA
 from ._rca import RCA
 
-__all__ = ["GMML", "LFDA", "RCA", "Covariance", "MetricLearner"]
+__all__ = ["GMML", "LFDA", "LMNN", "MLKR", "NCA", "RCA", "Covariance", "MetricLearner"]
 
 publish(__name__)
