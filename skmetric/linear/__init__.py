@@ -2,8 +2,9 @@
 
 from skmetric._modules import publish
 
+from ._from_tuples._itml import ITML
 from ._metric_learner import MetricLearner
 
-__all__ = ["MetricLearner"]
+__all__ = ["ITML", "MetricLearner"]
 
 publish(__name__)
