@@ -12,11 +12,14 @@ _ROUNDING = 1e-12  # of rates: 1 - 0.98 is above 0.02
 
 
 class Target(NamedTuple):
-    """What a threshold is to reach; `max_tpr` keeps the other rate, that of true rejections, at `min_rate`."""
+    """What a threshold is to reach; `max_tpr` keeps the rate of true rejections at `min_rate`."""
 
     criterion: str = "balanced_accuracy"
     beta: float = 1.0
     min_rate: float = 0.0
+
+
+_BALANCED = Target()
 
 
 def read_target(
@@ -26,8 +29,8 @@ def read_target(
     if max_false_accept_rate is not None:
         if not (criterion is None and beta is None and min_rate is None):
             raise ValueError(
-                "max_false_accept_rate is a criterion in itself: leave criterion, beta and min_rate out. It means "
-                "criterion='max_tpr' with min_rate = 1 - max_false_accept_rate"
+                "max_false_accept_rate is a criterion in itself: leave criterion, beta and min_rate out. It "
+                "means criterion='max_tpr' with min_rate = 1 - max_false_accept_rate"
             )
         rate = check_number("max_false_accept_rate", max_false_accept_rate)
         if not 0 <= rate < 1:
@@ -74,7 +77,9 @@ def check_threshold(threshold: Any) -> float:
     return distance
 
 
-def choose_threshold(distances: NDArray[Any], similar: NDArray[np.bool_], target: Target = Target()) -> float:
+def choose_threshold(
+    distances: NDArray[Any], similar: NDArray[np.bool_], target: Target = _BALANCED
+) -> float:
     """Largest distance to take for similar: the one that does best by the target.
 
     Parameters
@@ -83,7 +88,7 @@ def choose_threshold(distances: NDArray[Any], similar: NDArray[np.bool_], target
         Of pairs.
     similar : ndarray of shape (n_pairs,), bool
         Which are similar; both kinds occur.
-    target : Target, default=Target()
+    target : Target, default=balanced accuracy
         What is best. Of several that are equal the smallest distance is taken.
 
     Returns

@@ -17,7 +17,7 @@ class Tuples(NamedTuple):
     """Tuples of rows: the rows once, and which of them each tuple is made of."""
 
     rows: NDArray[np.floating]  # (n_rows, n_features)
-    index: NDArray[np.intp]  # (n_tuples, n_members)
+    members: NDArray[np.intp]  # (n_tuples, n_members)
 
 
 def read_tuples(
@@ -55,8 +55,8 @@ def read_tuples(
         X = X.reshape(-1, X.shape[2])
     elif n_axes == 3:
         raise ValueError(
-            f"X has 3 axes and so holds the {name} themselves: pass either X of shape (n_samples, n_features) "
-            f"and {name}=, or X alone"
+            f"X has 3 axes and so holds the {name} themselves: pass X alone, or "
+            f"X of shape (n_samples, n_features) with {name}="
         )
     X = validate_data(
         estimator,
@@ -167,8 +167,8 @@ def _three_axes(estimator: Any, X: Any, n_members: int) -> NDArray[Any]:
     if X.ndim != 3:
         learner = type(estimator).__name__
         raise ValueError(
-            f"X must hold {name}, {shape}, or come with {name}=, an integer array (n_{name}, {n_members}) of row "
-            f"numbers; got shape {X.shape}. For class labels, use FromLabels({learner}())"
+            f"X must hold {name}, {shape}, or come with {name}=, an integer array (n_{name}, {n_members}) of "
+            f"row numbers; got shape {X.shape}. For class labels, use FromLabels({learner}())"
         )
     if X.shape[1] != n_members or len(X) == 0:
         raise ValueError(f"X must hold {name}, {shape}; got shape {X.shape}")

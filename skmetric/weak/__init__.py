@@ -1,4 +1,4 @@
-"""Weak supervision: pairs, triplets and quadruplets from labels, learners of them on labels, splits of pairs."""
+"""Weak supervision: pairs, triplets and quadruplets from labels, learners of these on labels, splits."""
 
 from skmetric._modules import publish
 

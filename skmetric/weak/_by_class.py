@@ -62,8 +62,8 @@ def read_labeled(y: Any, unlabeled: Any, *, warns: bool = False) -> tuple[NDArra
     y = read_labels(y, warns=warns)
     if isinstance(unlabeled, str | bytes) != _holds_text(y):
         raise ValueError(
-            f"unlabeled={unlabeled!r} and the labels in y, such as {y[0]!r}, are of different types: it must be "
-            "the value in y that marks rows without a label"
+            f"unlabeled={unlabeled!r} and the labels in y, such as {y[0]!r}, are of different types: it must "
+            "be the value in y that marks rows without a label"
         )
     labeled = np.asarray(y != unlabeled, dtype=bool)
     if not labeled.any():

@@ -17,7 +17,7 @@ def sample_chunks(
     unlabeled: Any = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> NDArray[np.intp]:
-    """Chunks: disjoint sets of `chunk_size` rows of one class, as RCA learns from.
+    """Draw chunks: disjoint sets of `chunk_size` rows of one class, as RCA learns from.
 
     Each class with enough rows gets one chunk before any class gets a second one by chance.
 

@@ -43,8 +43,8 @@ class FromLabels(MetricLearnerMixin, BaseEstimator):
     """A learner of pairs, triplets or quadruplets, fitted on samples and their classes.
 
     Tuples are drawn from the labels by :func:`sample_pairs`, :func:`sample_triplets` or
-    :func:`sample_quadruplets`, as `estimator` takes them. The result transforms single samples, so it works in
-    pipelines, with k-NN and in a search.
+    :func:`sample_quadruplets`, as `estimator` takes them. The result transforms single samples, so it works
+    in pipelines, with k-NN and in a search.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def kind_of(estimator: Any) -> str:
     kinds = [kind for kind in _SAMPLERS if kind in taken]
     if not kinds:
         raise ValueError(
-            f"fit of {type(estimator).__name__} takes neither pairs= nor triplets= nor quadruplets=: FromLabels is "
-            "for learners of tuples; fit a learner of labels itself"
+            f"fit of {type(estimator).__name__} takes neither pairs= nor triplets= nor quadruplets=: "
+            "FromLabels is for learners of tuples; fit a learner of labels itself"
         )
     return kinds[0]

@@ -18,7 +18,7 @@ def sample_pairs(
     unlabeled: Any = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Pairs of rows of the same class and of two classes, for learners that fit on pairs.
+    """Draw pairs of rows of the same class and of two classes, for learners that fit on pairs.
 
     Each labelled row is the first member of a pair as often as any other, up to one time; before that, each
     class gets one pair of each kind. No pair comes twice, in either order.

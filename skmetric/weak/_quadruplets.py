@@ -17,7 +17,7 @@ def sample_quadruplets(
     unlabeled: Any = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> NDArray[np.intp]:
-    """Quadruplets of a pair of one class and a pair of two classes: the first pair should be the nearer one.
+    """Draw quadruplets of a pair of one class and a pair of two classes: the first should be nearer.
 
     The pairs are drawn as :func:`sample_pairs` draws them. No quadruplet comes twice.
 

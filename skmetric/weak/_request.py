@@ -28,9 +28,10 @@ def check_share(name: str, value: Any) -> float:
     """Return a number from 0 to 1."""
     if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a number from 0 to 1; got {value!r}")
-    if not 0 <= value <= 1:
+    share = float(value)
+    if not 0 <= share <= 1:
         raise ValueError(f"{name} must be from 0 to 1; got {value!r}")
-    return float(value)
+    return share
 
 
 def default_count(n_labeled: int) -> int:

@@ -1,7 +1,7 @@
 """All pairs, triplets or quadruplets that labels allow, each with a number, and how some are drawn.
 
-A space says how many tuples there are, proposes some row by row, so that small classes are met too, and numbers
-them. Distinct numbers are distinct tuples.
+A space says how many tuples there are, proposes some row by row, so that small classes are met too, and
+numbers them. Distinct numbers are distinct tuples.
 """
 
 from abc import ABC, abstractmethod

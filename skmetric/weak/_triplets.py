@@ -17,7 +17,7 @@ def sample_triplets(
     unlabeled: Any = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> NDArray[np.intp]:
-    """Triplets of an anchor, another row of its class and a row of another class.
+    """Draw triplets of an anchor, another row of its class and a row of another class.
 
     Each row whose class has a second one is the anchor as often as any other, up to one time; before that,
     each class gets one triplet. No triplet comes twice.

@@ -1,4 +1,4 @@
-"""Squared lengths of the differences of pairs under a map, and their gradient, without a matrix for each pair."""
+"""Squared lengths of the differences of pairs under a map, and their gradient."""
 
 from typing import NamedTuple
 

@@ -29,9 +29,9 @@ class ITML(LinearPairLearner):
     """Information-theoretic metric learning: the matrix nearest to a prior that obeys bounds on pairs.
 
     Minimises ``D(A, A0) + gamma * sum_i D(xi_i, bound_i)`` with ``d(i) <= xi_i`` for similar pairs and
-    ``d(i) >= xi_i`` for others, d the squared distance under A and D the LogDet divergence [1]_. A slack costs
-    nothing where the bound holds, so a pair adds ``r - log r - 1`` with r the ratio of its squared distance to
-    the squared bound, if the bound is violated.
+    ``d(i) >= xi_i`` for others, d the squared distance under A and D the LogDet divergence [1]_. A slack
+    costs nothing where the bound holds. So a pair that violates its bound adds ``r - log r - 1``, with r the
+    ratio of its squared distance to the squared bound.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ class ITML(LinearPairLearner):
     is minimised here over all pairs at once by L-BFGS: an iteration costs
     O(n_rows * n_features^2 + n_pairs * n_features), and no array has a row of features for each pair.
 
-    Pairs of equal rows have distance 0 under every matrix and are left out, with a warning where `y` says that
-    they are not similar.
+    Pairs of equal rows have distance 0 under every matrix and are left out, with a warning where `y` says
+    that they are not similar.
 
     References
     ----------
@@ -156,8 +156,8 @@ class ITML(LinearPairLearner):
         tuples, similar, classes = self._read_pairs(X, y, pairs)
         prior = prior_factor(self.prior, tuples.rows)
         bounds = self._read_bounds(tuples.rows, prior)
-        kept = distinct_pairs(tuples.rows, tuples.index, similar)
-        forms = forms_of(tuples.rows, tuples.index[kept])
+        kept = distinct_pairs(tuples.rows, tuples.members, similar)
+        forms = forms_of(tuples.rows, tuples.members[kept])
         loss = partial(bound_loss, similar=similar[kept], bounds=np.square(bounds), gamma=float(self.gamma))
         steps = Steps(
             self, X, y, self.max_iter, partial(self._state, classes=classes, dtype=tuples.rows.dtype)

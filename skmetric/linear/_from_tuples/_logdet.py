@@ -1,8 +1,8 @@
-"""Least LogDet divergence from a prior plus a loss of the squared distances of pairs: ITML's and LSML's problem.
+"""Least LogDet divergence from a prior plus a loss of the squared distances of pairs, as ITML and LSML have.
 
-The matrix is A = L^T L, and L is found by L-BFGS as L = W C about a centre C that moves along. In these coordinates
-the divergence has the same curvature whatever the scales of the features are. The problem is convex in A, and has no
-other minima in a square L.
+The matrix is A = L^T L, and L is found by L-BFGS as L = W C about a centre C that moves along. In these
+coordinates the divergence has the same curvature whatever the scales of the features are. The problem is
+convex in A, and has no other minima in a square L.
 """
 
 from collections.abc import Callable
@@ -67,8 +67,8 @@ def minimize_logdet(
     max_iter : int
         Iterations at most.
     tol : float
-        Largest gap to the minimum, over the objective. The gap is about an eighth of the squared length of the
-        gradient in the coordinates of the solution, where the divergence has curvature 2.
+        Largest gap to the minimum, over the objective. The gap is about an eighth of the squared length of
+        the gradient in the coordinates of the solution, where the divergence has curvature 2.
     step : callable
         Called with the components after each iteration; whether to stop.
 
@@ -121,6 +121,8 @@ class _Search:
         except _Stop:
             self.ended = True
         self.center = self.best @ self.center
+        if not np.isfinite(self.value):  # no step was taken
+            self.value = objective(self.center, self.prior, self.forms, self.loss)
         stuck = self.n_iter == start or not self.value < before
         self.ended = self.ended or stuck
         self.converged = self.converged or stuck  # no step lowers the objective: that is all float64 gives

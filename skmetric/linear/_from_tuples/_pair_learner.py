@@ -156,7 +156,7 @@ class LinearPairLearner(LinearTupleLearner):
     ) -> tuple[Tuples, NDArray[np.bool_], NDArray[Any]]:
         """Pairs to fit on, which are similar, and the two values of `y`."""
         tuples = self._read(X, pairs)
-        return tuples, *read_similarity(y, len(tuples.index), self)
+        return tuples, *read_similarity(y, len(tuples.members), self)
 
     def _finish(
         self,
@@ -168,7 +168,7 @@ class LinearPairLearner(LinearTupleLearner):
         """Store the map, and the threshold with the best balanced accuracy on the pairs of `fit`."""
         self._set_map(components, tuples.rows.dtype)
         self.classes_ = classes
-        distances = distances_of(self._embed(tuples.rows), tuples.index, [[0, 1]])[:, 0]
+        distances = distances_of(self._embed(tuples.rows), tuples.members, [[0, 1]])[:, 0]
         self.threshold_ = choose_threshold(distances, similar)
 
     def _state(

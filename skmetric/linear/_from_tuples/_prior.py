@@ -32,7 +32,7 @@ def prior_factor(prior: Any, rows: NDArray[np.floating]) -> _Floats:
     matrix = check_matrix(prior, "prior").astype(np.float64)
     if matrix.shape != (n_features, n_features):
         raise ValueError(
-            f"prior has shape {matrix.shape} for {n_features} features: it must be ({n_features}, {n_features})"
+            f"prior has shape {matrix.shape} for {n_features} features: it must be square, of that size"
         )
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-12 * np.abs(matrix).max()):
         raise ValueError("prior is not symmetric")
@@ -58,7 +58,7 @@ def _of_covariance(rows: _Floats) -> _Floats:
         lower = cholesky(shrunk, lower=True)
     # covariance = K K^T; its inverse is K^-T K^-1, and R is the triangular factor of that
     inverse = solve_triangular(lower, np.eye(len(lower)), lower=True) / scale
-    return np.linalg.qr(inverse, mode="r")
+    return np.asarray(np.linalg.qr(inverse, mode="r"))
 
 
 def _cholesky_or_none(covariance: _Floats) -> _Floats | None:
