@@ -2,9 +2,13 @@
 
 from skmetric._modules import publish
 
+from ._covariance import Covariance
 from ._from_tuples._itml import ITML
+from ._gmml import GMML
+from ._lfda import LFDA
 from ._metric_learner import MetricLearner
+from ._rca import RCA
 
-__all__ = ["ITML", "MetricLearner"]
+__all__ = ["GMML", "ITML", "LFDA", "RCA", "Covariance", "MetricLearner"]
 
 publish(__name__)

@@ -52,8 +52,8 @@ def sample_chunks(
     Examples
     --------
     >>> from skmetric.weak import sample_chunks
-    >>> sample_chunks(["ant", "ant", "ant", "bee"], random_state=0).tolist()
-    [-1, 0, 0, -1]
+    >>> sample_chunks(["ant", "ant", "bee"]).tolist()
+    [0, 0, -1]
     """
     rows = by_class(y, unlabeled)
     size = check_count("chunk_size", chunk_size, least=2)
