@@ -17,7 +17,8 @@ from torch import nn
 
 import skmetric
 from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
-from skmetric.linear import LMNN, MLKR, NCA
+from skmetric.linear import ITML, LMNN, MLKR, NCA
+from skmetric.weak import FromLabels
 
 # Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
 ARGUMENTS = {
@@ -26,6 +27,7 @@ ARGUMENTS = {
         {"module": "linear", "n_components": 2, "normalize": False, "max_epochs": 1, "random_state": 0},
         {"module": "linear", "n_components": 2, "distance": "poincare", "max_epochs": 1, "random_state": 0},
     ],
+    FromLabels: [{"estimator": ITML(random_state=0), "random_state": 0}],
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
     LMNN: [{"max_iter": 3}],
     MLKR: [{"max_iter": 3}],
