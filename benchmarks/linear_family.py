@@ -1,8 +1,9 @@
 """The linear family: speed and memory beside peers, defaults on four sets, classes never trained on.
 
     python benchmarks/linear_family.py speed [--metric-learn PYTHON]
-    python benchmarks/linear_family.py defaults
+    python benchmarks/linear_family.py defaults [--learners NAME ...]
     python benchmarks/linear_family.py quality [--data DIR] [--sets NAME ...] [--seeds SEED ...]
+    python benchmarks/linear_family.py summary [--file FILE]
 
 `speed`: one objective and gradient of NCA beside scikit-learn's, by turns in one process, the least of five;
 memory is the peak of a fresh process above its peak once the data is made. LMNN is fitted with defaults, in
@@ -11,9 +12,11 @@ scikit-learn 1.9: PYTHON is an interpreter that has it with `force_all_finite` r
 
 `defaults`: every learner on whole sets, CPU seconds, and whether all components are finite.
 
-`quality`: DIR holds `load.py` and its `.npz` files. Features are the first 128 right singular vectors of the
-training rows, of which at most 2000 are drawn; they are the same for all. Learners see half of the classes,
-at random, and are scored on the other half, each row searched among the others.
+`quality`: DIR holds `load.py` and its `.npz` files. Features are the first 64 right singular vectors of the
+training rows, of which at most 1000 are drawn; they are the same for all. Learners see half of the classes,
+at random, and are scored on at most 2000 rows of the other half, each searched among the others.
+
+`summary` averages what `quality` printed: the recorded tables are made by several commands, a set each.
 """
 
 import argparse
@@ -34,7 +37,8 @@ from skmetric import MetricLearner
 from skmetric.linear import GMML, LFDA, LMNN, MLKR, NCA, RCA, Covariance
 from skmetric.metrics import map_at_r, recall_at_k
 
-N_COMPONENTS, N_ROWS = 128, 2000
+N_COMPONENTS, N_ROWS, N_QUERIES = 64, 1000, 2000
+RECORDED = Path(__file__).parents[1] / "doc/measured/linear_family.txt"
 PEER_LMNN = """
 import json, sys, time
 import numpy as np
@@ -199,7 +203,7 @@ def hinge_loss(components, X, y, n_neighbors=3):
 # Defaults
 
 
-def defaults(_):
+def defaults(options):
     """Print seconds of every learner on four sets."""
     sets = {
         "digits": load_digits(return_X_y=True),
@@ -207,23 +211,15 @@ def defaults(_):
         "breast cancer": load_breast_cancer(return_X_y=True),
         "made, 3500 x 128, 50 classes": made(3500, 128, 50),
     }
-    learners = [
-        Covariance(),
-        RCA(),
-        LFDA(),
-        GMML(),
-        NCA(random_state=0),
-        LMNN(random_state=0),
-        MLKR(random_state=0),
-    ]
+    kinds = {kind.__name__: kind for kind in (Covariance, RCA, LFDA, GMML, NCA, LMNN, MLKR)}
     print(("{:12}" + " {:>30}" * 4).format("CPU s", *sets))
-    for learner in learners:
-        cells = []
+    for name in options.learners or kinds:
+        learner, cells = kinds[name](), []
         for X, y in sets.values():
             taken = seconds(lambda X=X, y=y, learner=learner: learner.fit(X, y))
             is_right = np.isfinite(learner.components_).all() and learner.components_.any()
             cells.append(f"{taken:.2f} {'finite' if is_right else 'NOT FINITE'}")
-        print(("{:12}" + " {:>30}" * 4).format(type(learner).__name__, *cells), flush=True)
+        print(("{:12}" + " {:>30}" * 4).format(name, *cells), flush=True)
 
 
 # Quality
@@ -253,18 +249,20 @@ def compare(X, y, train, results):
     if len(rows) > N_ROWS:
         rows = np.random.default_rng(0).choice(rows, N_ROWS, replace=False)
     reduced = TruncatedSVD(min(N_COMPONENTS, len(rows) - 1), random_state=0).fit(X[rows])
-    known, new = reduced.transform(X[rows]), reduced.transform(X[~train])
+    queries = np.flatnonzero(~train)
+    if len(queries) > N_QUERIES:
+        queries = np.random.default_rng(1).choice(queries, N_QUERIES, replace=False)
+    known, new = reduced.transform(X[rows]), reduced.transform(X[queries])
     for name, learner in learners().items():
         taken = seconds(lambda learner=learner: learner.fit(known, y[rows]))
         embeddings = learner.transform(new)
         results.setdefault(name, []).append(
-            (map_at_r(embeddings, y[~train]), recall_at_k(embeddings, y[~train]), taken)
+            (map_at_r(embeddings, y[queries]), recall_at_k(embeddings, y[queries]), taken)
         )
 
 
 def quality(options):
     """Print MAP@R, recall@1 and the gain in MAP@R of each learner, a table a set."""
-    gains = {}
     print(f"{'':24} {'MAP@R':>7} {'recall@1':>9} {'over Euclid':>12} {'over cosine':>12} {'fit, s':>7}")
     for name, X, y in read_sets(options.data, options.sets):
         results = {}
@@ -276,17 +274,25 @@ def quality(options):
         for learner, scores in results.items():
             maps = np.array([score[0] for score in scores])
             relative = [np.mean(maps / base[key] - 1) for key in base]
-            gains.setdefault(learner, []).append(relative)
             print(
                 f"  {learner:22} {maps.mean():7.3f} {np.mean([s[1] for s in scores]):9.3f}"
                 f" {relative[0]:+12.1%} {relative[1]:+12.1%} {np.mean([s[2] for s in scores]):7.1f}",
                 flush=True,
             )
-    print("\nMean relative gain in MAP@R over the sets; sets on which it is above Euclid")
-    for learner, values in gains.items():
+
+
+def summary(options):
+    """Average the tables of `quality` that a file holds, over its sets."""
+    gains = {}
+    for line in options.file.read_text("utf-8").splitlines():
+        name, cells = line[2:24].strip(), line[24:].split()
+        if line.startswith("  ") and len(cells) == 5 and cells[2].endswith("%"):
+            gains.setdefault(name, []).append([float(cell.rstrip("%")) for cell in cells[2:4]])
+    print("Mean relative gain in MAP@R over the sets; sets on which it is above Euclid")
+    for name, values in gains.items():
         over_euclid, over_cosine = np.array(values).T
         above = f"{(over_euclid > 0).sum()} of {len(values)}"
-        print(f"  {learner:22} {'':17} {over_euclid.mean():+12.1%} {over_cosine.mean():+12.1%}  {above}")
+        print(f"  {name:22} {'':17} {over_euclid.mean():+11.1f}% {over_cosine.mean():+11.1f}%  {above}")
 
 
 def main():
@@ -294,9 +300,11 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("table", choices=["speed", "defaults", "quality", "memory"])
+    parser.add_argument("table", choices=["speed", "defaults", "quality", "summary", "memory"])
     parser.add_argument("arguments", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--metric-learn", metavar="PYTHON", help="interpreter that has metric-learn, patched")
+    parser.add_argument("--learners", nargs="+", metavar="NAME", help="of `defaults`; default: all")
+    parser.add_argument("--file", type=Path, default=RECORDED, help="of `summary`; default: what is recorded")
     parser.add_argument("--data", type=Path, default=SHARED, help="default: ../shared/data")
     parser.add_argument("--sets", nargs="+", default=[], metavar="NAME", help="default: all sets of features")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], metavar="SEED", help="random halves")
@@ -306,7 +314,7 @@ def main():
     elif options.table == "quality" and not (options.data / "load.py").is_file():
         parser.error(f"no load.py in {options.data}: give --data a folder of feature sets")
     else:
-        {"speed": speed, "defaults": defaults, "quality": quality}[options.table](options)
+        {"speed": speed, "defaults": defaults, "quality": quality, "summary": summary}[options.table](options)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ class Covariance(MahalanobisMixin, BaseEstimator):
 
     All directions get variance 1. This is the baseline for metrics that are learned from labels.
 
+    On classes of frozen features it is worse than the Euclidean distance: MAP@R is 5 % lower, on average over
+    six sets (:doc:`/guide/linear`).
+
     Parameters
     ----------
     n_components : int, default=None

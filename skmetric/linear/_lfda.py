@@ -25,6 +25,9 @@ class LFDA(MahalanobisMixin, BaseEstimator):
     that a class of several clusters is not forced into one. It solves ``Sb v = psi Sw v`` for the local
     scatters between and inside classes.
 
+    On classes that it was not trained on, the default is a little worse than the Euclidean distance: MAP@R is
+    0.4 % lower on average over six sets of frozen features, and lower on four of them (:doc:`/guide/linear`).
+
     Parameters
     ----------
     n_components : int, default=None

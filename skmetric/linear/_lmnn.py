@@ -31,6 +31,10 @@ class LMNN(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     Each row has target neighbours, the nearest rows of its class. They are pulled near, and rows of other
     classes, the impostors, are pushed out to the distance of the targets plus a margin.
 
+    On classes that it was not trained on, the default is worse than the Euclidean distance: MAP@R is 8 %
+    lower, on average over six sets of frozen features (:doc:`/guide/linear`). :class:`skmetric.MetricLearner`
+    is better there.
+
     Parameters
     ----------
     n_components : int, default=None

@@ -36,6 +36,11 @@ class NCA(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     Row i draws another row j with probability p_ij, proportional to ``exp(-d_ij^2)``, and p_i is the
     probability that both have the same class. The map maximises the sum of the p_i, or of their logarithms.
 
+    The default fits the training classes closely. On classes that it was not trained on it is worse than the
+    Euclidean distance: MAP@R is 14 % lower, on average over six sets of frozen features
+    (:doc:`/guide/linear`). With ``objective="log", normalize=True, temperature=0.1`` it is about equal;
+    :class:`skmetric.MetricLearner` is better.
+
     Parameters
     ----------
     n_components : int, default=None
