@@ -77,8 +77,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         labels)`` that returns one number, for example a loss of pytorch-metric-learning; or a tuple ``(loss,
         miner)`` of that library, short for :class:`~skmetric.deep.losses.ForeignLoss`. If the loss sets
         ``active_share_`` when it is called, `history_` has that share. "auto" is "smooth_ap" for a network
-        that starts from the closed form, if no `margin` is given; "hyperbolic_info_nce" with
-        ``distance="poincare"``; else "multi_similarity".
+        that starts from the closed form, "hyperbolic_info_nce" with ``distance="poincare"``, else
+        "multi_similarity".
     margin : float, default=None
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
     distance : {"euclidean", "cosine", "poincare"}, default="euclidean"

@@ -156,10 +156,9 @@ def _is_pretrained(estimator: NetworkMixin) -> bool:
 
 
 def _loss(estimator: NetworkMixin, closed: bool) -> Any:
-    """The loss; from the closed form "auto" is one without a margin, unless a margin is given."""
-    if isinstance(estimator.loss, str) and estimator.loss == "auto" and closed and estimator.margin is None:
-        return "smooth_ap"
-    return estimator.loss
+    """The loss; "auto" is another one for a network that starts from the closed form."""
+    is_open = isinstance(estimator.loss, str) and estimator.loss == "auto"
+    return "smooth_ap" if is_open and closed else estimator.loss
 
 
 def _freezes_batch_norm(estimator: NetworkMixin, recipe: Any, pretrained: bool) -> bool | None:
