@@ -54,8 +54,9 @@ class SiameseLearner(TupleLearner):
         Of the network.
     weight_decay : float, default=0.0
         Of the network.
-    schedule : {"one_cycle", "cosine", "warmup"}, default=None
-        Course of the learning rate over all epochs of a call of `fit`. None keeps it.
+    schedule : {"one_cycle", "cosine", "warmup"} or callable, default=None
+        Course of the learning rate over all epochs of a call of `fit`. None keeps it. A callable makes a
+        scheduler of torch, as of :class:`DeepMetricLearner`.
     clip_norm : float, default=None
         Longest gradient.
     augment : str, callable or list of them, default=None
@@ -147,7 +148,7 @@ class SiameseLearner(TupleLearner):
         optimizer: str | Callable = "adam",
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
-        schedule: str | None = None,
+        schedule: str | Callable | None = None,
         clip_norm: float | None = None,
         augment: str | Callable | list | tuple | None = None,
         validation_fraction: float | None = None,
