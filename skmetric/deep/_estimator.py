@@ -23,6 +23,7 @@ from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
 from ._training._assembly import embed
 from ._training._checkpoint import Checkpoint, pack
+from ._training._checkpoint_folder import CheckpointFolder
 from ._training._criterion import margin_of
 from ._training._diagnosis import warn_of_failure
 from ._training._ending import add_head, may_retrain, on_all_classes
@@ -76,6 +77,7 @@ class NetworkMixin:
     image_size: int | tuple[int, int] | None = None
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
+    checkpoint: str | PathLike | None = None
 
     # parameters as they are once the open ones are filled in
     freezes_batch_norm: bool | None
@@ -122,6 +124,8 @@ class NetworkMixin:
         call = Call(1 if single else self.max_epochs, goes_on, single)
         if goes_on and single:
             check_params(self)  # which scikit-learn leaves out
+        if self.checkpoint is not None and not single:
+            call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self))
         task = make_task(call=call)
         tasks = FitTasks(self, X, y, call.n_epochs * (2 if may_retrain(task) else 1))
         session = open_session(self, task, call)

@@ -177,6 +177,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of processes that read batches of samples that are not in memory (see the notes), in a torch
         ``DataLoader``. For samples in memory none are started. 0 reads in this process: files in threads,
         ahead of the network, a Dataset batch by batch. The bits are the same.
+    checkpoint : str, path-like or None, default=None
+        Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
+        killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
+        samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
+        refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
+        each fit its own. `partial_fit` does not use it.
 
     Attributes
     ----------
@@ -321,6 +327,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         std: float | ArrayLike | None = None,
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
+        checkpoint: str | PathLike | None = None,
     ) -> None:
         self.module = module
         self.init = init
@@ -362,6 +369,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.std = std
         self.background = background
         self.num_workers = num_workers
+        self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:

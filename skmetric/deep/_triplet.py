@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -74,6 +75,12 @@ class TripletLearner(TupleLearner):
         Where images have their channels.
     random_state : int, RandomState instance or None, default=None
         Of initial weights, triplets held out and batches. An int gives the same network every time.
+    checkpoint : str, path-like or None, default=None
+        Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
+        killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
+        samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
+        refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
+        each fit its own. `partial_fit` does not use it.
 
     Attributes
     ----------
@@ -145,6 +152,7 @@ class TripletLearner(TupleLearner):
         device: str | torch.device = "auto",
         channel_axis: str = "auto",
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | PathLike | None = None,
     ) -> None:
         self.module = module
         self.n_components = n_components
@@ -167,6 +175,7 @@ class TripletLearner(TupleLearner):
         self.device = device
         self.channel_axis = channel_axis
         self.random_state = random_state
+        self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
     def fit(self, X: ArrayLike, y: None = None) -> Self:

@@ -37,6 +37,7 @@ SHARED: dict[str, list[Any]] = {  # by all learners
     "device": [str, torch.device],
     "channel_axis": [StrOptions({"auto", "first", "last"})],
     "random_state": ["random_state"],
+    "checkpoint": [str, PathLike, None],
 }
 OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "loss": [str, callable],

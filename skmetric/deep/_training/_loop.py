@@ -47,6 +47,7 @@ class Plan(NamedTuple):
     accumulate: int = 1  # batches of a step
     thawing: Any = None  # holds parts of the network still in early epochs
     scores_untrained: bool = False  # whether the network is a candidate before its first epoch
+    checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write after each epoch
 
 
 @dataclass
@@ -118,12 +119,15 @@ def train(training, plan, validate, tasks):
         Snapshot of the state to go on from.
     """
     plan = plan._replace(**_on_device(plan))
+    begins_at, folder = training.epoch, plan.checkpoint
+    has_ended = folder is not None and folder.resume(training)
+    n_left = 0 if has_ended else plan.n_epochs - (training.epoch - begins_at)
     good, interrupted = training.snapshot(), False
     try:
         if plan.scores_untrained and training.epoch == 0:
             training.untrained = validate(training.kept)
             _keep_best(training, training.untrained)
-        for _ in range(plan.n_epochs):
+        for left in range(n_left, 0, -1):
             tasks.begin()
             row = run_epoch(training, plan)
             if not (math.isfinite(row["loss"]) and _is_sound(training, plan)):
@@ -131,6 +135,7 @@ def train(training, plan, validate, tasks):
                 training.stopped = True
                 _warn_of_divergence(row["epoch"])
                 tasks.end()
+                _keep_in(folder, training, good, ended=True)
                 break
             scores = validate(training.kept)
             training.schedule.end_epoch(row | scores)
@@ -138,7 +143,9 @@ def train(training, plan, validate, tasks):
             training.history.append(row | scores)
             _keep_best(training, scores)
             training.stopped = tasks.end()
-            if training.stopped or _waited_enough(training, plan.patience):
+            ends = training.stopped or _waited_enough(training, plan.patience)
+            _keep_in(folder, training, good, ended=ends or left == 1)
+            if ends:
                 break
     except KeyboardInterrupt as error:
         if goes_through(error):
@@ -231,6 +238,12 @@ def _is_sound(training, plan):
         embeddings = training.run(to_float(probed.to(plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
+
+
+def _keep_in(folder, training, good, *, ended):
+    """Write a checkpoint, if that is asked."""
+    if folder is not None:
+        folder.save(training, good, ended=bool(ended))
 
 
 def _warn_of_divergence(number):

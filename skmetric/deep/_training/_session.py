@@ -24,6 +24,7 @@ from skmetric.deep.augment._two_views import resolve
 from ._assembly import embed, go_on, start, start_proxies
 from ._changes import Changed, record, what_changed
 from ._checkpoint import CheckpointOnDemand
+from ._checkpoint_folder import CheckpointFolder
 from ._loop import Plan, Training
 from ._optim import trainable
 
@@ -46,6 +47,7 @@ class Call(NamedTuple):
     goes_on: bool = False  # train further what the estimator holds
     single: bool = False  # one epoch of `partial_fit`: nothing is held out, the learning rate is constant
     found: Found | None = None
+    checkpoint: CheckpointFolder | None = None
 
 
 class Task(Protocol):
@@ -127,7 +129,7 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     if call.found is not None:
         seed, data = call.found.seed, call.found.data
     else:
-        seed = estimator._seed if keeps_seed else draw_seed(estimator.random_state)
+        seed = estimator._seed if keeps_seed else _fresh_seed(estimator, call)
         data = task.read(call, seed, loss, augment, loss_goes_on=call.goes_on and not changed.loss_is_new)
     input_shape = tuple(data.samples.shape[1:])
     if hasattr(augment, "check"):
@@ -172,6 +174,9 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         thawing=Thawing(training.module, n_thawing, bool(trainable(training.loss))) if n_thawing else None,
         scores_untrained=task.scores_untrained and len(data.held_out) > 0 and not call.goes_on,
     )
+    if call.checkpoint is not None:
+        of_run = call.checkpoint.of_run(data, training, on_all=call.found is not None)
+        plan = plan._replace(checkpoint=of_run)
     embedding = partial(embed, device=device, precision=estimator.precision, compiled=estimator.compile)
     validate = partial(_validate, task, data, embedding)
     return Session(training, plan, validate, data, task, embedding, made_of)
@@ -183,6 +188,13 @@ def _check_steps_on_all(task, data, training, schedule, call, seed):
     if everything is not None and call.found is None:
         n_steps = math.ceil(task.batches(everything, seed)[1] / task.settings.fine_tuning.accumulate)
         check_schedule(schedule, training.optimizer, call.n_epochs * n_steps)
+
+
+def _fresh_seed(estimator: NetworkMixin, call: Call) -> int:
+    """The seed of a fit that goes on from a checkpoint, or a new one."""
+    if call.checkpoint is not None and call.checkpoint.seed is not None and not call.goes_on:
+        return call.checkpoint.seed
+    return draw_seed(estimator.random_state)
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
