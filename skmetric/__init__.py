@@ -40,6 +40,9 @@ if TYPE_CHECKING:  # what an editor completes; at run time the names below load 
     from . import (
         search as search,
     )
+    from . import (
+        weak as weak,
+    )
     from .deep import DeepMetricLearner as DeepMetricLearner
     from .features import FrozenFeatures as FrozenFeatures
     from .linear import MetricLearner as MetricLearner
@@ -69,6 +72,7 @@ __all__ = [
     "model_selection",
     "retrieval",
     "search",
+    "weak",
 ]
 
 install()
