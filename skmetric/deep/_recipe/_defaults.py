@@ -71,7 +71,7 @@ def resolve_parameters(estimator: NetworkMixin, X: Any, *, goes_on: bool, single
         On a combination in which a parameter would be ignored.
     """
     if goes_on:
-        closed = isinstance(estimator.module_[0], ClosedForm)
+        closed = isinstance(next(estimator.module_.children()), ClosedForm)
     else:
         closed = starts_closed(estimator, X)
     pretrained = _is_pretrained(estimator)
@@ -143,10 +143,10 @@ def _is_open(value: Any) -> bool:
 
 def _width(X: Any) -> int | None:
     """Number of features of rows, where it can be told without reading them."""
-    shape = getattr(X, "shape", None)
-    if shape is None:
-        shape = (len(X), len(X[0])) if len(X) and hasattr(X[0], "__len__") else ()
-    return int(shape[1]) if len(shape) == 2 else None
+    shape: tuple[int, ...] | None = getattr(X, "shape", None)
+    if shape is None and isinstance(X, list | tuple) and X and hasattr(X[0], "__len__"):
+        return len(X[0])
+    return int(shape[1]) if shape is not None and len(shape) == 2 else None
 
 
 def _is_pretrained(estimator: NetworkMixin) -> bool:

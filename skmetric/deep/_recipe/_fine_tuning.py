@@ -12,7 +12,11 @@ from skmetric._sklearn import BaseEstimator
 
 
 class FineTuning(DocumentedMixin, BaseEstimator):
-    """Recipe for training a pretrained network further, a parameter of :class:`DeepMetricLearner`.
+    """Recipe for training a pretrained network further.
+
+    It is the parameter `fine_tuning` of :class:`DeepMetricLearner`. With its defaults it changes nothing,
+    except that it freezes the batch norms of networks with a timm name and weights. A setting that would be
+    ignored for the network or the loss at hand is refused by `fit`.
 
     Parameters
     ----------

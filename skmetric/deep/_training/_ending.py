@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from skmetric.deep._network._closed_form import fit_closed_form
 from skmetric.deep.modules import L2Normalize
@@ -14,6 +14,7 @@ from ._session import Call, Found, Session, Task, fitted_state, open_session
 
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
+    from skmetric.deep._network._network import Network
 
 
 def may_retrain(task: Task) -> bool:
@@ -40,9 +41,10 @@ def on_all_classes(estimator: NetworkMixin, session: Session, call: Call, tasks:
     Session
         That ended, with the first as `before`; or the first.
     """
-    training, data = session.training, None
-    if training.best is not None and not training.stopped:
-        data = session.task.undivided(session.data)
+    training = session.training
+    if training.best is None or training.stopped:
+        return session
+    data = session.task.undivided(session.data)
     if data is None:
         return session
     found = Found(training.best["epoch"], training.seed, data)
@@ -58,7 +60,7 @@ def add_head(session: Session) -> None:
     settings, training = session.task.settings, session.training
     if settings.head is None:
         return
-    module, data = training.module, session.data
+    module, data = cast("Network", training.module), session.data
     rows = session.embedding(module, data.samples)
     closed_form = fit_closed_form(rows, data.codes, seed=training.seed, normalize=settings.normalize)
     module.extend([closed_form, L2Normalize()] if settings.normalize else [closed_form])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,9 @@ class LabelTask:
 
     def rows_to_start_from(self, data: Data) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Rows that are trained on, if their closed form is where the network starts."""
-        return (data.samples, data.codes) if self.settings.init == "closed_form" else None
+        if self.settings.init != "closed_form":
+            return None
+        return cast("NDArray[Any]", data.samples), data.codes
 
     def undivided(self, data: Data) -> Data | None:
         """All samples to train on, if classes were held out and the network is to be trained again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from ._optim import trainable
 
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
+    from skmetric.deep._network._network import Network
 
 
 class Found(NamedTuple):
@@ -171,7 +172,9 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         patience=estimator.patience if estimator.early_stopping and call.found is None else None,
         statistics=task.statistics(training.module),
         accumulate=settings.fine_tuning.accumulate,
-        thawing=Thawing(training.module, n_thawing, bool(trainable(training.loss))) if n_thawing else None,
+        thawing=Thawing(cast("Network", training.module), n_thawing, bool(trainable(training.loss)))
+        if n_thawing
+        else None,
         scores_untrained=task.scores_untrained and len(data.held_out) > 0 and not call.goes_on,
     )
     if call.checkpoint is not None:

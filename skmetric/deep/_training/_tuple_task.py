@@ -84,7 +84,7 @@ class TupleTask:
         fraction, stops = self.estimator.validation_fraction, self.estimator.early_stopping
         if fraction == 0 and stops:
             raise ValueError("early_stopping=True needs tuples to score on: validation_fraction is 0")
-        if fraction is None:
+        if not isinstance(fraction, float | int):
             return _HELD_OUT if stops or self.n_members == 2 else 0.0
         return fraction
 
