@@ -147,10 +147,15 @@ def _plain_network(state: Mapping[str, Any], own: bool) -> dict[str, Any] | None
     found |= {
         "frozen_weights": list(network.frozen_weights),
         "frozen_parts": list(network.frozen_parts),
-        "start": maps[0] and maps[0] | {"n_out": network[1].weight.shape[0]},
+        "start": maps[0] and maps[0] | {"n_out": _width(network[1])},
         "head": next((told for told in maps[1:] if told), None),
     }
     return found if is_described(network, without_values(lambda: _network_of(state, found))) else None
+
+
+def _width(part: nn.Module) -> int:
+    """Dimension of what a linear layer gives."""
+    return part.out_features if isinstance(part, nn.Linear) else 0
 
 
 def _map_of(part: ClosedForm) -> dict[str, Any]:

@@ -249,7 +249,9 @@ def _digest_of_data(data: Any) -> str:
             )
         elif hasattr(part, "rows") and getattr(part, "is_fixed", False):
             digest.update(repr(part.shape).encode())
-            chosen = np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int)) if len(part) else []
+            chosen: Any = (
+                np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int)) if len(part) else []
+            )
             for row in chosen:
                 digest.update(np.ascontiguousarray(part.rows([int(row)]).cpu().numpy()).data)
         else:
