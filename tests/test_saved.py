@@ -58,7 +58,9 @@ def test_a_pickled_learner_of_an_earlier_version_learns_on(queries):
     assert learner.get_params()["power"] is None
     before, labels = learner.transform(queries), learner.classes_[np.arange(len(queries)) % 2]
     weights = np.full(len(queries), 1e-9)
-    np.testing.assert_allclose(learner.partial_fit(queries, labels, weights).transform(queries), before, atol=1e-5)
+    np.testing.assert_allclose(
+        learner.partial_fit(queries, labels, weights).transform(queries), before, atol=1e-5
+    )
 
 
 def test_a_pickled_pipeline_of_an_earlier_version_predicts_as_it_did(queries, answers):

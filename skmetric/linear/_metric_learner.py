@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skmetric._checks import as_array, check_finite_rows
 from skmetric._params import FitTasks, Interval, StrOptions, fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin, signed_power
 
+from ._adaptation import Pool, adapt
 from ._classes import check_classes, unite
 from ._closed_form import WEIGHTINGS, n_unresolved
 from ._refine import refine
@@ -24,6 +27,12 @@ from ._scatter import ClassScatter, class_scatter, merge
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select
 from ._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
+
+
+def _is_closed_form(learner: MetricLearner) -> bool:
+    if learner.margin is None:
+        return True
+    raise AttributeError("adapt solves the closed form anew, which margin has refined: use margin=None")
 
 
 def _keeps_no_samples(learner: MetricLearner) -> bool:
@@ -48,8 +57,8 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         How far Sw is shrunk towards a multiple of the identity, and psi towards its mean; each from 0 to 1.
         (1, 1) learns no direction, (0, 0) shrinks nothing; a first number of 0 needs more samples than
         features. "cv" chooses on class-disjoint folds; plain Euclidean and cosine distance are candidates
-        too. With fewer than 16 classes, a learned map must beat these two; with fewer than 4, "cv" means
-        (0.5, 1). "cv" also chooses `power` and `saturation` where these are None.
+        too. With fewer than 16 classes, all others must beat a map that hardly whitens, (0.9, 1); with
+        fewer than 4, "cv" means (0.5, 1). "cv" also chooses `power` and `saturation` where these are None.
     weighting : {"plda", "wccn", "lda"}, default="plda"
         w(psi): ``psi / (psi + 1/2)`` as in probabilistic LDA, 1 (within-class covariance normalisation, as
         RCA does), or psi (discriminant analysis).
@@ -87,10 +96,10 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         The power and the saturation used.
     cv_results_ : dict of ndarray, or None
         Candidates and their MAP@R on held-out classes, in the form of ``GridSearchCV.cv_results_``. None
-        where nothing was searched. ``mean_gain`` is the gain over the candidate that others must beat (plain
-        distances with fewer than 16 classes), ``standard_error_of_gain`` its error over classes. The
-        candidate with the largest gain, half a standard error taken off, is used. Gains below their error are
-        in doubt: give more classes, or numbers for `shrinkage`.
+        where nothing was searched. ``mean_gain`` is the gain over the candidate that others must beat, and
+        ``standard_error_of_gain`` its error over classes. The candidate with the largest gain, half a
+        standard error taken off, is used. Gains below their error are in doubt: give more classes, or numbers
+        for `shrinkage`.
     center_ : bool
         Whether `mean_` is subtracted: not by the candidate that is the plain cosine distance.
     classes_ : ndarray of shape (n_classes,)
@@ -103,6 +112,8 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of features, where `X` had string names.
+    n_adapted_ : int
+        Rows of the pool that `adapt` used last; 0 without.
     n_steps_ : int
         Steps of refinement that were kept; 0 without `margin`, or where refining did not help.
 
@@ -164,6 +175,7 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     n_steps_: int
+    n_adapted_: int
 
     def __init__(
         self,
@@ -261,9 +273,61 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         if not first:
             old, new, union = unite(self.classes_, classes)
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
-        self.classes_, self.scatter_, self.n_steps_ = classes, scatter, 0
+        self.classes_, self.scatter_, self.n_steps_, self.n_adapted_ = classes, scatter, 0, 0
         self._warn_of_directions_without_spread(scatter, samples.X.dtype)
         vars(self).update(attributes_of(solve(scatter, recipe), samples.X.dtype))
+        return self
+
+    @available_if(_is_closed_form)
+    def adapt(self, X: ArrayLike) -> Self:
+        """Move centre and weights towards the pool that will be searched; it needs no labels.
+
+        The map is solved anew, with the covariance of the pool as a further measure of how far classes
+        spread, and with a centre between the means of the training rows and of the pool. Both move the more,
+        the more rows there are. Each call starts from what `fit` or `partial_fit` learned; these two undo it.
+        The method does not exist with a `margin`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of the pool, as many as there are; from some 200 rows on, an adapted metric retrieves
+            better. Few rows hardly change anything.
+
+        Returns
+        -------
+        MetricLearner
+            Adapted.
+
+        Raises
+        ------
+        ValueError
+            On NaN or infinity (rows named), or features other than those of `fit`.
+
+        Notes
+        -----
+        Adapt before items are enrolled: embeddings of before and after cannot be compared, and a
+        :class:`~skmetric.search.SimilaritySearch` refuses the learner until ``reembed``. Do not use it where
+        a threshold turns strangers away and `X` is the gallery: the directions along which the gallery
+        spreads get more weight, and strangers differ along others. Rankings gain, thresholds may lose.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skmetric import MetricLearner
+        >>> X, y = load_digits(return_X_y=True)
+        >>> learner = MetricLearner(random_state=0).fit(X[y < 5], y[y < 5])
+        >>> learner.adapt(X[y >= 5]).n_adapted_
+        896
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
+        check_finite_rows(X)
+        recipe = self._recipe()
+        pool = Pool.of(signed_power(X, recipe.chosen.power), recipe)
+        solution = adapt(self.scatter_, pool, recipe)
+        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=len(X))
         return self
 
     def _fitted(self, samples: Samples, chosen: Candidate, rng: np.random.RandomState) -> dict[str, Any]:
@@ -277,7 +341,8 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
             solve_rows = partial(solve_on, recipe=recipe, n_features=n_features)
             margin, weights = self.margin, samples.weights
             refined, n_taken = refine(rows, samples.codes, solve_rows, margin, chosen.normalize, weights, rng)
-            solution = solution if refined is None else solution._replace(components=refined)
+            if refined is not None:
+                solution = solution._replace(components=refined.astype(np.float64))
         solution = lifted(solution, span, self.n_components)
         return (
             _of_choice(chosen)
@@ -286,6 +351,7 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
                 "classes_": samples.classes,
                 "scatter_": scatter if span is None else span.lift_scatter(scatter),
                 "n_steps_": n_taken,
+                "n_adapted_": 0,
             }
         )
 

@@ -63,10 +63,10 @@ def between_choices(n_classes: int) -> list[float]:
     return [amount for amount in BETWEEN if amount >= 30 / (n_classes + 29)]
 
 
-def default(offered: Offered, normalize: bool, n_classes: int) -> Candidate:
+def default(offered: Offered, normalize: bool, n_classes: int, within: float = 0.5) -> Candidate:
     """Make the candidate that others must beat."""
     between = max(0.7, between_choices(n_classes)[0])
-    return Candidate(normalize, True, 0.5, between, offered.powers[0], offered.saturations[0])
+    return Candidate(normalize, True, within, between, offered.powers[0], offered.saturations[0])
 
 
 def check_shrinkage(shrinkage: Any) -> tuple[float, float]:

@@ -29,6 +29,7 @@ Rows = NDArray[np.floating]
 Given = tuple[Rows, int | None]  # rows under a power, and the features of which they may be coordinates
 
 FIRST_WITHIN = (0.1, 0.5)  # of the first stage, which compares families
+MILD_WITHIN = 0.9  # of the reference of few classes
 
 
 class Progress(Protocol):
@@ -90,11 +91,12 @@ class Choice:
             self.scores[candidate] = [part[candidate] for part in per_split]
 
     def reference(self) -> Candidate:
-        """What others must beat: the default, or what learns nothing where classes are few."""
-        if self.n_classes >= ENOUGH_CLASSES:
-            return default(self.offered, self.offered.families[0], self.n_classes)
-        unlearned = [c for c in self.scores if c.is_unlearned and c.power == self.offered.powers[0]]
-        return max(unlearned, key=lambda candidate: np.concatenate(self.scores[candidate]).mean())
+        """What others must beat: the default, and one that hardly whitens where classes are few.
+
+        A fold of few classes learns on much fewer than all, and so says too little for learning.
+        """
+        within = 0.5 if self.n_classes >= ENOUGH_CLASSES else MILD_WITHIN
+        return default(self.offered, self.offered.families[0], self.n_classes, within)
 
     def best(self) -> Candidate:
         """The candidate that gains most for sure, of those scored so far."""
@@ -151,6 +153,9 @@ def _families(choice: Choice, best: Candidate) -> Iterator[Callable[[], None]]:
     """First stage: each normalisation and power at a few shrinkages, and unlearned."""
     offered = choice.offered
     others = [(best.between, best.saturation)]
+    first, later = FIRST_WITHIN, FIRST_WITHIN[1:]
+    if choice.n_classes < ENOUGH_CLASSES:
+        first, later = (*FIRST_WITHIN, MILD_WITHIN), (MILD_WITHIN,)
 
     def step(normalize: bool, power: float, withins: tuple[float, ...]) -> None:
         family = choice.family(normalize, power)
@@ -160,8 +165,7 @@ def _families(choice: Choice, best: Candidate) -> Iterator[Callable[[], None]]:
 
     for normalize in offered.families:
         for power in offered.powers:
-            withins = FIRST_WITHIN if power == offered.powers[0] else FIRST_WITHIN[1:]
-            yield partial(step, normalize, power, withins)
+            yield partial(step, normalize, power, first if power == offered.powers[0] else later)
 
 
 def _grid(choice: Choice, best: Candidate) -> Iterator[Callable[[], None]]:
