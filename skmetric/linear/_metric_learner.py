@@ -320,14 +320,14 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         896
         """
         check_is_fitted(self)
-        X = validate_data(
+        rows = validate_data(
             self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
         )
-        check_finite_rows(X)
+        check_finite_rows(rows)
         recipe = self._recipe()
-        pool = Pool.of(signed_power(X, recipe.chosen.power), recipe)
+        pool = Pool.of(signed_power(rows, recipe.chosen.power), recipe)
         solution = adapt(self.scatter_, pool, recipe)
-        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=len(X))
+        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=len(rows))
         return self
 
     def _fitted(self, samples: Samples, chosen: Candidate, rng: np.random.RandomState) -> dict[str, Any]:

@@ -153,7 +153,8 @@ def _families(choice: Choice, best: Candidate) -> Iterator[Callable[[], None]]:
     """First stage: each normalisation and power at a few shrinkages, and unlearned."""
     offered = choice.offered
     others = [(best.between, best.saturation)]
-    first, later = FIRST_WITHIN, FIRST_WITHIN[1:]
+    first: tuple[float, ...] = FIRST_WITHIN
+    later: tuple[float, ...] = FIRST_WITHIN[1:]
     if choice.n_classes < ENOUGH_CLASSES:
         first, later = (*FIRST_WITHIN, MILD_WITHIN), (MILD_WITHIN,)
 
