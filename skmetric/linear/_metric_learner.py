@@ -20,9 +20,9 @@ from skmetric.base import MahalanobisMixin, signed_power
 
 from ._adaptation import Pool, adapt
 from ._classes import check_classes, unite
+from ._classified import Samples, check_samples
 from ._closed_form import WEIGHTINGS, n_unresolved
 from ._refine import refine
-from ._samples import Samples, check_samples
 from ._scatter import ClassScatter, class_scatter, merge
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select

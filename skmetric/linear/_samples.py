@@ -1,65 +1,108 @@
-"""Labelled samples as `MetricLearner` takes them: checked, without rows of weight zero, classes as codes."""
+"""Samples as users give them to a learner of this package: rows, labels, chunks, weights."""
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+from scipy.sparse import csr_array, issparse
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_finite_rows, encode_labels, read_labels
+from skmetric._checks import as_array, check_finite_rows, read_labels
 from skmetric._params import check_sample_weight
 
+from ._maths._moments import Rows
 from ._scatter import as_weights
 
 _LARGEST_WEIGHT = 1e100
 
 
-class Samples(NamedTuple):
-    """Rows, their class codes, the classes, and the weights if there are any."""
-
-    X: NDArray[np.floating]
-    codes: NDArray[np.intp]
-    classes: NDArray[Any]
-    weights: NDArray[np.floating] | None
-
-
-def check_samples(
-    learner: Any, X: Any, y: Any, sample_weight: Any, reset: bool, min_samples: int = 2
-) -> Samples:
-    """Validate what `fit` and `partial_fit` are given."""
-    y = y if y is None else read_labels(y)
-    X, y = validate_data(
+def read_rows(learner: Any, X: Any, y: Any = None, *, reset: bool = True, min_samples: int = 2) -> Any:
+    """Finite rows, dense or CSR; with `y`, which must be an array, the pair of both."""
+    checked = validate_data(
         learner,
         as_array(X),
-        y,
+        "no_validation" if y is None else y,
         reset=reset,
+        accept_sparse="csr",
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
         ensure_min_samples=min_samples,
     )
-    check_finite_rows(X)
-    if learner.n_components is not None and learner.n_components > X.shape[1]:
-        raise ValueError(f"n_components={learner.n_components} is more than the {X.shape[1]} features of X")
-    kind = type_of_target(y, input_name="y")
-    if kind not in ("binary", "multiclass"):  # many classes are normal
+    rows, *target = checked if isinstance(checked, tuple) else (checked,)
+    rows = csr_array(rows) if issparse(rows) else rows
+    check_finite_rows(rows)
+    n_components = getattr(learner, "n_components", None)
+    if n_components is not None and n_components > rows.shape[1]:
+        raise ValueError(f"n_components={n_components} is more than the {rows.shape[1]} features of X")
+    return (rows, *target) if target else rows
+
+
+def read_labelled(
+    learner: Any, X: Any, y: Any, *, reset: bool = True, min_samples: int = 2, unlabeled: Any = None
+) -> tuple[Rows, NDArray[Any]]:
+    """Finite rows and their labels, which are classes, but for those marked as `unlabeled`."""
+    rows, labels = read_rows(learner, X, _required(learner, y), reset=reset, min_samples=min_samples)
+    classes = labels[~is_marked(labels, unlabeled)]
+    if (kind := type_of_target(classes, input_name="y")) not in ("binary", "multiclass"):
         raise ValueError(f"Unknown label type: {kind}; classes are needed, as integers or strings")
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        kept = sample_weight > 0
-        _check_size_of_weights(sample_weight[kept])
-        X, y, sample_weight = X[kept], y[kept], as_weights(sample_weight[kept])
-    codes, _, classes = encode_labels(y)
-    return Samples(X, codes, classes, sample_weight)
+    return rows, labels
 
 
-def _check_size_of_weights(weights: NDArray[np.floating]) -> None:
-    """Refuse weights of which the largest has no square in float64."""
-    largest = weights.max(initial=1.0 if not len(weights) else 0.0)
+def _required(learner: Any, y: Any) -> NDArray[Any]:
+    if y is None:
+        raise ValueError(
+            f"requires y to be passed, but the target y is None: {type(learner).__name__} learns from labels"
+        )
+    return read_labels(y)
+
+
+def read_targets(learner: Any, y: Any) -> NDArray[np.float64]:
+    """Real-valued targets, finite and in float64."""
+    targets = _required(learner, y)
+    if targets.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must hold real numbers")
+    if targets.dtype.kind not in "fiub":
+        raise ValueError(f"y must hold numbers, targets of a regression; it holds {targets.dtype}")
+    return targets.astype(np.float64)
+
+
+def read_weights(sample_weight: Any, X: Rows) -> NDArray[Any] | None:
+    """Weights from 0, whole ones as integers; their scale does not matter, but must have a square."""
+    if sample_weight is None:
+        return None
+    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    largest = weights.max(initial=0.0)
     if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
         raise ValueError(
             f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "
             f"{_LARGEST_WEIGHT:g}: divide all by their mean"
         )
+    return as_weights(weights)
+
+
+def is_marked(labels: NDArray[Any], marker: Any) -> NDArray[np.bool_]:
+    """Rows whose label is the marker of "no label"; None marks none."""
+    if marker is None:
+        return np.zeros(len(labels), bool)
+    is_text = isinstance(labels[:1].tolist()[0], str)
+    if isinstance(marker, str) != is_text:
+        raise ValueError(
+            f"unlabeled={marker!r} cannot mark rows: the labels in y are {'text' if is_text else 'no text'}"
+        )
+    marked: NDArray[np.bool_] = np.asarray(labels == marker, dtype=bool)
+    return marked
+
+
+def map_attributes(mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> dict[str, Any]:
+    """Attributes of the map ``(x - mean_) @ components_.T``, in the precision of the samples."""
+    return {
+        "mean_": mean.astype(dtype),
+        "components_": components.astype(dtype),
+        "n_components_": len(components),
+    }
+
+
+def set_map(learner: Any, mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> None:
+    """Store these attributes."""
+    vars(learner).update(map_attributes(mean, components, dtype))
