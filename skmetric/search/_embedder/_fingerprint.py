@@ -40,6 +40,7 @@ _RECORDS = {
     "cv_results_",
     "scatter_",
     "n_steps_",
+    "n_adapted_",
     "_checkpoint",
     "_trained",
 }
