@@ -19,6 +19,7 @@ from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
+from ._calibration._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened
@@ -225,11 +226,24 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     def _threshold(self) -> float:
         """Largest distance to accept; warns if the calibration belongs to earlier embeddings."""
-        if self._is_stale and self.cutpoint_ is not None:
-            warn(STALE)
         if self.cutpoint_ is None:
-            return float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
+            return EVERYTHING
+        self._warn_if_stale()
         return self.calibration_.cutpoints[self.cutpoint_]["distance"]
+
+    def _rule(self) -> Rule:
+        """What `predict` accepts; warns as `_threshold`."""
+        if not hasattr(self, "calibration_"):
+            return Rule()
+        rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
+        if self.cutpoint_ is None:
+            return rule._replace(limit=EVERYTHING)
+        self._warn_if_stale()
+        return rule
+
+    def _warn_if_stale(self) -> None:
+        if self._is_stale:
+            warn(STALE)
 
     def _factors(self) -> dict[Any, float]:
         """Factors of the thresholds of classes, by label."""

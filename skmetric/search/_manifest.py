@@ -85,7 +85,8 @@ def calibration_of(
             for cut, intervals in described["intervals"].items()
         },
     }
-    return Calibration(**{field.name: described[field.name] for field in fields(Calibration)})
+    names = [field.name for field in fields(Calibration)]  # folders of earlier versions have fewer
+    return Calibration(**{name: described[name] for name in names if name in described})
 
 
 def embedder_steps(embedder: Any) -> list[str]:

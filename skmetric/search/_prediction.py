@@ -15,7 +15,6 @@ from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
-from ._calibration._class_factors import over_factors
 from ._calibration._matchers import MATCHERS, Match
 from ._class_distances import (
     ByClass,
@@ -25,6 +24,7 @@ from ._class_distances import (
     with_winner,
 )
 from ._gallery._selection import selection
+from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -68,11 +68,14 @@ class Prediction(SearchBase):
             If the gallery has no labels or no items, or no item passes `where`.
         """
         check_is_fitted(self)
-        match, labels = self._match(self._embed(X), selection(where, among))
+        rule = self._rule()
+        match, runners_up, labels = self._match(
+            self._embed(X), selection(where, among), bool(rule.weight) and self.cutpoint_ is not None
+        )
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         names = labels.decode(match.codes)
-        accepted = over_factors(match.distances, names, self._factors()) <= self._threshold()
+        accepted = rule.scores(match.distances, names, runners_up) <= rule.limit
         return _with_no_match(names, accepted, self.no_match_label_)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -183,30 +186,41 @@ class Prediction(SearchBase):
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
     def _match(
-        self,
-        embeddings: NDArray[Any],
-        where: Mapping[str, Any] | None = None,
-        labels: LabelColumn | None = None,
-    ) -> tuple[Match, LabelColumn]:
-        """The class, as a code, and the distance that each embedding is matched to; labels decode it."""
+        self, embeddings: NDArray[Any], where: Mapping[str, Any] | None = None, counts_runner_up: bool = False
+    ) -> tuple[Match, NDArray[np.float64] | None, LabelColumn]:
+        """The class, as a code, and the distance that each embedding is matched to; labels decode it.
+
+        Between them the distance to the runner-up, where it counts.
+        """
         self._check_labelled("predict")
         matcher = self._matcher()
-        if not hasattr(matcher, "prototypes"):
-            found = self._gallery.labelled(embeddings, matcher.depth(self.n_neighbors), where, labels)
-            return matcher.match(found.distances, found.codes), found.labels
-        if where is not None:
-            raise ValueError(
-                "where= and among= filter items, and matcher='center' matches to the centres of whole "
-                "classes: use another matcher, or a gallery of the items that pass"
-            )
+        if hasattr(matcher, "prototypes"):
+            if where is not None:
+                raise ValueError(
+                    "where= and among= filter items, and matcher='center' matches to the centres of whole "
+                    "classes: use another matcher, or a gallery of the items that pass"
+                )
+            return self._match_to_prototypes(embeddings, counts_runner_up)
+        if not counts_runner_up:
+            found = self._gallery.labelled(embeddings, matcher.depth(self.n_neighbors), where)
+            return matcher.match(found.distances, found.codes), None, found.labels
+        with self._gallery.reading():
+            found = self._gallery.labelled(embeddings, DEPTH, where)
+            runners_up = ClassSearch(self._gallery, embeddings, where).runners_up(found)
+        return matcher.match(found.distances, found.codes), runners_up, found.labels
+
+    def _match_to_prototypes(
+        self, embeddings: NDArray[Any], counts_runner_up: bool
+    ) -> tuple[Match, NDArray[np.float64] | None, LabelColumn]:
+        """As `_match`, by the nearest prototype."""
         gallery = self._labelled_gallery("predict")
         with gallery.reading():
-            prototypes, own = self._prototypes(gallery), gallery.labels  # of one state
-        distances, places = nearest(embeddings, prototypes.embeddings)
-        codes = prototypes.codes[places[:, 0]]
-        if labels is not None:
-            codes, own = labels.encode(own.decode(codes)), labels
-        return Match(codes, distances[:, 0]), own
+            prototypes, labels = self._prototypes(gallery), gallery.labels  # of one state
+        depth = int(np.bincount(prototypes.codes).max()) + 1 if counts_runner_up else 1
+        found = nearest(embeddings, prototypes.embeddings, min(depth, len(prototypes.codes)))
+        codes = prototypes.codes[found.indices]
+        match = Match(codes[:, 0], found.distances[:, 0])
+        return match, to_another(found.distances, codes) if counts_runner_up else None, labels
 
     def _say_that_all_are_accepted(self) -> None:
         if self.no_match_label is None or self._gallery.has_said_all_accepted:

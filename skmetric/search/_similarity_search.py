@@ -202,9 +202,9 @@ class SimilaritySearch(
             return f"# {gallery}, {calibrated}: every query is accepted"
         if self._is_stale:
             return f"# {gallery}, calibrated before reembed: calibrate again"
-        return (
-            f"# {gallery}, calibrated: accepts distances up to {self._threshold():.4g} ({self.cutpoint_!r})"
-        )
+        rule = self._rule()
+        what = f"scores, with runner-ups at {rule.weight:g}," if rule.weight else "distances"
+        return f"# {gallery}, calibrated: accepts {what} up to {rule.limit:.4g} ({self.cutpoint_!r})"
 
 
 def _many(count: int, one: str, more: str) -> str:
