@@ -140,8 +140,8 @@ class Thresholding(SearchBase):
 
         With a `runner_up` of w, the score of a match is the root of d1² - w d2², with the sign of the
         difference, where d1 is the distance to the nearest class and d2 to the runner-up: on the unit sphere
-        it orders as the cosine of the match less w times that of the runner-up. With thresholds of classes d1 is
-        divided by the factor of its class first. `predict` and `evaluate` compare the score with the
+        it orders as the cosine of the match less w times that of the runner-up. With thresholds of classes
+        d1 is divided by the factor of its class first. `predict` and `evaluate` compare the score with the
         ``"score"`` of the cutpoint. Its ``"distance"``, chosen with w = 0, is for `verify`, and for matches
         without a runner-up, for example where a filter leaves one class. `decision_function` stays minus the
         distance. "auto" takes the w with the largest gain in recall minus false accepts, each w at its best
