@@ -14,7 +14,7 @@ from skmetric.metrics._bootstrap import as_generator
 
 from ._base import SearchBase
 from ._calibration._copies import Copies, drop_one, leave_items_out, own_items
-from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores
+from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores, with_promises
 from ._calibration._evidence import match_to_prototypes
 from ._calibration._matchers import Match, PrototypeMatcher
 from ._calibration._strangers import check_bootstrap, with_strangers
@@ -69,7 +69,8 @@ class Measuring(SearchBase):
         Returns
         -------
         Evaluation
-            Scores by name with their intervals, the curve of open-set recognition, and the confusion matrix.
+            Scores by name with their intervals, beside what the calibration promised, the curve of open-set
+            recognition, and the confusion matrix.
 
         Raises
         ------
@@ -111,11 +112,14 @@ class Measuring(SearchBase):
             return self._find_labelled(embeddings, codes, is_item, depth, labels)
 
         scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
-        return evaluate_matches(
+        evaluation = evaluate_matches(
             retrieval_scores(find, known[1], recall_at, counts, known[2]),
             Match(match.codes, scores), true, classes, rule.limit, labels, self.no_match_label_,
             confidence_level, n_resamples, as_generator(random_state),
         )  # fmt: skip
+        if self.cutpoint_ is None:
+            return evaluation
+        return with_promises(evaluation, self.calibration_, self.cutpoint_)
 
     def _match_left_out(
         self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn, rule: Rule

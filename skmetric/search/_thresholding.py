@@ -185,31 +185,61 @@ class Thresholding(SearchBase):
                 warn(message)
         return self._use(calibration)
 
-    def set_cutpoint(self, name: str | None) -> Self:
-        """Choose the cutpoint that `predict` uses.
+    def set_cutpoint(self, name: str | None, *, review: str | None = None) -> Self:
+        """Choose the cutpoint that `predict` uses, and a second one for matches that somebody has to look at.
 
         Parameters
         ----------
         name : str or None
             ``"optimal"`` or the name of a target; None accepts every query.
+        review : str, default=None
+            Name of a less strict cutpoint. `predict` gives ``review_label_`` to a query that this one accepts
+            and `name` does not. None has no second cutpoint.
 
         Returns
         -------
         SimilaritySearch
-            With that cutpoint.
+            With these cutpoints.
 
         Raises
         ------
         ValueError
-            If there is no such cutpoint.
+            If there is no such cutpoint, `review` is stricter than `name`, or the label for review is that of
+            a class or of strangers.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [0.1], [5.0], [5.2]], ["ant", "ant", "bee", "bee"])
+        >>> _ = search.calibrate(targets={"all": ("recall", 1.0 - 1e-9), "wide": ("precision", 0.5)})
+        >>> search.set_cutpoint("all", review="wide").predict([[0.1], [2.3], [20.0]]).tolist()
+        ['ant', 'review', 'unknown']
         """
         check_is_fitted(self)
         cutpoints = self.calibration_.cutpoints if hasattr(self, "calibration_") else {}
-        if name is not None and name not in list(cutpoints):
-            have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
-            raise ValueError(f"there is no cutpoint {name!r}: the calibration {have}")
-        self.cutpoint_ = name
+        for asked in (name, review):
+            if asked is not None and asked not in list(cutpoints):
+                have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
+                raise ValueError(f"there is no cutpoint {asked!r}: the calibration {have}")
+        if review is not None:
+            self._check_review(name, review)
+        self.cutpoint_, self._review = name, review
         return self
+
+    def _check_review(self, name: str | None, review: str) -> None:
+        if name is None:
+            raise ValueError(f"review={review!r} needs a cutpoint that accepts less: name it, as 'optimal'")
+        strict, wide = (self.calibration_.cutpoints[cut] for cut in (name, review))
+        if any(wide[limit] < strict[limit] for limit in ("distance", "score") if limit in wide):
+            raise ValueError(
+                f"review={review!r} is stricter than {name!r}: set_cutpoint({review!r}, review={name!r})"
+            )
+        label = self.review_label_
+        if label == self.no_match_label_ or np.any(self.classes_ == label):
+            raise ValueError(
+                f"review_label={label!r} is a class of the gallery, or the label of strangers: choose "
+                "another by set_params(review_label=...)"
+            )
 
     def _queries(self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery) -> Side | None:
         if X is None or y is None:

@@ -14,6 +14,7 @@ from skmetric.metrics._report import _html, _text
 
 from ._advice import advice
 from ._evidence import Evidence
+from ._probability import fit_probability
 from ._rates import closed_rates, open_rates, predictive_intervals
 from ._runner_up import scored
 from ._targets import largest_that_meets, limit_for_target
@@ -63,6 +64,10 @@ class Calibration:
     runner_up_weight : float
         Part of the squared distance to the runner-up, the nearest other class, that is subtracted from the
         squared distance of a match. 0 compares the distance alone.
+    probability : dict of str to float
+        ``"intercept"`` and ``"slope"`` of the probability that a match is right, a logistic function of its
+        score: :meth:`SimilaritySearch.match_probability` computes it. Empty where there were no known queries
+        or no strangers.
 
     See Also
     --------
@@ -92,6 +97,7 @@ class Calibration:
     confidence_level: float
     class_factors: dict[Any, float] = field(default_factory=dict)
     runner_up_weight: float = 0.0
+    probability: dict[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "\n".join([_text(self._rows()), "", self._caption(), *advice(self)])
@@ -193,6 +199,7 @@ def calibrate_open(
         len(evidence.stranger_distances),
         confidence_level,
         runner_up_weight=float(weight),
+        probability=fit_probability(evidence),
     )
 
 

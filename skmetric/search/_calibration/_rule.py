@@ -36,6 +36,12 @@ class Rule(NamedTuple):
             return distances
         return scores(distances, runners_up, self.weight, self.without)
 
+    def accepts(
+        self, distances: NDArray[Any], names: NDArray[Any], runners_up: NDArray[Any] | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether each match is accepted."""
+        return self.scores(distances, names, runners_up) <= self.limit
+
 
 def rule_of(calibration: Calibration, cutpoint: str, matcher: Matcher) -> Rule:
     """The rule of a cutpoint: that of the distance alone if the `matcher` has no runners-up (any more)."""
