@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
@@ -33,14 +34,19 @@ def name_rows(rows: Iterable) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}"
 
 
-def check_finite_rows(X: NDArray, name: str = "X") -> None:
-    """Raise a ValueError that names the rows of `X` with NaN or infinity."""
-    if X.dtype.kind != "f" or np.isfinite(np.sum(X, dtype=np.float64)):
+def check_finite_rows(X: Any, name: str = "X") -> None:
+    """Raise a ValueError that names the rows of `X`, an array or a CSR matrix, with NaN or infinity."""
+    values = X.data if issparse(X) else X
+    if values.dtype.kind != "f" or np.isfinite(np.sum(values, dtype=np.float64)):
         return
-    bad = np.flatnonzero(~np.isfinite(X).reshape(len(X), -1).all(axis=1))
-    if len(bad):
-        kinds = "NaN" if np.isnan(X[bad]).any() else "infinity"
-        if kinds == "NaN" and np.isinf(X[bad]).any():
+    is_bad = ~np.isfinite(values)
+    rows = np.nonzero(is_bad)[0]
+    if issparse(X):  # of which `rows` are numbers of stored values
+        rows = np.searchsorted(X.indptr, rows, side="right") - 1
+    if len(rows):
+        bad = np.unique(rows)
+        kinds = "NaN" if np.isnan(values[is_bad]).any() else "infinity"
+        if kinds == "NaN" and np.isinf(values[is_bad]).any():
             kinds = "NaN and infinity"
         raise ValueError(f"Input {name} contains {kinds} in {name_rows(bad)}: drop or impute these rows")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array, diags_array, issparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import as_array, check_finite_rows
@@ -44,6 +45,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
     """
 
     n_components_: int
+    _takes_sparse = False  # whether `fit` and `_embed` take scipy's CSR arrays
 
     @abstractmethod
     def _embed(self, X: Any) -> NDArray[np.floating]:
@@ -59,7 +61,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Samples.
+            Samples; also a sparse matrix, for learners whose `fit` takes one.
 
         Returns
         -------
@@ -68,7 +70,12 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         """
         check_is_fitted(self)
         X = validate_data(
-            self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
+            self,
+            as_array(X),
+            accept_sparse="csr" if self._takes_sparse else False,
+            reset=False,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
         )
         check_finite_rows(X)
         return self._embed(X)
@@ -125,6 +132,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.input_tags.sparse = self._takes_sparse
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -162,9 +170,34 @@ class MahalanobisMixin(MetricLearnerMixin):
     mean_: NDArray[np.floating]
     normalize_: bool
 
-    def _embed(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+    def get_mahalanobis_matrix(self) -> NDArray[np.float64]:
+        """Matrix M of the learned distance, ``sqrt((a - b) @ M @ (a - b))``.
+
+        Returns
+        -------
+        ndarray of shape (n_features, n_features)
+            ``components_.T @ components_`` in float64: symmetric, no negative eigenvalue. If `normalize_` is
+            true, `a` and `b` are rows of unit length and the mapped rows are scaled to unit length again, so
+            M alone does not give the learned distance: use `pair_distance`.
+        """
+        check_is_fitted(self)
+        components = self.components_.astype(np.float64)
+        return components.T @ components
+
+    def _embed(self, X: Any) -> NDArray[np.floating]:
+        if issparse(X):
+            return self._embed_sparse(csr_array(X))
         embeddings = self._center(X) @ self.components_.astype(X.dtype, copy=False).T
         return unit_rows(embeddings) if getattr(self, "normalize_", False) else embeddings
+
+    def _embed_sparse(self, X: csr_array) -> NDArray[np.floating]:
+        """Embeddings of sparse rows, of which only the mapped ones are dense; the mean is mapped apart."""
+        components = self.components_.astype(X.dtype, copy=False)
+        normalize = getattr(self, "normalize_", False)
+        embeddings = (unit_sparse_rows(X) if normalize else X) @ components.T  # (n_samples, n_components)
+        if getattr(self, "mean_", None) is not None:
+            embeddings -= components @ self.mean_.astype(X.dtype, copy=False)
+        return unit_rows(embeddings) if normalize else embeddings
 
     def _center(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Rows as the map takes them."""
@@ -177,3 +210,9 @@ def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
     """Scale rows to length 1; zero rows stay."""
     norms = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
     return X / np.where(norms > 0, norms, 1)
+
+
+def unit_sparse_rows(X: csr_array) -> csr_array:
+    """Scale rows of a sparse matrix to length 1; zero rows stay."""
+    norms = np.sqrt(X.multiply(X).sum(axis=1))
+    return csr_array(diags_array(1 / np.where(norms > 0, norms, 1)) @ X).astype(X.dtype)

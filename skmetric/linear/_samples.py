@@ -1,0 +1,90 @@
+"""Samples as users give them to a learner of this package: rows, labels, chunks, weights."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy.sparse import csr_array, issparse
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import validate_data
+
+from skmetric._checks import as_array, check_finite_rows, read_labels
+from skmetric._params import check_sample_weight
+
+from ._maths._moments import Rows
+from ._scatter import as_weights
+
+_LARGEST_WEIGHT = 1e100
+
+
+def read_rows(learner: Any, X: Any, y: Any = None, *, reset: bool = True, min_samples: int = 2) -> Any:
+    """Finite rows, dense or CSR; with `y`, which must be an array, the pair of both."""
+    checked = validate_data(
+        learner,
+        as_array(X),
+        "no_validation" if y is None else y,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        ensure_min_samples=min_samples,
+    )
+    rows, *target = checked if isinstance(checked, tuple) else (checked,)
+    rows = csr_array(rows) if issparse(rows) else rows
+    check_finite_rows(rows)
+    n_components = getattr(learner, "n_components", None)
+    if n_components is not None and n_components > rows.shape[1]:
+        raise ValueError(f"n_components={n_components} is more than the {rows.shape[1]} features of X")
+    return (rows, *target) if target else rows
+
+
+def read_labelled(
+    learner: Any, X: Any, y: Any, *, reset: bool = True, min_samples: int = 2, unlabeled: Any = None
+) -> tuple[Rows, NDArray[Any]]:
+    """Finite rows and their labels, which are classes, but for those marked as `unlabeled`."""
+    rows, labels = read_rows(learner, X, _required(learner, y), reset=reset, min_samples=min_samples)
+    classes = labels[~is_marked(labels, unlabeled)]
+    if (kind := type_of_target(classes, input_name="y")) not in ("binary", "multiclass"):
+        raise ValueError(f"Unknown label type: {kind}; classes are needed, as integers or strings")
+    return rows, labels
+
+
+def _required(learner: Any, y: Any) -> NDArray[Any]:
+    if y is None:
+        raise ValueError(
+            f"requires y to be passed, but the target y is None: {type(learner).__name__} learns from labels"
+        )
+    return read_labels(y)
+
+
+def read_weights(sample_weight: Any, X: Rows) -> NDArray[Any] | None:
+    """Weights from 0, whole ones as integers; their scale does not matter, but must have a square."""
+    if sample_weight is None:
+        return None
+    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    largest = weights.max(initial=0.0)
+    if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
+        raise ValueError(
+            f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "
+            f"{_LARGEST_WEIGHT:g}: divide all by their mean"
+        )
+    return as_weights(weights)
+
+
+def is_marked(labels: NDArray[Any], marker: Any) -> NDArray[np.bool_]:
+    """Rows whose label is the marker of "no label"; None marks none."""
+    if marker is None:
+        return np.zeros(len(labels), bool)
+    is_text = isinstance(labels[:1].tolist()[0], str)
+    if isinstance(marker, str) != is_text:
+        raise ValueError(
+            f"unlabeled={marker!r} cannot mark rows: the labels in y are {'text' if is_text else 'no text'}"
+        )
+    marked: NDArray[np.bool_] = np.asarray(labels == marker, dtype=bool)
+    return marked
+
+
+def set_map(learner: Any, mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> None:
+    """Store the map ``(x - mean_) @ components_.T`` in the precision of the samples."""
+    learner.mean_, learner.components_ = mean.astype(dtype), components.astype(dtype)
+    learner.n_components_ = len(components)
