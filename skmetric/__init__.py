@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # what an editor completes; at run time the names below load 
         inspection as inspection,
     )
     from . import (
+        io as io,
+    )
+    from . import (
         linear as linear,
     )
     from . import (
@@ -36,6 +39,9 @@ if TYPE_CHECKING:  # what an editor completes; at run time the names below load 
     )
     from . import (
         search as search,
+    )
+    from . import (
+        weak as weak,
     )
     from .deep import DeepMetricLearner as DeepMetricLearner
     from .features import FrozenFeatures as FrozenFeatures
@@ -60,11 +66,13 @@ __all__ = [
     "deep",
     "features",
     "inspection",
+    "io",
     "linear",
     "metrics",
     "model_selection",
     "retrieval",
     "search",
+    "weak",
 ]
 
 install()

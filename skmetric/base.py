@@ -1,6 +1,8 @@
 """What every metric learner shares: transform, pair distance, retrieval score."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,6 +105,19 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
             raise ValueError(f"A and B must pair up row by row; A has {len(first)} rows, B has {len(second)}")
         return self._between(np.asarray(first, float), np.asarray(second, float))
 
+    def get_metric(self) -> Callable[[ArrayLike, ArrayLike], float]:
+        """Learned distance as a function of two samples, for what takes a callable `metric`.
+
+        A pipeline of the learner and what follows is many times faster, and the distance is the same.
+
+        Returns
+        -------
+        callable
+            From two arrays of shape (n_features,) to a float. It can be pickled.
+        """
+        check_is_fitted(self)
+        return partial(_distance, self)
+
     def score(self, X: Any, y: ArrayLike) -> float:
         """MAP@R of searching each row among the others, after ``transform``.
 
@@ -204,6 +219,13 @@ class MahalanobisMixin(MetricLearnerMixin):
         if getattr(self, "normalize_", False):
             X = unit_rows(X)
         return X if getattr(self, "mean_", None) is None else X - self.mean_.astype(X.dtype, copy=False)
+
+
+def _distance(learner: MetricLearnerMixin, a: ArrayLike, b: ArrayLike) -> float:
+    """Learned distance of two samples."""
+    pair = np.asarray([a, b])
+    embeddings = learner._embed(pair if pair.dtype.kind == "f" else pair.astype(float)).astype(float)
+    return float(learner._between(embeddings[:1], embeddings[1:])[0])
 
 
 def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -27,7 +27,7 @@ def loaded_by(imports, names):
 
 def test_nobody_waits_for_torch_or_an_optional_package():
     packages = "skmetric, skmetric.linear, skmetric.metrics, skmetric.search, skmetric.model_selection"
-    packages += ", skmetric.inspection"
+    packages += ", skmetric.inspection, skmetric.weak"
     # scikit-learn itself imports pandas where it is installed (sklearn/utils/fixes.py, 1.9)
     assert loaded_by(packages, HEAVY) == loaded_by("sklearn.model_selection", HEAVY)
 

@@ -20,6 +20,7 @@ from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_mo
 
 from ._data._scale import Scale
 from ._places import rows_after, rows_of_places
+from ._plain import plain, restored
 from ._training._assembly import embed
 from ._training._checkpoint import Checkpoint, pack
 from ._training._criterion import margin_of
@@ -78,6 +79,7 @@ class NetworkMixin:
     input_shape_: tuple[int, ...]
     n_components_: int
     _seed: int
+    _n_classes: int
     _checkpoint: Checkpoint | None
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
@@ -121,11 +123,26 @@ class NetworkMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled: equal estimators have equal pickles, which load without a GPU."""
-        return packed(super().__getstate__())  # type: ignore[arg-type]
+        state: Mapping[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        found = plain(self, state) if "module_" in state else None
+        return packed(state if found is None else found)
+
+    def _state_for_folder(self) -> dict[str, Any]:
+        """Give the state in plain values, with what is of the user's own code as it is."""
+        state: Mapping[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        if "module_" not in state:
+            return dict(state)
+        found = plain(self, state) or plain(self, state, own=True)
+        if found is None:
+            raise TypeError(
+                f"a folder cannot hold this {type(self).__name__}: its network is not what its parameters "
+                "build, or was pickled by an earlier version. Fit it anew, or use joblib"
+            )
+        return found
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the modules together again, on the CPU."""
-        super().__setstate__(unpacked(state))  # type: ignore[misc]
+        super().__setstate__(restored(self, unpacked(state)))  # type: ignore[misc]
         for name, parameter in inspect.signature(type(self)).parameters.items():
             vars(self).setdefault(name, parameter.default)  # which the pickle of an earlier version lacks
 
@@ -179,7 +196,7 @@ def _packed(value: Any) -> Any:
 def _by_value(value: Any) -> Any:
     """What pickle does not take, such as a lambda or a module that holds one, as what pickles by value."""
     try:
-        pickle.dumps(value._replace(arrays=[]) if isinstance(value, PackedModule) else value)
+        pickle.dumps(PackedModule(value.skeleton, []) if isinstance(value, PackedModule) else value)
     except (pickle.PicklingError, AttributeError, TypeError):
         return wrap_non_picklable_objects(value, keep_wrapper=False)
     return value

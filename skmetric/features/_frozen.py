@@ -37,6 +37,7 @@ from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolv
 from ._cache import BLOCK, FeatureCache, digest_of_network
 from ._network import check_layer, extract, input_config
 from ._places import rows_of_places
+from ._plain import plain, restored
 
 __all__ = ["FrozenFeatures"]
 
@@ -407,6 +408,9 @@ class FrozenFeatures(
     def __getstate__(self) -> dict[str, Any]:
         """Pack each network once, whether it stands in a parameter, an attribute or both."""
         state = dict(super().__getstate__())
+        found = plain(state) if "module_" in state else None
+        if found is not None:
+            return found
         if "module_" not in state:
             state["_weights_digest"] = _digest(self.weights)
         elif is_file(self.weights) and isinstance(self.model, nn.Module):
@@ -414,12 +418,25 @@ class FrozenFeatures(
         packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
         return {name: packed.get(id(value), value) for name, value in state.items()}
 
+    def _state_for_folder(self) -> dict[str, Any]:
+        """Give the state in plain values, a network of the user's own code as it is, no path of a cache."""
+        state = dict(super().__getstate__()) | {"cache": None}
+        if "module_" not in state:
+            return state
+        found = plain(state) or plain(state, own=True)
+        if found is None:
+            raise TypeError(
+                "a folder cannot hold these FrozenFeatures: the network is of another hub, or has tensors of "
+                "a type that NumPy lacks. Give the network itself as `model`, or use joblib"
+            )
+        return found
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the networks together again, on the CPU."""
         state = {"background": "white", "cache": None} | state  # which earlier versions did not have
         state.pop("_weights_digest", None)
         modules = {id(v): unpack_module(v) for v in state.values() if isinstance(v, PackedModule)}
-        super().__setstate__({name: modules.get(id(value), value) for name, value in state.items()})
+        super().__setstate__(restored({name: modules.get(id(v), v) for name, v in state.items()}))
 
 
 def _announced(batches: Iterable[torch.Tensor], tasks: FitTasks) -> Iterator[torch.Tensor]:

@@ -3,11 +3,15 @@
 from skmetric._modules import publish
 
 from ._covariance import Covariance
+from ._from_tuples._itml import ITML
 from ._gmml import GMML
 from ._lfda import LFDA
+from ._lmnn import LMNN
 from ._metric_learner import MetricLearner
+from ._mlkr import MLKR
+from ._nca import NCA
 from ._rca import RCA
 
-__all__ = ["GMML", "LFDA", "RCA", "Covariance", "MetricLearner"]
+__all__ = ["GMML", "ITML", "LFDA", "LMNN", "MLKR", "NCA", "RCA", "Covariance", "MetricLearner"]
 
 publish(__name__)

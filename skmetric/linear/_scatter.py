@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from skmetric._documented import kept_as_dict
+
 _EPS = np.finfo(np.float64).eps
 _MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
 _CHUNK = 8192  # rows held as a copy at a time
 
 
+@kept_as_dict
 class ClassScatter(NamedTuple):
     """Sufficient statistics of labelled samples; in float64.
 

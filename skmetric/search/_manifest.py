@@ -100,9 +100,11 @@ def check_embedder(path: Any, content: dict[str, Any], embedder: Any) -> None:
     """
     name = content["embedder"]
     if name is not None and embedder is None:
+        if content.get("model") is not None:
+            raise ValueError(f"{path} holds the embedder too, a {name}: open it by skmetric.io.load(path)")
         raise ValueError(
-            f"{path} was saved with an embedder, a {name}, which the folder does not hold: keep it with "
-            "joblib and call load(path, embedder=...)"
+            f"{path} was saved with an embedder, a {name}, which the folder does not hold: call "
+            "load(path, embedder=...), or save with skmetric.io.save, which keeps both in one folder"
         )
     if name is None and embedder is not None:
         raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._params import check_params
 
 from ._base import SearchBase
@@ -16,7 +17,6 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss._faiss_index import FaissIndex
-from ._index._folder import naming_damage, read_folder, write_folder
 from ._index._index import class_name
 from ._manifest import (
     calibration_of,
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._index._array_files import StoredArrays
+    from skmetric._folder._arrays import StoredArrays
+
     from ._index._index import Index
 
 _KIND = "skmetric.search.SimilaritySearch"
@@ -77,6 +78,12 @@ class Opening(SearchBase):
         with self._gallery.reading():
             content, arrays = self._to_folder(class_name(type(self.index_)))
             write_folder(path, _KIND, content, arrays)
+
+    def _to_folder_whole(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What a folder holds of a fitted search, at one moment."""
+        check_is_fitted(self)
+        with self._gallery.reading():
+            return self._to_folder(class_name(type(self.index_)))
 
     def _to_folder(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What a folder holds: a manifest and arrays by name."""
@@ -162,7 +169,6 @@ class Opening(SearchBase):
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND, verify=verify)
-        _check_given_index(content, index)
         with naming_damage(path):
             return cls._of_folder(path, content, arrays, embedder, index, check_embedder)
 
@@ -177,6 +183,7 @@ class Opening(SearchBase):
         is_checked: bool,
     ) -> Self:
         """The search of a manifest and its arrays."""
+        _check_given_index(content, index)
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,

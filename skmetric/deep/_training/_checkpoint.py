@@ -32,8 +32,12 @@ class CheckpointOnDemand:
     def __init__(self, training: Training) -> None:
         self.training = training
 
+    def packed(self) -> Checkpoint:
+        """The checkpoint of this moment."""
+        return pack(self.training, self.training.state())
+
     def __reduce__(self) -> tuple:
-        return Checkpoint, tuple(pack(self.training, self.training.state()))
+        return Checkpoint, tuple(self.packed())
 
 
 def pack(training: Training, last: dict[str, Any]) -> Checkpoint:

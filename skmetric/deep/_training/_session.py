@@ -158,6 +158,7 @@ def fitted_state(session: Session) -> dict[str, Any]:
         "n_components_": training.n_components,
         "_seed": training.seed,
         "_made_of": session.made_of,
+        "_n_classes": session.task.n_classes(session.data),
         "_checkpoint": CheckpointOnDemand(training),  # of use to who pickles the estimator while it trains
     } | session.task.state(session)
 

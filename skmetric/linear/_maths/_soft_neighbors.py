@@ -1,11 +1,10 @@
 """Objectives over soft neighbours: p_ij proportional to exp(-|e_i - e_j|^2), of a row i among all others.
 
-Value and gradient are computed for a block of rows at a time, in the precision of the embeddings: memory is that
-of a few copies of the embeddings and one block, time three matrix products of (n, n) by (n, n_components).
+Value and gradient are computed for a block of rows at a time, in the precision of the embeddings. Memory is
+that of a few copies of the embeddings and one block, time three products of (n, n) by (n, n_components).
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +33,8 @@ def value_and_gradient(
     ``2 (diag(V^T 1) - V - V^T) e``.
     """
     n, k = embeddings.shape
-    factors = np.empty((n, k + 1), embeddings.dtype)
-    np.multiply(embeddings, np.sqrt(2), out=factors[:, :k])
-    factors[:, k] = np.einsum("ij,ij->i", factors[:, :k], factors[:, :k]) / -2  # minus |e|^2
-    width = max(16, min(512, _BLOCK // n))
+    factors = product_factors(embeddings)
+    width = block_width(n)
     chunks = [slice(first, first + _CHUNK) for first in range(0, n, _CHUNK)]
     value, pulled = 0.0, np.zeros_like(factors)  # pulled: V e + V^T e, and in the last column V^T 1
     left, buffer = np.empty((width, k + 1), factors.dtype), np.empty((width, n), factors.dtype)
@@ -57,6 +54,20 @@ def value_and_gradient(
     return value, gradient
 
 
+def product_factors(embeddings: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Columns of which a product with rows ``[sqrt(2) e_i, 1]`` is ``2 e_i e_j - |e_j|^2``, (n, k + 1)."""
+    n, k = embeddings.shape
+    factors = np.empty((n, k + 1), embeddings.dtype)
+    np.multiply(embeddings, np.sqrt(2), out=factors[:, :k])
+    factors[:, k] = np.einsum("ij,ij->i", factors[:, :k], factors[:, :k]) / -2
+    return factors
+
+
+def block_width(n: int) -> int:
+    """Rows of a block of an (n, n) matrix."""
+    return max(16, min(512, _BLOCK // n))
+
+
 def softmax_rows(logits: NDArray[np.floating]) -> NDArray[np.floating]:
     """Replace each row by the exponentials of its distances to its largest entry, and return their sums.
 
@@ -73,14 +84,14 @@ def class_slices(codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.
     return np.searchsorted(codes, codes), np.searchsorted(codes, codes, side="right")
 
 
-def _parts(
-    begins: NDArray[np.intp], ends: NDArray[np.intp], rows: slice
-) -> list[tuple[slice, slice]]:
+def class_parts(begins: NDArray[np.intp], ends: NDArray[np.intp], rows: slice) -> list[tuple[slice, slice]]:
     """Rows of a block by class, counted in the block, and the columns of their class."""
     found, start = [], rows.start
     while start < rows.stop:
         stop = min(int(ends[start]), rows.stop)
-        found.append((slice(start - rows.start, stop - rows.start), slice(int(begins[start]), int(ends[start]))))
+        found.append(
+            (slice(start - rows.start, stop - rows.start), slice(int(begins[start]), int(ends[start])))
+        )
         start = stop
     return found
 
@@ -96,11 +107,12 @@ class ExpectedAccuracy:
 
     def __init__(self, codes: NDArray[np.intp]) -> None:
         self.begins, self.ends = class_slices(codes)
+        self.n_counted = len(codes)
 
     def __call__(self, logits: NDArray[np.floating], rows: slice) -> float:
         """Derivatives are ``p_ij (p_i - [same class])``, with the sign of the loss turned."""
         totals = softmax_rows(logits)
-        parts = _parts(self.begins, self.ends, rows)
+        parts = class_parts(self.begins, self.ends, rows)
         right = np.concatenate([logits[part].sum(axis=1) for part in parts])[:, None] / totals  # p_i
         scale = 1 / totals
         kept = [logits[part] * ((1 - right) * scale)[part[0]] for part in parts]
@@ -122,11 +134,12 @@ class LogLikelihood:
     def __init__(self, codes: NDArray[np.intp]) -> None:
         self.begins, self.ends = class_slices(codes)
         self.has_partner = (self.ends - self.begins) > 1
+        self.n_counted = int(self.has_partner.sum())
 
     def __call__(self, logits: NDArray[np.floating], rows: slice) -> float:
         """Derivatives are ``p_ij / p_i [same class] - p_ij``; the class has a softmax of its own."""
         counts = self.has_partner[rows, None].astype(logits.dtype)
-        parts = _parts(self.begins, self.ends, rows)
+        parts = class_parts(self.begins, self.ends, rows)
         inside = [logits[part].copy() for part in parts]
         tops = np.concatenate([values.max(axis=1) for values in inside])[:, None] - logits.max(
             axis=1, keepdims=True
@@ -160,6 +173,3 @@ class SquaredError:
         logits *= (-2 * error)[:, None]
         logits *= self.targets - predicted[:, None]
         return float(np.square(error, dtype=np.float64).sum())
-
-
-Make = Callable[[NDArray[Any]], Objective]

@@ -1,10 +1,9 @@
 """A folder of arrays and a manifest: no pickle, memory-mapped on load, replaced atomically.
 
-``manifest.json`` names a format, its version and the subfolder that holds the arrays, with their types,
-shapes and checksums; it ends with a checksum of its own text. A new save writes a new subfolder beside the
-old one, syncs it, and then replaces the manifest, which is one rename: a reader or a crash sees the old
-state or the new one. Whoever writes a subfolder holds a lock on it, so that the next save can tell one that
-is being written from one whose writer was killed, and removes the latter.
+``manifest.json``, which ``_manifest.py`` describes, names the subfolder that holds the arrays. A new save
+writes a new subfolder beside the old one, syncs it, and then replaces the manifest, which is one rename: a
+reader or a crash sees the old state or the new one. Whoever writes a subfolder holds a lock on it, so that
+the next save can tell one that is being written from one whose writer was killed, and removes the latter.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import os
 import re
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +22,26 @@ from uuid import uuid4
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
-from ._array_files import StoredArrays, Written, as_written, read, write
+from . import _npy
+from ._arrays import (
+    REMEDY,
+    Placed,
+    StoredArrays,
+    WrittenFile,
+    as_written,
+    by_file,
+    check_name,
+    damaged,
+    file_of,
+    is_name,
+    read,
+    write,
+)
+from ._manifest import FIRST_SAFETENSORS, MANIFEST, manifest_text, read_manifest
 
-VERSION = 4
-_OLDEST = 2  # that is read: before 4 arrays have no checksum, before 3 no shape, nor the manifest a checksum
-_MANIFEST = "manifest.json"
-_DATA = "data-"
 _LEFT = re.compile(r"data-[0-9a-f]{32}(\.json)?")  # what a save writes before the manifest
-_NAME = re.compile(r"\w+")
-_SEAL = b',\n "checksum": '
+_DATA = "data-"
 _STALE = 3600  # seconds after which a subfolder is given up, where locks cannot tell
-_REMEDY = "take it from a copy, or save anew"
 _MISREAD = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
 
 
@@ -48,53 +55,75 @@ def write_folder(
     path = Path(path)
     if path.exists() and not _is_ours(path):
         raise FileExistsError(f"{path} exists and was not written by save: choose another folder")
-    odd = [name for name in arrays if not _NAME.fullmatch(name)]
-    if odd:
-        raise ValueError(f"an array is named {odd[0]!r}: names of arrays are letters, digits and underscores")
     numbers, types = as_written(arrays)
+    for name in numbers:
+        check_name(name)
     path.mkdir(parents=True, exist_ok=True)
     with _new_data(path) as data:
-        files = {name: _write(data / f"{name}.npy", array) for name, array in numbers.items()}
-        manifest = {
-            "format": kind,
-            "version": VERSION,
-            "data": data.name,
-            "arrays": {name: list(file) for name, file in files.items()},
-            "types": types,
-            **content,
+        files = {name: _write(data / name, group) for name, group in by_file(numbers).items()}
+        placed = {
+            name: Placed(array.dtype.str, list(array.shape), file_of(name)) for name, array in numbers.items()
         }
-        text = _sealed(manifest)
+        text = manifest_text(kind, data.name, files, placed, types, content)
         _sync_folder(data)
-        _to_disk(data / _MANIFEST, lambda stream: stream.write(text))
+        _to_disk(data / MANIFEST, lambda stream: stream.write(text))
         previous = _data_in_use(path)
-        os.replace(data / _MANIFEST, path / _MANIFEST)
+        os.replace(data / MANIFEST, path / MANIFEST)
     _sync_folder(path)
     _sweep(path, previous)
 
 
 def read_folder(
-    path: str | os.PathLike[str], kind: str, *, verify: bool = False
+    path: str | os.PathLike[str], kind: str | None, *, verify: bool = False
 ) -> tuple[dict[str, Any], StoredArrays]:
     """Return the manifest and the arrays, memory-mapped, of a folder that `write_folder` wrote.
 
-    Small files are compared with their checksums, large ones with `verify` or when first used.
+    With None as `kind`, of any. Small files are compared with their checksums, large ones with `verify` or
+    when first used.
     """
     path = Path(path)
-    manifest = _read_manifest(path, kind)
+    manifest = read_manifest(path, kind)
     while True:
         try:
             with naming_damage(path):
-                files, types = _described(manifest)
-                if not _LEFT.fullmatch(manifest["data"]):
-                    raise KeyError("data")
-                return manifest, read(path / manifest["data"], files, types, verify)
+                return manifest, _read_arrays(path, manifest, verify)
         except FileNotFoundError as error:
-            latest = _read_manifest(path, kind)
+            latest = read_manifest(path, kind)
             if latest == manifest:  # else another process has saved in between
                 raise FileNotFoundError(
                     f"{error.filename} is missing: the folder was copied in part, or edited"
                 ) from error
             manifest = latest
+
+
+def _read_arrays(path: Path, manifest: dict[str, Any], verify: bool) -> StoredArrays:
+    """The arrays that a manifest names."""
+    if not _LEFT.fullmatch(manifest["data"]):
+        raise KeyError(f"data: {manifest['data']!r} is no name of a subfolder")
+    data, names, types = path / manifest["data"], manifest["arrays"], dict(manifest.get("types", {}))
+    if data.is_symlink():
+        raise damaged(data, "it is a link: a folder holds its own arrays")
+    is_old = manifest["version"] < FIRST_SAFETENSORS
+    odd = [name for name in names if not is_name(name) or (is_old and "/" in name)]
+    if odd:
+        raise KeyError(f"arrays: {odd[0]!r} is no name of an array")
+    if is_old:
+        described = names.items() if manifest["version"] > 2 else [(name, ()) for name in names]
+        return _npy.read(data, {name: _npy.Written(*parts) for name, parts in described}, types, verify)
+    files = {name: WrittenFile(*parts) for name, parts in manifest["files"].items()}
+    placed = {name: Placed(*parts) for name, parts in names.items()}
+    return read(data, files, placed, types, verify)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, or put another in its place, at once."""
+    new = path.with_name(f"{path.name}.{uuid4().hex}")
+    try:
+        _to_disk(new, lambda stream: stream.write(content))
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 @contextmanager
@@ -106,80 +135,20 @@ def naming_damage(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except _MISREAD as error:
         what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{Path(path) / _MANIFEST} is damaged ({what}): {_REMEDY}") from error
-
-
-def _read_manifest(path: Path, kind: str) -> dict[str, Any]:
-    file = path / _MANIFEST
-    if not file.is_file():
-        raise FileNotFoundError(f"{path} has no {_MANIFEST}: it was not written by save")
-    try:
-        raw = file.read_bytes()
-        manifest = json.loads(raw.decode())
-        found, version = manifest["format"], manifest["version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{file} is damaged ({error}): {_REMEDY}") from error
-    if not isinstance(version, int) or not isinstance(found, str):
-        raise ValueError(f"{file} is damaged (version {version!r} of {found!r}): {_REMEDY}")
-    if found != kind:
-        raise ValueError(f"{path} holds {found!r}; {kind!r} was asked for")
-    if not _OLDEST <= version <= VERSION:
-        remedy = (
-            "upgrade skmetric" if version > VERSION else "fit anew and save, or read it with that version"
-        )
-        age = "newer" if version > VERSION else "older"
-        raise ValueError(
-            f"{path} is of format version {version}, {age} than version {VERSION}, which this skmetric "
-            f"reads: {remedy}"
-        )
-    if not _is_sealed(raw, manifest, version):
-        raise ValueError(f"{file} was edited after it was saved: {_REMEDY}")
-    manifest.pop("checksum", None)
-    return manifest
-
-
-def _described(manifest: dict[str, Any]) -> tuple[dict[str, Written], dict[str, str]]:
-    """Files of a manifest, and the types of those that are text."""
-    names = manifest["arrays"]
-    if manifest["version"] < 3:
-        return {name: Written() for name in names}, {}
-    odd = [name for name in names if not _NAME.fullmatch(name.removesuffix(".ends"))]
-    if odd:
-        raise KeyError(f"arrays: {odd[0]!r}")
-    return {name: Written(*parts) for name, parts in names.items()}, dict(manifest.get("types", {}))
-
-
-def _sealed(manifest: dict[str, Any]) -> bytes:
-    """The text of a manifest, at its end the checksum of what comes before."""
-    text = json.dumps(manifest, indent=1).encode().removesuffix(b"\n}")
-    return text + _seal(text)
-
-
-def _seal(text: bytes) -> bytes:
-    return _SEAL + str(zlib.crc32(text)).encode() + b"\n}"
-
-
-def _is_sealed(raw: bytes, manifest: dict[str, Any], version: int) -> bool:
-    if version < 3:
-        return True
-    if version == 3:  # of the values, however they are laid out
-        rest = {name: value for name, value in manifest.items() if name != "checksum"}
-        return manifest.get("checksum") == zlib.crc32(json.dumps(rest, sort_keys=True).encode())
-    text = raw.rpartition(_SEAL)[0]
-    return raw == text + _seal(text)
+        raise ValueError(f"{Path(path) / MANIFEST} is damaged ({what}): {REMEDY}") from error
 
 
 def _is_ours(path: Path) -> bool:
     """Whether a folder is empty, was saved, or is what a first save left that was killed."""
     return path.is_dir() and (
-        (path / _MANIFEST).is_file() or all(_LEFT.fullmatch(entry.name) for entry in path.iterdir())
+        (path / MANIFEST).is_file() or all(_LEFT.fullmatch(entry.name) for entry in path.iterdir())
     )
 
 
 def _data_in_use(path: Path) -> str | None:
     """Name of the subfolder of the manifest that is there, if one is."""
     try:
-        return json.loads((path / _MANIFEST).read_text("utf-8"))["data"]
+        return json.loads((path / MANIFEST).read_text("utf-8"))["data"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -257,9 +226,9 @@ def _unlock(handle: int | None) -> None:
         os.close(handle)
 
 
-def _write(file: Path, array: NDArray[Any]) -> Written:
+def _write(file: Path, arrays: Mapping[str, NDArray[Any]]) -> WrittenFile:
     written = []
-    _to_disk(file, lambda stream: written.append(write(stream, array)))
+    _to_disk(file, lambda stream: written.append(write(stream, arrays)))
     return written[0]
 
 

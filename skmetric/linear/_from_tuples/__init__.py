@@ -1,0 +1,1 @@
+"""Linear learners of pairs, triplets and quadruplets."""

@@ -1,0 +1,69 @@
+"""Squared lengths of the differences of pairs under a map, and their gradient."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array, diags_array
+
+_CHUNK = 4096  # pairs whose differences are held at a time
+
+_Floats = NDArray[np.float64]
+
+
+class Forms(NamedTuple):
+    """Pairs of rows. Where they are fewer than the rows, `rows` holds their differences and `pairs` is None.
+
+    Costs are O(n_rows * n_features^2 + n_pairs * n_features), memory is O(n_rows * n_features).
+    """
+
+    rows: _Floats  # (n_rows, n_features)
+    pairs: NDArray[np.intp] | None  # (n_pairs, 2)
+
+    def under(self, components: _Floats) -> _Floats:
+        """Rows or differences after a map, (n_rows, n_components)."""
+        return self.rows @ components.T
+
+    def squares(self, mapped: _Floats) -> _Floats:
+        """Squared lengths of the mapped differences, (n_pairs,)."""
+        if self.pairs is None:
+            return np.einsum("ij,ij->i", mapped, mapped)
+        out = np.empty(len(self.pairs))
+        for start in range(0, len(out), _CHUNK):
+            first, second = self.pairs[start : start + _CHUNK].T
+            gap = mapped[first] - mapped[second]
+            np.einsum("ij,ij->i", gap, gap, out=out[start : start + _CHUNK])
+        return out
+
+    def spread(self, mapped: _Floats, weights: _Floats) -> _Floats:
+        """Sum over pairs of weight * (mapped difference) (difference)^T, (n_components, n_features)."""
+        if self.pairs is None:
+            return (mapped * weights[:, None]).T @ self.rows
+        return (_laplacian(self.pairs, weights, len(self.rows)) @ mapped).T @ self.rows
+
+    def scatter(self, weights: _Floats) -> _Floats:
+        """Sum over pairs of weight * difference difference^T, (n_features, n_features)."""
+        return self.spread(self.rows, weights)
+
+
+def forms_of(rows: NDArray[np.floating], pairs: NDArray[np.intp]) -> Forms:
+    """Pairs ready for computation, in float64: only the rows that occur, about their mean."""
+    used, places = np.unique(pairs, return_inverse=True)
+    places = places.reshape(pairs.shape)
+    if len(pairs) <= len(used):
+        return Forms(rows[pairs[:, 0]].astype(np.float64) - rows[pairs[:, 1]], None)
+    rows = rows[used].astype(np.float64)
+    return Forms(rows - rows.mean(axis=0), places)
+
+
+def _laplacian(pairs: NDArray[np.intp], weights: _Floats, n_rows: int) -> csr_array:
+    """Matrix whose quadratic form is the weighted sum of squared differences."""
+    first, second = pairs.T
+    kept = weights != 0
+    first, second, weights = first[kept], second[kept], weights[kept]
+    links = coo_array(
+        (-np.tile(weights, 2), (np.concatenate([first, second]), np.concatenate([second, first]))),
+        shape=(n_rows, n_rows),
+    )
+    degree = np.bincount(first, weights, n_rows) + np.bincount(second, weights, n_rows)
+    return csr_array(links.tocsr() + diags_array(degree, format="csr"))

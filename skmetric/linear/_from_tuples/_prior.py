@@ -1,0 +1,75 @@
+"""The matrix that a learned one stays near to."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from skmetric._checks import check_matrix
+
+_Floats = NDArray[np.float64]
+
+
+def prior_factor(prior: Any, rows: NDArray[np.floating]) -> _Floats:
+    """Upper triangular R with R^T R the prior: the identity, the inverse covariance of rows, or a matrix.
+
+    Parameters
+    ----------
+    prior : "identity", "covariance" or array-like of shape (n_features, n_features)
+        Which.
+    rows : ndarray of shape (n_rows, n_features)
+        Rows whose covariance is meant: all of them, in a pair or not.
+
+    Returns
+    -------
+    ndarray of shape (n_features, n_features)
+    """
+    n_features = rows.shape[1]
+    if isinstance(prior, str):
+        return np.eye(n_features) if prior == "identity" else _of_covariance(rows.astype(np.float64))
+    matrix = check_matrix(prior, "prior").astype(np.float64)
+    if matrix.shape != (n_features, n_features):
+        raise ValueError(
+            f"prior has shape {matrix.shape} for {n_features} features: it must be square, of that size"
+        )
+    if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-12 * np.abs(matrix).max()):
+        raise ValueError("prior is not symmetric")
+    try:
+        return cholesky(matrix, lower=False)
+    except LinAlgError:
+        raise ValueError("prior is not positive definite: add a multiple of the identity") from None
+
+
+def _of_covariance(rows: _Floats) -> _Floats:
+    """Factor of the inverse covariance, shrunk towards a multiple of the identity where it has no inverse."""
+    centered = rows - rows.mean(axis=0)
+    scale = np.abs(centered).max()
+    if scale == 0:
+        return np.eye(rows.shape[1])
+    centered /= scale  # so that squares neither overflow nor vanish
+    covariance = centered.T @ centered / max(len(rows) - 1, 1)
+    lower = _cholesky_or_none(covariance)
+    if lower is None:
+        amount = max(ledoit_wolf_shrinkage(centered, assume_centered=True), 1e-3)
+        level = np.trace(covariance) / len(covariance)
+        shrunk = (1 - amount) * covariance + amount * level * np.eye(len(covariance))
+        lower = cholesky(shrunk, lower=True)
+    # covariance = K K^T; its inverse is K^-T K^-1, and R is the triangular factor of that
+    inverse = solve_triangular(lower, np.eye(len(lower)), lower=True) / scale
+    return np.asarray(np.linalg.qr(inverse, mode="r"))
+
+
+def _cholesky_or_none(covariance: _Floats) -> _Floats | None:
+    """Lower factor, or None where rounding decides some direction."""
+    spread = np.sqrt(np.diag(covariance))
+    if not spread.all():
+        return None
+    try:
+        lower = cholesky(covariance / np.outer(spread, spread), lower=True)
+    except LinAlgError:
+        return None
+    if np.diag(lower).min() ** 2 < len(lower) * 1e3 * np.finfo(np.float64).eps:
+        return None
+    return lower * spread[:, None]
