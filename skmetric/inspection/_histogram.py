@@ -12,7 +12,7 @@ from skmetric._checks import check_labels
 from skmetric._embedding import Distance, distance_of, embed
 from skmetric.retrieval import nearest
 
-from ._style import BLACK, BLUE, GREY, RED, axes_of, finish
+from ._style import BLACK, BLUE, GREY, RED, axes_of, finish, legend_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,7 +195,7 @@ class DistanceHistogramDisplay:
             ax.hist(distances, bins.tolist(), weights=weights, histtype="stepfilled", label=count, **look)
         if self.cutpoint is not None:
             ax.axvline(self.cutpoint, color=BLACK, linewidth=1.2, label=f"cutpoint {self.cutpoint:.3g}")
-        ax.legend(fontsize="small")
+        legend_beside(ax)
         finish(ax, xlabel=self.xlabel, ylabel="share in the bin")
         self.ax_, self.figure_ = ax, ax.figure
         return self
