@@ -47,7 +47,7 @@ NEEDED = {"matplotlib": "matplotlib", "PIL": "pillow", "plotly": "plotly"}  # pa
 SCORES = {"recall@1": "recall_at_1", "MAP@R": "map_at_r"}
 LEAST = 4  # classes, of two images or more
 LISTED = 20  # files that are left out
-ON_THE_MAP = 600  # images
+ON_THE_MAP = 480  # images
 SIDE = 16  # pixels that own images are shrunk to, where pixels are compared
 
 SECOND_PROCESS = """
@@ -205,7 +205,7 @@ def models(data, network, options):
             "conv4",
             model_kwargs={"width": 32},
             augment="affine",
-            max_epochs=1 if options.quick else 10,
+            max_epochs=1 if options.quick else 8,
             learning_rate=3e-3,
             schedule="one_cycle",
             validation_fraction=0,  # all characters are trained on

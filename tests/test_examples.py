@@ -245,8 +245,7 @@ def folder(tmp_path):
 
 def run_on(in_the_gallery, capsys, path, *more):
     """The exit status of the main job, what it printed, and its error."""
-    with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
-        warnings.simplefilter("always")  # the job prints them
+    with warnings.catch_warnings(action="always"), pytest.raises(SystemExit) as ended:  # it prints them
         in_the_gallery(FILES["main_job"], "--images", path, *more)
     return ended.value.code, *capsys.readouterr()
 
