@@ -8,7 +8,7 @@ from ._calibration._matchers import ClassCenters
 from ._cleaning import Duplicates
 from ._columns._not import Not
 from ._index._exact import ExactIndex
-from ._index._faiss import FaissIndex
+from ._index._faiss._faiss_index import FaissIndex
 from ._index._index import Index
 from ._lookup_table import LookupTable
 from ._ranking._k_reciprocal import KReciprocal

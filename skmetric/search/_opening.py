@@ -15,7 +15,7 @@ from ._embedder._embedder import KnownEmbedder
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
-from ._index._faiss import FaissIndex
+from ._index._faiss._faiss_index import FaissIndex
 from ._index._folder import naming_damage, read_folder, write_folder
 from ._index._index import class_name
 from ._manifest import (

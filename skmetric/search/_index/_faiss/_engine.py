@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._optional import import_optional
+from skmetric.search._index._hits import in_order
 
-from ._hits import in_order
 from ._recall import Landmarks, merged
 
 _N_STARTS = 4  # landmarks from which a search begins
@@ -27,6 +27,9 @@ class Settings(Protocol):
     n_probe: int
     ef_search: int
     ef_construction: int
+    rescore: int
+    keep_vectors: bool
+    max_recall_loss: float | None
 
 
 def load_faiss() -> Any:
