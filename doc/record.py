@@ -13,7 +13,9 @@ sys.path.insert(0, str(DOC / "_ext"))
 from pages import recorded
 
 warnings.simplefilter("error")
-for page in map(Path, sys.argv[1:] or sorted(map(str, DOC.glob("[a-z]*/*.rst"))) + sorted(map(str, DOC.glob("*.rst")))):
+for page in map(
+    Path, sys.argv[1:] or sorted(map(str, DOC.glob("[a-z]*/*.rst"))) + sorted(map(str, DOC.glob("*.rst")))
+):
     if page.resolve().is_relative_to(DOC / "gallery") or page.resolve().is_relative_to(DOC / "generated"):
         continue
     text = page.read_text("utf-8")

@@ -1,9 +1,9 @@
 """Make a release: ``python tools/release.py 0.2.0 [--source ADDRESS]`` (extra ``dev``), on a clean branch.
 
-It checks the tree, moves the fragments of ``changes/`` into CHANGELOG.md, sets the version, builds wheel and source,
-installs the wheel in a fresh environment, commits and tags. It publishes nothing: the last lines say how.
-``--source`` is the address of the repository, under which links and pictures of the README are found on a package
-index; without it they stay relative.
+It checks the tree, moves the fragments of ``changes/`` into CHANGELOG.md, sets the version, builds wheel and
+source, installs the wheel in a fresh environment, commits and tags. It publishes nothing: the last line says
+how. ``--source`` is the address of the repository, under which links and pictures of the README are found on
+a package index; without it they stay relative.
 """
 
 import argparse
@@ -24,9 +24,13 @@ LINK = re.compile(r"(!?\[[^\]]*\]\()(?!https?://|#|mailto:)([^)\s]+)(\))")
 
 def main():
     """Run the steps; the first that fails ends the release."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("version", help="such as 0.2.0")
-    parser.add_argument("--source", metavar="ADDRESS", help="of the files of the repository, for README links")
+    parser.add_argument(
+        "--source", metavar="ADDRESS", help="of the files of the repository, for README links"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="default: %(default)s")
     parser.add_argument("--no-commit", action="store_true", help="build and check, then put all files back")
     options = parser.parse_args()
@@ -97,10 +101,15 @@ def check(files, version):
         told = BytesParser().parsebytes(packed.read(metadata))
     foreign = [name for name in names if not name.startswith(("skmetric/", "skmetric-"))]
     if told["Version"] != version or foreign or "skmetric/py.typed" not in names:
-        sys.exit(f"the wheel is wrong: version {told['Version']}, {foreign=}, py.typed {'skmetric/py.typed' in names}")
+        sys.exit(
+            f"the wheel is wrong: version {told['Version']}, {foreign=}, "
+            f"py.typed {'skmetric/py.typed' in names}"
+        )
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        command(sys.executable, "-m", "venv", "--system-site-packages", folder)  # torch is large: the one at hand
+        command(
+            sys.executable, "-m", "venv", "--system-site-packages", folder
+        )  # torch is large: the one at hand
         command(str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(wheel))
         program = (
             "import skmetric, sklearn.datasets as d; X, y = d.load_digits(return_X_y=True); "

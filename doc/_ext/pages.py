@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?(?:\d+\.\d*|\.\d+)(?:e[-+]?\d+)?(?![\w])")
 
 
 class Tolerant(doctest.OutputChecker):
-    """Compares text as doctest does, and numbers with decimals within a tolerance: machines round differently."""
+    """Compares text as doctest does, numbers with decimals within a tolerance: machines differ."""
 
     def check_output(self, want, got, optionflags):
         """Whether `got` is what the page shows."""
@@ -64,7 +64,9 @@ def recorded(text, name):
         if "..." in example.want or example.exc_msg or printed == example.want:
             continue
         indent = " " * example.indent
-        shown = [indent + (line or "<BLANKLINE>") for line in printed.rstrip("\n").split("\n")] if printed else []
+        shown = (
+            [indent + (line or "<BLANKLINE>") for line in printed.rstrip("\n").split("\n")] if printed else []
+        )
         first = moved + example.lineno + example.source.count("\n")
         stood = example.want.count("\n")
         lines[first : first + stood] = [line.rstrip() for line in shown]
