@@ -62,8 +62,8 @@ class DistanceHistogramDisplay:
     >>> X, y = load_digits(return_X_y=True)
     >>> learner = MetricLearner(random_state=0).fit(X[y < 5], y[y < 5])
     >>> display = DistanceHistogramDisplay.from_estimator(learner, X[y >= 5], y[y >= 5])
-    >>> bool(display.same.mean() < display.other.mean())
-    True
+    >>> round(float(display.same.mean()), 2), round(float(display.other.mean()), 2)
+    (1.03, 1.4)
     """
 
     def __init__(

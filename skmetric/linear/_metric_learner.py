@@ -147,8 +147,8 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     >>> learner = MetricLearner(random_state=0).fit(X_known, y_known)
     >>> learner.transform(X_new).shape
     (894, 64)
-    >>> bool(learner.score(X_new, y_new) > 0.5)
-    True
+    >>> round(learner.score(X_new, y_new), 2)
+    0.54
     """
 
     _parameter_constraints = {

@@ -138,11 +138,11 @@ class SimilaritySearch(
     >>> known = (y >= 4) & (y < 8)
     >>> search = SimilaritySearch(learner).fit(X[known][::2], y[known][::2])
     >>> calibration = search.calibrate()
-    >>> bool(search.score(X[known][1::2], y[known][1::2]) > 0.8)
-    True
+    >>> round(search.score(X[known][1::2], y[known][1::2]), 2)
+    0.99
     >>> strangers = search.predict(X[y >= 8])
-    >>> bool((strangers == -1).mean() > 0.5)
-    True
+    >>> round(float((strangers == -1).mean()), 2)
+    0.91
     >>> search.partial_fit(X[y == 8][:20], y[y == 8][:20]).classes_
     array([4, 5, 6, 7, 8])
     """
