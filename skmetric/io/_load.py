@@ -89,6 +89,10 @@ def load(
     ]
     manifest, arrays = read_folder(path, None, verify=verify)
     builder = Builder(arrays, names, dict(modules or {}), partial(_open_search, path, index))
+    if manifest["format"] == _SEARCH:
+        from skmetric.search._opening import check_given_index  # late, since it loads all of search
+
+        check_given_index(manifest, index)
     with naming_damage(path):
         kind = manifest["format"]
         if kind == _SEARCH:

@@ -171,6 +171,7 @@ class Opening(SearchBase):
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND, verify=verify)
+        check_given_index(content, index)
         with naming_damage(path):
             return cls._of_folder(path, content, arrays, embedder, index, check_embedder)
 
@@ -185,7 +186,6 @@ class Opening(SearchBase):
         is_checked: bool,
     ) -> Self:
         """The search of a manifest and its arrays."""
-        _check_given_index(content, index)
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,
@@ -364,7 +364,7 @@ class Opening(SearchBase):
             known.check(self.embedder_, where)
 
 
-def _check_given_index(content: dict[str, Any], index: Index | None) -> None:
+def check_given_index(content: dict[str, Any], index: Index | None) -> None:
     """Refuse an index in memory for a gallery on a server: the argument is wrong, not the folder."""
     described = content.get("index")
     kind = _INDEXES.get(str(described.get("class"))) if isinstance(described, dict) else None

@@ -152,7 +152,7 @@ def test_goes_on_from_where_it_was(rows):
         (np.zeros((20, 5000)), {}, "more than 4096 features"),
         (TensorDataset(torch.zeros(20, 6)), {}, "X is a Dataset: pass an array"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_wish_that_cannot_be_met_is_refused(rows, X, settings, message):
     X = rows[0][:20] if X is None else X
