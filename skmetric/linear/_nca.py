@@ -121,7 +121,7 @@ default="auto"
     >>> X, y = load_wine(return_X_y=True)
     >>> nca = NCA(n_components=2, random_state=0).fit(scale(X), y)
     >>> print(f"{nca.objective_:.2f}")
-    ?
+    1.00
     """
 
     _takes_sparse = True

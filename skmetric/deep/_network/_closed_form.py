@@ -77,8 +77,11 @@ def fit_closed_form(rows: NDArray[Any], y: NDArray[Any], *, seed: int, normalize
         width = rows.shape[1]
         return ClosedForm(torch.zeros(width), torch.eye(width), normalize=normalize)
     learner = MetricLearner(normalize=normalize, random_state=seed).fit(rows, y)
-    mean, components = (to_tensor(array.astype(np.float32)) for array in (learner.mean_, learner.components_))
-    return ClosedForm(mean, components, float(getattr(learner, "power_", 1.0)), normalize)
+    # in one layout, that of a loaded network, so that both round alike
+    mean, components = (
+        to_tensor(np.array(array, np.float32, order="C")) for array in (learner.mean_, learner.components_)
+    )
+    return ClosedForm(mean, components, learner.power_, normalize)
 
 
 def map_behind(closed_form: ClosedForm, rows: NDArray[Any], n_components: int | None = None) -> nn.Linear:

@@ -99,7 +99,7 @@ class ITML(LinearPairLearner):
     >>> pairs, y_pairs = sample_pairs(y, 500, random_state=0)
     >>> learner = ITML(random_state=0).fit(X, y_pairs, pairs=pairs)
     >>> print(f"{learner.score(X, y_pairs, pairs=pairs):.2f}")
-    ?
+    0.99
     """
 
     _parameter_constraints = {
