@@ -249,13 +249,13 @@ class ThresholdDisplay:
         ax.plot(norm.ppf(far[inside]), norm.ppf(miss[inside]), color=BLUE)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_ticks(norm.ppf(_DET_TICKS), [f"{100 * tick:g}%" for tick in _DET_TICKS])
-        cutpoints = {
-            name: {"x": norm.ppf(cut["false_accept_rate"]), "y": norm.ppf(1 - cut["recall"])}
+        bounds = norm.ppf([0.0007, 0.9993])
+        places = {  # rates of 0 and 1 lie at the ends of the axes
+            name: np.clip(norm.ppf([cut["false_accept_rate"], 1 - cut["recall"]]), *bounds)
             for name, cut in self.cutpoints.items()
             if {"false_accept_rate", "recall"} <= cut.keys()
         }
-        self._mark(ax, "x", "y", cutpoints)
-        bounds = norm.ppf([0.0007, 0.9993])
+        self._mark(ax, "x", "y", {name: {"x": x, "y": y} for name, (x, y) in places.items()})
         finish(ax, xlabel="strangers accepted", ylabel="known queries missed", xlim=bounds, ylim=bounds)
 
     def _mark(self, ax, x, y, cutpoints=None):

@@ -56,7 +56,7 @@ class Comparison:
     >>> y = ["a", "a", "b", "b"]
     >>> comparison = compare([[0.0], [1.0], [0.4], [2.0]], [[0.0], [0.1], [5.0], [5.1]], y)
     >>> comparison.scores_a["recall_at_1"], comparison["recall_at_1"]
-    (0.25, 0.75)
+    (0.0, 1.0)
     """
 
     differences: dict[str, float]

@@ -47,6 +47,15 @@ class ClosedForm(nn.Module):
                 rows = nn.functional.normalize(rows, dim=1, eps=torch.finfo(rows.dtype).tiny)
             return (rows - self.mean) @ self.components.T
 
+    def as_the_last(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map rows of places by the power and the length of the last row, that of the whole image."""
+        last = rows[-1]
+        if self.power != 1.0:
+            rows = rows * torch.where(last == 0, 0.0, last.abs() ** (self.power - 1))
+        if self.normalize:
+            rows = rows / rows[-1].norm().clamp(min=torch.finfo(rows.dtype).tiny)
+        return (rows - self.mean) @ self.components.T
+
     def extra_repr(self) -> str:
         """Settings, for the printed network."""
         width, n_features = self.components.shape
