@@ -53,6 +53,17 @@ def test_a_pickled_learner_of_an_earlier_version_embeds_as_it_did(name, queries,
     np.testing.assert_allclose(embeddings, answers[name], rtol=1e-4, atol=1e-5)
 
 
+def test_a_pickled_learner_of_an_earlier_version_learns_on(queries):
+    """It has neither power nor saturation: these are 1 and 0."""
+    learner = joblib.load(SAVED / "learner.joblib")
+    assert learner.get_params()["power"] is None
+    before, labels = learner.transform(queries), learner.classes_[np.arange(len(queries)) % 2]
+    weights = np.full(len(queries), 1e-9)
+    np.testing.assert_allclose(
+        learner.partial_fit(queries, labels, weights).transform(queries), before, atol=1e-5
+    )
+
+
 def test_a_pickled_pipeline_of_an_earlier_version_predicts_as_it_did(queries, answers):
     assert joblib.load(SAVED / "pipeline.joblib").predict(queries).tolist() == answers["pipeline"]
 

@@ -38,15 +38,17 @@ def manifest_text(
     ValueError
         If it is longer than what is read.
     """
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": kind,
         "version": VERSION,
         "data": data,
         "files": {name: list(file) for name, file in files.items()},
         "arrays": {name: list(array) for name, array in placed.items()},
         "types": types,
-        **content,
     }
+    if manifest.keys() & content.keys():
+        raise ValueError(f"{sorted(manifest.keys() & content.keys())} are the manifest's own")
+    manifest |= content
     text = sealed(manifest)
     if len(text) > MAX_SIZE:
         raise ValueError(f"the manifest would have {len(text)} bytes, and at most {MAX_SIZE} are read")

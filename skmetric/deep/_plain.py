@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from skmetric._backbone._tensors import (
@@ -20,8 +21,10 @@ from skmetric._backbone._tensors import (
     is_described,
     without_values,
 )
+from skmetric.deep.modules import L2Normalize
 
 from ._data._scale import Scale
+from ._network._closed_form import ClosedForm
 from ._network._network import MODULES, Network, build_network
 from ._training._checkpoint import Checkpoint, CheckpointOnDemand
 from ._training._criterion import ball_of_loss, bind, is_of_package, resolve_loss
@@ -101,7 +104,7 @@ def restored(estimator: NetworkMixin, state: Mapping[str, Any]) -> dict[str, Any
     check_buildable(made_of["module"], made_of["model_kwargs"])
     _check_shape(state["input_shape_"])
     network = result.pop(NETWORK)
-    skeleton = without_values(lambda: _network_of(result))
+    skeleton = without_values(lambda: _network_of(result, network))
     if not isinstance(skeleton, Network):  # never, but for type checkers
         raise TypeError("the network is no Network")
     result["module_"] = filled(skeleton, network, f"the network {_named(made_of['module'])}")
@@ -135,20 +138,57 @@ def _plain_network(state: Mapping[str, Any], own: bool) -> dict[str, Any] | None
     module, network = state["_made_of"]["module"], state["module_"]
     if not isinstance(network, Network) or not is_buildable(module, state["_made_of"]["model_kwargs"]):
         return None
-    if not own:
-        if not (isinstance(module, str) or module in MODULES.values()):
-            return None
-        if not is_described(network, without_values(lambda: _network_of(state))):
-            return None
+    if not own and not (isinstance(module, str) or module in MODULES.values()):
+        return None
+    maps = [_map_of(part) if isinstance(part, ClosedForm) else None for part in network]
     found = described(network)
-    return found and found | {
+    if found is None:
+        return None
+    found |= {
         "frozen_weights": list(network.frozen_weights),
         "frozen_parts": list(network.frozen_parts),
+        "start": maps[0] and maps[0] | {"n_out": _width(network[1])},
+        "head": next((told for told in maps[1:] if told), None),
+    }
+    return found if is_described(network, without_values(lambda: _network_of(state, found))) else None
+
+
+def _width(part: nn.Module) -> int:
+    """Dimension of what a linear layer gives."""
+    return part.out_features if isinstance(part, nn.Linear) else 0
+
+
+def _map_of(part: ClosedForm) -> dict[str, Any]:
+    """Settings of a closed form, whose values are among the arrays."""
+    width, n_features = part.components.shape
+    return {
+        "n_features": n_features,
+        "width": width,
+        "power": float(part.power),
+        "normalize": bool(part.normalize),
     }
 
 
-def _network_of(state: Mapping[str, Any]) -> nn.Module:
+def _closed_form(told: Mapping[str, Any]) -> ClosedForm:
+    mean, components = torch.zeros(told["n_features"]), torch.zeros(told["width"], told["n_features"])
+    return ClosedForm(mean, components, told["power"], told["normalize"])
+
+
+def _network_of(state: Mapping[str, Any], network: Mapping[str, Any]) -> nn.Module:
     """A network as `fit` built it, but for its weights."""
+    start, head, normalize = network.get("start"), network.get("head"), state["_made_of"]["normalize"]
+    if start:
+        built = Network(
+            _closed_form(start), nn.Linear(start["width"], start["n_out"], bias=False), L2Normalize()
+        )
+    else:
+        built = _network_of_parameters(state)
+    if head:
+        built.extend([_closed_form(head), L2Normalize()] if normalize else [_closed_form(head)])
+    return built
+
+
+def _network_of_parameters(state: Mapping[str, Any]) -> Network:
     made_of = state["_made_of"]
     ball = ball_of_loss(made_of["loss"]) if made_of["distance"] == "poincare" else None
     return build_network(

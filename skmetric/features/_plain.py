@@ -39,9 +39,9 @@ def plain(state: Mapping[str, Any], *, own: bool = False) -> dict[str, Any] | No
     model, module = state["model"], state["module_"]
     if not is_buildable(model, state["model_kwargs"]):
         return None
-    if not own and not (
-        isinstance(model, str) and is_described(module, without_values(lambda: _build(state)))
-    ):
+    if not own and not isinstance(model, str):
+        return None
+    if not isinstance(model, nn.Module) and not is_described(module, without_values(lambda: _build(state))):
         return None
     network = described(module)
     if network is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from skmetric._params import check_params
 
-_NO_PATH = ("cache", "memory")  # folders to write into, which a folder may not choose
+_NO_PATH = ("cache", "checkpoint", "memory")  # folders to write into, which a folder may not choose
 _FETCHING = ("checkpoint_path", "cache_dir")  # arguments of timm that read files
 
 

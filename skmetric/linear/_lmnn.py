@@ -108,8 +108,8 @@ default="auto"
     >>> from skmetric.linear import LMNN
     >>> X, y = load_wine(return_X_y=True)
     >>> knn = make_pipeline(StandardScaler(), LMNN(), KNeighborsClassifier(3)).fit(X[::2], y[::2])
-    >>> bool(knn.score(X[1::2], y[1::2]) > 0.95)
-    True
+    >>> print(f"{knn.score(X[1::2], y[1::2]):.2f}")
+    0.96
     """
 
     _takes_sparse = True

@@ -1,6 +1,7 @@
 """Scatter inside classes and means of classes: all that the closed form needs, and sums that add up."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -164,3 +165,14 @@ def merge(
     gap = np.sqrt(weights[0] * weights[1] / total)[:, None] * (means[0] - means[1])  # (n_classes, n_features)
     merged = (weights[:, :, None] * means).sum(axis=0) / total[:, None]
     return ClassScatter(total, merged, first.within + second.within + gap.T @ gap, squares)
+
+
+def joined(parts: list[ClassScatter]) -> ClassScatter:
+    """Statistics of samples of different classes, in the order of the parts."""
+    return ClassScatter(
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.means for part in parts]),
+        reduce(np.add, [part.within for part in parts]),
+        np.concatenate([part.weights if part.squares is None else part.squares for part in parts]),
+        parts[0].n_features,
+    )

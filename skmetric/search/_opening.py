@@ -100,6 +100,8 @@ class Opening(SearchBase):
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
+            "review": self.review_cutpoint_,
+            "review_label": plain(self.review_label, "review_label"),
             "is_stale": bool(self._is_stale),
             "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
@@ -190,6 +192,7 @@ class Opening(SearchBase):
             n_neighbors=content["n_neighbors"],
             matcher=matcher_of(content["matcher"]),
             no_match_label=content["no_match_label"],
+            review_label=content.get("review_label"),
             check_embedder=is_checked,
             **{name: option_of(found) for name, found in content.get("ranking", {}).items()},
         )
@@ -201,7 +204,7 @@ class Opening(SearchBase):
             search.no_match_label_ = content["no_match_label_used"]
         if content["calibration"] is not None:
             search.calibration_ = calibration_of(content["calibration"], content["rates"], arrays)
-            search.cutpoint_ = content["cutpoint"]
+            search.cutpoint_, search._review = content["cutpoint"], content.get("review")
             search._is_stale = content.get("is_stale", False)
         if isinstance(search.index_, SharedIndex):
             search._warn_if_grown()

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skmetric import MetricLearner, SimilaritySearch
-from skmetric.deep import DeepMetricLearner, SiameseLearner, TripletLearner
+from skmetric.deep import DeepMetricLearner, FineTuning, SiameseLearner, TripletLearner
 from skmetric.deep.losses import CrossBatchMemory, NTXentLoss, TripletMarginLoss
 from skmetric.deep.miners import SemiHardMiner
 
@@ -52,6 +52,10 @@ MADE = {  # name: how to make it, fitted
     "miner": lambda: DeepMetricLearner(
         "linear", loss=TripletMarginLoss(miner=SemiHardMiner()), optimizer="sgd", **DEEP
     ).fit(X, Y),
+    "closed_form": lambda: DeepMetricLearner(init="closed_form", **DEEP).fit(X, Y),
+    "head": lambda: DeepMetricLearner("mlp", fine_tuning=FineTuning(ema=0.9), head="closed_form", **DEEP).fit(
+        X, Y
+    ),
     "siamese": lambda: SiameseLearner("mlp", **DEEP).fit(X.reshape(16, 2, 6), np.arange(16) % 2),
     "triplet": lambda: TripletLearner("mlp", **DEEP).fit(X[:30].reshape(10, 3, 6)),
     "search": lambda: SimilaritySearch(metric()).fit(X, Y, metadata={"shop": list(Y)}),

@@ -78,6 +78,8 @@ def resume(
         training.optimizer.load_state_dict(state)
     if last.get("scaler") and training.scaler.is_enabled():  # pickles of earlier versions have neither
         training.scaler.load_state_dict(last["scaler"])
+    if "average" in last and training.average is not None:
+        training.average.load_state_dict(last["average"])
     if "schedule" in last:
         training.schedule.go_on_from(last["schedule"])
     if validated:
