@@ -225,8 +225,9 @@ def pair_of(gallery: Any) -> tuple[Any, Any]:
             "gallery must be a pair, the same items under both metrics: gallery=(gallery_a, gallery_b); got "
             f"a {type(gallery).__name__}"
         )
-    check_rows(*gallery, "the galleries of a and b")
-    return gallery[0], gallery[1]
+    of_a, of_b = gallery
+    check_rows(of_a, of_b, "the galleries of a and b")
+    return of_a, of_b
 
 
 def check_rows(a: Any, b: Any, name: str) -> None:

@@ -132,18 +132,18 @@ class Measuring(SearchBase):
         if not isinstance(matcher, PrototypeMatcher):
             k = max(matcher.depth(self.n_neighbors), DEPTH if rule.weight else 1)
             found = self._gallery.labelled(embeddings, max(k, 2) + 1, None, labels)
-            *neighbors, is_item, copies = leave_items_out(found.distances, found.codes, true, k)
+            distances, codes, is_item, copies = leave_items_out(found.distances, found.codes, true, k)
             runners_up = None
             if rule.weight:
                 search = ClassSearch(self._gallery, embeddings, None, labels, true)
-                runners_up = search.runners_up(Labelled(*neighbors, found.labels))
-            return matcher.match(*neighbors), runners_up, is_item, copies
+                runners_up = search.runners_up(Labelled(distances, codes, found.labels))
+            return matcher.match(distances, codes), runners_up, is_item, copies
         gallery = self._labelled_gallery("evaluate")
         with gallery.reading():
             prototypes = self._prototypes(gallery)
-        codes = np.full(len(true), -1)
-        codes[true >= 0] = gallery.labels.encode(labels.decode(true[true >= 0]))
-        queries = Side(embeddings, codes)
+        own = np.full(len(true), -1)
+        own[true >= 0] = gallery.labels.encode(labels.decode(true[true >= 0]))
+        queries = Side(embeddings, own)
         matched = match_to_prototypes(matcher, gallery.side(), queries, prototypes=prototypes)
         best, runners_up = matched.best()
         match = Match(labels.encode(gallery.labels.decode(best.codes)), best.distances)

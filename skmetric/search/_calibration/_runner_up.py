@@ -31,7 +31,7 @@ def check_runner_up(runner_up: object, protocol: str, matcher: Matcher, name: ob
     """Refuse what is no weight, or cannot be used by the protocol or the matcher, which errors name."""
     if isinstance(runner_up, str) and runner_up == "auto":
         return
-    if not isinstance(runner_up, Real) or isinstance(runner_up, bool) or not 0 <= runner_up <= 1:
+    if not isinstance(runner_up, Real) or isinstance(runner_up, bool) or not 0 <= float(runner_up) <= 1:
         raise ValueError(f"runner_up must be 'auto' or a number from 0 to 1; got {runner_up!r}")
     if runner_up and protocol == "closed":
         raise ValueError(
@@ -78,12 +78,14 @@ def scored(evidence: Evidence, weight: float) -> Evidence:
         return evidence
     seconds, second_runners_up = strangers, evidence.second_runners_up
     seen = np.concatenate([known, strangers])
-    has_third = second_runners_up is not None and np.isfinite(second_runners_up).any()
+    if second_runners_up is not None and not np.isfinite(second_runners_up).any():
+        second_runners_up = None
+    has_third = second_runners_up is not None
     return evidence._replace(
         known_distances=scores(evidence.known_distances, known, weight),
         stranger_distances=scores(evidence.stranger_distances, strangers, weight),
         # of three classes none is left beside the second match: as if there were none
-        second_distances=scores(seconds, second_runners_up, weight) if has_third else None,
+        second_distances=None if second_runners_up is None else scores(seconds, second_runners_up, weight),
         second_matches=evidence.second_matches if has_third else None,
         floor=-np.sqrt(weight) * float(seen[np.isfinite(seen)].max(initial=0.0)),
     )

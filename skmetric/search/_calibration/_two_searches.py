@@ -6,7 +6,7 @@ A third time, if asked, with the class hidden too that the second search is matc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ def search_twice(
         pass
     back = np.argsort(asked_order)
     distances, found = np.sqrt(squares[:, back]), codes[places[:, back]]
-    second = (distances[2, :, :k_second], found[2, :, :k_second]) if k_second else ()
+    second: tuple[Any, ...] = (distances[2, :, :k_second], found[2, :, :k_second]) if k_second else ()
     if k_second and third:
         second += (np.sqrt(of_third[back]),)
     return Searches(
