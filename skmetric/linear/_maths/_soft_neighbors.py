@@ -73,14 +73,14 @@ def class_slices(codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.
     return np.searchsorted(codes, codes), np.searchsorted(codes, codes, side="right")
 
 
-def _parts(
-    begins: NDArray[np.intp], ends: NDArray[np.intp], rows: slice
-) -> list[tuple[slice, slice]]:
+def _parts(begins: NDArray[np.intp], ends: NDArray[np.intp], rows: slice) -> list[tuple[slice, slice]]:
     """Rows of a block by class, counted in the block, and the columns of their class."""
     found, start = [], rows.start
     while start < rows.stop:
         stop = min(int(ends[start]), rows.stop)
-        found.append((slice(start - rows.start, stop - rows.start), slice(int(begins[start]), int(ends[start]))))
+        found.append(
+            (slice(start - rows.start, stop - rows.start), slice(int(begins[start]), int(ends[start])))
+        )
         start = stop
     return found
 
