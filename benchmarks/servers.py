@@ -122,7 +122,7 @@ def keep_text(conninfo, n_items):
         )
         with tempfile.TemporaryDirectory() as folder:
             search.save(f"{folder}/search")
-            stored = sum(file.stat().st_size for file in Path(folder).rglob("*.npy"))
+            stored = sum(file.stat().st_size for file in Path(folder).rglob("*.safetensors"))
             print(f"  folder: {stored / 1e6:.1f} MB")
 
 

@@ -23,10 +23,14 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
     "measured",
+    "charts",
+    "pictures",
+    "names",
+    "release_notes",
     "contributing",
     "offline",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated/pictures"]
 templates_path = ["_templates"]
 html_math_renderer = "mathml"  # a script would come from another server
 
@@ -71,7 +75,9 @@ html_theme_options = {
 }
 html_static_path = ["_static"]
 html_css_files = ["skmetric.css"]
-html_sidebars = {page: [] for page in ("index", "install", "tour", "metrics", "benchmarks", "extending")}
+# pages of their own: no list of neighbours beside them
+_SINGLE = ("index", "install", "tour", "faq", "glossary", "metrics", "benchmarks", "gpu", "extending")
+html_sidebars = {page: [] for page in (*_SINGLE, "release_notes", "cite")}
 html_show_sourcelink = False
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # what an editor completes; at run time the names below load 
         inspection as inspection,
     )
     from . import (
+        io as io,
+    )
+    from . import (
         linear as linear,
     )
     from . import (
@@ -63,6 +66,7 @@ __all__ = [
     "deep",
     "features",
     "inspection",
+    "io",
     "linear",
     "metrics",
     "model_selection",

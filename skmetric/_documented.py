@@ -2,13 +2,35 @@
 
 import sys
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skmetric._warning import warn
 
-__all__ = ["DocumentedMixin", "documentation_address"]
+__all__ = ["DocumentedMixin", "documentation_address", "kept_as_dict"]
+
+
+_KIND = "named_tuple"
+_KEPT_AS_DICT: dict[str, Any] = {}
+_NamedTuple = TypeVar("_NamedTuple", bound=type)
+
+
+def kept_as_dict(kind: _NamedTuple) -> _NamedTuple:
+    """Mark a private NamedTuple that estimators hold: in their pickles it is a dict, and no class is named.
+
+    Parameters
+    ----------
+    kind : type
+        The NamedTuple.
+
+    Returns
+    -------
+    type
+        The same.
+    """
+    _KEPT_AS_DICT[kind.__name__] = kind
+    return kind
 
 
 class DocumentedMixin:
@@ -17,6 +39,9 @@ class DocumentedMixin:
     Its pickles have the version of the package in them; one of another version loads with the warning that
     scikit-learn has for its own. It stands left of ``BaseEstimator``. A class of another package that derives
     from one of ours has neither.
+
+    Pickles name public classes alone: a NamedTuple of a private class, which :func:`kept_as_dict` marks, is a
+    dict in them.
     """
 
     _doc_link_module = "skmetric"
@@ -29,7 +54,10 @@ class DocumentedMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled, with the version of the package."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        for name, value in state.items():
+            if _KEPT_AS_DICT.get(type(value).__name__) is type(value):
+                state[name] = {_KIND: type(value).__name__} | value._asdict()
         return state | {"_skmetric_version": _version()} if _is_ours(self) else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -44,6 +72,9 @@ class DocumentedMixin:
                     original_sklearn_version=written_by,
                 )
             )
+        for name, value in state.items():
+            if isinstance(value, dict) and value.get(_KIND) in _KEPT_AS_DICT:
+                state[name] = _KEPT_AS_DICT[value[_KIND]](**{k: v for k, v in value.items() if k != _KIND})
         super().__setstate__(state)  # type: ignore[misc]
 
 
@@ -52,7 +83,7 @@ class _AnotherVersion(InconsistentVersionWarning):
 
     def __str__(self) -> str:
         return (
-            f"{self.estimator_name} was pickled by skmetric {self.original_sklearn_version}, and this is "
+            f"{self.estimator_name} was saved by skmetric {self.original_sklearn_version}, and this is "
             f"skmetric {self.current_sklearn_version}: its results may differ, or it may fail. Load it with "
             "the version that wrote it, or fit it again"
         )

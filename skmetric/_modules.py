@@ -43,7 +43,6 @@ _MOVED = {
         "_vectors": "_index._vectors",
         "_growing": "_index._growing",
         "_where": "_columns._where",
-        "_folder": "_index._folder",
         "_reranking": "_ranking._k_reciprocal",
         "_averaging": "_ranking._neighbor_average",
         "_shared": "_server._shared",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -25,6 +26,7 @@ __all__ = [
     "fit_context",
     "safe_indexing",
     "validate_params",
+    "with_callbacks",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -62,12 +64,16 @@ class FitTasks:
         At most.
     name : str, default="epoch"
         Of a step.
+    task : str, default="fit"
+        Of the whole.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, n_steps: int, name: str = "epoch") -> None:
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, n_steps: int, name: str = "epoch", task: str = "fit"
+    ) -> None:
         self.estimator, self.X, self.y, self.name = estimator, X, y, name
         self.fitted: Callable[[], dict[str, Any]] = dict  # attributes that make the estimator usable as it is
-        self.context = estimator._init_callback_context(max_subtasks=n_steps)
+        self.context = estimator._init_callback_context(task_name=task, max_subtasks=n_steps)
         self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
 
     def begin(self) -> None:

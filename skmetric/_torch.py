@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -156,15 +156,50 @@ def infer(
     return np.concatenate(outputs)
 
 
-class PackedModule(NamedTuple):
+class PackedModule:
     """A module in a form whose pickle, and so whose joblib hash, depends on nothing but its contents.
 
     The pickle of a tensor holds memory addresses, so equal modules hash differently, and a module that
     was saved on a GPU does not load without one. Arrays have neither flaw.
+
+    Parameters
+    ----------
+    skeleton : nn.Module
+        Every tensor on the meta device: shape and dtype without values.
+    arrays : list
+        Bytes of each tensor, one array (n_bytes,) each; shared tensors stand once.
     """
 
-    skeleton: nn.Module  # every tensor on the meta device: shape and dtype without values
-    arrays: list  # bytes of each tensor, one array (n_bytes,) each; shared tensors stand once
+    skeleton: nn.Module
+    arrays: list
+
+    def __new__(cls, skeleton: nn.Module, arrays: list) -> "PackedModule":  # as pickles of 0.1 call it
+        """Keep both parts."""
+        packed = super().__new__(cls)
+        packed.skeleton, packed.arrays = skeleton, arrays
+        return packed
+
+    def __reduce__(self) -> tuple:
+        return _packed_module, (self.skeleton, self.arrays)
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse what takes objects apart, as skops does: pickle does not ask this."""
+        raise TypeError(
+            f"the network {own_class(self.skeleton)} is of your own code, which only pickle takes: use "
+            "joblib, or skmetric.io.save, whose folder has its weights, and modules= when you load"
+        )
+
+
+def _packed_module(skeleton: nn.Module, arrays: list) -> PackedModule:
+    return PackedModule(skeleton, arrays)
+
+
+def own_class(module: nn.Module) -> str:
+    """Name of the first class in a module that is neither of torch nor of this package, or of the module."""
+    for part in module.modules():
+        if type(part).__module__.partition(".")[0] not in ("torch", "skmetric"):
+            return type(part).__name__
+    return type(module).__name__
 
 
 def pack_module(module: nn.Module) -> PackedModule:
@@ -183,8 +218,8 @@ def pack_module(module: nn.Module) -> PackedModule:
     Examples
     --------
     >>> layer = nn.Linear(2, 1)
-    >>> torch.equal(unpack_module(pack_module(layer)).weight, layer.weight)
-    True
+    >>> (unpack_module(pack_module(layer)).weight - layer.weight).abs().max().item()
+    0.0
     """
     tensors = {id(store[name]): store[name] for store, name in _slots(module)}
     memo = {key: _without_values(tensor) for key, tensor in tensors.items()}

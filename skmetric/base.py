@@ -155,8 +155,9 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
 class MahalanobisMixin(MetricLearnerMixin):
     """A metric learner whose embedding is linear: ``(x - mean_) @ components_.T``.
 
-    A subclass sets ``components_`` and ``n_components_`` in ``fit``, ``mean_`` if it centres, and
-    ``normalize_`` if rows may be scaled to unit length before and after the map.
+    A subclass sets ``components_`` and ``n_components_`` in ``fit``, ``mean_`` if it centres, ``normalize_``
+    if rows may be scaled to unit length before and after the map, and ``power_`` if features may be raised to
+    a power before anything else.
 
     See Also
     --------
@@ -184,6 +185,7 @@ class MahalanobisMixin(MetricLearnerMixin):
     components_: NDArray[np.floating]
     mean_: NDArray[np.floating]
     normalize_: bool
+    power_: float
 
     def get_mahalanobis_matrix(self) -> NDArray[np.float64]:
         """Matrix M of the learned distance, ``sqrt((a - b) @ M @ (a - b))``.
@@ -216,6 +218,7 @@ class MahalanobisMixin(MetricLearnerMixin):
 
     def _center(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Rows as the map takes them."""
+        X = signed_power(X, getattr(self, "power_", 1.0))
         if getattr(self, "normalize_", False):
             X = unit_rows(X)
         return X if getattr(self, "mean_", None) is None else X - self.mean_.astype(X.dtype, copy=False)
@@ -231,10 +234,34 @@ def _distance(learner: MetricLearnerMixin, a: ArrayLike, b: ArrayLike) -> float:
 def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
     """Scale rows to length 1; zero rows stay."""
     norms = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
+    limits = np.finfo(X.dtype)
+    is_lost = (norms[:, 0] <= np.sqrt(limits.tiny) / limits.eps) | (norms[:, 0] == np.inf)
+    if is_lost.any():  # squares that overflowed or vanished
+        largest = np.abs(X[is_lost]).max(axis=1, keepdims=True, initial=0)
+        X = X.copy()
+        X[is_lost] /= np.where(largest > 0, largest, 1)
+        norms[is_lost] = np.linalg.norm(X[is_lost], axis=1, keepdims=True)
     return X / np.where(norms > 0, norms, 1)
+
+
+def signed_power(X: NDArray[np.floating], power: float) -> NDArray[np.floating]:
+    """Raise the absolute values to a power and keep the signs; `X` itself where the power is 1.
+
+    Tukey's ladder: a power below 1 draws in the long tail of features that count or that were rectified.
+    """
+    if power == 1:
+        return X
+    raised = np.abs(X)
+    if power == 0.5:
+        np.sqrt(raised, out=raised)
+    else:
+        np.power(raised, X.dtype.type(power), out=raised)
+    return np.copysign(raised, X, out=raised)
 
 
 def unit_sparse_rows(X: csr_array) -> csr_array:
     """Scale rows of a sparse matrix to length 1; zero rows stay."""
+    largest = abs(X).max(axis=1).toarray().ravel()
+    X = csr_array(diags_array(1 / np.where(largest > 0, largest, 1)) @ X)  # so that squares do not overflow
     norms = np.sqrt(X.multiply(X).sum(axis=1))
     return csr_array(diags_array(1 / np.where(norms > 0, norms, 1)) @ X).astype(X.dtype)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
-from skmetric.base import MahalanobisMixin, MetricLearnerMixin, unit_rows
+from skmetric.base import MahalanobisMixin, MetricLearnerMixin, unit_rows, unit_sparse_rows
 from skmetric.metrics import map_at_r
 
 
@@ -110,3 +111,13 @@ def test_linear_map_keeps_float32_and_clones():
 
 def test_unit_rows_by_hand():
     np.testing.assert_allclose(unit_rows(np.array([[3.0, 4], [0, 0]])), [[0.6, 0.8], [0, 0]])
+
+
+@pytest.mark.parametrize("unit", [1e30, 1e-30])
+def test_unit_rows_of_any_unit(unit):
+    """Squares of float32 overflow at 1e20 and vanish at 1e-23."""
+    rows = np.array([[3.0, 4], [0, 0], [-4, 3]], np.float32) * np.float32(unit)
+    expected = [[0.6, 0.8], [0, 0], [-0.8, 0.6]]
+    np.testing.assert_allclose(unit_rows(rows), expected, rtol=1e-6)
+    np.testing.assert_allclose(unit_sparse_rows(csr_array(rows)).toarray(), expected, rtol=1e-6)
+    assert unit_sparse_rows(csr_array(rows)).dtype == np.float32

@@ -49,7 +49,7 @@ def address(monkeypatch):
 
 def test_the_address_is_that_of_the_metadata():
     pyproject = tomllib.loads((DOC.parent / "pyproject.toml").read_text("utf-8"))
-    assert documentation_address() == pyproject["project"]["urls"]["Documentation"], (
+    assert documentation_address() == pyproject["project"].get("urls", {}).get("Documentation", ""), (
         "the installed metadata are older than pyproject.toml: pip install -e . once more"
     )
 

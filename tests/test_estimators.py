@@ -17,7 +17,7 @@ from torch import nn
 
 import skmetric
 from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
-from skmetric.linear import ITML
+from skmetric.linear import ITML, LMNN, MLKR, NCA
 from skmetric.weak import FromLabels
 
 # Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
@@ -29,6 +29,9 @@ ARGUMENTS = {
     ],
     FromLabels: [{"estimator": ITML(random_state=0), "random_state": 0}],
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
+    LMNN: [{"max_iter": 3}],
+    MLKR: [{"max_iter": 3}],
+    NCA: [{"max_iter": 3}, {"batch_size": 16, "max_iter": 2}],
     MetricLearner: [{}, {"shrinkage": (0.3, 0.5)}, {"margin": 0.1}, {"weighting": "wccn", "n_components": 1}],
     SimilaritySearch: [{}, {"embedder": StandardScaler()}, {"matcher": "center"}],
 }

@@ -1,8 +1,10 @@
 """Each example runs in its small form, draws, and says what is so: what its text claims, a check holds to."""
 
+import importlib.util
 import re
 import runpy
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,12 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = {path.stem: path for path in sorted(EXAMPLES.rglob("*.py"))}
-QUICK = {"image_search", "main_job", "search_tutorial"}  # a few seconds; the others take more
+QUICK = {
+    "image_search",
+    "kernel_metric",
+    "main_job",
+    "search_tutorial",
+}  # a few seconds; the others take more
 
 
 @pytest.fixture
@@ -22,8 +29,9 @@ def in_the_gallery(monkeypatch, tmp_path):
     backend = plt.get_backend()
     plt.switch_backend("agg")
 
-    def run(path):
-        monkeypatch.setattr(sys, "argv", [str(path)])
+    def run(path, *arguments):
+        monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the main job sets its own
         return runpy.run_path(str(path), run_name="__main__")
 
     yield run
@@ -37,7 +45,7 @@ def in_the_gallery(monkeypatch, tmp_path):
 def test_example(name, in_the_gallery, tmp_path, capsys):
     if name == "main_job":
         with pytest.raises(SystemExit, match=r"^0$"):  # the second process agreed
-            in_the_gallery(FILES[name])
+            in_the_gallery(FILES[name], "--quick")
         names = {}
     else:
         names = in_the_gallery(FILES[name])
@@ -185,6 +193,12 @@ def check_recommendation(names, printed):
     assert abs(names.found["price"] / names.price - 1).max() <= 0.5
 
 
+def check_kernel_metric(names, printed):
+    for learner in ("MetricLearner", "LFDA"):
+        assert names.scores["kernel", learner] > 2 * names.scores["features", learner]
+    assert names.scores["kernel", "LFDA"] > 0.8
+
+
 def check_learner_as_features(names, printed):
     def mean(task, model, features):
         return np.mean(names.results[task][model, features])
@@ -197,17 +211,102 @@ def check_learner_as_features(names, printed):
     assert mean("wine, 5 labels", "SVC, RBF", "scaled") > mean("wine, 5 labels", "SVC, RBF", "learned")
 
 
-@pytest.mark.parametrize("classes", [[], ["only"], ["a", "b", "c"]])
-def test_main_job_of_a_folder_with_too_few_classes_ends_with_a_message(
-    in_the_gallery, monkeypatch, tmp_path, classes
-):
-    """A flat folder, one class, three: no traceback (vision #864)."""
+def check_main_job(names, printed):
+    """`--quick` trains for one epoch: what it can show is that all parts are there. CI runs the whole job."""
+    for row in ("cosine of pixels", "MetricLearner", "DeepMetricLearner"):
+        assert re.search(rf"^{row} +0\.\d+ \[0\.\d+, [01]\.\d+\]", printed, re.MULTILINE)
+    assert re.search(r"\d+% of \d+ images of strangers are refused", printed)
+    assert "A second process loaded it and gave the same answers" in printed
+    written = {path.name for path in Path("skmetric-demo").iterdir()}
+    assert written >= {"neighbors.png", "map.html", "search", "model.joblib"}
+
+
+# The main job on folders
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Write images of one colour a class into folders; a class with the suffix ! gets a broken one too."""
     pil = pytest.importorskip("PIL.Image")
-    for folder in classes or ["."]:
-        (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
-        for i in range(3):
-            pil.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "in" / folder / f"{i}.png")
-    path = str(FILES["main_job"])
-    monkeypatch.setattr(sys, "argv", [path, "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit, match=r"no folders: one for|at least 4 classes of several"):
-        runpy.run_path(path, run_name="__main__")
+
+    def write(n_each, *classes):
+        for i, name in enumerate(classes):
+            place = tmp_path / "in" / name.rstrip("!")
+            place.mkdir(parents=True, exist_ok=True)
+            for j in range(n_each):
+                pil.new("RGB", (8, 8), (40 * i, 10 * j, 200 - 30 * i)).save(place / f"{j}.png")
+            if name.endswith("!"):
+                (place / "broken.png").write_bytes(b"no image")
+        (tmp_path / "in").mkdir(exist_ok=True)
+        return str(tmp_path / "in")
+
+    return write
+
+
+def run_on(in_the_gallery, capsys, path, *more):
+    """The exit status of the main job, what it printed, and its error."""
+    with warnings.catch_warnings(action="always"), pytest.raises(SystemExit) as ended:  # it prints them
+        in_the_gallery(FILES["main_job"], "--images", path, *more)
+    return ended.value.code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("n_each", "classes", "reason"),
+    [
+        (3, [], "has no folders: one for each class is needed"),
+        (3, ["."], "has no folders: one for each class is needed"),
+        (3, ["only"], "at least 4 classes of two images or more are needed; 1 of 1"),
+        (1, ["a", "b", "c", "d", "e"], "at least 4 classes of two images or more are needed; 0 of 5"),
+        (0, ["a", "b"], "no images in the class folders"),
+        (0, ["a!", "b!", "c!", "d!"], "none of the images of"),
+        (2, ["s/a", "s/b", "t/a", "t/b"], "at least 4 classes of two images or more are needed; 2 of 2"),
+    ],
+)
+def test_main_job_refuses_a_folder_in_a_line(in_the_gallery, folder, capsys, n_each, classes, reason):
+    """Flat, empty, one class, one image a class, all broken: a sentence, exit status 2 (vision #864)."""
+    status, printed, error = run_on(in_the_gallery, capsys, folder(n_each, *classes))
+    assert status == 2
+    assert error.startswith("main_job.py: ")
+    assert reason in error
+    assert error.count("\n") == 1
+    assert ("--label-from 2" in printed) == (classes[:1] == ["s/a"])  # the remedy
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--network", "mlp", "--options", '{"size": 3}'], "size"),
+        (["--network", "conv", "--weights", "/nowhere.safetensors"], "conv|nowhere"),
+    ],
+)
+def test_main_job_refuses_a_network_in_a_line(in_the_gallery, folder, capsys, more, reason):
+    path = folder(2, "a", "b", "c", "d")
+    status, _, error = run_on(in_the_gallery, capsys, path, *more)
+    assert status == 2
+    assert re.match(rf"main_job.py: .*({reason})", error)
+
+
+def test_main_job_without_its_packages_names_the_command(in_the_gallery, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name in ("PIL", "plotly") else find(name, *rest),
+    )
+    with pytest.raises(SystemExit, match=r"^2$"):
+        in_the_gallery(FILES["main_job"], "--digits")
+    error = capsys.readouterr().err
+    assert (
+        error
+        == f"main_job.py: the pictures need pillow, plotly: {sys.executable} -m pip install pillow plotly\n"
+    )
+
+
+@pytest.mark.slow
+def test_main_job_leaves_broken_images_out(in_the_gallery, folder, capsys):
+    path = folder(2, "s/a!", "s/b", "t/a", "t/b")
+    status, printed, _ = run_on(in_the_gallery, capsys, path, "--label-from", "2")
+    assert status == 0
+    assert re.search(r"Left out: .*broken.png.*not an image", printed)
+    assert "Note: no threshold can be chosen" in printed  # one image a class is in the gallery
+    assert "gave the same answers" in printed

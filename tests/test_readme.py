@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import draw
 import numpy as np
+import pages
 import pytest
 from torch import nn
 
@@ -40,9 +42,19 @@ def no_download(monkeypatch):
     )
 
 
+BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, flags=re.DOTALL)
+
+
+def test_the_ten_lines_print_what_stands_below_them(capsys):
+    code, shown = BLOCKS[0]
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert pages.Tolerant().check_output(shown, printed, pages.FLAGS), printed
+
+
 def test_python_runs(no_download):
     names = stand_ins()
-    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+    for block, _ in BLOCKS[1:]:
         exec(compile(block, "README.md", "exec"), names)
     assert names["knn"].predict(names["images"]).shape == (60,)
     assert names["tuned"].best_score_ > 0.5
@@ -62,3 +74,10 @@ def test_files_it_names_exist():
     named = re.findall(r"(?:`| )((?:examples|benchmarks|doc)/[\w./]*|[A-Z]+\.md)", README)
     assert named
     assert [name for name in named if name != "doc/_build" and not (ROOT / name).exists()] == []
+
+
+def test_the_chart_of_gains_is_drawn_from_what_was_recorded_last():
+    """``python doc/draw.py`` draws it again."""
+    image = pytest.importorskip("PIL.Image")
+    drawn_from = image.open(ROOT / "doc" / "_static" / "gains.png").text["Comment"]
+    assert drawn_from == draw.digest()

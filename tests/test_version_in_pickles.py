@@ -28,7 +28,7 @@ def test_another_version_is_told_when_a_pickle_is_loaded(estimator, monkeypatch)
     pickle.loads(dumped)
     monkeypatch.setattr(skmetric, "__version__", "99.0")
     with pytest.warns(
-        InconsistentVersionWarning, match=r"pickled by skmetric .*, and this is skmetric 99\.0"
+        InconsistentVersionWarning, match=r"saved by skmetric .*, and this is skmetric 99\.0"
     ) as told:
         loaded = pickle.loads(dumped)
     assert {warning.filename for warning in told} == {__file__}

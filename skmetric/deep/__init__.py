@@ -4,11 +4,13 @@ from skmetric._modules import publish
 
 from . import augment, losses, miners, modules, samplers
 from ._learner import DeepMetricLearner
+from ._recipe._fine_tuning import FineTuning
 from ._siamese import SiameseLearner
 from ._triplet import TripletLearner
 
 __all__ = [
     "DeepMetricLearner",
+    "FineTuning",
     "SiameseLearner",
     "TripletLearner",
     "augment",

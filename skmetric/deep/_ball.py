@@ -1,10 +1,16 @@
 """Distances and rankings of embeddings that lie in the Poincaré ball."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from torch import nn
 
 from skmetric._checks import check_labels, check_matrix, encode_labels
 from skmetric.retrieval import Ranking, iter_rankings
@@ -84,3 +90,30 @@ def rankings_on(ball):
 def distances_on(ball):
     """What gives the matrix of distances between tensors of such embeddings."""
     return torch.cdist if ball is None else partial(poincare, curvature=ball.curvature)
+
+
+class BallMixin:
+    """A learner whose embeddings may lie in the ball: distances, scores and rankings are then those on it.
+
+    It stands left of ``MetricLearnerMixin``.
+    """
+
+    distance: str
+    module_: nn.Module
+
+    def _between(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+        ball = ball_of(self.module_)
+        if ball is None:
+            return super()._between(first, second)  # type: ignore[misc]
+        return ball_distance(first, second, ball.curvature)
+
+    @property
+    def _distance_name(self) -> str:
+        on_ball = (
+            self.distance == "poincare" if not hasattr(self, "module_") else ball_of(self.module_) is not None
+        )
+        return "poincare" if on_ball else "euclidean"
+
+    def _iter_rankings(self, *sides: Any, **settings: Any) -> Iterator[tuple[NDArray[Any], Ranking]]:
+        """How scores rank embeddings: by the distance on the ball where they lie in one."""
+        return rankings_on(ball_of(self.module_))(*sides, **settings)

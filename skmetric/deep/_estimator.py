@@ -20,10 +20,13 @@ from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_mo
 
 from ._data._scale import Scale
 from ._places import rows_after, rows_of_places
+from ._plain import plain, restored
 from ._training._assembly import embed
 from ._training._checkpoint import Checkpoint, pack
+from ._training._checkpoint_folder import CheckpointFolder
 from ._training._criterion import margin_of
 from ._training._diagnosis import warn_of_failure
+from ._training._ending import add_head, may_retrain, on_all_classes
 from ._training._loop import train
 from ._training._session import Call, Task, fitted_state, open_session
 
@@ -42,12 +45,12 @@ class NetworkMixin:
     margin: float | None
     max_epochs: int
     optimizer: str | Callable
-    learning_rate: float
+    learning_rate: float | None
     weight_decay: float
-    schedule: str | None
+    schedule: str | Callable | None
     clip_norm: float | None
     augment: Any
-    validation_fraction: float | None
+    validation_fraction: float | str | None
     early_stopping: bool
     patience: int
     warm_start: bool
@@ -57,6 +60,10 @@ class NetworkMixin:
     random_state: int | np.random.RandomState | None
 
     # parameters of some learners; of the others these are the values
+    init: str = "random"
+    refit: bool | str = False
+    fine_tuning: Any = None
+    head: str | None = None
     weights: str | PathLike | None = "pretrained"
     model_kwargs: dict | None = None
     pooling: str | None = None
@@ -70,14 +77,22 @@ class NetworkMixin:
     image_size: int | tuple[int, int] | None = None
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
+    checkpoint: str | PathLike | None = None
+
+    # parameters as they are once the open ones are filled in
+    freezes_batch_norm: bool | None
+    default_batch: tuple[int, int]
 
     module_: nn.Module
     loss_: Any
     history_: list[dict[str, float]]
+    refit_history_: list[dict[str, float]]
+    untrained_scores_: dict[str, float]
     best_epoch_: int
     input_shape_: tuple[int, ...]
     n_components_: int
     _seed: int
+    _n_classes: int
     _checkpoint: Checkpoint | None
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
@@ -93,13 +108,13 @@ class NetworkMixin:
         """What a network behind the one with the places makes of their rows."""
         return rows_after(self, rows)
 
-    def _train(self, make_task: Callable[[], Task], X: Any, y: Any, *, single: bool = False) -> None:
+    def _train(self, make_task: Callable[..., Task], X: Any, y: Any, *, single: bool = False) -> None:
         """Open a session, train, store what it ends with.
 
         Parameters
         ----------
         make_task : callable
-            Without arguments; checks parameters.
+            Takes ``call=``; checks parameters.
         X, y : array-like
             As given to `fit`, for callbacks.
         single : bool, default=False
@@ -109,23 +124,43 @@ class NetworkMixin:
         call = Call(1 if single else self.max_epochs, goes_on, single)
         if goes_on and single:
             check_params(self)  # which scikit-learn leaves out
-        tasks = FitTasks(self, X, y, call.n_epochs)
-        session = open_session(self, make_task(), call)
+        if self.checkpoint is not None and not single:
+            call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self))
+        task = make_task(call=call)
+        tasks = FitTasks(self, X, y, call.n_epochs * (2 if may_retrain(task) else 1))
+        session = open_session(self, task, call)
         tasks.fitted = partial(fitted_state, session)
         n_before = len(session.training.history)
         last = train(session.training, session.plan, session.validate, tasks)
         warn_of_failure(session.training.history[n_before:], margin_of(session.training.loss))
+        session = on_all_classes(self, session, call, tasks)
+        add_head(session)
         vars(self).update(fitted_state(session))
         self._checkpoint = pack(session.training, last) if single or self.warm_start else None
         tasks.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the state as it is pickled: equal estimators have equal pickles, which load without a GPU."""
-        return packed(super().__getstate__())  # type: ignore[arg-type]
+        state: Mapping[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        found = plain(self, state) if "module_" in state else None
+        return packed(state if found is None else found)
+
+    def _state_for_folder(self) -> dict[str, Any]:
+        """Give the state in plain values, with what is of the user's own code as it is."""
+        state: Mapping[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        if "module_" not in state:
+            return dict(state)
+        found = plain(self, state) or plain(self, state, own=True)
+        if found is None:
+            raise TypeError(
+                f"a folder cannot hold this {type(self).__name__}: its network is not what its parameters "
+                "build, or was pickled by an earlier version. Fit it anew, or use joblib"
+            )
+        return found
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the modules together again, on the CPU."""
-        super().__setstate__(unpacked(state))  # type: ignore[misc]
+        super().__setstate__(restored(self, unpacked(state)))  # type: ignore[misc]
         for name, parameter in inspect.signature(type(self)).parameters.items():
             vars(self).setdefault(name, parameter.default)  # which the pickle of an earlier version lacks
 
@@ -179,7 +214,7 @@ def _packed(value: Any) -> Any:
 def _by_value(value: Any) -> Any:
     """What pickle does not take, such as a lambda or a module that holds one, as what pickles by value."""
     try:
-        pickle.dumps(value._replace(arrays=[]) if isinstance(value, PackedModule) else value)
+        pickle.dumps(PackedModule(value.skeleton, []) if isinstance(value, PackedModule) else value)
     except (pickle.PicklingError, AttributeError, TypeError):
         return wrap_non_picklable_objects(value, keep_wrapper=False)
     return value

@@ -1,8 +1,7 @@
 """DeepMetricLearner: a network trained so that Euclidean distance between its outputs is the metric."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Self
 
@@ -12,24 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skmetric._params import Interval, StrOptions, fit_context
+from skmetric._params import fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
-from skmetric.retrieval import Ranking
 
-from ._ball import ball_distance, ball_of, rankings_on
+from ._ball import BallMixin
 from ._data._input import labels_of
 from ._data._labelled import read_samples
 from ._estimator import NetworkMixin
-from ._network._trunk import LAYERS
+from ._recipe._constraints import OF_LEARNER
+from ._recipe._fine_tuning import FineTuning
 from ._training._label_task import LabelTask
-from ._training._optim import OPTIMIZERS, SCHEDULES
-
-_POSITIVE = Interval(Real, 0, None, closed="neither")
-_COUNT = Interval(Integral, 1, None, closed="left")
 
 
-class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
+class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
     """Metric learned by a network, from class labels, on rows of features or on images.
 
     Each batch holds some samples of some classes. The loss pulls samples of one class together and pushes
@@ -42,10 +37,17 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     ----------
     module : str, nn.Module or callable, default="auto"
         **Network.** "mlp", "linear", "conv4", "small_resnet" or "tutorial_conv" of
-        :mod:`skmetric.deep.modules` ("auto" is "mlp" for features, "conv4" for images). Or a name of timm,
-        such as "mobilenetv2_100" (needs the extra ``vision``): the network then comes without its classifier
-        and normalises its input. Or a network, which is copied at `fit`. Or a function that makes one:
-        ``module(input_shape) -> nn.Module``, with ``(n_features,)`` or ``(C, H, W)``.
+        :mod:`skmetric.deep.modules`. "auto" is "conv4" for images; for features see `init`. Or a name of
+        timm, such as "mobilenetv2_100" (needs the extra ``vision``): the network then comes without its
+        classifier and normalises its input, and some defaults differ (see the notes). Or a network, which is
+        copied at `fit`. Or a function that makes one: ``module(input_shape) -> nn.Module``, with
+        ``(n_features,)`` or ``(C, H, W)``.
+    init : {"auto", "closed_form", "random"}, default="auto"
+        Where the network starts. "closed_form": at :class:`skmetric.MetricLearner` fitted on the rows that
+        are trained on, followed by a linear map that is trained; it starts as the identity, or as the
+        projection on `n_components` directions. It is for rows of features in an array, with `module` "auto"
+        or "linear" and embeddings on the unit sphere. "random": random weights ("auto" is then "mlp" for
+        features). "auto": "closed_form" where it is possible and at most 4096 features, else "random".
     weights : str, path-like or None, default="pretrained"
         "pretrained": the weights that timm has for the name, downloaded once, or those that a given network
         came with. A ``.safetensors`` file, or a ``.pth`` file with a state dict: it must fit the network,
@@ -74,8 +76,9 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         ``MultiSimilarityLoss``), or such a loss, copied at `fit`; or any function or module of ``(embeddings,
         labels)`` that returns one number, for example a loss of pytorch-metric-learning; or a tuple ``(loss,
         miner)`` of that library, short for :class:`~skmetric.deep.losses.ForeignLoss`. If the loss sets
-        ``active_share_`` when it is called, `history_` has that share. "auto" is "multi_similarity", and
-        "hyperbolic_info_nce" with ``distance="poincare"``.
+        ``active_share_`` when it is called, `history_` has that share. "auto" is "smooth_ap" for a network
+        that starts from the closed form, "hyperbolic_info_nce" with ``distance="poincare"``, else
+        "multi_similarity".
     margin : float, default=None
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
     distance : {"euclidean", "cosine", "poincare"}, default="euclidean"
@@ -107,16 +110,27 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adam"
         "sgd" has momentum 0.9. A callable takes ``(groups, lr=..., weight_decay=...)``, as the classes of
         ``torch.optim`` do.
-    learning_rate : float, default=1e-3
-        Learning rate of the network.
+    learning_rate : float, default=None
+        Learning rate of the network. None: 1e-4 for a network that starts from the closed form, or that has a
+        timm name and weights; else 1e-3.
     proxy_learning_rate : float, default=1e-2
         Learning rate of the weights that the loss has itself, such as proxies.
     weight_decay : float, default=0.0
         Weight decay of the network.
-    schedule : {"one_cycle", "cosine", "warmup"}, default=None
-        Course of the learning rates over all epochs of a call of `fit`. None keeps them constant.
+    schedule : {"one_cycle", "cosine", "warmup"} or callable, default=None
+        Course of the learning rates over all epochs of a call of `fit`. None keeps them constant. A callable
+        makes a scheduler of ``torch.optim.lr_scheduler`` from the optimizer, and gets ``n_steps=``, the
+        number of steps of the call, if it has such a parameter: ``partial(StepLR, step_size=100)`` or
+        ``lambda optimizer, n_steps: OneCycleLR(optimizer, 1e-3, total_steps=n_steps)``. It is stepped after
+        each step of the optimizer (``ReduceLROnPlateau`` after each epoch).
     clip_norm : float, default=None
         Longest gradient: longer ones are shortened to it. None: no limit.
+    fine_tuning : FineTuning, default=None
+        Recipe for a pretrained network: learning rates of its parts, gradual unfreezing, warm-up, moving
+        average of the weights and more; see :class:`FineTuning`.
+    head : {"closed_form"}, default=None
+        "closed_form": when training has ended, :class:`skmetric.MetricLearner` is fitted on the embeddings of
+        the training samples and becomes the last layer.
     warm_start : bool, default=False
         Go on from the last `fit`, with its weights, moments and numbers of epochs: two fits of 2 epochs are
         one of 4. Set it before the first `fit`. See the notes for parameters that changed in between.
@@ -131,9 +145,15 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     random_state : int, RandomState instance or None, default=None
         Source of all random numbers: weights, classes held out, batches, dropout, augmentation. On one CPU
         thread the same int gives the same bits.
-    validation_fraction : float, default=None
-        **Validation.** Share of the *classes* that are held out, at least two classes. They are scored after
-        each epoch, and the best epoch is kept. None is 0.2 with `early_stopping`, else 0.
+    validation_fraction : float, "auto" or None, default="auto"
+        **Validation.** Share of the *classes* that are held out, at least two classes. They are scored before
+        training and after each epoch, and the best network is kept, which may be the untrained one. "auto" is
+        0.2 if at least 16 classes have two samples, else None; None with `warm_start` and with "two_views".
+        None is 0.2 with `early_stopping`, else 0. `partial_fit` holds nothing out.
+    refit : bool or "auto", default="auto"
+        Whether a new network is trained on all classes when validation has found the number of epochs, so
+        that no class is lost. It is not if training was stopped by a callback or by Ctrl-C. True is refused
+        with `warm_start`. "auto": if `validation_fraction` is "auto".
     early_stopping : bool, default=False
         Stop after `patience` epochs without a better score.
     patience : int, default=5
@@ -157,6 +177,12 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         Number of processes that read batches of samples that are not in memory (see the notes), in a torch
         ``DataLoader``. For samples in memory none are started. 0 reads in this process: files in threads,
         ahead of the network, a Dataset batch by batch. The bits are the same.
+    checkpoint : str, path-like or None, default=None
+        Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
+        killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
+        samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
+        refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
+        each fit its own. `partial_fit` does not use it.
 
     Attributes
     ----------
@@ -166,11 +192,17 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     loss_ : callable
         The loss, with the weights that it learned itself.
     history_ : list of dict
-        A row for each epoch: ``epoch`` (from 1), ``loss``, ``active_share`` of tuples (NaN if the loss does
-        not tell), ``mean_positive_distance``, ``mean_negative_distance``, ``mean_norm`` and
-        ``effective_rank`` of the last 8 batches, ``seconds``, and ``validation_`` with each score.
+        A row for each epoch of the run without the classes held out: ``epoch`` (from 1), ``loss``,
+        ``active_share`` of tuples (NaN if the loss does not tell), ``mean_positive_distance``,
+        ``mean_negative_distance``, ``mean_norm`` and ``effective_rank`` of the last 8 batches, ``seconds``,
+        and ``validation_`` with each score.
+    refit_history_ : list of dict
+        The same of the epochs on all classes; empty without `refit`.
+    untrained_scores_ : dict of str to float
+        Validation scores of the untrained network, named as in `history_`; empty if no classes were held out.
     best_epoch_ : int
-        Number of the epoch whose weights were kept.
+        Number of the epoch whose weights were kept; with `refit` the number of epochs on all classes. 0 is
+        the untrained network.
     classes_ : ndarray of shape (n_classes,)
         Labels seen, including the classes held out; empty if `y` was None.
     validation_classes_ : ndarray
@@ -188,6 +220,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     --------
     skmetric.MetricLearner : A linear metric in closed form: seconds instead of minutes, and hard to beat on
         features of a good network.
+    FineTuning : Recipe for pretrained networks.
 
     Notes
     -----
@@ -205,6 +238,10 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     their Exif tag. Grey files among colour files, or given to a network fitted on colour, are repeated for
     its three channels; an array must have the channels fitted on.
 
+    **Pretrained networks.** For a timm name with weights, parameters left at None have the values that were
+    measured best in fine-tuning: ``learning_rate=1e-4``, batches of 12 classes with 4 samples each, and
+    frozen batch norms (unless `freeze` or `fine_tuning` says otherwise).
+
     **Range of float images.** A network that normalises its input, as networks of timm do, refuses floats
     outside 0 to 1. Other networks take any range: `fit` remembers the largest values of its images, and later
     images on a scale more than 4 times off are refused.
@@ -213,10 +250,6 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     `fit` runs, if they take no more than 2 GiB; else they are read again in each epoch, as the items of a
     Dataset always are. The fitted learner keeps none of them. Random numbers in a Dataset must come from
     torch: they are drawn anew in each epoch of `fit`, and are the same in each `transform`.
-
-    **Layout.** On a CPU, networks get images channels last, on which convolutions are faster, if all their
-    layers are torch's or of this package, or they come from timm. A network with code of its own gets them
-    contiguous, and may take any ``view``; so does `augment`. The results differ in their last digits.
 
     **Going on.** With `warm_start`, and in `partial_fit`, a parameter that was changed since the last call
     takes effect. Another loss trains the network as it is, with fresh moments of the optimizer: for example,
@@ -249,49 +282,13 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
     validation_classes_: NDArray[Any]
     _trained: NDArray[Any]
 
-    _parameter_constraints = {
-        "module": [str, nn.Module, callable],
-        "weights": [str, PathLike, None],
-        "model_kwargs": [dict, None],
-        "n_components": [_COUNT, None],
-        "pooling": [StrOptions(set(LAYERS)), None],
-        "normalize": ["boolean"],
-        "freeze": [str, list, tuple, None],
-        "loss": [str, callable, tuple],
-        "margin": [Real, None],
-        "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
-        "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
-        "samples_per_class": [_COUNT, None],
-        "steps_per_epoch": [_COUNT, None],
-        "max_epochs": [_COUNT],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "learning_rate": [_POSITIVE],
-        "proxy_learning_rate": [_POSITIVE],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "schedule": [StrOptions({name for name in SCHEDULES if name}), None],
-        "clip_norm": [_POSITIVE, None],
-        "augment": [str, list, tuple, callable, None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "patience": [_COUNT],
-        "scoring": [str, list, tuple, callable],
-        "warm_start": ["boolean"],
-        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
-        "compile": ["boolean"],
-        "device": [str, torch.device],
-        "channel_axis": [StrOptions({"auto", "first", "last"})],
-        "image_size": [_COUNT, "array-like", None],
-        "mean": [Real, "array-like", None],
-        "std": [_POSITIVE, "array-like", None],
-        "background": [str, "array-like"],
-        "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints = OF_LEARNER
 
     def __init__(
         self,
         module: str | nn.Module | Callable = "auto",
         *,
+        init: str = "auto",
         weights: str | PathLike | None = "pretrained",
         model_kwargs: dict | None = None,
         n_components: int | None = None,
@@ -307,17 +304,20 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         augment: str | Callable | list | tuple | None = None,
         max_epochs: int = 20,
         optimizer: str | Callable = "adam",
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
         proxy_learning_rate: float = 1e-2,
         weight_decay: float = 0.0,
-        schedule: str | None = None,
+        schedule: str | Callable | None = None,
         clip_norm: float | None = None,
+        fine_tuning: FineTuning | None = None,
+        head: str | None = None,
         warm_start: bool = False,
         precision: str = "auto",
         compile: bool = False,
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
-        validation_fraction: float | None = None,
+        validation_fraction: float | str | None = "auto",
+        refit: bool | str = "auto",
         early_stopping: bool = False,
         patience: int = 5,
         scoring: str | list[str] | tuple[str, ...] | Callable = "map_at_r",
@@ -327,8 +327,10 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         std: float | ArrayLike | None = None,
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
+        checkpoint: str | PathLike | None = None,
     ) -> None:
         self.module = module
+        self.init = init
         self.weights = weights
         self.model_kwargs = model_kwargs
         self.n_components = n_components
@@ -349,12 +351,15 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         self.weight_decay = weight_decay
         self.schedule = schedule
         self.clip_norm = clip_norm
+        self.fine_tuning = fine_tuning
+        self.head = head
         self.warm_start = warm_start
         self.precision = precision
         self.compile = compile
         self.device = device
         self.random_state = random_state
         self.validation_fraction = validation_fraction
+        self.refit = refit
         self.early_stopping = early_stopping
         self.patience = patience
         self.scoring = scoring
@@ -364,6 +369,7 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         self.std = std
         self.background = background
         self.num_workers = num_workers
+        self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
@@ -462,23 +468,6 @@ class DeepMetricLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, 
         """
         check_is_fitted(self)
         return self._embed(read_samples(self, X))
-
-    def _between(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-        ball = ball_of(self.module_)
-        if ball is None:
-            return super()._between(first, second)
-        return ball_distance(first, second, ball.curvature)
-
-    @property
-    def _distance_name(self) -> str:
-        on_ball = (
-            self.distance == "poincare" if not hasattr(self, "module_") else ball_of(self.module_) is not None
-        )
-        return "poincare" if on_ball else "euclidean"
-
-    def _iter_rankings(self, *sides: Any, **settings: Any) -> Iterator[tuple[NDArray[Any], Ranking]]:
-        """How scores rank embeddings: by the distance on the ball where they lie in one."""
-        return rankings_on(ball_of(self.module_))(*sides, **settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -54,8 +55,9 @@ class SiameseLearner(TupleLearner):
         Of the network.
     weight_decay : float, default=0.0
         Of the network.
-    schedule : {"one_cycle", "cosine", "warmup"}, default=None
-        Course of the learning rate over all epochs of a call of `fit`. None keeps it.
+    schedule : {"one_cycle", "cosine", "warmup"} or callable, default=None
+        Course of the learning rate over all epochs of a call of `fit`. None keeps it. A callable makes a
+        scheduler of torch, as of :class:`DeepMetricLearner`.
     clip_norm : float, default=None
         Longest gradient.
     augment : str, callable or list of them, default=None
@@ -77,6 +79,12 @@ class SiameseLearner(TupleLearner):
         Where images have their channels.
     random_state : int, RandomState instance or None, default=None
         Of initial weights, pairs held out and batches. An int gives the same network every time.
+    checkpoint : str, path-like or None, default=None
+        Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
+        killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
+        samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
+        refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
+        each fit its own. `partial_fit` does not use it.
 
     Attributes
     ----------
@@ -147,7 +155,7 @@ class SiameseLearner(TupleLearner):
         optimizer: str | Callable = "adam",
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
-        schedule: str | None = None,
+        schedule: str | Callable | None = None,
         clip_norm: float | None = None,
         augment: str | Callable | list | tuple | None = None,
         validation_fraction: float | None = None,
@@ -158,6 +166,7 @@ class SiameseLearner(TupleLearner):
         device: str | torch.device = "auto",
         channel_axis: str = "auto",
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | PathLike | None = None,
     ) -> None:
         self.module = module
         self.n_components = n_components
@@ -180,6 +189,7 @@ class SiameseLearner(TupleLearner):
         self.device = device
         self.channel_axis = channel_axis
         self.random_state = random_state
+        self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:

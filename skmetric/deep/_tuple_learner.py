@@ -1,25 +1,17 @@
 """What the two textbook networks share: parameters, training, and single samples in `transform`."""
 
-from numbers import Integral, Real
-
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from skmetric._params import Interval, StrOptions
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
 
 from ._data._labelled import read_samples
 from ._data._tuples import read_tuples
 from ._estimator import NetworkMixin
-from ._training._optim import OPTIMIZERS, SCHEDULES
+from ._recipe._constraints import OF_TUPLES
 from ._training._tuple_task import distances_of
-
-_POSITIVE = Interval(Real, 0, None, closed="neither")
-_COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):
@@ -30,29 +22,7 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
     _n_members: int  # samples of a tuple
     _n_held_out = -1  # tuples; a pickle of an earlier version does not tell
 
-    _parameter_constraints = {
-        "module": [str, nn.Module, callable],
-        "n_components": [_COUNT, None],
-        "normalize": ["boolean"],
-        "loss": [str, callable],
-        "margin": [Real, None],
-        "batch_size": [_COUNT],
-        "max_epochs": [_COUNT],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "learning_rate": [_POSITIVE],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "schedule": [StrOptions({name for name in SCHEDULES if name}), None],
-        "clip_norm": [_POSITIVE, None],
-        "augment": [str, list, tuple, callable, None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "patience": [_COUNT],
-        "warm_start": ["boolean"],
-        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
-        "device": [str, torch.device],
-        "channel_axis": [StrOptions({"auto", "first", "last"})],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints = OF_TUPLES
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Map single samples into the learned space, where the Euclidean distance is the learned one.

@@ -24,9 +24,9 @@ from skmetric._images._images import Images
 from skmetric._torch import pack_module
 from skmetric._warning import warn
 
-__all__ = ["FeatureCache", "digest_of_network"]
+__all__ = ["BLOCK", "FeatureCache", "digest_of_network"]
 
-_BLOCK = 512  # images that are run between two writings: what an interruption may lose
+BLOCK = 512  # images that are run between two writings: what an interruption may lose
 
 
 def digest_of_network(module: nn.Module) -> str:
@@ -73,7 +73,11 @@ class FeatureCache:
             ) from error
 
     def features(
-        self, images: Images, run: Callable[[list[int]], NDArray[np.float32]], n_threads: int
+        self,
+        images: Images,
+        run: Callable[[list[int]], NDArray[np.float32]],
+        anew: Callable[[], NDArray[np.float32]],
+        n_threads: int,
     ) -> NDArray[np.float32]:
         """Features of all images, of which only those that are not kept are run.
 
@@ -82,7 +86,9 @@ class FeatureCache:
         images : Images
             Checked.
         run : callable
-            From row numbers to features (n_rows, n_features).
+            From row numbers to features (n_rows, n_features); gets each row once at most.
+        anew : callable
+            Gives the features of all images, if some that are kept do not fit the others.
         n_threads : int
             Threads that read files.
 
@@ -98,7 +104,7 @@ class FeatureCache:
             found = dict(zip(first, pool.map(_read, first), strict=True))
         missing = [i for file, i in sorted(first.items(), key=lambda item: item[1]) if found[file] is None]
         problem = None
-        for rows in (missing[start : start + _BLOCK] for start in range(0, len(missing), _BLOCK)):
+        for rows in (missing[start : start + BLOCK] for start in range(0, len(missing), BLOCK)):
             for i, features in zip(rows, run(rows), strict=True):
                 found[files[i]] = features
                 problem = problem or _write(files[i], features)
@@ -106,7 +112,7 @@ class FeatureCache:
             warn(f"cache={str(self._folder)!r} cannot be written to ({problem}): features are not kept")
         widths = {len(features) for features in found.values() if features is not None}
         if len(widths) > 1:  # an entry that was replaced by another of the same form
-            return run(list(range(n)))
+            return anew()
         return np.stack([features for file in files if (features := found[file]) is not None])
 
     def _file(self, images: Images, i: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -23,19 +24,27 @@ from skmetric._backbone._weights import is_file
 from skmetric._documented import DocumentedMixin
 from skmetric._images._images import Images, check_one_size
 from skmetric._images._opening import open_images
-from skmetric._params import Interval, StrOptions, fit_context
+from skmetric._params import FitTasks, Interval, StrOptions, check_params, fit_context, with_callbacks
 from skmetric._pixels._sizing import InputConfig, normalised, read_batches
-from skmetric._sklearn import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from skmetric._sklearn import (
+    BaseEstimator,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
-from ._cache import FeatureCache, digest_of_network
+from ._cache import BLOCK, FeatureCache, digest_of_network
 from ._network import check_layer, extract, input_config
 from ._places import rows_of_places
+from ._plain import plain, restored
 
 __all__ = ["FrozenFeatures"]
 
 
-class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FrozenFeatures(
+    DocumentedMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+):
     """Features of images from a network that is not trained.
 
     The first step of a pipeline that learns a metric on images. ``fit`` builds the network and looks at the
@@ -125,6 +134,9 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
     ``Pipeline(memory=...)`` keeps the results of whole calls: in a grid search each fold and each set that is
     scored runs the network anew, and it tells files apart by path. `cache` has neither limit.
+
+    Callbacks of scikit-learn are told of each batch of images in `fit_transform` and `transform`:
+    ``set_callbacks(ProgressBar())`` of the features, or of the pipeline around them, shows how far they are.
 
     Examples
     --------
@@ -225,6 +237,14 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         FileNotFoundError, ValueError
             If images or weights cannot be read or do not fit the network.
         """
+        self._fit(X)
+        tasks = FitTasks(self, X, y, 0)  # nothing that takes time
+        tasks.close()
+        return self
+
+    def _fit(self, X: Any) -> Images:
+        """Build the network, and try it on the first image; the images, open."""
+        check_params(self)
         resolve_device(self.device)
         if self.cache is not None:
             FeatureCache(self.cache, "").check_writable()
@@ -244,7 +264,24 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         self._check_size(images)
         self.module_ = module
         self.n_features_out_ = self._features(images._replace(rows=images.rows[:1])).shape[1]
-        return self
+        return images
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:  # type: ignore[override]
+        """Build the network and run it over the images.
+
+        Parameters
+        ----------
+        X : array or sequence of n images
+            See the notes of the class.
+        y : ignored
+            Taken for scikit-learn's sake.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features_out_), float32
+            A row for each image.
+        """
+        return self._features_with_callbacks(self._fit(X), X, y, "fit")
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Run the network over images.
@@ -274,7 +311,25 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         check_is_fitted(self)
         images = self._open(X, self.input_config_.n_channels)
         self._check_size(images)
-        return self._features(images)
+        if not hasattr(self, "_skl_callbacks"):  # callbacks are of one thread; this may run in many
+            return self._features(images)
+        return self._features_with_callbacks(images, X, None, "transform")
+
+    @with_callbacks
+    def _features_with_callbacks(self, images: Images, X: Any, y: Any, task: str) -> NDArray[np.float32]:
+        """Features, each batch a step for callbacks."""
+        n_batches = self._n_batches(len(images.rows))
+        tasks = FitTasks(self, X, y, n_batches, name="batch", task=task)
+        features = self._features(images, tasks)
+        tasks.close()
+        return features
+
+    def _n_batches(self, n_images: int) -> int:
+        """At most: images in the cache need none."""
+        if self.cache is None:
+            return -(-n_images // self.batch_size)
+        blocks, rest = divmod(n_images, BLOCK)
+        return blocks * -(-BLOCK // self.batch_size) - (-rest // self.batch_size)
 
     def _open(self, X: Any, n_channels: int | None) -> Images:
         return open_images(
@@ -289,13 +344,16 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         if not self.input_config_.resize:
             check_one_size(images, self.input_config_.image_size)
 
-    def _features(self, images: Images) -> NDArray[np.float32]:
+    def _features(self, images: Images, tasks: FitTasks | None = None) -> NDArray[np.float32]:
+        every, n_threads = list(range(len(images.rows))), effective_n_jobs(self.n_jobs)
         if self.cache is None:
-            features = self._run(images, list(range(len(images.rows))))
+            features = self._run(images, every, tasks)
         else:
-            cache = FeatureCache(self.cache, self._context())
-            features = cache.features(
-                images, lambda rows: self._run(images, rows), effective_n_jobs(self.n_jobs)
+            features = FeatureCache(self.cache, self._context()).features(
+                images,
+                run=lambda rows: self._run(images, rows, tasks),
+                anew=lambda: self._run(images, every),
+                n_threads=n_threads,
             )
         return normalize(features) if self.normalize else features
 
@@ -307,7 +365,7 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         settings = (self.layer, self.pooling, precision, str(self.background), tuple(self.input_config_))
         return f"1 {digest_of_network(self.module_)} {settings!r}"  # 1: of the form of an entry
 
-    def _run(self, images: Images, rows: list[int]) -> NDArray[np.float32]:
+    def _run(self, images: Images, rows: list[int], tasks: FitTasks | None = None) -> NDArray[np.float32]:
         """Features of the rows with these numbers, each once through the network."""
         device, config = resolve_device(self.device), self.input_config_
         module = self.module_.to(device)
@@ -318,6 +376,8 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         parts = (rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size))
         whole = (range(part[0], part[-1] + 1) if _in_a_row(part) else part for part in parts)  # spares a copy
         batches = read_batches(images, config, whole, n_threads=effective_n_jobs(self.n_jobs))
+        if tasks is not None:
+            batches = _announced(batches, tasks)
         with evaluating(module):
             features = infer(forward, batches, device=device, precision=self.precision)
         broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
@@ -348,6 +408,9 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def __getstate__(self) -> dict[str, Any]:
         """Pack each network once, whether it stands in a parameter, an attribute or both."""
         state = dict(super().__getstate__())
+        found = plain(state) if "module_" in state else None
+        if found is not None:
+            return found
         if "module_" not in state:
             state["_weights_digest"] = _digest(self.weights)
         elif is_file(self.weights) and isinstance(self.model, nn.Module):
@@ -355,12 +418,33 @@ class FrozenFeatures(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Transform
         packed = {id(value): pack_module(value) for value in state.values() if isinstance(value, nn.Module)}
         return {name: packed.get(id(value), value) for name, value in state.items()}
 
+    def _state_for_folder(self) -> dict[str, Any]:
+        """Give the state in plain values, a network of the user's own code as it is, no path of a cache."""
+        state = dict(super().__getstate__()) | {"cache": None}
+        if "module_" not in state:
+            return state
+        found = plain(state) or plain(state, own=True)
+        if found is None:
+            raise TypeError(
+                "a folder cannot hold these FrozenFeatures: the network is of another hub, or has tensors of "
+                "a type that NumPy lacks. Give the network itself as `model`, or use joblib"
+            )
+        return found
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the networks together again, on the CPU."""
         state = {"background": "white", "cache": None} | state  # which earlier versions did not have
         state.pop("_weights_digest", None)
         modules = {id(v): unpack_module(v) for v in state.values() if isinstance(v, PackedModule)}
-        super().__setstate__({name: modules.get(id(value), value) for name, value in state.items()})
+        super().__setstate__(restored({name: modules.get(id(v), v) for name, v in state.items()}))
+
+
+def _announced(batches: Iterable[torch.Tensor], tasks: FitTasks) -> Iterator[torch.Tensor]:
+    """The batches: a step ends when the next batch is asked for."""
+    for batch in batches:
+        tasks.begin()
+        yield batch
+        tasks.end()
 
 
 def _in_a_row(rows: list[int]) -> bool:

@@ -27,6 +27,7 @@ from ._style import CYCLE
 _SHEET = 2048  # pixels of the side of a picture that holds many thumbnails
 _MOST_IN_LEGEND = 200
 _QUALITY = 80  # of JPEG
+_LITTLE = 0.5  # of the variance: classes that two axes with less show as one may lie apart
 
 
 @validate_params(
@@ -49,16 +50,17 @@ def embedding_map(
     path: str | os.PathLike[str] = "map.html",
     method: str = "pca",
     n_neighbors: int = 10,
-    thumbnail_size: int = 48,
+    thumbnail_size: int = 64,
     title: str = "Embedding map",
     random_state: int | np.random.RandomState | None = 0,
 ) -> Path:
     """Write a page that shows embeddings as a map to explore.
 
-    Point at a sample to see its picture, text and metadata; click to see its nearest neighbours, those of the
-    embedding space and not of the plane; search a label; draw around samples with the lasso to export their
-    ids. The page is one file, needs no network, and sends nothing: its policy forbids connections. Labels,
-    texts and metadata are shown as they are and never read as markup.
+    Point at a sample to see its picture, text and metadata. Click it to see its nearest neighbours in the
+    embedding space, and click a neighbour to go on from there. Search labels, texts, metadata and ids, choose
+    classes in the legend, or draw around samples, to select samples and export their ids. On a phone the map
+    lies above the list. The page is one file, needs no network, and sends nothing: its policy forbids
+    connections. Labels, texts and metadata are shown as they are and never read as markup.
 
     Parameters
     ----------
@@ -73,16 +75,18 @@ def embedding_map(
     metadata : dict of str to array-like of shape (n_samples,), or DataFrame, default=None
         More columns to show.
     ids : array-like of shape (n_samples,), default=None
-        What the lasso exports. None counts rows from 0.
+        What a selection exports, and what is searched if it is given. None counts rows from 0.
     path : str or path-like, default="map.html"
         File to write.
     method : {"pca", "tsne", "umap"}, default="pca"
-        From the embedding to the plane; t-SNE takes minutes for tens of thousands of samples, "umap" needs
-        umap-learn.
+        From the embedding to the plane. Where the two axes of "pca" hold less than half of the variance,
+        classes may lie on top of each other; the page says so, and "tsne" or "umap" shows more. t-SNE takes
+        minutes for tens of thousands of samples; "umap" needs umap-learn.
     n_neighbors : int, default=10
         Neighbours that a click shows, at most one fewer than there are samples.
-    thumbnail_size : int, default=48
-        Side of a thumbnail in pixels, 8 to 256.
+    thumbnail_size : int, default=64
+        Side of a thumbnail in pixels, 8 to 256. The sample that is clicked is shown larger: take 128 or more
+        if details count.
     title : str, default="Embedding map"
         Of the page.
     random_state : int, default=0
@@ -91,7 +95,7 @@ def embedding_map(
     Returns
     -------
     pathlib.Path
-        The file: about 5 MB, and 1 to 2 KB for each thumbnail.
+        The file: about 5 MB, and 1 to 3 KB for each thumbnail.
 
     Raises
     ------
@@ -143,6 +147,7 @@ def _points(X, labels, method, n_neighbors, random_state):
         "n": n_samples,
         "x": _packed(points[:, 0], np.float32),
         "y": _packed(points[:, 1], np.float32),
+        "advice": _advice(explained),
         "axes": axis_names(method, explained) if X.shape[1] > 2 else ("dimension 1", "dimension 2"),
         "units": method == "pca" or X.shape[1] == 2,
         "labels": [str(label) for label in classes],
@@ -155,6 +160,16 @@ def _points(X, labels, method, n_neighbors, random_state):
     }
 
 
+def _advice(explained):
+    """What to do where two axes of a PCA show too little."""
+    if explained is None or sum(explained) >= _LITTLE:
+        return ""
+    return (
+        f"The two axes hold {sum(explained):.0%} of the variance: classes that overlap here may lie apart in "
+        'the embedding space. method="tsne" or "umap" draws neighbours near each other.'
+    )
+
+
 def _words(n_samples, texts, metadata, ids):
     """Texts, metadata and ids as plain lists."""
     columns = {} if metadata is None else {str(name): metadata[name] for name in list(metadata)}
@@ -165,6 +180,7 @@ def _words(n_samples, texts, metadata, ids):
         "texts": None if texts is None else [str(text) for text in texts],
         "metadata": {name: [str(value) for value in values] for name, values in columns.items()},
         "ids": list(range(n_samples)) if ids is None else np.asarray(ids).tolist(),
+        "own_ids": ids is not None,  # row numbers are not searched: "7" would find rows of other classes
     }
 
 

@@ -100,7 +100,7 @@ class NeighborsDisplay:
         y: ArrayLike | None = None,
         *,
         queries: Any = None,
-        gallery: Any,
+        gallery: Any = None,
         n_neighbors: int | None = None,
         ax: Axes | None = None,
     ) -> Self:
@@ -116,8 +116,9 @@ class NeighborsDisplay:
             Their true labels; what has none of the gallery's labels is a stranger.
         queries : sequence of n_queries pictures or texts, default=None
             What the queries look like; None shows `X` itself.
-        gallery : sequence of n_gallery pictures or texts
-            What the items of the gallery look like, in the order of the search's ``ids_``.
+        gallery : sequence of n_gallery pictures or texts, default=None
+            What the items of the gallery look like, in the order of the search's ``ids_``. None takes the
+            files that the search knows: its column "path", which a search that was fitted on paths has.
         n_neighbors : int, default=None
             Neighbours of each query; None takes the search's own number.
         ax : matplotlib Axes, default=None
@@ -127,9 +128,16 @@ class NeighborsDisplay:
         -------
         NeighborsDisplay
             Drawn.
+
+        Raises
+        ------
+        ValueError
+            If `gallery` is None and the search knows no paths.
         """
         check_is_fitted(estimator)
         distances, indices = estimator.kneighbors(X, n_neighbors)
+        if gallery is None:
+            gallery = _paths_of(estimator, indices)
         labels = estimator.labels_
         cut = getattr(estimator, "cutpoint_", None)
         limit = None if cut is None else estimator.calibration_.cutpoints[cut]["distance"]
@@ -277,6 +285,21 @@ class NeighborsDisplay:
         if self.y is None or self.y_gallery is None:
             return (BLACK, ""), "-"
         return (HIT if self.y_gallery[self.indices[i, j]] == self.y[i] else MISS), "-"
+
+
+def _paths_of(search, indices):
+    """Paths of the items that were found, at their rows of the gallery; None in the other rows."""
+    ids = search.ids_
+    rows = np.unique(indices[indices >= 0])
+    items = search.items(ids[rows])
+    if "path" not in list(items):
+        raise ValueError(
+            "gallery= is needed: what the items look like, in the order of ids_. Only a search that was "
+            "fitted on paths of images, or with a column 'path' in metadata, knows it itself"
+        )
+    gallery = np.full(len(ids), None)
+    gallery[rows] = np.asarray(items["path"])
+    return gallery
 
 
 class _Drawn(NamedTuple):

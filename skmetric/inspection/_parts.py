@@ -63,7 +63,8 @@ def through(step, rows):
     Returns
     -------
     ndarray of shape (n_places + 1, n_outputs)
-        The like. Lengths are those of the last row for all: of one image they are a number.
+        The like. Lengths are those of the last row for all: of one image they are a number. So is what a
+        power makes of a feature: each place gets its share of that.
 
     Raises
     ------
@@ -73,6 +74,7 @@ def through(step, rows):
     if isinstance(step, Normalizer):
         return rows / np.linalg.norm(rows[-1], ord=_LENGTHS[step.norm])
     if isinstance(step, MahalanobisMixin):
+        rows = rows * _factors(rows[-1], getattr(step, "power_", 1.0))
         rows = _unit(rows) if getattr(step, "normalize_", False) else rows
         rows = rows if getattr(step, "mean_", None) is None else rows - step.mean_
         rows = rows @ step.components_.T
@@ -94,3 +96,8 @@ def through(step, rows):
 
 def _unit(rows):
     return rows / (np.linalg.norm(rows[-1]) or 1)
+
+
+def _factors(row, power):
+    """By what a signed power multiplies each number of a row."""
+    return np.power(np.abs(row), power - 1, out=np.zeros_like(row), where=row != 0) if power != 1 else 1.0

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from skmetric._embedding import check_euclidean, embed
 from skmetric.metrics import retrieval_report
 
-from ._style import CYCLE, DASHES, GREY, MARKERS, axes_of, finish
+from ._style import CYCLE, DASHES, GREY, MARKERS, axes_of, finish, legend_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,7 +203,7 @@ class RecallAtKDisplay:
         ax.plot(positions, self.chance, color=GREY, linestyle=":", marker="_", label="chance")
         ax.set_xticks(positions, [str(cut) for cut in self.k])
         title = f"bars: {100 * self.confidence_level:g}% over {self.resample}"
-        ax.legend(fontsize="small", title=title, title_fontsize="small")
+        legend_beside(ax, title=title, title_fontsize="small", alignment="left")
         finish(ax, xlabel="k", ylabel="recall@k: share of queries with a hit", ylim=(0, 1.02))
         self.ax_, self.figure_ = ax, ax.figure
         return self

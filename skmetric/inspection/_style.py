@@ -65,3 +65,10 @@ def finish(ax, **texts):
     ax.set(**texts)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def legend_beside(ax: Axes, **look: Any) -> None:
+    """Put the legend to the right of the axes, where it covers nothing that is drawn."""
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False, fontsize="small", **look
+    )

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from sklearn.isotonic import isotonic_regression
 from sklearn.utils.validation import check_is_fitted
 
-from ._style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, axes_of, finish
+from ._style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, axes_of, finish, legend_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -196,7 +196,7 @@ class ThresholdDisplay:
                 xycoords=("data", "axes fraction"), ha="center", fontsize="small",
             )  # fmt: skip
         self._bars(ax)
-        self._legend(ax, "best")
+        self._legend(ax)
         finish(ax, xlabel="distance to the match", ylabel="share of queries", ylim=(-0.02, 1.02))
 
     def _drawn(self, name):
@@ -227,11 +227,11 @@ class ThresholdDisplay:
                 at = middle + step * (i - (len(names) - 1) / 2)
                 ax.errorbar(at, rates[name], ends, color=_LOOKS[name][1], **look)
 
-    def _legend(self, ax, place):
+    def _legend(self, ax):
         title = None
         if self.intervals:
             title = f"bars: {100 * self.confidence_level:g}% for as many new classes"
-        ax.legend(loc=place, fontsize="small", title=title, title_fontsize="small", framealpha=0.9)
+        legend_beside(ax, title=title, title_fontsize="small", alignment="left")
 
     def _precision_recall(self, ax):
         recall, precision = self.thresholds["recall"], self.thresholds["precision"]
@@ -249,20 +249,20 @@ class ThresholdDisplay:
         ax.plot(norm.ppf(far[inside]), norm.ppf(miss[inside]), color=BLUE)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_ticks(norm.ppf(_DET_TICKS), [f"{100 * tick:g}%" for tick in _DET_TICKS])
-        cutpoints = {
-            name: {"x": norm.ppf(cut["false_accept_rate"]), "y": norm.ppf(1 - cut["recall"])}
+        bounds = norm.ppf([0.0007, 0.9993])
+        places = {  # rates of 0 and 1 lie at the ends of the axes
+            name: np.clip(norm.ppf([cut["false_accept_rate"], 1 - cut["recall"]]), *bounds)
             for name, cut in self.cutpoints.items()
             if {"false_accept_rate", "recall"} <= cut.keys()
         }
-        self._mark(ax, "x", "y", cutpoints)
-        bounds = norm.ppf([0.0007, 0.9993])
+        self._mark(ax, "x", "y", {name: {"x": x, "y": y} for name, (x, y) in places.items()})
         finish(ax, xlabel="strangers accepted", ylabel="known queries missed", xlim=bounds, ylim=bounds)
 
     def _mark(self, ax, x, y, cutpoints=None):
         for number, (name, cut) in enumerate((cutpoints or self.cutpoints).items()):
             if np.isfinite([cut.get(x, np.nan), cut.get(y, np.nan)]).all():
                 ax.plot(cut[x], cut[y], _MARKERS[number % 5], color=RED, label=name, clip_on=False)
-        ax.legend(loc="best", fontsize="small", title="cutpoints", title_fontsize="small")
+        legend_beside(ax, title="cutpoints", title_fontsize="small", alignment="left")
 
 
 def apart(middles, widths):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._embedding import steps_of
 
-from ._style import BLACK, BLUE, CYCLE, DASHES, GREEN, RED, finish, panels_of
+from ._style import BLACK, BLUE, CYCLE, DASHES, GREEN, RED, finish, legend_beside, panels_of
 
 if TYPE_CHECKING:
     pass
@@ -139,7 +139,7 @@ class TrainingDisplay:
                 axis.plot(epochs, values, color=color, linestyle=dash, marker=".", label=label)
             if self.best_epoch is not None:
                 axis.axvline(self.best_epoch, color=BLACK, linewidth=1, linestyle=":", label="epoch kept")
-            axis.legend(fontsize="small")
+            legend_beside(axis)
             axis.xaxis.get_major_locator().set_params(integer=True)
             finish(axis, ylabel=ylabel)
         axes[-1].set_xlabel("epoch")

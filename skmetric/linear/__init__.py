@@ -10,15 +10,21 @@ from ._from_tuples._scml import SCML
 from ._from_tuples._sdml import SDML
 from ._gmml import GMML
 from ._lfda import LFDA
+from ._lmnn import LMNN
 from ._metric_learner import MetricLearner
+from ._mlkr import MLKR
+from ._nca import NCA
 from ._rca import RCA
 
 __all__ = [
     "GMML",
     "ITML",
     "LFDA",
+    "LMNN",
     "LSML",
+    "MLKR",
     "MMC",
+    "NCA",
     "RCA",
     "SCML",
     "SDML",

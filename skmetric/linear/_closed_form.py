@@ -94,15 +94,19 @@ def whiten(scatter: ClassScatter, shrinkage: float) -> Whitening:
     return Whitening(factor, psi, spread @ (mix / np.sqrt(psi)), scatter.dimension, across)
 
 
-def scales(whitening: Whitening, shrinkage: float, weighting: str) -> tuple[float, NDArray[np.float64]]:
+def scales(
+    whitening: Whitening, shrinkage: float, weighting: str, saturation: float = 0.0
+) -> tuple[float, NDArray[np.float64]]:
     """Square roots of the weights: of the other directions, and of `directions`.
 
     The second shrinkage pulls psi towards its mean over all features: at 1 all directions weigh alike. The
-    largest scale is 1: an overall factor changes no order.
+    saturation divides by 1 + saturation * psi, of psi before it is shrunk: the directions that tell the
+    training classes apart best are often theirs alone. The largest scale is 1: an overall factor changes no
+    order.
     """
     level = whitening.psi.sum() / whitening.n_features
-    psi = np.append(shrinkage * level, (1 - shrinkage) * whitening.psi + shrinkage * level)
-    weights = WEIGHTINGS[weighting](psi)
+    psi = np.append(0.0, whitening.psi)
+    weights = WEIGHTINGS[weighting]((1 - shrinkage) * psi + shrinkage * level) / (1 + saturation * psi)
     top = weights.max()
     root = np.sqrt(weights / top) if top > 0 else np.ones_like(weights)  # no spread of means: no preference
     return root[0], root[1:]
@@ -114,23 +118,26 @@ def stretch(
     shrinkage: float,
     weighting: str,
     along_directions: NDArray[Any] | None = None,
+    saturation: float = 0.0,
 ) -> NDArray[Any]:
     """Scale whitened rows along each direction by the root of its weight.
 
     `along_directions`, their coordinates ``whitened @ directions``, is for who has them already.
     """
-    rest, along = scales(whitening, shrinkage, weighting)
+    rest, along = scales(whitening, shrinkage, weighting, saturation)
     if along_directions is None:
         along_directions = whitened @ whitening.directions
     return rest * whitened + (along_directions * (along - rest)) @ whitening.directions.T
 
 
-def components(whitening: Whitening, shrinkage: float, weighting: str) -> NDArray[np.float64]:
+def components(
+    whitening: Whitening, shrinkage: float, weighting: str, saturation: float = 0.0
+) -> NDArray[np.float64]:
     """Rows of the map x -> embedding, (n_features, n_features), of the whitened and stretched space."""
     inverse = solve_triangular(
         whitening.factor, np.eye(len(whitening.factor)), lower=True, check_finite=False
     )
-    return stretch(whitening, inverse.T, shrinkage, weighting).T
+    return stretch(whitening, inverse.T, shrinkage, weighting, saturation=saturation).T
 
 
 def principal(

@@ -13,10 +13,10 @@ from skmetric._params import Interval, fit_context
 from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
 
-from ._maths._moments import scatter_of
-from ._maths._spectrum import feature_scales, inverse_root, resolution_of
 from ._samples import read_rows, read_weights, set_map
 from ._scatter import ClassScatter, merge
+from ._statistics._moments import scatter_of
+from ._statistics._spectrum import feature_scales, inverse_root, resolution_of
 
 _ONE = np.zeros(1, np.intp)
 
@@ -25,6 +25,9 @@ class Covariance(MahalanobisMixin, BaseEstimator):
     """Mahalanobis distance of the data: the inverse of their covariance [1]_. Labels are not used.
 
     All directions get variance 1. This is the baseline for metrics that are learned from labels.
+
+    On classes of frozen features it is worse than the Euclidean distance: MAP@R is 5 % lower, on average over
+    six sets (:doc:`/guide/linear`).
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes
-from ._maths._local_scatter import local_directions, local_scatters
 from ._samples import read_labelled, set_map
+from ._statistics._local_scatter import local_directions, local_scatters
 
 
 class LFDA(MahalanobisMixin, BaseEstimator):
@@ -24,6 +24,9 @@ class LFDA(MahalanobisMixin, BaseEstimator):
     Fisher's criterion, with weights: pairs of a class count by an affinity that falls with their distance, so
     that a class of several clusters is not forced into one. It solves ``Sb v = psi Sw v`` for the local
     scatters between and inside classes.
+
+    On classes that it was not trained on, the default is a little worse than the Euclidean distance: MAP@R is
+    0.4 % lower on average over six sets of frozen features, and lower on four of them (:doc:`/guide/linear`).
 
     Parameters
     ----------

@@ -1,33 +1,38 @@
-"""The linear default: one closed form, its shrinkage chosen on classes held out."""
+"""The linear default: one closed form, what it leaves open chosen on classes held out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import as_array, check_finite_rows, encode_labels, read_labels
-from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
-from skmetric._sklearn import BaseEstimator
+from skmetric._checks import as_array, check_finite_rows
+from skmetric._params import FitTasks, Interval, StrOptions, fit_context
+from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._warning import warn
-from skmetric.base import MahalanobisMixin
+from skmetric.base import MahalanobisMixin, signed_power
 
+from ._adaptation import Pool, adapt
 from ._classes import check_classes, unite
-from ._closed_form import WEIGHTINGS, components, n_unresolved, principal, scales, whiten
+from ._classified import Samples, check_samples
+from ._closed_form import WEIGHTINGS, n_unresolved
 from ._refine import refine
-from ._scatter import ClassScatter, as_weights, class_scatter, merge
-from ._selection import Candidate, check_shrinkage, preparation, select
-from ._span import Span, span_of
+from ._scatter import ClassScatter, class_scatter, merge
+from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
+from ._selection._selection import Choice, n_steps, select
+from ._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
 
-_LARGEST_WEIGHT = 1e100
+
+def _is_closed_form(learner: MetricLearner) -> bool:
+    if learner.margin is None:
+        return True
+    raise AttributeError("adapt solves the closed form anew, which margin has refined: use margin=None")
 
 
 def _keeps_no_samples(learner: MetricLearner) -> bool:
@@ -36,25 +41,15 @@ def _keeps_no_samples(learner: MetricLearner) -> bool:
     raise AttributeError("partial_fit keeps scatters, and margin refines on samples: use margin=None, or fit")
 
 
-def _check_size_of_weights(weights: NDArray[np.floating]) -> None:
-    """Refuse weights of which the largest has no square in float64."""
-    largest = weights.max(initial=1.0 if not len(weights) else 0.0)
-    if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
-        raise ValueError(
-            f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "
-            f"{_LARGEST_WEIGHT:g}: divide all by their mean"
-        )
-
-
-class MetricLearner(MahalanobisMixin, BaseEstimator):
+class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     """Linear metric from class labels: directions weighted by how far they tell classes apart.
 
-    Rows are scaled to unit length, centred, mapped by ``components_``, and scaled to unit length again; the
-    learned distance is the Euclidean one after that. The map solves ``Sb v = psi Sw v`` for the covariance Sb
-    of class means and the pooled covariance Sw inside classes, both shrunk, whitens Sw and weights each
-    direction by w(psi) [1]_ [2]_. How far to shrink, whether to scale to unit length, and whether to learn
-    anything at all are chosen by the retrieval score of held-out training classes, since the score that
-    matters is that of classes never trained on.
+    Features are raised to a power, rows are scaled to unit length, centred, mapped by ``components_``, and
+    scaled to unit length again; the learned distance is the Euclidean one after that. The map solves ``Sb v =
+    psi Sw v`` for the covariance Sb of class means and the pooled covariance Sw inside classes, both shrunk,
+    whitens Sw and weights each direction by w(psi) [1]_ [2]_. How far to shrink, the power, whether to scale
+    to unit length, and whether to learn anything at all are chosen by the retrieval score of held-out
+    training classes, since the score that matters is that of classes never trained on.
 
     Parameters
     ----------
@@ -62,8 +57,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         How far Sw is shrunk towards a multiple of the identity, and psi towards its mean; each from 0 to 1.
         (1, 1) learns no direction, (0, 0) shrinks nothing; a first number of 0 needs more samples than
         features. "cv" chooses on class-disjoint folds; plain Euclidean and cosine distance are candidates
-        too. With fewer than 16 classes, a learned map must beat these two; with fewer than 4, "cv" means
-        (0.5, 1).
+        too. With fewer than 16 classes, all others must beat a map that hardly whitens, (0.9, 1); with
+        fewer than 4, "cv" means (0.5, 1). "cv" also chooses `power` and `saturation` where these are None.
     weighting : {"plda", "wccn", "lda"}, default="plda"
         w(psi): ``psi / (psi + 1/2)`` as in probabilistic LDA, 1 (within-class covariance normalisation, as
         RCA does), or psi (discriminant analysis).
@@ -76,6 +71,14 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         embedding. None takes the closed form as it is.
     n_components : int, default=None
         Keep this many directions, those in which embeddings vary most. None keeps `n_features`.
+    power : float, default=None
+        Exponent of the absolute value of each feature, whose sign is kept: below 1 it reduces the largest
+        values, as of counts and of features after a ReLU (Tukey's ladder of powers [3]_). None is chosen
+        among 1, 0.7 and 0.5 with the shrinkage, and is 1 where the shrinkage is given.
+    saturation : float, default=None
+        From 0; w(psi) is divided by ``1 + saturation * psi``, with psi before shrinking: a direction that
+        separates the training classes extremely well often separates these alone. None is chosen among 0,
+        0.02, 0.05 and 0.2 with the shrinkage, and is 0 where the shrinkage is given.
     random_state : int, RandomState instance or None, default=None
         Draws the folds and the triplets.
 
@@ -89,9 +92,14 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         The pair used.
     normalize_ : bool
         Whether rows are scaled to unit length before and after.
+    power_, saturation_ : float
+        The power and the saturation used.
     cv_results_ : dict of ndarray, or None
         Candidates and their MAP@R on held-out classes, in the form of ``GridSearchCV.cv_results_``. None
-        where nothing was searched.
+        where nothing was searched. ``mean_gain`` is the gain over the candidate that others must beat, and
+        ``standard_error_of_gain`` its error over classes. The candidate with the largest gain, half a
+        standard error taken off, is used. Gains below their error are in doubt: give more classes, or numbers
+        for `shrinkage`.
     center_ : bool
         Whether `mean_` is subtracted: not by the candidate that is the plain cosine distance.
     classes_ : ndarray of shape (n_classes,)
@@ -104,6 +112,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of features, where `X` had string names.
+    n_adapted_ : int
+        Rows of the pool that `adapt` used last; 0 without.
     n_steps_ : int
         Steps of refinement that were kept; 0 without `margin`, or where refining did not help.
 
@@ -114,8 +124,10 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
 
     Notes
     -----
-    Fitting takes one pass over the data and O(n_features^2) memory; "cv" adds one solution per fold and
-    within-shrinkage and the scoring of 2000 rows for each candidate. A solution costs O(n_features^3), or
+    Fitting takes one pass over the data and O(n_features^2) memory; "cv" adds one pass for each power and
+    normalisation, one solution per fold and within-shrinkage and the scoring of 2000 rows for each candidate.
+    A power other than 1 makes a copy of the rows. Callbacks of scikit-learn are told of the steps of "cv"; if
+    one asks to stop, the best candidate so far is used. A solution costs O(n_features^3), or
     O(n_samples^3) where there are fewer samples than features: these are taken in their span, with the same
     distances. `partial_fit` has no samples to span, and costs the former.
 
@@ -123,6 +135,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     ----------
     .. [1] S. Ioffe, "Probabilistic linear discriminant analysis", ECCV 2006.
     .. [2] M. Köstinger et al., "Large scale metric learning from equivalence constraints", CVPR 2012.
+    .. [3] J. W. Tukey, "Exploratory data analysis", Addison-Wesley 1977.
 
     Examples
     --------
@@ -134,8 +147,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     >>> learner = MetricLearner(random_state=0).fit(X_known, y_known)
     >>> learner.transform(X_new).shape
     (894, 64)
-    >>> bool(learner.score(X_new, y_new) > 0.5)
-    True
+    >>> round(learner.score(X_new, y_new), 2)
+    0.53
     """
 
     _parameter_constraints = {
@@ -144,10 +157,17 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         "normalize": ["boolean", StrOptions({"auto"})],
         "margin": [Interval(Real, 0, None, closed="neither"), None],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "power": [Interval(Real, 0, None, closed="neither"), None],
+        "saturation": [Interval(Real, 0, None, closed="left"), None],
         "random_state": ["random_state"],
     }
 
+    power: float | None = None  # also of learners that version 0.1 pickled
+    saturation: float | None = None
+
     shrinkage_: tuple[float, float]
+    power_: float
+    saturation_: float
     cv_results_: dict[str, Any] | None
     center_: bool
     classes_: NDArray[Any]
@@ -155,6 +175,7 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     n_steps_: int
+    n_adapted_: int
 
     def __init__(
         self,
@@ -164,6 +185,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         normalize: bool | Literal["auto"] = "auto",
         margin: float | None = None,
         n_components: int | None = None,
+        power: float | None = None,
+        saturation: float | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.shrinkage = shrinkage
@@ -171,6 +194,8 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
         self.normalize = normalize
         self.margin = margin
         self.n_components = n_components
+        self.power = power
+        self.saturation = saturation
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -199,34 +224,15 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
             On NaN or infinity (rows named), a single class, classes of one row each, mixed labels, or a
             parameter out of range.
         """
-        X, codes, classes, weights = self._check_data(X, y, sample_weight, reset=True)
-        check_classes(codes, classes)
+        samples = check_samples(self, X, y, sample_weight, reset=True)
+        check_classes(samples.codes, samples.classes)
         rng = check_random_state(self.random_state)
-        span = self._span(X)
-        rows, n_features = (X, None) if span is None else (span.X, X.shape[1])
-        chosen, self.cv_results_ = self._choose(rows, codes, len(classes), weights, rng, n_features)
-        self._set_choice(chosen)
-        self.classes_, self.n_steps_ = classes, 0
-        scatter = class_scatter(rows, codes, len(classes), weights, preparation(self.normalize_))
-        scatter = scatter._replace(n_features=n_features)
-        self.scatter_ = scatter if span is None else span.lift_scatter(scatter)
-        self._warn_of_directions_without_spread(scatter, X.dtype)
-        mapped: NDArray[np.floating]
-        mean, mapped, across = self._solve(scatter)
-        if self.margin is not None:
-            solve = partial(self._solve_on, n_features=n_features)
-            refined, self.n_steps_ = refine(rows, codes, solve, self.margin, self.normalize_, weights, rng)
-            mapped = mapped if refined is None else refined
-        if span is not None:
-            mean = span.basis @ mean
-            mapped = span.lift(mapped, across if self.n_components is None else None)
-        self._set_map(mean, mapped, X.dtype)
+        tasks = FitTasks(self, X, y, n_steps(self._offered()) if self.shrinkage == "cv" else 0, "candidates")
+        chosen, results = self._choose(samples, rng, tasks)
+        vars(self).update(self._fitted(samples, chosen, rng), cv_results_=results)
+        self._warn_of_directions_without_spread(self.scatter_, samples.X.dtype)
+        tasks.close()
         return self
-
-    def _span(self, X: NDArray[np.floating]) -> Span | None:
-        """Where fewer rows than features hold all directions that are kept: their span."""
-        span = span_of(X) if len(X) < X.shape[1] else None
-        return None if span is None or span.basis.shape[1] < (self.n_components or 0) else span
 
     @available_if(_keeps_no_samples)
     @fit_context(prefer_skip_nested_validation=True)
@@ -257,74 +263,133 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
             As `fit`, but for the number of classes and their rows; or if labels change type.
         """
         first = not hasattr(self, "scatter_")
-        X, codes, classes, weights = self._check_data(X, y, sample_weight, reset=first, min_samples=1)
+        samples = check_samples(self, X, y, sample_weight, reset=first, min_samples=1)
         if first:
-            chosen, self.cv_results_ = self._choose(
-                X, codes, len(classes), weights, check_random_state(self.random_state)
-            )
-            self._set_choice(chosen)
-        scatter = class_scatter(X, codes, len(classes), weights, preparation(self.normalize_))
+            chosen, self.cv_results_ = self._choose(samples, check_random_state(self.random_state))
+            vars(self).update(_of_choice(chosen))
+        recipe = self._recipe()
+        rows, classes = signed_power(samples.X, recipe.chosen.power), samples.classes
+        scatter = class_scatter(rows, samples.codes, len(classes), samples.weights, recipe.prepare)
         if not first:
             old, new, union = unite(self.classes_, classes)
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
-        self.classes_, self.scatter_, self.n_steps_ = classes, scatter, 0
-        self._warn_of_directions_without_spread(scatter, X.dtype)
-        mean, mapped, _ = self._solve(scatter)
-        self._set_map(mean, mapped, X.dtype)
+        self.classes_, self.scatter_, self.n_steps_, self.n_adapted_ = classes, scatter, 0, 0
+        self._warn_of_directions_without_spread(scatter, samples.X.dtype)
+        vars(self).update(attributes_of(solve(scatter, recipe), samples.X.dtype))
         return self
 
-    def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, reset: bool, min_samples: int = 2
-    ) -> tuple[NDArray[np.floating], NDArray[np.intp], NDArray[Any], NDArray[np.floating] | None]:
-        """Validated rows of positive weight, their class codes, the classes and the weights or None."""
-        y = y if y is None else read_labels(y)
-        X, y = validate_data(
-            self,
-            as_array(X),
-            y,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-            ensure_min_samples=min_samples,
+    @available_if(_is_closed_form)
+    def adapt(self, X: ArrayLike) -> Self:
+        """Move centre and weights towards the pool that will be searched; it needs no labels.
+
+        The map is solved anew, with the covariance of the pool as a further measure of how far classes
+        spread, and with a centre between the means of the training rows and of the pool. Both move the more,
+        the more rows there are. Each call starts from what `fit` or `partial_fit` learned; these two undo it.
+        The method does not exist with a `margin`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of the pool, as many as there are; from some 200 rows on, an adapted metric retrieves
+            better. Few rows hardly change anything.
+
+        Returns
+        -------
+        MetricLearner
+            Adapted.
+
+        Raises
+        ------
+        ValueError
+            On NaN or infinity (rows named), or features other than those of `fit`.
+
+        Notes
+        -----
+        Adapt before items are enrolled: embeddings of before and after cannot be compared, and a
+        :class:`~skmetric.search.SimilaritySearch` refuses the learner until ``reembed``. Do not use it where
+        a threshold turns strangers away and `X` is the gallery: the directions along which the gallery
+        spreads get more weight, and strangers differ along others. Rankings gain, thresholds may lose.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skmetric import MetricLearner
+        >>> X, y = load_digits(return_X_y=True)
+        >>> learner = MetricLearner(random_state=0).fit(X[y < 5], y[y < 5])
+        >>> learner.adapt(X[y >= 5]).n_adapted_
+        896
+        """
+        check_is_fitted(self)
+        rows = validate_data(
+            self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
         )
-        check_finite_rows(X)
-        if self.n_components is not None and self.n_components > X.shape[1]:
-            raise ValueError(f"n_components={self.n_components} is more than the {X.shape[1]} features of X")
-        if (kind := type_of_target(y, input_name="y")) not in (
-            "binary",
-            "multiclass",
-        ):  # many classes are normal
-            raise ValueError(f"Unknown label type: {kind}; classes are needed, as integers or strings")
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            kept = sample_weight > 0
-            _check_size_of_weights(sample_weight[kept])
-            X, y, sample_weight = X[kept], y[kept], as_weights(sample_weight[kept])
-        codes, _, classes = encode_labels(y)
-        return X, codes, classes, sample_weight
+        check_finite_rows(rows)
+        recipe = self._recipe()
+        pool = Pool.of(signed_power(rows, recipe.chosen.power), recipe)
+        solution = adapt(self.scatter_, pool, recipe)
+        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=len(rows))
+        return self
+
+    def _fitted(self, samples: Samples, chosen: Candidate, rng: np.random.RandomState) -> dict[str, Any]:
+        """Fitted attributes of a choice, but `cv_results_`."""
+        recipe = Recipe(chosen, self.weighting, self.n_components)
+        span, rows, n_features = powered_rows(samples.X, chosen.power, self.n_components)
+        scatter = class_scatter(rows, samples.codes, len(samples.classes), samples.weights, recipe.prepare)
+        scatter = scatter._replace(n_features=n_features)
+        solution, n_taken = solve(scatter, recipe), 0
+        if self.margin is not None:
+            solve_rows = partial(solve_on, recipe=recipe, n_features=n_features)
+            margin, weights = self.margin, samples.weights
+            refined, n_taken = refine(rows, samples.codes, solve_rows, margin, chosen.normalize, weights, rng)
+            if refined is not None:
+                solution = solution._replace(components=refined.astype(np.float64))
+        solution = lifted(solution, span, self.n_components)
+        return (
+            _of_choice(chosen)
+            | attributes_of(solution, samples.X.dtype)
+            | {
+                "classes_": samples.classes,
+                "scatter_": scatter if span is None else span.lift_scatter(scatter),
+                "n_steps_": n_taken,
+                "n_adapted_": 0,
+            }
+        )
 
     def _choose(
-        self,
-        X: NDArray[np.floating],
-        codes: NDArray[np.intp],
-        n_classes: int,
-        weights: NDArray[np.floating] | None,
-        rng: np.random.RandomState,
-        n_features: int | None = None,
+        self, samples: Samples, rng: np.random.RandomState, tasks: FitTasks | None = None
     ) -> tuple[Candidate, dict[str, Any] | None]:
-        normalize = None if self.normalize == "auto" else bool(self.normalize)
-        if self.shrinkage == "cv":
-            return select(X, codes, n_classes, weights, self.weighting, normalize, rng, n_features)
-        within, between = check_shrinkage(self.shrinkage)
-        return Candidate(normalize is not False, True, within, between), None
+        if self.shrinkage != "cv":
+            within, between = check_shrinkage(self.shrinkage)
+            power = 1.0 if self.power is None else float(self.power)
+            saturation = 0.0 if self.saturation is None else float(self.saturation)
+            return Candidate(self.normalize is not False, True, within, between, power, saturation), None
+        X, codes, classes, weights = samples
 
-    def _set_choice(self, chosen: Candidate) -> None:
-        self.normalize_, self.center_ = bool(chosen.normalize), bool(chosen.center)
-        self.shrinkage_ = (float(chosen.within), float(chosen.between))
+        def rows_of(power: float) -> tuple[NDArray[np.floating], int | None]:
+            return powered_rows(X, power, self.n_components)[1:]
 
-    def _set_map(self, mean: NDArray[np.floating], mapped: NDArray[np.floating], dtype: DTypeLike) -> None:
-        self.mean_, self.components_ = mean.astype(dtype), mapped.astype(dtype)
-        self.n_components_ = len(self.components_)
+        choice = Choice(X, codes, len(classes), weights, self._offered(), rng, rows_of)
+        if tasks is not None:  # a callback may ask for the learner of the best candidate so far
+            tasks.fitted = lambda: self._fitted(samples, choice.best(), np.random.RandomState(0))
+        return select(choice, tasks)
+
+    def _offered(self) -> Offered:
+        """What "cv" chooses among."""
+        return Offered(
+            self.weighting,
+            (True, False) if self.normalize == "auto" else (bool(self.normalize),),
+            POWERS if self.power is None else (float(self.power),),
+            SATURATIONS if self.saturation is None else (float(self.saturation),),
+        )
+
+    def _recipe(self) -> Recipe:
+        """What was chosen."""
+        power, saturation = (
+            getattr(self, "power_", 1.0),
+            getattr(self, "saturation_", 0.0),
+        )  # not in version 0.1
+        chosen = Candidate(self.normalize_, self.center_, *self.shrinkage_, power, saturation)
+        return Recipe(chosen, self.weighting, self.n_components)
 
     def _warn_of_directions_without_spread(self, scatter: ClassScatter, dtype: np.dtype[Any]) -> None:
         if self.shrinkage_[0] > self.n_features_in_ * np.finfo(dtype).eps:
@@ -338,32 +403,13 @@ class MetricLearner(MahalanobisMixin, BaseEstimator):
                 "number above 0 such as 0.1; or drop constant features, or project with PCA first"
             )
 
-    def _solve(
-        self, scatter: ClassScatter, turn: bool = False
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-        """Centre and map of the closed form, and its scale across the span of the samples.
 
-        `turn` orders the rows of the map by variance.
-        """
-        within, between = self.shrinkage_
-        whitening = whiten(scatter, within)
-        mapped = components(whitening, between, self.weighting)
-        if turn or self.n_components is not None:
-            mapped = principal(mapped, scatter.covariance(), self.n_components)
-        mean = scatter.mean if self.center_ else np.zeros(len(scatter.within))
-        return mean, mapped, scales(whitening, between, self.weighting)[0] * whitening.across
-
-    def _solve_on(
-        self,
-        X: NDArray[np.floating],
-        codes: NDArray[np.intp],
-        weights: NDArray[np.floating] | None,
-        n_features: int | None = None,
-    ) -> tuple[Callable[[NDArray[np.floating]], NDArray[np.floating]], NDArray[np.floating]]:
-        """Closed form of some samples: what embeds, before the last normalisation, and the map."""
-        prepare = preparation(self.normalize_)
-        classes, renumbered = np.unique(codes, return_inverse=True)
-        scatter = class_scatter(X, renumbered, len(classes), weights, prepare)
-        mean, mapped, _ = self._solve(scatter._replace(n_features=n_features), turn=True)
-        mean, mapped = mean.astype(X.dtype), mapped.astype(X.dtype)
-        return lambda X: (prepare(X) - mean) @ mapped.T, mapped
+def _of_choice(chosen: Candidate) -> dict[str, Any]:
+    """Fitted attributes that say what was chosen."""
+    return {
+        "normalize_": bool(chosen.normalize),
+        "center_": bool(chosen.center),
+        "shrinkage_": (float(chosen.within), float(chosen.between)),
+        "power_": float(chosen.power),
+        "saturation_": float(chosen.saturation),
+    }

@@ -15,10 +15,10 @@ from skmetric.base import MahalanobisMixin
 
 from ._classes import unite
 from ._closed_form import principal, shrunk
-from ._maths._moments import scatter_of
-from ._maths._spectrum import feature_scales, inverse_root, resolution_of
 from ._samples import is_marked, read_labelled, read_weights, set_map
 from ._scatter import ClassScatter, merge
+from ._statistics._moments import scatter_of
+from ._statistics._spectrum import feature_scales, inverse_root, resolution_of
 
 _ONE = np.zeros(1, np.intp)
 

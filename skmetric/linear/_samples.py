@@ -11,8 +11,8 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import as_array, check_finite_rows, read_labels
 from skmetric._params import check_sample_weight
 
-from ._maths._moments import Rows
 from ._scatter import as_weights
+from ._statistics._moments import Rows
 
 _LARGEST_WEIGHT = 1e100
 
@@ -57,6 +57,16 @@ def _required(learner: Any, y: Any) -> NDArray[Any]:
     return read_labels(y)
 
 
+def read_targets(learner: Any, y: Any) -> NDArray[np.float64]:
+    """Real-valued targets, finite and in float64."""
+    targets = _required(learner, y)
+    if targets.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must hold real numbers")
+    if targets.dtype.kind not in "fiub":
+        raise ValueError(f"y must hold numbers, targets of a regression; it holds {targets.dtype}")
+    return targets.astype(np.float64)
+
+
 def read_weights(sample_weight: Any, X: Rows) -> NDArray[Any] | None:
     """Weights from 0, whole ones as integers; their scale does not matter, but must have a square."""
     if sample_weight is None:
@@ -84,7 +94,15 @@ def is_marked(labels: NDArray[Any], marker: Any) -> NDArray[np.bool_]:
     return marked
 
 
+def map_attributes(mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> dict[str, Any]:
+    """Attributes of the map ``(x - mean_) @ components_.T``, in the precision of the samples."""
+    return {
+        "mean_": mean.astype(dtype),
+        "components_": components.astype(dtype),
+        "n_components_": len(components),
+    }
+
+
 def set_map(learner: Any, mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> None:
-    """Store the map ``(x - mean_) @ components_.T`` in the precision of the samples."""
-    learner.mean_, learner.components_ = mean.astype(dtype), components.astype(dtype)
-    learner.n_components_ = len(components)
+    """Store these attributes."""
+    vars(learner).update(map_attributes(mean, components, dtype))

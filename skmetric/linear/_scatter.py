@@ -1,17 +1,21 @@
 """Scatter inside classes and means of classes: all that the closed form needs, and sums that add up."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from skmetric._documented import kept_as_dict
+
 _EPS = np.finfo(np.float64).eps
 _MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
 _CHUNK = 8192  # rows held as a copy at a time
 
 
+@kept_as_dict
 class ClassScatter(NamedTuple):
     """Sufficient statistics of labelled samples; in float64.
 
@@ -161,3 +165,14 @@ def merge(
     gap = np.sqrt(weights[0] * weights[1] / total)[:, None] * (means[0] - means[1])  # (n_classes, n_features)
     merged = (weights[:, :, None] * means).sum(axis=0) / total[:, None]
     return ClassScatter(total, merged, first.within + second.within + gap.T @ gap, squares)
+
+
+def joined(parts: list[ClassScatter]) -> ClassScatter:
+    """Statistics of samples of different classes, in the order of the parts."""
+    return ClassScatter(
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.means for part in parts]),
+        reduce(np.add, [part.within for part in parts]),
+        np.concatenate([part.weights if part.squares is None else part.squares for part in parts]),
+        parts[0].n_features,
+    )

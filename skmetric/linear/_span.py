@@ -42,4 +42,5 @@ def span_of(X: NDArray) -> Span:
     _, first, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
     rows = X[first].astype(np.float64)
     basis = np.linalg.qr(rows.T)[0]  # (n_features, n_distinct)
-    return Span(basis, (rows @ basis).astype(X.dtype)[inverse])
+    # NumPy 2.0.0 gives the inverse of an `axis` two dimensions
+    return Span(basis, (rows @ basis).astype(X.dtype)[inverse.reshape(-1)])

@@ -3,15 +3,18 @@
 from skmetric._modules import publish
 
 from . import _retrieval
+from ._comparison import Comparison, compare
 from ._retrieval import *  # noqa: F403
 from ._retrieval_report import RetrievalReport, retrieval_report
 from ._scorer import RetrievalScorer
 from ._verification import VerificationReport, verification_report
 
 __all__ = [
+    "Comparison",
     "RetrievalReport",
     "RetrievalScorer",
     "VerificationReport",
+    "compare",
     "retrieval_report",
     "verification_report",
 ]

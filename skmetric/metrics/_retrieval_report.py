@@ -158,6 +158,7 @@ def retrieval_report(
 
     See Also
     --------
+    compare : The difference between two metrics, on the same queries.
     verification_report : Pairs in place of rankings.
     RetrievalScorer : The same scores for a grid search.
 
@@ -187,7 +188,7 @@ def retrieval_report(
     <BLANKLINE>
     100 queries, each searched among 99 items; intervals over classes
     """
-    names = _names(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
+    names = names_wanted(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
     wanted = [parse_score(name) for name in names]
     result = score_queries(wanted, embeddings, y, gallery=gallery, y_gallery=y_gallery)
     kept = result.answerable
@@ -217,7 +218,8 @@ def retrieval_report(
     )
 
 
-def _names(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[str]:
+def names_wanted(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[str]:
+    """Names of the scores that `k` or `scores` ask for."""
     if scores is not None:
         if k is not None or not len(scores):
             raise ValueError("give k or the names of at least one score, as in scores=['recall_at_5']")

@@ -19,6 +19,7 @@ from skmetric.retrieval import Neighbors
 
 from ._calibration._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
+from ._calibration._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened
@@ -54,6 +55,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     rerank: Any
     query_expansion: NeighborAverage | None
     augment_gallery: NeighborAverage | None
+    review_label: Any = None  # also of searches that earlier versions pickled
     check_embedder: bool = True  # also of searches that earlier versions pickled
 
     embedder_: Any
@@ -67,6 +69,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
     _gallery: Gallery
     _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
+    _review: str | None = None  # name of the second cutpoint
     _is_stale: bool = False  # whether the calibration is that of embeddings before `reembed`
     _output: str
 
@@ -223,13 +226,38 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     # The threshold
 
+    @property
+    def review_cutpoint_(self) -> str | None:
+        """Name of the second cutpoint, which `set_cutpoint` was given as `review`."""
+        return self._review
+
+    @property
+    def review_label_(self) -> Any:
+        """What `predict` gives to queries between the two cutpoints."""
+        if self.review_label is not None:
+            return self.review_label
+        return "review" if isinstance(self.no_match_label_, str) else -2
+
     def _threshold(self) -> float:
         """Largest distance to accept; warns if the calibration belongs to earlier embeddings."""
-        if self._is_stale and self.cutpoint_ is not None:
-            warn(STALE)
         if self.cutpoint_ is None:
-            return float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
+            return EVERYTHING
+        self._warn_if_stale()
         return self.calibration_.cutpoints[self.cutpoint_]["distance"]
+
+    def _rule(self) -> Rule:
+        """What `predict` accepts; warns as `_threshold`."""
+        if not hasattr(self, "calibration_"):
+            return Rule()
+        rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
+        if self.cutpoint_ is None:
+            return rule._replace(limit=EVERYTHING)
+        self._warn_if_stale()
+        return rule
+
+    def _warn_if_stale(self) -> None:
+        if self._is_stale:
+            warn(STALE)
 
     def _factors(self) -> dict[Any, float]:
         """Factors of the thresholds of classes, by label."""
@@ -254,12 +282,14 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     def _use(self, calibration: Calibration) -> Calibration:
         """Take a calibration and its cutpoint "optimal", both or neither."""
-        self.__dict__.update(calibration_=calibration, cutpoint_="optimal", _growth_said=0.0, _is_stale=False)
+        self.__dict__.update(
+            calibration_=calibration, cutpoint_="optimal", _review=None, _growth_said=0.0, _is_stale=False
+        )
         return calibration
 
     def _forget_calibration(self) -> None:
         self.__dict__.pop("calibration_", None)
-        self.cutpoint_, self._growth_said, self._is_stale = None, 0.0, False
+        self.cutpoint_, self._review, self._growth_said, self._is_stale = None, None, 0.0, False
 
     def _warn_if_grown(self) -> None:
         if not hasattr(self, "calibration_") or self.calibration_.protocol == "pairs":

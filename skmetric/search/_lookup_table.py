@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from sklearn import get_config
 
 from skmetric._optional import import_optional
 from skmetric.metrics._report import _html, _text
+
+from ._gallery._metadata import PATH
+from ._thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from ._index._hits import Hits
@@ -21,7 +25,8 @@ _SHOWN, _WIDEST = 10, 60  # rows, and letters of a cell
 class LookupTable:
     """The result of a lookup: query, rank, id, distance, label if there are labels, and metadata of each row.
 
-    Prints its first rows. ``table["distance"]`` is a column, ``len(table)`` its number of rows.
+    Prints its first rows. ``table["distance"]`` is a column, ``len(table)`` its number of rows. A notebook
+    shows thumbnails of the items, if there is a column "path" with image files that can be read here.
 
     Parameters
     ----------
@@ -62,7 +67,9 @@ class LookupTable:
         return _text(self._rows()) + self._rest()
 
     def _repr_html_(self) -> str:
-        return _html(self._rows()) + self._rest()
+        rows = self._rows()
+        pictures = thumbnails(self.columns[PATH][:_SHOWN].tolist()) if PATH in self.columns else []
+        return (_html_with_pictures(rows, pictures) if any(pictures) else _html(rows)) + self._rest()
 
     def _rows(self) -> list[list[str]]:
         cells = [
@@ -105,6 +112,16 @@ class LookupTable:
         """
         module = import_optional(library, extra=None, purpose=f"A lookup as a {library} DataFrame")
         return module.DataFrame(self.columns)
+
+
+def _html_with_pictures(rows: list[list[str]], pictures: list[str]) -> str:
+    """A table with a picture before each row but the header; an empty source is no picture."""
+    cells = ["", *(f'<img src="{source}" alt="">' if source else "" for source in pictures)]
+    lines = [
+        f"<tr><{tag}>{picture}</{tag}>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
+        for picture, row, tag in zip(cells, rows, ["th"] + ["td"] * len(pictures), strict=True)
+    ]
+    return f"<table><thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody></table>"
 
 
 def _short(text: str) -> str:

@@ -55,11 +55,11 @@ def option_of(described: list[Any] | None) -> Any:
     return None if described is None else _OPTIONS[described[0]](**described[1])
 
 
-def plain(label: Any) -> str | int | float | None:
+def plain(label: Any, name: str = "no_match_label") -> str | int | float | None:
     """A label as JSON has it."""
     label = label.item() if isinstance(label, np.generic) else label
     if label is not None and not isinstance(label, str | int | float):
-        raise TypeError(f"a folder cannot hold no_match_label={label!r}: use a number or text")
+        raise TypeError(f"a folder cannot hold {name}={label!r}: use a number or text")
     return label
 
 
@@ -85,7 +85,8 @@ def calibration_of(
             for cut, intervals in described["intervals"].items()
         },
     }
-    return Calibration(**{field.name: described[field.name] for field in fields(Calibration)})
+    names = [field.name for field in fields(Calibration)]  # folders of earlier versions have fewer
+    return Calibration(**{name: described[name] for name in names if name in described})
 
 
 def embedder_steps(embedder: Any) -> list[str]:
@@ -100,9 +101,11 @@ def check_embedder(path: Any, content: dict[str, Any], embedder: Any) -> None:
     """
     name = content["embedder"]
     if name is not None and embedder is None:
+        if content.get("model") is not None:
+            raise ValueError(f"{path} holds the embedder too, a {name}: open it by skmetric.io.load(path)")
         raise ValueError(
-            f"{path} was saved with an embedder, a {name}, which the folder does not hold: keep it with "
-            "joblib and call load(path, embedder=...)"
+            f"{path} was saved with an embedder, a {name}, which the folder does not hold: call "
+            "load(path, embedder=...), or save with skmetric.io.save, which keeps both in one folder"
         )
     if name is None and embedder is not None:
         raise ValueError(f"{path} was saved without an embedder, for ready embeddings: load it without one")

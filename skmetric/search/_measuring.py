@@ -13,18 +13,20 @@ from skmetric._warning import warn
 from skmetric.metrics._bootstrap import as_generator
 
 from ._base import SearchBase
-from ._calibration._class_factors import over_factors
 from ._calibration._copies import Copies, drop_one, leave_items_out, own_items
-from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores
+from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores, with_promises
 from ._calibration._evidence import match_to_prototypes
 from ._calibration._matchers import Match, PrototypeMatcher
 from ._calibration._strangers import check_bootstrap, with_strangers
+from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
 from ._gallery._side import Side
+from ._runners_up import DEPTH, ClassSearch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._calibration._rule import Rule
     from ._gallery._labels import LabelColumn
 
 
@@ -67,7 +69,8 @@ class Measuring(SearchBase):
         Returns
         -------
         Evaluation
-            Scores by name with their intervals, the curve of open-set recognition, and the confusion matrix.
+            Scores by name with their intervals, beside what the calibration promised, the curve of open-set
+            recognition, and the confusion matrix.
 
         Raises
         ------
@@ -95,7 +98,8 @@ class Measuring(SearchBase):
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
             classes = np.concatenate([classes, classes.min() - 1 - np.arange(len(strangers))])
-        match, is_item, copies = self._match_left_out(embeddings, true, labels)
+        rule = self._rule()
+        match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule)
         for doubt in copies.warnings("The scores are better than those of new queries"):
             warn(doubt)
         true = np.where(counts[true] > is_item, true, -1)  # an only item has nothing left to find
@@ -107,23 +111,33 @@ class Measuring(SearchBase):
             embeddings, codes, is_item = (part[rows] for part in known)
             return self._find_labelled(embeddings, codes, is_item, depth, labels)
 
-        distances = over_factors(match.distances, labels.decode(match.codes), self._factors())
-        return evaluate_matches(
+        scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
+        evaluation = evaluate_matches(
             retrieval_scores(find, known[1], recall_at, counts, known[2]),
-            Match(match.codes, distances), true, classes, self._threshold(), labels, self.no_match_label_,
+            Match(match.codes, scores), true, classes, rule.limit, labels, self.no_match_label_,
             confidence_level, n_resamples, as_generator(random_state),
         )  # fmt: skip
+        if self.cutpoint_ is None:
+            return evaluation
+        return with_promises(evaluation, self.calibration_, self.cutpoint_)
 
     def _match_left_out(
-        self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn
-    ) -> tuple[Match, NDArray[Any], Copies]:
-        """Matches of queries of classes `true`; those that are items are matched to the other items."""
+        self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn, rule: Rule
+    ) -> tuple[Match, NDArray[np.float64] | None, NDArray[Any], Copies]:
+        """Matches of queries of classes `true`; those that are items are matched to the other items.
+
+        With the distances to the runners-up, if the rule needs them.
+        """
         matcher = self._matcher()
         if not isinstance(matcher, PrototypeMatcher):
-            k = matcher.depth(self.n_neighbors)
+            k = max(matcher.depth(self.n_neighbors), DEPTH if rule.weight else 1)
             found = self._gallery.labelled(embeddings, max(k, 2) + 1, None, labels)
             *neighbors, is_item, copies = leave_items_out(found.distances, found.codes, true, k)
-            return matcher.match(*neighbors), is_item, copies
+            runners_up = None
+            if rule.weight:
+                search = ClassSearch(self._gallery, embeddings, None, labels, true)
+                runners_up = search.runners_up(Labelled(*neighbors, found.labels))
+            return matcher.match(*neighbors), runners_up, is_item, copies
         gallery = self._labelled_gallery("evaluate")
         with gallery.reading():
             prototypes = self._prototypes(gallery)
@@ -131,9 +145,9 @@ class Measuring(SearchBase):
         codes[true >= 0] = gallery.labels.encode(labels.decode(true[true >= 0]))
         queries = Side(embeddings, codes)
         matched = match_to_prototypes(matcher, gallery.side(), queries, prototypes=prototypes)
-        best = matched.best()
+        best, runners_up = matched.best()
         match = Match(labels.encode(gallery.labels.decode(best.codes)), best.distances)
-        return match, matched.is_item, matched.copies
+        return match, runners_up, matched.is_item, matched.copies
 
     def _find_labelled(
         self,

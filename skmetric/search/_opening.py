@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._params import check_params
 
 from ._base import SearchBase
@@ -16,7 +17,6 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss._faiss_index import FaissIndex
-from ._index._folder import naming_damage, read_folder, write_folder
 from ._index._index import class_name
 from ._manifest import (
     calibration_of,
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._index._array_files import StoredArrays
+    from skmetric._folder._arrays import StoredArrays
+
     from ._index._index import Index
 
 _KIND = "skmetric.search.SimilaritySearch"
@@ -78,6 +79,12 @@ class Opening(SearchBase):
             content, arrays = self._to_folder(class_name(type(self.index_)))
             write_folder(path, _KIND, content, arrays)
 
+    def _to_folder_whole(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What a folder holds of a fitted search, at one moment."""
+        check_is_fitted(self)
+        with self._gallery.reading():
+            return self._to_folder(class_name(type(self.index_)))
+
     def _to_folder(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What a folder holds: a manifest and arrays by name."""
         index, vectors = self.index_.to_arrays()
@@ -93,6 +100,8 @@ class Opening(SearchBase):
             "n_components": int(self.n_components_),
             "n_features_in": getattr(self, "n_features_in_", None),
             "cutpoint": self.cutpoint_,
+            "review": self.review_cutpoint_,
+            "review_label": plain(self.review_label, "review_label"),
             "is_stale": bool(self._is_stale),
             "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
@@ -162,7 +171,7 @@ class Opening(SearchBase):
         SimilaritySearch.attach : Open a gallery on a server without a folder.
         """
         content, arrays = read_folder(path, _KIND, verify=verify)
-        _check_given_index(content, index)
+        check_given_index(content, index)
         with naming_damage(path):
             return cls._of_folder(path, content, arrays, embedder, index, check_embedder)
 
@@ -183,6 +192,7 @@ class Opening(SearchBase):
             n_neighbors=content["n_neighbors"],
             matcher=matcher_of(content["matcher"]),
             no_match_label=content["no_match_label"],
+            review_label=content.get("review_label"),
             check_embedder=is_checked,
             **{name: option_of(found) for name, found in content.get("ranking", {}).items()},
         )
@@ -194,7 +204,7 @@ class Opening(SearchBase):
             search.no_match_label_ = content["no_match_label_used"]
         if content["calibration"] is not None:
             search.calibration_ = calibration_of(content["calibration"], content["rates"], arrays)
-            search.cutpoint_ = content["cutpoint"]
+            search.cutpoint_, search._review = content["cutpoint"], content.get("review")
             search._is_stale = content.get("is_stale", False)
         if isinstance(search.index_, SharedIndex):
             search._warn_if_grown()
@@ -354,7 +364,7 @@ class Opening(SearchBase):
             known.check(self.embedder_, where)
 
 
-def _check_given_index(content: dict[str, Any], index: Index | None) -> None:
+def check_given_index(content: dict[str, Any], index: Index | None) -> None:
     """Refuse an index in memory for a gallery on a server: the argument is wrong, not the folder."""
     described = content.get("index")
     kind = _INDEXES.get(str(described.get("class"))) if isinstance(described, dict) else None

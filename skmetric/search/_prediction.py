@@ -15,8 +15,9 @@ from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
-from ._calibration._class_factors import over_factors
 from ._calibration._matchers import MATCHERS, Match
+from ._calibration._probability import probability_at
+from ._calibration._rule import rule_of
 from ._class_distances import (
     ByClass,
     nearest_of_classes,
@@ -25,6 +26,7 @@ from ._class_distances import (
     with_winner,
 )
 from ._gallery._selection import selection
+from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -60,7 +62,8 @@ class Prediction(SearchBase):
         Returns
         -------
         ndarray of shape (n_queries,)
-            Labels of the gallery, or ``no_match_label_``. Before `calibrate` every query is accepted.
+            Labels of the gallery, ``no_match_label_``, or ``review_label_`` if `set_cutpoint` was given a
+            second cutpoint. Before `calibrate` every query is accepted.
 
         Raises
         ------
@@ -68,12 +71,66 @@ class Prediction(SearchBase):
             If the gallery has no labels or no items, or no item passes `where`.
         """
         check_is_fitted(self)
-        match, labels = self._match(self._embed(X), selection(where, among))
+        rule = self._rule()
+        match, runners_up, labels = self._match(
+            self._embed(X), selection(where, among), bool(rule.weight) and self.cutpoint_ is not None
+        )
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         names = labels.decode(match.codes)
-        accepted = over_factors(match.distances, names, self._factors()) <= self._threshold()
-        return _with_no_match(names, accepted, self.no_match_label_)
+        accepted = rule.accepts(match.distances, names, runners_up)
+        if self.review_cutpoint_ is None:
+            return _with_label(names, ~accepted, self.no_match_label_)
+        rule = rule_of(self.calibration_, self.review_cutpoint_, self._matcher())
+        is_possible = rule.accepts(match.distances, names, runners_up)
+        predicted = _with_label(names, ~accepted & ~is_possible, self.no_match_label_)
+        return _with_label(predicted, ~accepted & is_possible, self.review_label_)
+
+    def match_probability(
+        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
+    ) -> NDArray[np.float64]:
+        """Probability that the match of each query is right: that the query is of the class it is matched to.
+
+        The match is the class that `predict` gives if it refuses nobody.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+        where : dict of str to value, list, slice, None or Not, default=None
+            As for `predict`.
+        among : array-like of ids, default=None
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            In [0, 1]. The smaller the score of the match, the larger the probability, or it is the same.
+
+        Raises
+        ------
+        ValueError
+            As `predict`; or if there is no calibration of the open protocol that had known queries.
+
+        Notes
+        -----
+        A logistic function of the score, fitted by `calibrate` on its evidence (Platt scaling). As in the
+        precision of the calibration, a query is as likely a stranger as of a class in the gallery: where
+        strangers are rarer, matches are right more often.
+        """
+        check_is_fitted(self)
+        fitted = self.calibration_.probability if hasattr(self, "calibration_") else {}
+        if not fitted:
+            raise ValueError(
+                "match_probability needs a calibration with known queries and strangers: call calibrate() "
+                "first, with protocol='open', and two items of some classes"
+            )
+        self._warn_if_stale()
+        rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
+        embeddings = self._embed(X)
+        match, runners_up, labels = self._match(embeddings, selection(where, among), bool(rule.weight))
+        scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
+        return probability_at(fitted, scores)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score of each class for each query: larger is better.
@@ -183,30 +240,41 @@ class Prediction(SearchBase):
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
     def _match(
-        self,
-        embeddings: NDArray[Any],
-        where: Mapping[str, Any] | None = None,
-        labels: LabelColumn | None = None,
-    ) -> tuple[Match, LabelColumn]:
-        """The class, as a code, and the distance that each embedding is matched to; labels decode it."""
+        self, embeddings: NDArray[Any], where: Mapping[str, Any] | None = None, counts_runner_up: bool = False
+    ) -> tuple[Match, NDArray[np.float64] | None, LabelColumn]:
+        """The class, as a code, and the distance that each embedding is matched to; labels decode it.
+
+        Between them the distance to the runner-up, where it counts.
+        """
         self._check_labelled("predict")
         matcher = self._matcher()
-        if not hasattr(matcher, "prototypes"):
-            found = self._gallery.labelled(embeddings, matcher.depth(self.n_neighbors), where, labels)
-            return matcher.match(found.distances, found.codes), found.labels
-        if where is not None:
-            raise ValueError(
-                "where= and among= filter items, and matcher='center' matches to the centres of whole "
-                "classes: use another matcher, or a gallery of the items that pass"
-            )
+        if hasattr(matcher, "prototypes"):
+            if where is not None:
+                raise ValueError(
+                    "where= and among= filter items, and matcher='center' matches to the centres of whole "
+                    "classes: use another matcher, or a gallery of the items that pass"
+                )
+            return self._match_to_prototypes(embeddings, counts_runner_up)
+        if not counts_runner_up:
+            found = self._gallery.labelled(embeddings, matcher.depth(self.n_neighbors), where)
+            return matcher.match(found.distances, found.codes), None, found.labels
+        with self._gallery.reading():
+            found = self._gallery.labelled(embeddings, DEPTH, where)
+            runners_up = ClassSearch(self._gallery, embeddings, where).runners_up(found)
+        return matcher.match(found.distances, found.codes), runners_up, found.labels
+
+    def _match_to_prototypes(
+        self, embeddings: NDArray[Any], counts_runner_up: bool
+    ) -> tuple[Match, NDArray[np.float64] | None, LabelColumn]:
+        """As `_match`, by the nearest prototype."""
         gallery = self._labelled_gallery("predict")
         with gallery.reading():
-            prototypes, own = self._prototypes(gallery), gallery.labels  # of one state
-        distances, places = nearest(embeddings, prototypes.embeddings)
-        codes = prototypes.codes[places[:, 0]]
-        if labels is not None:
-            codes, own = labels.encode(own.decode(codes)), labels
-        return Match(codes, distances[:, 0]), own
+            prototypes, labels = self._prototypes(gallery), gallery.labels  # of one state
+        depth = int(np.bincount(prototypes.codes).max()) + 1 if counts_runner_up else 1
+        found = nearest(embeddings, prototypes.embeddings, min(depth, len(prototypes.codes)))
+        codes = prototypes.codes[found.indices]
+        match = Match(codes[:, 0], found.distances[:, 0])
+        return match, to_another(found.distances, codes) if counts_runner_up else None, labels
 
     def _say_that_all_are_accepted(self) -> None:
         if self.no_match_label is None or self._gallery.has_said_all_accepted:
@@ -215,18 +283,18 @@ class Prediction(SearchBase):
         warn(f"no query gets no_match_label={self.no_match_label!r} before calibrate: all are accepted")
 
 
-def _with_no_match(names: NDArray[Any], accepted: NDArray[np.bool_], no_match_label: Any) -> NDArray[Any]:
-    """Names of the accepted, and the no-match label for the others, in a dtype that holds both."""
-    if accepted.all():
+def _with_label(names: NDArray[Any], rows: NDArray[np.bool_], label: Any) -> NDArray[Any]:
+    """Names, with the label in some rows, in a dtype that holds both."""
+    if not rows.any():
         return names
-    label = np.asarray(no_match_label)
-    kinds = names.dtype.kind + label.dtype.kind
+    as_array = np.asarray(label)
+    kinds = names.dtype.kind + as_array.dtype.kind
     if set(kinds) <= set("biuf"):
-        dtype = join_labels(names, label.reshape(1)).dtype  # no integer becomes a float64 that rounds it
+        dtype = join_labels(names, as_array.reshape(1)).dtype  # no integer becomes a float64 that rounds it
     elif set(kinds) <= set("US"):
-        dtype = np.result_type(names.dtype, label.dtype)
+        dtype = np.result_type(names.dtype, as_array.dtype)
     else:
         dtype = np.dtype(object)
     names = names.astype(dtype)
-    names[~accepted] = no_match_label
+    names[rows] = label
     return names

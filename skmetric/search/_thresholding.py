@@ -17,6 +17,7 @@ from ._calibration._advice import hopeless
 from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
 from ._calibration._class_factors import with_factors
 from ._calibration._evidence import gather
+from ._calibration._runner_up import check_runner_up, counts_runner_up, weight_of
 from ._calibration._strangers import check_bootstrap, with_strangers
 from ._calibration._targets import check_known, check_rates
 from ._gallery._labels import check_y
@@ -41,6 +42,7 @@ class Thresholding(SearchBase):
         targets: Mapping[str, tuple[str, float]] | None = None,
         extra_metrics: Sequence[str] | None = None,
         per_class: bool = False,
+        runner_up: str | float = "auto",
         confidence_level: float = 0.95,
         n_resamples: int = 1000,
         random_state: int | np.random.RandomState | None = 0,
@@ -78,6 +80,12 @@ class Thresholding(SearchBase):
             strict where other classes come near, wide where none does. Rates, intervals and targets are those
             of these thresholds, on queries that did not choose them. For the open protocol, any matcher, and
             three classes or more.
+        runner_up : "auto" or float, default="auto"
+            Part of the squared distance to the runner-up, the nearest other class, that is subtracted from
+            the squared distance of a match: a query that is near two classes is then refused sooner. From 0,
+            which compares the distance alone, to 1; "auto" chooses 0, 0.25, 0.35 or 0.5 from the evidence.
+            Above 0 only for the matchers "nearest" and "center" (and other prototypes), the open protocol,
+            and three classes or more; "auto" is 0 elsewhere.
         confidence_level : float, default=0.95
             Of the intervals, in (0, 1).
         n_resamples : int, default=1000
@@ -95,8 +103,8 @@ class Thresholding(SearchBase):
         ValueError
             If the gallery has no labels or one class only, a rate is unknown, or a target cannot be met or is
             not between 0 and 1; if no class has a second item, and neither a false accept rate is asked for
-            nor strangers are in `X`; or `per_class` is asked of the closed protocol, of two classes, or of a
-            matcher with distances below 0.
+            nor strangers are in `X`; if `per_class` is asked of the closed protocol, of two classes, or of a
+            matcher with distances below 0; or a `runner_up` above 0 where it cannot be used.
 
         Notes
         -----
@@ -130,6 +138,15 @@ class Thresholding(SearchBase):
         class that is removed loses its factor. Where classes differ in how crowded they are this helps,
         elsewhere it may hurt a little: ``benchmarks/open_set.py`` prints both.
 
+        With a `runner_up` of w, the score of a match is the root of d1² - w d2², with the sign of the
+        difference, where d1 is the distance to the nearest class and d2 to the runner-up: on the unit sphere
+        it orders as the cosine of the match less w times that of the runner-up. With thresholds of classes
+        d1 is divided by the factor of its class first. `predict` and `evaluate` compare the score with the
+        ``"score"`` of the cutpoint. Its ``"distance"``, chosen with w = 0, is for `verify`, and for matches
+        without a runner-up, for example where a filter leaves one class. `decision_function` stays minus the
+        distance. "auto" takes the w with the largest gain in recall minus false accepts, each w at its best
+        threshold, less half the standard error over classes of that gain.
+
         The cost is that of one search of the queries in the gallery; targets on false accepts and thresholds
         of classes evaluate its result twice.
         """
@@ -141,12 +158,14 @@ class Thresholding(SearchBase):
             raise ValueError(f"per_class must be True or False; got {per_class!r}")
         if per_class and protocol == "closed":
             raise ValueError("per_class=True needs strangers, and protocol='closed' has none: use 'open'")
+        check_runner_up(runner_up, protocol, self._matcher(), self.matcher)
         metric = metric or {"open": "youden", "closed": "f1"}[protocol]
         check_rates(protocol, metric, targets, extra_metrics)
         gallery = self._labelled_gallery("calibrate")
         twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
-        queries = self._queries(X, y, gallery)
-        evidence = gather(self._matcher(), self.n_neighbors, gallery.side(), queries, twice)
+        queries, matcher = self._queries(X, y, gallery), self._matcher()
+        may_count = protocol == "open" and runner_up != 0 and counts_runner_up(matcher)
+        evidence = gather(matcher, self.n_neighbors, gallery.side(), queries, twice, may_count)
         check_known(evidence, protocol, targets)
         for doubt in evidence.doubts:
             warn(doubt)
@@ -155,7 +174,8 @@ class Thresholding(SearchBase):
             evidence, factors = with_factors(evidence, gallery.labels.decode, self.matcher)
         options = gallery.sizes(), metric, targets, extra_metrics, confidence_level
         if protocol == "open":
-            calibration = calibrate_open(evidence, *options, n_resamples, as_generator(random_state))
+            weight = weight_of(runner_up, evidence, gallery.sizes()[1])
+            calibration = calibrate_open(evidence, *options, n_resamples, as_generator(random_state), weight)
             calibration = replace(calibration, class_factors=factors)
             if message := hopeless(calibration):
                 warn(message)
@@ -165,31 +185,61 @@ class Thresholding(SearchBase):
                 warn(message)
         return self._use(calibration)
 
-    def set_cutpoint(self, name: str | None) -> Self:
-        """Choose the cutpoint that `predict` uses.
+    def set_cutpoint(self, name: str | None, *, review: str | None = None) -> Self:
+        """Choose the cutpoint that `predict` uses, and a second one for matches that somebody has to look at.
 
         Parameters
         ----------
         name : str or None
             ``"optimal"`` or the name of a target; None accepts every query.
+        review : str, default=None
+            Name of a less strict cutpoint. `predict` gives ``review_label_`` to a query that this one accepts
+            and `name` does not. None has no second cutpoint.
 
         Returns
         -------
         SimilaritySearch
-            With that cutpoint.
+            With these cutpoints.
 
         Raises
         ------
         ValueError
-            If there is no such cutpoint.
+            If there is no such cutpoint, `review` is stricter than `name`, or the label for review is that of
+            a class or of strangers.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [0.1], [5.0], [5.2]], ["ant", "ant", "bee", "bee"])
+        >>> _ = search.calibrate(targets={"all": ("recall", 1.0 - 1e-9), "wide": ("precision", 0.5)})
+        >>> search.set_cutpoint("all", review="wide").predict([[0.1], [2.3], [20.0]]).tolist()
+        ['ant', 'review', 'unknown']
         """
         check_is_fitted(self)
         cutpoints = self.calibration_.cutpoints if hasattr(self, "calibration_") else {}
-        if name is not None and name not in list(cutpoints):
-            have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
-            raise ValueError(f"there is no cutpoint {name!r}: the calibration {have}")
-        self.cutpoint_ = name
+        for asked in (name, review):
+            if asked is not None and asked not in list(cutpoints):
+                have = f"has {', '.join(cutpoints)}" if cutpoints else "is missing: call calibrate first"
+                raise ValueError(f"there is no cutpoint {asked!r}: the calibration {have}")
+        if review is not None:
+            self._check_review(name, review)
+        self.cutpoint_, self._review = name, review
         return self
+
+    def _check_review(self, name: str | None, review: str) -> None:
+        if name is None:
+            raise ValueError(f"review={review!r} needs a cutpoint that accepts less: name it, as 'optimal'")
+        strict, wide = (self.calibration_.cutpoints[cut] for cut in (name, review))
+        if any(wide[limit] < strict[limit] for limit in ("distance", "score") if limit in wide):
+            raise ValueError(
+                f"review={review!r} is stricter than {name!r}: set_cutpoint({review!r}, review={name!r})"
+            )
+        label = self.review_label_
+        if label == self.no_match_label_ or np.any(self.classes_ == label):
+            raise ValueError(
+                f"review_label={label!r} is a class of the gallery, or the label of strangers: choose "
+                "another by set_params(review_label=...)"
+            )
 
     def _queries(self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery) -> Side | None:
         if X is None or y is None:

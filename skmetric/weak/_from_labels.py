@@ -90,8 +90,8 @@ class FromLabels(MetricLearnerMixin, BaseEstimator):
     >>> X, y = load_wine(return_X_y=True)
     >>> learner = FromLabels(ITML("covariance", random_state=0), random_state=0)
     >>> classifier = make_pipeline(learner, KNeighborsClassifier()).fit(X[::2], y[::2])
-    >>> bool(classifier.score(X[1::2], y[1::2]) > 0.9)
-    True
+    >>> print(f"{classifier.score(X[1::2], y[1::2]):.2f}")
+    0.97
     """
 
     _parameter_constraints = {

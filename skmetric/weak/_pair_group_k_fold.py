@@ -49,6 +49,9 @@ class PairGroupKFold(BaseCrossValidator):
     [0, 1, 2, 3]
     """
 
+    n_splits: int
+    random_state: int | np.random.RandomState | None
+
     def __init__(self, n_splits: int = 5, *, random_state: int | np.random.RandomState | None = None) -> None:
         if not isinstance(n_splits, Integral) or isinstance(n_splits, bool):
             raise TypeError(f"n_splits must be a whole number from 2; got {n_splits!r}")
@@ -92,8 +95,8 @@ class PairGroupKFold(BaseCrossValidator):
             test = np.flatnonzero((fold == number).all(axis=1))
             if not (len(train) and len(test)):
                 raise ValueError(
-                    f"fold {number} leaves {len(train)} tuples to train on and {len(test)} to test on, without a "
-                    "sample on both sides: use fewer splits, or more tuples"
+                    f"fold {number} leaves {len(train)} tuples to train on and {len(test)} to test on, "
+                    "without a sample on both sides: use fewer splits, or more tuples"
                 )
             yield train, test
 
@@ -127,7 +130,7 @@ def _numbered(X: Any, name: str) -> NDArray[np.intp]:
 
 
 def _deal(members: NDArray[np.intp], n_splits: int, rng: np.random.RandomState) -> NDArray[np.intp]:
-    """Fold of each sample, (n_samples,): groups whole, in order of size, to the fold that has fewest samples."""
+    """Fold of each sample, (n_samples,): whole groups, by size, to the fold with fewest samples."""
     group_of_tuple = groups_of(members)
     n_samples = members.max() + 1
     group = np.zeros(n_samples, np.intp)

@@ -25,10 +25,10 @@ def pictures():
 
 @pytest.fixture
 def tiny():
-    """Make a learner that trains in a moment."""
+    """Make a learner that trains in a moment, from random weights: test_closed_form has the other start."""
 
     def make(module="linear", **settings):
         defaults = {"n_components": 3, "max_epochs": 2, "loss": "triplet", "random_state": 0, "device": "cpu"}
-        return DeepMetricLearner(module, **(defaults | settings))
+        return DeepMetricLearner(module, **({"init": "random"} | defaults | settings))
 
     return make

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from skmetric.deep import DeepMetricLearner, SiameseLearner, TripletLearner, losses
+from skmetric.deep import DeepMetricLearner, FineTuning, SiameseLearner, TripletLearner, losses
 
 IMAGES = np.random.default_rng(0).random((24, 3, 8, 8)).astype(np.float32)
 NAMES = np.arange(24) % 4
@@ -19,6 +19,7 @@ BASE = {"max_epochs": 1, "warm_start": True, "random_state": 0, "device": "cpu",
 # of every parameter: the first value, and the value to go on with
 MADE_OF = {  # of these the network is made: refused by name
     "module": ("conv4", "small_resnet"),
+    "init": ("auto", "random"),
     "weights": ("pretrained", None),
     "model_kwargs": (None, {"n_components": 4}),
     "n_components": (4, 5),
@@ -47,6 +48,7 @@ LEARNS_OTHERWISE = {  # other embeddings than without the change
     "random_state": (0, 1),
     "validation_fraction": (None, 0.5),
     "early_stopping": (False, True),
+    "fine_tuning": (None, FineTuning(accumulate=2)),
 }
 THE_SAME = {  # how it is computed or reported
     "distance": ("euclidean", "cosine"),
@@ -57,8 +59,13 @@ THE_SAME = {  # how it is computed or reported
     "device": ("cpu", torch.device("cpu")),
     "background": ("white", "black"),
 }
-ELSEWHERE = {"warm_start", "compile"}  # this file; test_compile
-NEEDS = {"margin": {"loss": "triplet"}, "proxy_learning_rate": {"loss": "proxy_anchor", "steps_per_epoch": 3}}
+# this file; test_checkpoint_folder; test_compile; test_closed_form
+ELSEWHERE = {"warm_start", "checkpoint", "compile", "refit", "head"}
+NEEDS = {
+    "fine_tuning": {"steps_per_epoch": 3},
+    "margin": {"loss": "triplet"},
+    "proxy_learning_rate": {"loss": "proxy_anchor", "steps_per_epoch": 3},
+}
 
 
 def went_on(name, value, first, **settings):

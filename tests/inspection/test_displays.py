@@ -49,6 +49,24 @@ def overlaps(ax):
 # Neighbours
 
 
+def test_a_search_that_was_fitted_on_paths_shows_them(tmp_path):
+    paths = []
+    for i, color in enumerate(["red", "green", "blue", "black"]):
+        Image.new("RGB", (8, 8), color).save(tmp_path / f"{i}.png")
+        paths.append(str(tmp_path / f"{i}.png"))
+    X = [[0.0], [1.0], [5.0], [6.0]]
+    search = SimilaritySearch(n_neighbors=2).fit(X, list("aabb"), metadata={"path": paths})
+    display = NeighborsDisplay.from_estimator(search, [[5.4]], ["b"], queries=paths[3:])
+    assert display.gallery.tolist() == [None, None, *paths[2:]]
+    assert len(display.ax_.images) == 3
+
+
+def test_a_search_without_paths_needs_a_gallery():
+    search = SimilaritySearch().fit([[0.0], [1.0]], ["a", "b"])
+    with pytest.raises(ValueError, match="gallery= is needed: what the items look like"):
+        NeighborsDisplay.from_estimator(search, [[0.2]])
+
+
 @pytest.fixture
 def found(digits, search, rows):
     asked = np.r_[rows[1][:3], rows[2][:2]]
@@ -429,3 +447,21 @@ def test_queries_that_are_items_are_compared_with_the_others():
     display = DistanceHistogramDisplay.from_estimator(SimilaritySearch().fit(X, y), X, y)
     assert sorted(display.same.tolist()) == [1, 1, 2, 2]  # c has no other item
     assert sorted(display.other.tolist()) == [9, 9, 10, 11, 18]
+
+
+# Legends
+
+
+def test_no_legend_covers_what_is_drawn(digits, learner, search, rows):
+    known, y = digits.data[rows[1]], digits.target[rows[1]]
+    history = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
+    drawn = [
+        DistanceHistogramDisplay.from_estimator(search, known, y).ax_,
+        RecallAtKDisplay.from_predictions({"pixels": known, "learned": learner.transform(known)}, y).ax_,
+        ThresholdDisplay.from_estimator(search).ax_,
+        *TrainingDisplay(history, best_epoch=2).plot().figure_.axes,
+    ]
+    for ax in drawn:
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
+        assert ax.get_legend().get_window_extent().x1 <= ax.figure.bbox.x1 + 1

@@ -11,6 +11,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from skmetric.inspection import embedding_map
+from skmetric.inspection._embedding import project
+from skmetric.inspection._map import _advice
 from skmetric.retrieval import nearest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -167,8 +169,90 @@ def test_the_selection_is_exported(page, names):
 
 
 @needs_browser
+@pytest.mark.parametrize(("words", "rows"), [("d123", [123, *range(1230, 1240)]), ("sum", [])])
+def test_search_finds_ids_and_metadata(page, words, rows):
+    """Values are searched, names of columns are not."""
+    page.fill("#search", words)
+    assert samples_of(page, "trace.selectedpoints") == rows
+
+
+@needs_browser
+def test_search_finds_metadata_by_value(browser, tmp_path):
+    path = embedding_map([[0, 0], [1, 1], [2, 2]], ["1", "2", "2"], path=tmp_path / "m.html",
+                         metadata={"city": ["Bern", "Basel", "Genf"]})  # fmt: skip
+    with browser.new_page() as page:
+        page.goto(path.as_uri())
+        page.wait_for_selector("body[data-ready]")
+        page.fill("#search", "be")
+        assert page.inner_text("#found") == "1 sample in 1 class"
+        page.fill("#search", "0")  # a row number, which is no id of the user's
+        assert page.inner_text("#found").startswith("0 samples")
+
+
+@needs_browser
+def test_classes_are_chosen_and_given_up_in_the_legend(page, names):
+    """A second click on a class takes it out again (TensorBoard's projector: reload the page)."""
+    buttons = page.locator("#legend button")
+    labels = [text.split(" (")[0] for text in buttons.all_inner_texts()]
+    nine, one = (labels.index(next(t for t in labels if t.endswith(name))) for name in ("nine", "one"))
+    for clicked, expected in [(nine, ["nine"]), (one, ["nine", "one"]), (nine, ["one"])]:
+        buttons.nth(clicked).click()
+        assert samples_of(page, "trace.selectedpoints") == np.flatnonzero(np.isin(names, expected)).tolist()
+    buttons.nth(one).click()
+    assert page.evaluate("document.getElementById('plot').data[0].selectedpoints") is None  # nothing is pale
+    assert page.is_disabled("#export")
+
+
+@needs_browser
+def test_a_neighbor_is_a_button_to_go_on_from(page, alone, digits):
+    page.mouse.click(*place_of(page, alone))
+    page.locator("#panel button.sample").nth(1).click()
+    found = nearest(digits.data, k=5).indices
+    shown = [text.split("id d")[1].split()[0] for text in page.locator("#panel .sample").all_inner_texts()]
+    on = found[alone][1]
+    assert [int(row) for row in shown] == [on, *found[on]]
+
+
+@needs_browser
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_the_page_fits_the_screen(browser, written, size):
+    """100 of a phone's 390 pixels were left to the plot."""
+    width, height = size
+    page = browser.new_page(viewport={"width": width, "height": height}, has_touch=True)
+    page.goto(written.as_uri())
+    page.wait_for_selector("body[data-ready]")
+    plot = page.locator("#plot").bounding_box()
+    assert plot["width"] >= min(width, 900)
+    assert plot["height"] >= 0.4 * height
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#legend button").last.scroll_into_view_if_needed()
+    page.locator("#legend button").last.tap()
+    assert page.inner_text("#found").endswith("in 1 class")
+    page.close()
+
+
+@needs_browser
+def test_tapping_a_sample_on_a_phone_shows_its_neighbors(browser, written, alone):
+    page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True)
+    page.goto(written.as_uri())
+    page.wait_for_selector("body[data-ready]")
+    page.touchscreen.tap(*place_of(page, alone))
+    page.wait_for_selector("#panel .sample.large")
+    assert f"id d{alone}" in page.inner_text("#panel .sample.large")
+    page.close()
+
+
+def test_the_page_says_where_two_axes_show_too_little():
+    """Of digits they hold 29 % of the variance."""
+    rng = np.random.RandomState(0)
+    flat = np.hstack([rng.randn(30, 2) * 10, rng.randn(30, 3)])
+    assert _advice((0.15, 0.14)).startswith("The two axes hold 29% of the variance")
+    assert _advice(project(flat, "pca", 0)[1]) == _advice(None) == ""
+
+
+@needs_browser
 def test_the_lasso_selects_what_it_encloses(page):
-    page.evaluate("Plotly.relayout(document.getElementById('plot'), { dragmode: 'lasso' })")
+    page.click("text=Draw around")
     box = page.locator("#plot .nsewdrag").first.bounding_box()
     corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99), (0.01, 0.02)]
     places = [(box["x"] + fx * box["width"], box["y"] + fy * box["height"]) for fx, fy in corners]
@@ -179,6 +263,10 @@ def test_the_lasso_selects_what_it_encloses(page):
     page.mouse.up()
     page.wait_for_function("document.getElementById('found').textContent.includes('selected')")
     assert int(page.inner_text("#found").split()[0]) > 1700  # of 1797: the corners of the box stay outside
+    page.locator("#legend button").first.click()  # what is chosen later counts
+    assert page.inner_text("#found").endswith("samples in 1 class")
+    page.click("text=Clear selection")
+    assert page.inner_text("#found") == ""
 
 
 @needs_browser

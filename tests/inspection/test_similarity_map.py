@@ -185,10 +185,11 @@ def test_a_pipeline_may_end_in_a_linear_network(shapes):
     check_sums(SimilarityMapDisplay.from_estimator(pipeline, X[0], X[1]), pipeline.transform(X[:2]))
 
 
+@pytest.mark.parametrize("power", [1, 0.5])
 @pytest.mark.parametrize("normalize", [False, True])
-def test_a_linear_learner_adds_up_with_its_centre_and_lengths(shapes, normalize):
+def test_a_linear_learner_adds_up_with_its_power_centre_and_lengths(shapes, normalize, power):
     X, y = shapes
-    learner = MetricLearner(shrinkage=(0.5, 0.5), normalize=normalize)
+    learner = MetricLearner(shrinkage=(0.5, 0.5), normalize=normalize, power=power)
     pipeline = make_pipeline(FrozenFeatures(trunk(), n_jobs=1), learner).fit(X, y)
     check_sums(SimilarityMapDisplay.from_estimator(pipeline, X[0], X[1]), pipeline.transform(X[:2]))
 

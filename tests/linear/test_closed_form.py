@@ -5,7 +5,16 @@ import pytest
 from scipy.linalg import eigh, subspace_angles
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from skmetric.linear._closed_form import WEIGHTINGS, components, principal, scales, shrunk, stretch, whiten
+from skmetric.linear._closed_form import (
+    WEIGHTINGS,
+    Whitening,
+    components,
+    principal,
+    scales,
+    shrunk,
+    stretch,
+    whiten,
+)
 from skmetric.linear._scatter import ClassScatter, class_scatter
 
 from .conftest import gaussian_classes
@@ -56,6 +65,17 @@ def test_weights_by_hand():
     np.testing.assert_allclose(WEIGHTINGS["plda"](psi), [0, 0.5, 0.75])
     np.testing.assert_allclose(WEIGHTINGS["wccn"](psi), [1, 1, 1])
     np.testing.assert_allclose(WEIGHTINGS["lda"](psi), psi)
+
+
+def test_saturation_by_hand():
+    # psi is 2 along and 0 across; between 0.5 shrinks to 1.5 and 0.5, saturation 0.5 divides by 1 + 0.5 * 2
+    whitening = Whitening(np.eye(2), np.array([2.0]), np.array([[1.0], [0]]), 2, 1.0)
+    rest, along = scales(whitening, 0.5, "plda", 0.5)
+    np.testing.assert_allclose([rest**2, *along**2], [1, (0.75 / 2) / 0.5])
+    rest, along = scales(whitening, 0.5, "wccn", 0.5)
+    np.testing.assert_allclose([rest**2, *along**2], [1, 1 / 2])
+    rest, along = scales(whitening, 0.5, "lda", 0.5)
+    np.testing.assert_allclose([rest**2, *along**2], [0.5 / 0.75, 1])
 
 
 def test_shrunk_by_hand():

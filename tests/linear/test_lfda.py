@@ -8,8 +8,8 @@ from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
 from skmetric.linear import LFDA
-from skmetric.linear._maths import _local_scatter
-from skmetric.linear._maths._local_scatter import local_scatters
+from skmetric.linear._statistics import _local_scatter
+from skmetric.linear._statistics._local_scatter import local_scatters
 
 
 def scatters_as_written(X, y, k):

@@ -9,6 +9,7 @@ import pytest
 import sklearn
 from scipy.stats import spearmanr
 from sklearn.base import clone
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from skmetric import MetricLearner
 from skmetric.base import unit_rows
 from skmetric.linear._scatter import class_scatter
+from skmetric.linear._span import span_of
 from skmetric.metrics import RetrievalScorer, map_at_r, retrieval_report
 from skmetric.model_selection import ClassDisjointKFold, class_disjoint_split
 
@@ -49,6 +51,37 @@ def test_embedding_is_what_the_docstring_says(few):
     expected = unit_rows((unit_rows(X) - learner.mean_) @ learner.components_.T)
     np.testing.assert_allclose(learner.transform(X), expected, atol=1e-12)
     np.testing.assert_allclose(learner.mean_, unit_rows(X).mean(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_power_acts_on_features_first_and_keeps_their_sign(few, normalize):
+    X, y = few
+    learner = MetricLearner(FIXED, normalize=normalize, power=0.7, saturation=0.1).fit(X, y)
+    rows = np.sign(X) * np.abs(X) ** 0.7
+    expected = MetricLearner(FIXED, normalize=normalize, saturation=0.1).fit(rows, y)
+    np.testing.assert_allclose(learner.transform(X), expected.transform(rows), atol=1e-12)
+    np.testing.assert_allclose(
+        learner.pair_distance(X[:9], -X[:9]), expected.pair_distance(rows[:9], -rows[:9]), atol=1e-12
+    )
+    assert (learner.power_, learner.saturation_) == (0.7, 0.1)
+
+
+@pytest.mark.parametrize("weighting", ["plda", "wccn", "lda"])
+def test_given_numbers_mean_what_they_meant(few, weighting):
+    """Numbers for the shrinkage alone: neither power nor saturation."""
+    X, y = few
+    learner = MetricLearner(FIXED, weighting=weighting).fit(X, y)
+    assert (learner.power_, learner.saturation_) == (1, 0)
+    plain = MetricLearner(FIXED, weighting=weighting, power=1, saturation=0).fit(X, y)
+    np.testing.assert_array_equal(learner.components_, plain.components_)
+    saturated = MetricLearner(FIXED, weighting=weighting, saturation=1).fit(X, y)
+    assert not np.allclose(saturated.transform(X), plain.transform(X), atol=1e-3)
+
+
+def test_the_call_that_gives_the_fit_of_version_0_1(many):
+    learner = MetricLearner(power=1, saturation=0, random_state=0).fit(*many)
+    assert (learner.cv_results_["param_power"] == 1).all()
+    assert (learner.cv_results_["param_saturation"] == 0).all()
 
 
 def test_wccn_whitens_the_scatter_inside_classes(few):
@@ -94,11 +127,12 @@ def batches_of(y, kind):
 @pytest.mark.parametrize("kind", ["any", "later classes", "one class each", "single rows"])
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-5), (np.float32, 1e-3)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_partial_fit_is_fit(few, kind, dtype, rtol, weighted):
+@pytest.mark.parametrize("params", [{}, {"power": 0.5, "saturation": 0.2}], ids=["", "powered"])
+def test_partial_fit_is_fit(few, kind, dtype, rtol, weighted, params):
     X, y = few[0].astype(dtype), np.array(list("edcba"))[few[1]]
     weights = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else None
-    whole = MetricLearner(FIXED).fit(X, y, sample_weight=weights)
-    parts = MetricLearner(FIXED)
+    whole = MetricLearner(FIXED, **params).fit(X, y, sample_weight=weights)
+    parts = MetricLearner(FIXED, **params)
     for rows in batches_of(few[1], kind):
         parts.partial_fit(X[rows], y[rows], sample_weight=None if weights is None else weights[rows])
     np.testing.assert_array_equal(parts.classes_, whole.classes_)
@@ -219,14 +253,23 @@ def test_all_rows_alike():
     assert np.isfinite(learner.transform(np.eye(3))).all()
 
 
-@pytest.mark.parametrize("params", [{}, {"normalize": False}, {"shrinkage": FIXED}, {"margin": 0.2}], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"normalize": False},
+        {"shrinkage": FIXED},
+        {"margin": 0.2, "power": 0.5},
+        {"power": 0.7, "saturation": 0.2},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("weighting", ["plda", "wccn", "lda"])
 def test_fewer_rows_than_features_give_the_distances_of_the_full_problem(params, weighting, monkeypatch):
     X, y = gaussian_classes(18, 3, 90)
     new = np.random.default_rng(1).normal(size=(30, 90))  # outside the span of X
     fits = []
-    for span in (MetricLearner._span, lambda self, X: None):
-        monkeypatch.setattr(MetricLearner, "_span", span)
+    for span in (span_of, lambda X: None):
+        monkeypatch.setattr("skmetric.linear._solution.span_of", span)
         fits.append(MetricLearner(weighting=weighting, random_state=0, **params).fit(X, y))
     inside, full = fits
     assert inside.shrinkage_ == full.shrinkage_
@@ -240,8 +283,8 @@ def test_fewer_rows_than_features_give_the_distances_of_the_full_problem(params,
 def test_fewer_rows_than_features_keep_the_same_first_directions(monkeypatch, n_components):
     X, y = gaussian_classes(18, 3, 90)
     fits = []
-    for span in (MetricLearner._span, lambda self, X: None):
-        monkeypatch.setattr(MetricLearner, "_span", span)
+    for span in (span_of, lambda X: None):
+        monkeypatch.setattr("skmetric.linear._solution.span_of", span)
         fits.append(MetricLearner(FIXED, n_components=n_components).fit(X, y))
         assert fits[-1].components_.shape == (n_components, 90)
     inside, full = (distances(learner.transform(X)) for learner in fits)
@@ -304,6 +347,48 @@ def test_clone_and_refit(many):
     other = clone(learner)
     assert not hasattr(other, "components_")
     np.testing.assert_array_equal(other.fit(X, y).components_, learner.components_)
+
+
+class Stop:
+    """A callback that asks to stop after some steps."""
+
+    def __init__(self, after):
+        self.after, self.n_seen = after, 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.n_seen += context.task_name == "candidates"
+        return self.n_seen >= self.after
+
+
+def test_the_progress_bar_of_scikit_learn_counts_steps_of_the_choice(many, capsys):
+    MetricLearner(random_state=0).set_callbacks(ProgressBar()).fit(*many)
+    assert "MetricLearner - fit" in capsys.readouterr().out
+    MetricLearner(FIXED).set_callbacks(ProgressBar()).fit(*many)  # there is nothing to choose
+
+
+def test_a_callback_stops_the_choice(many):
+    callback = Stop(after=2)
+    learner = MetricLearner(random_state=0).set_callbacks(callback).fit(*many)
+    assert callback.n_seen == 2
+    assert set(learner.cv_results_["param_power"]) == {1.0, 0.7}  # of unit rows, the first two of six steps
+    assert learner.transform(many[0]).shape == many[0].shape
+
+
+def test_scoring_monitor_sees_the_best_learner_so_far(many):
+    monitor = ScoringMonitor(scoring=RetrievalScorer("map_at_r", "recall_at_1"))
+    learner = MetricLearner(normalize=True, power=1, random_state=0).set_callbacks(monitor).fit(*many)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "candidates"]
+    assert len(rows) == 1 + 6 + 1  # one family, six shrinkages, the saturations
+    assert rows[-1]["map_at_r"] == pytest.approx(learner.score(*many))
 
 
 def test_unfitted(few):
@@ -370,6 +455,8 @@ def test_sample_weight_is_routed(many):
         ({"shrinkage": "auto"}, "The 'shrinkage' parameter of MetricLearner must be"),
         ({"weighting": "pca"}, "The 'weighting' parameter of MetricLearner must be"),
         ({"margin": 0}, "The 'margin' parameter of MetricLearner must be"),
+        ({"power": 0}, "The 'power' parameter of MetricLearner must be"),
+        ({"saturation": -1}, "The 'saturation' parameter of MetricLearner must be"),
         ({"n_components": 8}, "n_components=8 is more than the 7 features of X"),
     ],
 )

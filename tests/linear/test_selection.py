@@ -3,35 +3,35 @@
 import numpy as np
 import pytest
 
-from skmetric.linear._selection import (
+from skmetric import MetricLearner
+from skmetric.base import unit_rows
+from skmetric.linear._selection._candidates import (
     COSINE,
     EUCLIDEAN,
-    MIN_CLASSES,
     Candidate,
-    Split,
-    _surest,
+    Offered,
     between_choices,
     check_shrinkage,
-    class_scores,
-    class_splits,
-    distinct_rows,
-    select,
-    standard_error,
 )
+from skmetric.linear._selection._results import standard_error, surest
+from skmetric.linear._selection._scoring import class_scores, squared_distances, squares_scores
+from skmetric.linear._selection._selection import Choice, select
+from skmetric.linear._selection._splits import MIN_CLASSES, Split, class_splits, distinct_rows
 
 from .conftest import gaussian_classes
 
 
 def choose(X, codes, *, weights=None, normalize=None, seed=0):
-    n_classes = codes.max() + 1
-    return select(X, codes, n_classes, weights, "plda", normalize, np.random.RandomState(seed))
+    families = (True, False) if normalize is None else (normalize,)
+    offered = Offered("plda", families)
+    return select(Choice(X, codes, codes.max() + 1, weights, offered, np.random.RandomState(seed)))
 
 
 @pytest.mark.parametrize("n_classes", [4, 5, 15, 16, 40])
 def test_splits_share_no_class(n_classes):
     X, codes = gaussian_classes(n_classes, 5, 3)
     splits = class_splits(X, codes, n_classes, None, np.random.RandomState(0))
-    assert len(splits) == (4 if n_classes >= 16 else 8)
+    assert len(splits) == {4: 6, 5: 10, 15: 12}.get(n_classes, 4)  # all pairs of 4 and of 5 classes
     for split in splits:
         trained, held_out = set(codes[split.train]), set(split.held_out_codes)
         assert not trained & held_out
@@ -41,6 +41,23 @@ def test_splits_share_no_class(n_classes):
         np.testing.assert_array_equal(split.held_out_codes, codes[split.held_out])
     if n_classes >= 16:  # folds: each class is held out once
         assert sorted(np.concatenate([np.unique(s.held_out_codes) for s in splits])) == list(range(n_classes))
+
+
+@pytest.mark.parametrize("n_classes", [6, 8, 11])
+def test_few_classes_are_held_out_as_often(n_classes):
+    X, codes = gaussian_classes(n_classes, 5, 3)
+    splits = class_splits(X, codes, n_classes, None, np.random.RandomState(0))
+    times = np.bincount(np.concatenate([np.unique(split.held_out_codes) for split in splits]))
+    assert np.ptp(times) <= 1 + n_classes % 2  # of an odd number, one class is left out of each turn
+    assert len(times) == n_classes
+
+
+def test_the_choice_on_five_classes_does_not_vary_with_the_seed():
+    """All ten pairs of classes are held out, so no draw decides."""
+    X, codes = gaussian_classes(5, 6, 5)
+    (chosen, results), (other, others) = (choose(X, codes, normalize=True, seed=seed) for seed in (0, 1))
+    assert other == chosen
+    np.testing.assert_allclose(others["mean_test_score"], results["mean_test_score"])
 
 
 def test_no_splits_of_few_classes():
@@ -73,6 +90,55 @@ def test_score_of_a_class_by_hand():
 def test_no_class_with_a_pair_has_no_score():
     split = Split(None, None, None, np.arange(3), np.ones(3))
     assert class_scores(np.eye(3), split).shape == (0,)
+    assert squares_scores(squared_distances(np.eye(3), True), split).shape == (0,)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("sizes", [3, 40, [1, 2, 30]])  # R a small and a large part of the rows, and unequal
+def test_scores_of_products_are_those_of_the_embeddings(normalize, sizes):
+    rows, codes = gaussian_classes(3, sizes, 5)
+    rows[0] = 0  # a row of no length stays zero
+    split = Split(None, None, None, codes, np.arange(1.0, len(codes) + 1))
+    embeddings = unit_rows(rows) if normalize else rows
+    scores = squares_scores(squared_distances(rows @ rows.T, normalize), split)
+    np.testing.assert_allclose(scores, class_scores(embeddings, split))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("n_classes", [7, 20])  # the scatter of a split is put together of classes, of folds
+def test_a_candidate_is_scored_as_the_learner_that_it_makes(normalize, n_classes):
+    X, codes = gaussian_classes(n_classes, 6, 9)
+    weights = np.random.default_rng(0).integers(1, 4, len(X))
+    offered = Offered("plda", (normalize,))
+    choice = Choice(X, codes, n_classes, weights, offered, np.random.RandomState(0))
+    select(choice)
+    centred = [candidate for candidate in choice.scores if candidate.center]
+    for candidate in centred[:: len(centred) // 7]:  # the first is unlearned
+        shrinkage, split = candidate[2:4], choice.splits[-1]
+        learner = MetricLearner(
+            shrinkage, normalize=normalize, power=candidate.power, saturation=candidate.saturation
+        ).fit(X[split.train], codes[split.train], weights[split.train])
+        expected = class_scores(learner.transform(X[split.held_out]), split)
+        np.testing.assert_allclose(choice.scores[candidate][-1], expected, err_msg=str(candidate))
+
+
+def test_given_numbers_are_not_searched(many):
+    offered = Offered("plda", powers=(0.5,), saturations=(0.1,))
+    X, codes = many
+    chosen, results = select(Choice(X, codes, 20, None, offered, np.random.RandomState(0)))
+    assert (results["param_power"] == 0.5).all()
+    learned = results["param_within"] < 1
+    assert (results["param_saturation"][learned] == 0.1).all()
+    assert chosen.power == 0.5
+
+
+def test_a_long_tail_is_drawn_in():
+    """Classes differ in the logarithm of the features, of which a few huge ones hide the others."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(24), 8)
+    X = np.exp(3 * rng.normal(size=(24, 30))[codes] + rng.normal(size=(192, 30)))
+    chosen, _ = choose(X, codes)
+    assert chosen.power == 0.5
 
 
 def test_the_surest_is_not_always_the_best_mean():
@@ -80,20 +146,20 @@ def test_the_surest_is_not_always_the_best_mean():
     base = np.array([0.5, 0.5, 0.5, 0.5])
     scores = {
         reference: [base],
-        lucky: [np.add(base, [0.4, -0.1, -0.1, 0.0])],  # mean 0.05, standard error 0.118
-        sure: [np.add(base, [0.03, 0.02, 0.03, 0.02])],  # mean 0.025, standard error 0.003
+        lucky: [np.add(base, [0.4, -0.1, -0.1, 0.0])],  # mean 0.05, half a standard error 0.059
+        sure: [np.add(base, [0.03, 0.02, 0.03, 0.02])],  # mean 0.025, half a standard error 0.001
     }
-    assert _surest(scores, reference, np.arange(4)) == sure
+    assert surest(scores, reference, np.arange(4)) == sure
     del scores[sure]
-    assert _surest(scores, reference, np.arange(4)) == reference
+    assert surest(scores, reference, np.arange(4)) == reference
 
 
 def test_a_class_that_is_held_out_twice_is_one_observation():
     reference, candidate = (Candidate(True, True, a, 1.0) for a in (1.0, 0.5))
-    scores = {reference: [np.zeros(4)], candidate: [np.array([0.06, -0.001, 0.06, -0.001])]}
-    # mean 0.0295; standard error 0.018 of four classes, and 0.0305 of two that gain 0.06 and -0.001
-    assert _surest(scores, reference, np.array([0, 1, 2, 3])) == candidate
-    assert _surest(scores, reference, np.array([0, 1, 0, 1])) == reference
+    scores = {reference: [np.zeros(4)], candidate: [np.array([0.06, -0.02, 0.06, -0.02])]}
+    # mean 0.02; half a standard error 0.0115 of four classes, and 0.02 of two that gain 0.06 and -0.02
+    assert surest(scores, reference, np.array([0, 1, 2, 3])) == candidate
+    assert surest(scores, reference, np.array([0, 1, 0, 1])) == reference
 
 
 def test_standard_error_by_hand():
@@ -115,6 +181,15 @@ def test_euclid_and_cosine_are_candidates(many):
     assert len(set(params)) == len(params)
 
 
+@pytest.mark.parametrize(("data", "within"), [("few", 0.9), ("many", 0.5)])
+def test_gains_are_those_over_what_others_must_beat(request, data, within):
+    _, results = choose(*request.getfixturevalue(data))
+    (reference,) = np.flatnonzero((results["mean_gain"] == 0) & (results["standard_error_of_gain"] == 0))
+    assert results["params"][reference]["within"] == within
+    gains = results["mean_test_score"] - results["mean_test_score"][reference]
+    np.testing.assert_allclose(results["mean_gain"], gains, atol=1e-12)  # each class is held out as often
+
+
 @pytest.mark.parametrize("normalize", [True, False])
 def test_a_given_normalisation_is_kept(many, normalize):
     chosen, results = choose(*many, normalize=normalize)
@@ -128,6 +203,7 @@ def test_results_have_the_form_of_a_grid_search(many):
     splits = [f"split{i}_test_score" for i in range(4)]
     keys = [f"param_{name}" for name in Candidate._fields]
     keys += [*splits, "mean_test_score", "std_test_score", "rank_test_score"]
+    keys += ["mean_gain", "standard_error_of_gain"]
     assert set(results) == {"params", *keys}
     assert all(len(results[key]) == n_candidates for key in keys)
     by_split = np.array([results[key] for key in splits])

@@ -96,7 +96,7 @@ def test_float32_pickles_and_output(learner):
         lambda X: X[:, :1],
         lambda X: np.random.default_rng(0).normal(size=(len(X), 220)) + X[:, :1],
         lambda X: (50 * X).astype(np.uint8),
-        lambda X: X > X.mean(axis=0),
+        lambda X: X.mean(axis=0) < X,
     ],
     ids=["1e30", "1e-30", "constant", "duplicates", "one feature", "d > n", "uint8", "booleans"],
 )
@@ -119,7 +119,7 @@ def test_unsigned_pixels_do_not_wrap(learner):
 
 @any_learner
 def test_rows_that_do_not_exist(learner):
-    name, members, y = tuples_of(learner)
+    name, members, _ = tuples_of(learner)
     for row in (150, -1):
         bad = members.copy()
         bad[3, 1] = row
@@ -129,7 +129,7 @@ def test_rows_that_do_not_exist(learner):
 
 @any_learner
 def test_tuples_of_the_wrong_kind(learner):
-    name, members, y = tuples_of(learner)
+    name, members, _ = tuples_of(learner)
     with pytest.raises(
         ValueError, match=rf"{name} must be an integer array .* got shape \(200, {members.shape[1] + 1}\)"
     ):
@@ -277,7 +277,7 @@ def test_sdml_says_which_balance_is_too_large():
 
 
 def test_lsml_by_hand():
-    """On a line with d(a, b) = 3 s, d(c, d) = s, A = s^2: s^2 - log s^2 - 1 + (2 s)^2 is least at 5 s^2 = 1."""
+    """On a line, d(a, b) = 3 s, d(c, d) = s, A = s^2: s^2 - log s^2 - 1 + (2 s)^2 is least at 5 s^2 = 1."""
     learner = LSML(tol=1e-14).fit([[0.0], [3.0], [1.0]], quadruplets=[[0, 1, 0, 2]])
     assert learner.get_mahalanobis_matrix()[0, 0] == pytest.approx(0.2)
     assert learner.objective_ == pytest.approx(0.2 - np.log(0.2) - 1 + 0.8)
@@ -296,7 +296,7 @@ def test_lsml_slopes_by_finite_differences():
 
 
 def test_scml_by_hand():
-    """One direction on a line, d = w x^2: the positive is at 1, the negative at 3. 1 + w - 9 w = 0 at w = 1/8."""
+    """On a line, d = w x^2, the positive at 1, the negative at 3: 1 + w - 9 w = 0 at w = 1/8."""
     learner = SCML(basis=[[1.0]], beta=0.0, tol=1e-12).fit([[0.0], [1.0], [3.0]], triplets=[[0, 1, 2]])
     assert learner.objective_ == pytest.approx(0, abs=1e-6)
     assert learner.weights_[0] >= 1 / 8 - 1e-9

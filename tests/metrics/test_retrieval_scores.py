@@ -31,7 +31,11 @@ def score(name, *args, **kwargs):
     return getattr(metrics, f"{family}_k")(*args, k=int(k), **kwargs)
 
 
-functions = [getattr(metrics, name) for name in metrics.__all__ if name.islower() and "report" not in name]
+functions = [
+    getattr(metrics, name)
+    for name in metrics.__all__
+    if name.islower() and "report" not in name and name != "compare"
+]
 every_score = pytest.mark.parametrize(
     "score_of",
     [partial(f, k=3) if "k" in inspect.signature(f).parameters else f for f in functions],

@@ -252,7 +252,9 @@ def test_with_an_embedder_and_a_frame(index):
 def test_a_folder_has_the_calibration_and_no_items(other, tmp_path):
     calibration = other.calibrate(targets={"strict": ("false_accept_rate", 0.05)}, per_class=True)
     other.set_cutpoint("strict").save(tmp_path / "search")
-    assert sum(file.stat().st_size for file in (tmp_path / "search").rglob("*.npy")) < X[:N].nbytes / 2
+    assert (
+        sum(file.stat().st_size for file in (tmp_path / "search").rglob("*.safetensors")) < X[:N].nbytes / 2
+    )
     joblib.dump(other, tmp_path / "search.joblib")
     with pytest.raises(ValueError, match="nothing connects to it before you name it"):
         SimilaritySearch.load(tmp_path / "search")

@@ -87,7 +87,7 @@ def test_a_save_that_fails_leaves_the_old_state(tmp_path, monkeypatch):
     def full_disk(*args, **kwargs):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "save", full_disk)
+    monkeypatch.setattr("skmetric._folder._safetensors.write", full_disk)
     with pytest.raises(OSError, match="No space"):
         filled().remove(IDS[:30]).save(tmp_path)
     assert_same_answers(ExactIndex.load(tmp_path), filled())
@@ -104,7 +104,7 @@ def test_load_says_what_it_does_not_read(tmp_path):
     manifest = json.loads((tmp_path / "index/manifest.json").read_text())
     (tmp_path / "index/manifest.json").write_text(json.dumps(manifest | {"version": 99}))
     with pytest.raises(
-        ValueError, match="format version 99, newer than version 4, which this skmetric reads: upgrade"
+        ValueError, match="format version 99, newer than version 5, which this skmetric reads: upgrade"
     ):
         ExactIndex.load(tmp_path / "index")
     (tmp_path / "index/manifest.json").write_text(json.dumps(manifest | {"format": "other"}))

@@ -1,6 +1,9 @@
 """SimilaritySearch: a gallery that grows, lookups, and a classifier for scikit-learn."""
 
+import base64
+import re
 from datetime import UTC, datetime
+from io import BytesIO
 
 import joblib
 import numpy as np
@@ -193,6 +196,24 @@ class TestLookup:
             {"query": 1, "rank": 2, "id": "y", "distance": 8.0, "label": "bee", "shop": "B", "price": 2},
         ]
         assert "<td>bee</td>" in table._repr_html_()
+
+    def test_html_shows_thumbnails_of_the_files_that_are_here(self, tmp_path):
+        image = pytest.importorskip("PIL.Image")
+        image.new("RGB", (200, 100), "red").save(tmp_path / "a.png")
+        (tmp_path / "b.png").write_bytes(b"no image")
+        paths = [str(tmp_path / "a.png"), str(tmp_path / "b.png"), "/nowhere/<script>.png"]
+        search = SimilaritySearch().fit([[0.0], [1.0], [2.0]], ["<b>ant</b>"] * 3, metadata={"path": paths})
+        html = search.lookup([[0.0]])._repr_html_()
+        sources = re.findall(r'<img src="data:image/png;base64,([^"]*)"', html)
+        assert len(sources) == 1
+        assert image.open(BytesIO(base64.b64decode(sources[0]))).size == (64, 32)
+        assert "<b>" not in html
+        assert "<script>" not in html
+        assert "<th>path</th>" in html
+
+    def test_html_has_no_column_of_pictures_where_none_is_here(self):
+        search = SimilaritySearch().fit([[0.0]], ["ant"], metadata={"path": ["/nowhere/a.png"]})
+        assert "<img" not in search.lookup([[0.0]])._repr_html_()
 
     @pytest.mark.parametrize("library", ["pandas", "polars"])
     def test_a_data_frame_where_set_output_asks_for_one(self, library):

@@ -48,7 +48,7 @@ def test_in_cross_validation():
 
 
 def test_too_few():
-    with pytest.raises(ValueError, match="leaves 1 tuples to train on and 0 to test on|and 0 to test"):
+    with pytest.raises(ValueError, match="leaves 1 tuples to train on and 0 to test on"):
         list(PairGroupKFold(5, random_state=0).split([[0, 1], [1, 2]]))
 
 

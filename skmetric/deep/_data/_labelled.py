@@ -34,7 +34,7 @@ class Data(NamedTuple):
 def read_samples(estimator, X):
     """Samples for `transform`: checked against what `estimator` was fitted on."""
     _check_kind(X, estimator.input_shape_)
-    if not _is_table(X):
+    if not is_table(X):
         return _read_others(estimator, X, estimator.input_shape_, reset=False)
     return as_float32(
         validate_data(estimator, as_array(X), reset=False, dtype=_FLOATS, ensure_all_finite=False)
@@ -53,7 +53,7 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)
-    if not _is_table(X):
+    if not is_table(X):
         samples = _read_others(estimator, X, shape, reset=reset)
         remember_scale(estimator, samples, reset=reset)
         _set_n_features(estimator, samples.shape[1:])
@@ -73,7 +73,7 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
     return samples, y
 
 
-def _is_table(X):
+def is_table(X):
     """Whether `X` is for scikit-learn's validation: rows of features."""
     return not is_dataset(X) and not holds_images(X)
 
@@ -135,12 +135,14 @@ def _set_n_features(estimator, shape):
 
 def _check_kind(X, shape):
     """Refuse rows where `fit` saw images, and the other way round; items of a dataset are looked at later."""
-    if not is_dataset(X) and _is_table(X) != (len(shape) == 1):
-        given, seen = ("rows of features", "images")[:: 1 if _is_table(X) else -1]
+    if not is_dataset(X) and is_table(X) != (len(shape) == 1):
+        given, seen = ("rows of features", "images")[:: 1 if is_table(X) else -1]
         raise ValueError(f"X holds {given}; fit saw {seen}, of shape {shape} each")
 
 
-def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True):
+def prepare(
+    samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True, quiet=False
+):
     """Hold classes out, number the others, and leave out what a loss of pairs learns nothing from.
 
     Parameters
@@ -153,6 +155,8 @@ def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, see
         See :func:`skmetric.deep._data._held_out.split_classes`.
     pairwise : bool, default=True
         Whether the loss learns from pairs alone.
+    quiet : bool, default=False
+        Whether not to warn of what is left out.
 
     Returns
     -------
@@ -166,7 +170,7 @@ def prepare(samples, y, *, classes=None, fraction=0.0, early_stopping=False, see
         )
     rows, held_out = split_classes(codes, fraction, early_stopping, seed)
     if pairwise:
-        rows = _without_singletons(rows, codes[rows])
+        rows = _without_singletons(rows, codes[rows], quiet)
     trained, codes = _numbered(y[rows], classes)
     everything = slice(None) if len(rows) == len(y) else rows  # spares a copy of the samples
     return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out])
@@ -206,7 +210,7 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
     return Data(samples[everything], numbers, numbers, found, samples[held_out], labels)
 
 
-def _without_singletons(rows, codes):
+def _without_singletons(rows, codes, quiet):
     """Rows whose class has another row; one warning counts the others."""
     alone = np.bincount(codes)[codes] == 1
     n_left = len(np.unique(codes[~alone]))
@@ -215,7 +219,7 @@ def _without_singletons(rows, codes):
             f"y has {n_left} classes with two samples or more to train on, and a loss of pairs needs two "
             f"such classes; {alone.sum()} classes have one sample"
         )
-    if alone.any():
+    if alone.any() and not quiet:
         warn(
             f"{alone.sum()} classes with one sample are left out of training: they have no pair",
         )

@@ -7,6 +7,7 @@ from torch import nn
 
 from skmetric._torch import has_hooks, is_batch_norm
 
+from ._closed_form import ClosedForm
 from ._trunk import InputNormalize, Pool
 
 WHOLE, BATCH_NORMS = "trunk", "batch_norm"  # stand for all of it, and for all its batch norms
@@ -36,7 +37,7 @@ _PURE = (
 # By name
 
 
-def freeze_by_name(network, prefixes):
+def freeze_by_name(network, prefixes, *, batch_norm=False):
     """Hold weights of the trunk still, and their parts in evaluation mode; thaw what was frozen before.
 
     Parameters
@@ -47,6 +48,8 @@ def freeze_by_name(network, prefixes):
         Names in the trunk, of parts or of weights; what is inside a part goes with it: "blocks.1" freezes
         "blocks.1.conv.weight", not "blocks.10.conv.weight". "trunk" is all of it, "batch_norm" all its batch
         norms.
+    batch_norm : bool or None, default=False
+        Whether to freeze all batch norms besides; None: if there are any.
 
     Raises
     ------
@@ -56,7 +59,10 @@ def freeze_by_name(network, prefixes):
     weights = dict(network.trunk.named_parameters())
     parts = dict(network.trunk.named_modules())
     names = [name for prefix in _listed(prefixes) for name in _named(prefix, parts)]
-    found = {weight for name in names for weight in _inside(name, weights)}
+    if batch_norm or (batch_norm is None and any(map(is_batch_norm, parts.values()))):
+        norms = _named(BATCH_NORMS, parts, "fine_tuning.freeze_batch_norm=True")
+        names += [name for name in norms if name not in names]
+    found = {weight for name in names for weight in inside(name, weights)}
     for name in network.frozen_weights:
         weights[name].requires_grad_(True)
     # what came frozen stays so for good, and is none of ours to thaw
@@ -74,28 +80,29 @@ def _listed(prefixes):
     return [prefix.rstrip(".") for prefix in prefixes]
 
 
-def _named(prefix, parts):
-    """Names that a prefix stands for; "" is the whole trunk."""
+def _named(prefix, parts, asked=None):
+    """Names that a prefix stands for; "" is the whole trunk. Errors say what `asked` for it."""
     if prefix == WHOLE:
         return [""]
     if prefix != BATCH_NORMS:
         return [prefix]
     norms = [name for name, part in parts.items() if is_batch_norm(part)]
     if not norms:
-        raise ValueError(f"freeze={prefix!r}, but the network has no batch norm")
+        raise ValueError(f"{asked or f'freeze={prefix!r}'}, but the network has no batch norm")
     return norms
 
 
-def _inside(prefix, weights):
-    """Weights of the part, or of the name, `prefix`."""
+def inside(prefix, weights, parameter="freeze"):
+    """Names among `weights` of the part, or of the weight, `prefix`; errors name the `parameter`."""
     if not prefix:
         return list(weights)
     found = [name for name in weights if name == prefix or name.startswith(f"{prefix}.")]
     if not found:
         top = list(dict.fromkeys(name.partition(".")[0] for name in weights))
         raise ValueError(
-            f"freeze={prefix!r} is the beginning of no weight's name; the names at the top of the network "
-            f"are {top}; {WHOLE!r} stands for all, {BATCH_NORMS!r} for all batch norms"
+            f"{parameter}={prefix!r} is the beginning of no weight's name; the names at the top of the "
+            f"network are {top}; {WHOLE!r} stands for all"
+            + (f", {BATCH_NORMS!r} for all batch norms" if parameter == "freeze" else "")
         )
     return found
 
@@ -149,7 +156,8 @@ def _n_frozen(network, layers):
     n_frozen = 0
     for layer in layers:
         is_pure = isinstance(layer, _PURE) and not any(True for _ in layer.parameters())
-        if id(layer) not in still and not is_pure:
+        is_closed = isinstance(layer, ClosedForm)  # which has weights, and none that are trained
+        if id(layer) not in still and not is_pure and not is_closed:
             break
         n_frozen += 1
     has_weights = any(any(True for _ in layer.parameters()) for layer in layers[:n_frozen])

@@ -11,8 +11,8 @@ from skmetric._backbone._weights import is_file, load_weights
 from skmetric._torch import evaluating, without_wrapper
 from skmetric.deep.modules import MLP, Conv4, L2Normalize, LinearMap, PoincareBall, SmallResNet, TutorialConv
 
+from ._closed_form import fit_closed_form, map_behind
 from ._compile import without_compiled
-from ._freeze import freeze_by_name
 from ._trunk import InputNormalize, Pool, build_timm
 
 MODULES = {
@@ -66,7 +66,6 @@ def build_network(
     *,
     normalize=True,
     pooling=None,
-    freeze=None,
     weights="pretrained",
     model_kwargs=None,
     mean=None,
@@ -88,8 +87,6 @@ def build_network(
         Append a layer that scales rows to unit length.
     pooling : {"avg", "max", "gem", "cls"}, default=None
         Append a layer that pools maps or tokens.
-    freeze : str or list of str, default=None
-        See :func:`skmetric.deep._network._freeze.freeze_by_name`.
     weights : str, path-like or None, default="pretrained"
         A file is loaded into the trunk.
     model_kwargs : dict, default=None
@@ -132,9 +129,31 @@ def build_network(
         parts.append(PoincareBall(**ball))
     elif normalize:
         parts.append(L2Normalize())
-    network = Network(*parts).float()
-    freeze_by_name(network, freeze)
-    return network, n_components or given
+    return Network(*parts).float(), n_components or given
+
+
+def from_closed_form(rows, y, n_components, seed):
+    """Network of rows: their closed form, the map that is trained, and the unit sphere.
+
+    Parameters
+    ----------
+    rows, y : ndarray of shape (n_samples, n_features) and of shape (n_samples,)
+        Samples that are trained on, and their classes.
+    n_components : int or None
+        Dimension of the embedding; None keeps the number of features.
+    seed : int
+        Draws the folds of the closed form.
+
+    Returns
+    -------
+    network : Network
+        It embeds as the closed form does until it is trained.
+    n_components : int
+        Dimension of its output.
+    """
+    closed_form = fit_closed_form(rows, y, seed=seed)
+    behind = map_behind(closed_form, rows, n_components)
+    return Network(closed_form, behind, L2Normalize()).float(), behind.out_features
 
 
 def _make(module, input_shape, n_components, pooling, weights, model_kwargs, mean, std):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +16,16 @@ from skmetric.deep._data._source import in_blocks
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import freeze_by_name
 from skmetric.deep._network._layout import laid_out, takes_channels_last
-from skmetric.deep._network._network import build_network
+from skmetric.deep._network._network import build_network, from_closed_form
+from skmetric.deep._recipe._average import WeightAverage
+from skmetric.deep._recipe._class_means import proxies_in, start_at_class_means
+from skmetric.deep._recipe._schedules import check_schedule, make_schedule
 
 from ._changes import Changed, carried_over
 from ._checkpoint import keep_best, resume
 from ._criterion import ball_of_loss, bind
 from ._loop import Training
-from ._optim import Schedule, is_module, make_optimizer
+from ._optim import is_module, make_optimizer
 
 if TYPE_CHECKING:
     from skmetric.deep._data._source import Streamed
@@ -39,7 +43,8 @@ def start(
     device: torch.device,
     n_steps: int,
     *,
-    schedule: str | None = None,
+    schedule: str | Callable | None = None,
+    rows: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> Training:
     """Set up training from nothing.
 
@@ -59,8 +64,10 @@ def start(
         Where to train.
     n_steps : int
         In the whole call, for the schedule.
-    schedule : str, default=None
+    schedule : str or callable, default=None
         Of the learning rates.
+    rows : tuple of two ndarrays, default=None
+        Rows and their classes, from whose closed form the network starts, in place of what `module` says.
 
     Returns
     -------
@@ -68,19 +75,22 @@ def start(
         No epoch done.
     """
     with seeded(seed):
-        module, n_components = build_network(
-            settings.module,
-            input_shape,
-            settings.n_components,
-            normalize=settings.normalize,
-            pooling=settings.pooling,
-            freeze=settings.freeze,
-            weights=settings.weights,
-            model_kwargs=settings.model_kwargs,
-            mean=settings.mean,
-            std=settings.std,
-            ball=ball_of_loss(loss) if settings.distance == "poincare" else None,
-        )
+        if rows is not None:
+            module, n_components = from_closed_form(*rows, settings.n_components, seed)
+        else:
+            module, n_components = build_network(
+                settings.module,
+                input_shape,
+                settings.n_components,
+                normalize=settings.normalize,
+                pooling=settings.pooling,
+                weights=settings.weights,
+                model_kwargs=settings.model_kwargs,
+                mean=settings.mean,
+                std=settings.std,
+                ball=ball_of_loss(loss) if settings.distance == "poincare" else None,
+            )
+        freeze_by_name(module, settings.freeze, batch_norm=settings.freezes_batch_norm)
         bound = bind(loss, n_components, n_classes)
     training = _equip(settings, module, bound, seed, device, schedule, n_steps)
     training.n_components = n_components
@@ -96,7 +106,7 @@ def go_on(
     device: torch.device,
     n_steps: int,
     *,
-    schedule: str | None = None,
+    schedule: str | Callable | None = None,
     validated: bool = False,
 ) -> Training:
     """Set up training from where `fitted`, an estimator, was left.
@@ -118,7 +128,7 @@ def go_on(
         Where to train.
     n_steps : int
         Of this call.
-    schedule : str, default=None
+    schedule : str or callable, default=None
         Of this call.
     validated : bool, default=False
         Whether the best epoch so far stays in the running.
@@ -137,17 +147,31 @@ def go_on(
         before = fitted._made_of["loss"]
         loss, carried = carried_over(before, loss, fitted.loss_, fitted.n_components_, n_classes)
     held_before = module.frozen_weights
-    freeze_by_name(module, fitted.freeze)
+    freeze_by_name(module, fitted.freeze, batch_norm=fitted.freezes_batch_norm)
     training = _equip(fitted, module, loss, seed, device, schedule, n_steps)
     training.history, training.n_components = list(fitted.history_), fitted.n_components_
+    training.untrained = getattr(fitted, "untrained_scores_", {})  # which earlier pickles lack
     checkpoint = fitted._checkpoint
     if checkpoint is not None and changed.loss_is_new:
         if validated:
             keep_best(training, checkpoint)
     elif checkpoint is not None:
-        moments = carried and module.frozen_weights == held_before  # else they are of other weights
+        same = module.frozen_weights == held_before and "fine_tuning" not in changed.names
+        moments = carried and same  # else they are of other weights, or in another order
         resume(training, checkpoint, validated=validated, loss=carried, moments=moments)
     return training
+
+
+def start_proxies(training: Training, data: Any, settings: NetworkMixin) -> None:
+    """Let the proxies of the loss start at the means of their classes under the network as it is."""
+    if not proxies_in(training.loss):
+        raise ValueError(
+            f"fine_tuning.proxies='class_means', but the loss {type(training.loss).__name__} has no proxies: "
+            "use a loss such as 'proxy_anchor' or 'normalized_softmax', or proxies='random'"
+        )
+    device = next(training.module.parameters()).device
+    embeddings = embed(training.module, data.samples, device, settings.precision)
+    start_at_class_means(training.loss, embeddings, data.codes)
 
 
 def _equip(settings, module, loss, seed, device, schedule, n_steps):
@@ -161,10 +185,16 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
         learning_rate=settings.learning_rate,
         proxy_learning_rate=settings.proxy_learning_rate,
         weight_decay=settings.weight_decay,
+        layer_rates=settings.fine_tuning.layer_rates,
     )
+    check_schedule(schedule, optimizer, n_steps)
+    scheduled = make_schedule(schedule, optimizer, n_steps, settings.fine_tuning.warm_up)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     run = laid_out(module, takes_channels_last(module, device))
-    return Training(module, run, loss, optimizer, Schedule(schedule, optimizer, n_steps), scaler, seed)
+    training = Training(module, run, loss, optimizer, scheduled, scaler, seed)
+    if settings.fine_tuning.ema is not None:
+        training.average = WeightAverage(module, settings.fine_tuning.ema)
+    return training
 
 
 def embed(

@@ -8,10 +8,12 @@ import numpy as np
 from skmetric._warning import warn
 from skmetric.deep.samplers import BalancedBatchSampler
 
-_CLASSES, _BATCH = 16, 64  # where nothing else is said
+_DEFAULT = 16, 64  # classes and samples, where nothing else is said
 
 
-def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, seed, *, label_free=False):
+def make_batches(
+    codes, classes_per_batch, samples_per_class, steps_per_epoch, seed, *, label_free=False, default=_DEFAULT
+):
     """Set up the sampler and the number of steps in an epoch.
 
     Parameters
@@ -24,6 +26,8 @@ def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, s
         Of the sampler.
     label_free : bool, default=False
         Whether each sample is a class of its own, which `augment` gives a second view.
+    default : tuple of (int, int), default=(16, 64)
+        Classes and samples of a batch where the user did not ask.
 
     Returns
     -------
@@ -46,8 +50,11 @@ def make_batches(codes, classes_per_batch, samples_per_class, steps_per_epoch, s
             "of its own, drawn once: leave samples_per_class=None, and say in "
             "classes_per_batch how many a batch holds"
         )
-    n_drawn = min(classes_per_batch or (_BATCH if label_free else _CLASSES), n_classes)
-    n_each = 1 if label_free else samples_per_class or max(2, min(_BATCH // n_drawn, int(np.median(sizes))))
+    n_drawn, n_samples = default
+    n_drawn = min(classes_per_batch or (n_samples if label_free else n_drawn), n_classes)
+    n_each = (
+        1 if label_free else samples_per_class or max(2, min(n_samples // n_drawn, int(np.median(sizes))))
+    )
     n_steps = steps_per_epoch or math.ceil(len(codes) / (n_drawn * n_each))
     with warnings.catch_warnings():
         if samples_per_class is None:  # nobody asked for so many: that small classes repeat some is no news

@@ -23,8 +23,18 @@ from ._optim import is_module
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
 
-_OF_NETWORK = ("module", "weights", "model_kwargs", "n_components", "pooling", "normalize", "mean", "std")
-_COMPARED = (*_OF_NETWORK, "distance", "scoring", "random_state")
+_OF_NETWORK = (
+    "module",
+    "init",
+    "weights",
+    "model_kwargs",
+    "n_components",
+    "pooling",
+    "normalize",
+    "mean",
+    "std",
+)
+_COMPARED = (*_OF_NETWORK, "distance", "scoring", "random_state", "fine_tuning")
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -79,7 +89,8 @@ def what_changed(estimator: NetworkMixin, loss: Any) -> Changed:
     if not before:
         return Changed()
     now = {name: getattr(estimator, name) for name in _COMPARED} | {"loss": loss}
-    names = {name for name in now if not alike(before[name], now[name])}
+    known = now.keys() & before.keys()  # a pickle of an earlier version does not have all
+    names = {name for name in known if not alike(before[name], now[name])}
     for name in _OF_NETWORK:
         if name in names:
             raise ValueError(

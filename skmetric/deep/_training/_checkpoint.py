@@ -32,8 +32,12 @@ class CheckpointOnDemand:
     def __init__(self, training: Training) -> None:
         self.training = training
 
+    def packed(self) -> Checkpoint:
+        """The checkpoint of this moment."""
+        return pack(self.training, self.training.state())
+
     def __reduce__(self) -> tuple:
-        return Checkpoint, tuple(pack(self.training, self.training.state()))
+        return Checkpoint, tuple(self.packed())
 
 
 def pack(training: Training, last: dict[str, Any]) -> Checkpoint:
@@ -74,6 +78,8 @@ def resume(
         training.optimizer.load_state_dict(state)
     if last.get("scaler") and training.scaler.is_enabled():  # pickles of earlier versions have neither
         training.scaler.load_state_dict(last["scaler"])
+    if "average" in last and training.average is not None:
+        training.average.load_state_dict(last["average"])
     if "schedule" in last:
         training.schedule.go_on_from(last["schedule"])
     if validated:

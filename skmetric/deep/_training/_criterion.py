@@ -84,6 +84,14 @@ def knows_classes(loss, n_components):
     return [p.shape for p in few.parameters()] != [p.shape for p in many.parameters()]
 
 
+def is_of_package(loss):
+    """Whether a loss is of this package through and through: classes, miner and distance."""
+    if type(loss).__module__.partition(".")[0] != "skmetric" or not hasattr(loss, "get_params"):
+        return False
+    parts = loss.get_params(deep=False).values()
+    return all(is_of_package(part) for part in parts if hasattr(part, "get_params") or callable(part))
+
+
 def margin_of(loss):
     """Margin of a loss, or None."""
     while is_module(loss) and hasattr(loss, "loss"):

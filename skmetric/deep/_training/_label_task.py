@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from skmetric._checks import join_labels, read_labels
 from skmetric._sklearn import BaseEstimator
 from skmetric._torch import seeded
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
+from skmetric.deep._data._held_out import AUTO
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
+from skmetric.deep._recipe._defaults import resolve_parameters, retrains
 from skmetric.deep.augment._two_views import TwoViews
 from skmetric.metrics import RetrievalScorer
 from skmetric.retrieval import Ranking, iter_rankings
@@ -42,17 +44,26 @@ class LabelTask:
         As given.
     classes : array-like, default=None
         All labels to come, for a loss with proxies.
+    call : Call
+        What is asked.
     """
 
-    def __init__(self, estimator: DeepMetricLearner, X: Any, y: Any, classes: Any = None) -> None:
+    scores_untrained = True
+    _everything: Callable[[], Data] | None = None
+
+    def __init__(
+        self, estimator: DeepMetricLearner, X: Any, y: Any, classes: Any = None, *, call: Call
+    ) -> None:
         if estimator.distance == "cosine" and not estimator.normalize:
             raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
         self.estimator, self.X, self.y, self.classes = estimator, X, y, classes
+        self.settings = resolve_parameters(estimator, X, goes_on=call.goes_on, single=call.single)
+        self.retrains = retrains(estimator) and not (call.goes_on or call.single)
         self.score = make_scorer(estimator.scoring)
 
     def make_loss(self) -> Any:
         """The loss that the parameters ask for."""
-        return resolve_loss(self.estimator.loss, self.estimator.margin, self.estimator.distance)
+        return resolve_loss(self.settings.loss, self.estimator.margin, self.estimator.distance)
 
     def bound_before(self, loss: Any) -> Any:
         """The loss of the last call, with what it learned."""
@@ -64,8 +75,11 @@ class LabelTask:
         label_free = self.label_free = isinstance(augment, TwoViews)
         samples, y = read_labelled(estimator, self.X, self.y, reset=not call.goes_on, label_free=label_free)
         width = estimator.n_components or _PROBE_WIDTH
+        fraction = estimator.validation_fraction
+        if fraction == AUTO and (estimator.warm_start or label_free):
+            fraction = None
         how: dict[str, Any] = {
-            "fraction": 0.0 if call.single else estimator.validation_fraction,
+            "fraction": 0.0 if call.single else fraction,
             "early_stopping": estimator.early_stopping and not call.single,
             "seed": seed,
         }
@@ -80,7 +94,20 @@ class LabelTask:
         with seeded(seed):
             pairwise = is_pairwise(bind(loss, width, n_classes=2))
         classes = None if pairwise else self._labels_of_proxies(y, loss_goes_on)
-        return prepare(samples, y, classes=classes, pairwise=pairwise, **how)
+        data = prepare(samples, y, classes=classes, pairwise=pairwise, **how)
+        if self.retrains and len(data.held_out):
+            self._everything = partial(prepare, samples, y, classes=classes, pairwise=pairwise, quiet=True)
+        return data
+
+    def rows_to_start_from(self, data: Data) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Rows that are trained on, if their closed form is where the network starts."""
+        if self.settings.init != "closed_form":
+            return None
+        return cast("NDArray[Any]", data.samples), data.codes
+
+    def undivided(self, data: Data) -> Data | None:
+        """All samples to train on, if classes were held out and the network is to be trained again."""
+        return None if self._everything is None else self._everything()
 
     def _labels_of_proxies(self, y: NDArray[Any], loss_goes_on: bool) -> NDArray[Any] | None:
         """Labels in the order of the proxies; None where those of the training data make them."""
@@ -98,7 +125,8 @@ class LabelTask:
         """Batches that hold some samples of some classes."""
         estimator = self.estimator
         asked = (estimator.classes_per_batch, estimator.samples_per_class, estimator.steps_per_epoch)
-        return make_batches(data.codes, *asked, seed, label_free=self.label_free)
+        default = self.settings.default_batch
+        return make_batches(data.codes, *asked, seed, label_free=self.label_free, default=default)
 
     def same_held_out(self, data: Data) -> bool:
         """Whether the classes held out are those of the last call."""

@@ -21,6 +21,7 @@ from skmetric.deep._data._input import to_float
 from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.exceptions import DivergenceWarning
 
+from ._descent import Descent, held_still
 from ._diagnosis import batch_statistics
 from ._interrupt import goes_through
 from ._optim import is_module, trainable
@@ -43,6 +44,10 @@ class Plan(NamedTuple):
     clip_norm: float | None = None
     patience: int | None = None  # epochs without a better score before training stops; None: it does not
     statistics: Callable = batch_statistics  # of [(embeddings, labels)], for the history
+    accumulate: int = 1  # batches of a step
+    thawing: Any = None  # holds parts of the network still in early epochs
+    scores_untrained: bool = False  # whether the network is a candidate before its first epoch
+    checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write after each epoch
 
 
 @dataclass
@@ -59,16 +64,25 @@ class Training:
     n_components: int = 0
     history: list = field(default_factory=list)
     best: dict | None = None  # epoch, score and weights of the module
+    average: Any = None  # moving average of the weights
+    untrained: dict = field(default_factory=dict)  # scores before the first epoch
+    stopped: bool = False  # by a callback, by an interrupt or by divergence
 
     @property
     def epoch(self):
         """Number of epochs done, over all fits."""
         return self.history[-1]["epoch"] if self.history else 0
 
+    @property
+    def kept(self):
+        """The network that is scored and kept: the one that is trained, or its average."""
+        return self.module if self.average is None else self.average.module
+
     def parts(self):
         """Everything with a state."""
         parts = {"module": self.module, "optimizer": self.optimizer, "schedule": self.schedule}
-        return parts | {"scaler": self.scaler} | ({"loss": self.loss} if is_module(self.loss) else {})
+        parts |= {"scaler": self.scaler} | ({"loss": self.loss} if is_module(self.loss) else {})
+        return parts | ({} if self.average is None else {"average": self.average})
 
     def state(self) -> dict[str, Any]:
         """State of every part, which changes as training goes on."""
@@ -105,26 +119,38 @@ def train(training, plan, validate, tasks):
         Snapshot of the state to go on from.
     """
     plan = plan._replace(**_on_device(plan))
+    begins_at, folder = training.epoch, plan.checkpoint
+    has_ended = folder is not None and folder.resume(training)
+    n_left = 0 if has_ended else plan.n_epochs - (training.epoch - begins_at)
     good, interrupted = training.snapshot(), False
     try:
-        for _ in range(plan.n_epochs):
+        if plan.scores_untrained and training.epoch == 0:
+            training.untrained = validate(training.kept)
+            _keep_best(training, training.untrained)
+        for left in range(n_left, 0, -1):
             tasks.begin()
             row = run_epoch(training, plan)
             if not (math.isfinite(row["loss"]) and _is_sound(training, plan)):
                 training.restore(good)
+                training.stopped = True
                 _warn_of_divergence(row["epoch"])
                 tasks.end()
+                _keep_in(folder, training, good, ended=True)
                 break
+            scores = validate(training.kept)
+            training.schedule.end_epoch(row | scores)
             good = training.snapshot()
-            scores = validate(training.module)
             training.history.append(row | scores)
             _keep_best(training, scores)
-            if tasks.end() or _waited_enough(training, plan.patience):
+            training.stopped = tasks.end()
+            ends = training.stopped or _waited_enough(training, plan.patience)
+            _keep_in(folder, training, good, ended=ends or left == 1)
+            if ends:
                 break
     except KeyboardInterrupt as error:
         if goes_through(error):
             raise
-        interrupted = True
+        interrupted = training.stopped = True
         _settle(training, plan, good)
         _warn_of_interrupt(training)
     finally:
@@ -132,6 +158,8 @@ def train(training, plan, validate, tasks):
     last = training.snapshot() if interrupted else good
     if training.best is not None:
         training.module.load_state_dict(training.best["module"])
+    elif training.average is not None:
+        training.module.load_state_dict(training.average.module.state_dict())
     training.module.eval()  # whoever calls the module itself next, uses it
     return last
 
@@ -143,22 +171,24 @@ def run_epoch(training, plan):
     active: list[Any] = []
     recent: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_RECENT)
     training.module.train()
+    descent = Descent(training, plan.clip_norm, plan.accumulate)
     plan.batches.set_epoch(training.epoch)
     seed = seed_of(training.seed, number)
-    with seeded(seed) as turn:
+    with seeded(seed) as turn, held_still(plan.thawing, number):
         for rows, samples in plan.samples.served(plan.batches, seed):
             samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
                 embeddings = training.run(samples)
             embeddings = embeddings.float()
             value = check_scalar(training.loss(embeddings, labels), training.loss)
-            _step(training, value, plan.clip_norm)
+            descent.add(value)
             total, n_done = total + value.detach(), n_done + 1
             recent.append((embeddings.detach(), labels))
             active.append(getattr(training.loss, "active_share_", None))
             if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
                 break
             turn.pause()
+        descent.end()
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
     return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
 
@@ -171,19 +201,6 @@ def check_scalar(value, loss):
     raise ValueError(
         f"loss must return one number for a batch; {loss!r} returned {shape}: reduce it, as by its mean"
     )
-
-
-def _step(training, value, clip_norm):
-    """One step of the optimizer; none where the loss depends on no weight, as in a batch without pairs."""
-    training.optimizer.zero_grad(set_to_none=True)
-    if value.requires_grad:
-        training.scaler.scale(value).backward()
-        if clip_norm is not None:
-            training.scaler.unscale_(training.optimizer)
-            nn.utils.clip_grad_norm_([*training.module.parameters(), *trainable(training.loss)], clip_norm)
-        training.scaler.step(training.optimizer)
-        training.scaler.update()
-    training.schedule.step()
 
 
 # Batches
@@ -223,6 +240,12 @@ def _is_sound(training, plan):
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
 
 
+def _keep_in(folder, training, good, *, ended):
+    """Write a checkpoint, if that is asked."""
+    if folder is not None:
+        folder.save(training, good, ended=bool(ended))
+
+
 def _warn_of_divergence(number):
     kept = "the untrained network" if number == 1 else f"the state after epoch {number - 1}"
     warn(
@@ -256,8 +279,8 @@ def _keep_best(training, scores):
     if not scores:
         return
     score = next(iter(scores.values()))
-    if training.best is None or score > training.best["score"]:
-        weights = copy.deepcopy(training.module.state_dict())
+    if training.best is None or score > training.best["score"] or math.isnan(training.best["score"]):
+        weights = copy.deepcopy(training.kept.state_dict())
         training.best = {"epoch": training.epoch, "score": score, "module": weights}
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from skmetric.deep._recipe._rates import groups_by_rate
+
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -17,7 +19,9 @@ _WARM_UP = 0.1  # share of the steps
 _RISE, _START, _END = 0.3, 1 / 25, 1e-4  # of the one-cycle schedule: share of the steps, factors
 
 
-def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rate, weight_decay):
+def make_optimizer(
+    optimizer, module, loss, *, learning_rate, proxy_learning_rate, weight_decay, layer_rates=None
+):
     """Set up the optimizer over the weights of the network and, at their own rate, those of the loss.
 
     Parameters
@@ -31,16 +35,16 @@ def make_optimizer(optimizer, module, loss, *, learning_rate, proxy_learning_rat
         Its parameters, if it is an ``nn.Module`` that has some, are proxies: they are never decayed.
     learning_rate, proxy_learning_rate, weight_decay : float
         Settings.
+    layer_rates : dict of str to float, default=None
+        Factors of the learning rate for parts of the network.
 
     Returns
     -------
     torch.optim.Optimizer
-        One or two groups of parameters.
+        A group of parameters for each rate.
     """
-    groups: list[dict[str, Any]] = [
-        {"params": [weight for weight in module.parameters() if weight.requires_grad]}
-    ]
-    if not groups[0]["params"]:
+    groups: list[dict[str, Any]] = groups_by_rate(module, learning_rate, layer_rates)
+    if not any(group["params"] for group in groups):
         raise ValueError("module has no weights to train: all of them are frozen")
     proxies = trainable(loss)
     if proxies:
@@ -57,47 +61,6 @@ def trainable(loss):
 def is_module(loss):
     """Whether a loss is a module, and so may own weights."""
     return isinstance(loss, nn.Module)
-
-
-class Schedule:
-    """Learning rates over the steps of one call: each group's own rate times a factor.
-
-    Parameters
-    ----------
-    name : str or None
-        In `SCHEDULES`.
-    optimizer : torch.optim.Optimizer
-        Its rates, as they are now, are what the factor multiplies.
-    n_steps : int
-        In the whole call.
-    """
-
-    def __init__(self, name, optimizer, n_steps):
-        self.name, self.factor = name, SCHEDULES[name]
-        self.optimizer, self.n_steps = optimizer, n_steps
-        self.rates = [group["lr"] for group in optimizer.param_groups]
-        self.load_state_dict({"n_done": 0})
-
-    def step(self):
-        """Set the rates for the next step."""
-        self.load_state_dict({"n_done": self.n_done + 1})
-
-    def state_dict(self):
-        """Number of steps done, of all."""
-        return {"n_done": self.n_done, "n_steps": self.n_steps, "name": self.name}
-
-    def go_on_from(self, state):
-        """Go on after the steps of an earlier call, if its schedule was this one and not at its end."""
-        if state["name"] == self.name and state["n_done"] < state["n_steps"]:
-            self.n_steps += state["n_done"]
-            self.load_state_dict(state)
-
-    def load_state_dict(self, state):
-        """Set the rates for the step after those done."""
-        self.n_done = state["n_done"]
-        factor = self.factor(min(self.n_done / self.n_steps, 1.0))
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
 
 
 def constant(share):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skmetric._torch import resolve_device, to_tensor
@@ -15,15 +17,28 @@ from skmetric.deep._data._source import as_source, read_if_small
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import without_frozen
 from skmetric.deep._network._layout import laid_out, takes_channels_last
+from skmetric.deep._recipe._schedules import check_schedule
+from skmetric.deep._recipe._thawing import Thawing
 from skmetric.deep.augment._two_views import resolve
 
-from ._assembly import embed, go_on, start
+from ._assembly import embed, go_on, start, start_proxies
 from ._changes import Changed, record, what_changed
 from ._checkpoint import CheckpointOnDemand
+from ._checkpoint_folder import CheckpointFolder
 from ._loop import Plan, Training
+from ._optim import trainable
 
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
+    from skmetric.deep._network._network import Network
+
+
+class Found(NamedTuple):
+    """What an earlier run on some of the classes found, to train on all of them."""
+
+    n_epochs: int
+    seed: int
+    data: Any  # with nothing held out
 
 
 class Call(NamedTuple):
@@ -32,10 +47,15 @@ class Call(NamedTuple):
     n_epochs: int
     goes_on: bool = False  # train further what the estimator holds
     single: bool = False  # one epoch of `partial_fit`: nothing is held out, the learning rate is constant
+    found: Found | None = None
+    checkpoint: CheckpointFolder | None = None
 
 
 class Task(Protocol):
     """What differs between training on labels and on tuples."""
+
+    settings: NetworkMixin  # parameters of the estimator, the open ones filled in
+    scores_untrained: bool  # whether the untrained network is a candidate
 
     def make_loss(self) -> Any:
         """Resolve the parameters `loss` and `margin`; the loss is not bound yet."""
@@ -51,6 +71,12 @@ class Task(Protocol):
 
     def batches(self, data: Any, seed: int) -> tuple[Any, int]:
         """Set up the batches, and count those of an epoch."""
+
+    def rows_to_start_from(self, data: Any) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Rows and classes from whose closed form the network starts; None: it starts at random."""
+
+    def undivided(self, data: Any) -> Any:
+        """The same data with no class held out, if training on all of them is to follow; else None."""
 
     def same_held_out(self, data: Any) -> bool:
         """Whether the scores of earlier epochs were computed on the samples held out now."""
@@ -75,6 +101,7 @@ class Session(NamedTuple):
     task: Task
     embedding: Callable  # (module, samples) -> embeddings
     made_of: dict[str, Any]  # values of the parameters that a later call compares with its own
+    before: Session | None = None  # the run on some of the classes, if this one is on all of them
 
 
 def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
@@ -97,25 +124,34 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     device = resolve_device(estimator.device)
     if device.type == "cuda":
         torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
-    loss, augment = task.make_loss(), resolve(estimator.augment)
+    settings, loss, augment = task.settings, task.make_loss(), resolve(estimator.augment)
     changed = what_changed(estimator, loss) if call.goes_on else Changed()
     keeps_seed = call.goes_on and "random_state" not in changed.names
-    seed = estimator._seed if keeps_seed else draw_seed(estimator.random_state)
-    data = task.read(call, seed, loss, augment, loss_goes_on=call.goes_on and not changed.loss_is_new)
+    if call.found is not None:
+        seed, data = call.found.seed, call.found.data
+    else:
+        seed = estimator._seed if keeps_seed else _fresh_seed(estimator, call)
+        data = task.read(call, seed, loss, augment, loss_goes_on=call.goes_on and not changed.loss_is_new)
     input_shape = tuple(data.samples.shape[1:])
     if hasattr(augment, "check"):
         augment.check(input_shape)
-    batches, n_steps = task.batches(data, seed)
+    batches, n_batches = task.batches(data, seed)
+    n_steps = math.ceil(n_batches / settings.fine_tuning.accumulate)
     schedule, n_all = None if call.single else estimator.schedule, call.n_epochs * n_steps
     made_of, n_classes = record(estimator, loss), task.n_classes(data)  # before anything is trained
     if call.goes_on:
         loss = loss if "loss" in changed.names else task.bound_before(loss)
         comparable = len(data.held_out) > 0 and "scoring" not in changed.names and task.same_held_out(data)
         training = go_on(
-            estimator, loss, changed, n_classes, seed, device, n_all, schedule=schedule, validated=comparable
+            settings, loss, changed, n_classes, seed, device, n_all, schedule=schedule, validated=comparable
         )
     else:
-        training = start(estimator, loss, input_shape, n_classes, seed, device, n_all, schedule=schedule)
+        rows = task.rows_to_start_from(data)
+        sizes = (input_shape, n_classes, seed, device, n_all)
+        training = start(settings, loss, *sizes, schedule=schedule, rows=rows)
+    _check_steps_on_all(task, data, training, schedule, call, seed)
+    if settings.fine_tuning.proxies == "class_means" and (changed.loss_is_new or not call.goes_on):
+        start_proxies(training, data, settings)
     samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
     data, run = data._replace(samples=samples, held_out=held_out), training.module
     in_last = takes_channels_last(training.module, device)
@@ -123,21 +159,45 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         once = partial(embed, device=device, precision=estimator.precision, in_last=in_last)
         run, samples = without_frozen(run, samples, once)
     training.run = laid_out(runner(run, estimator.compile), in_last)
+    n_thawing = settings.fine_tuning.unfreeze_epochs
     plan = Plan(
         samples=as_source(samples),
         codes=to_tensor(data.codes),
         batches=batches,
-        n_epochs=call.n_epochs,
+        n_epochs=call.n_epochs if call.found is None else call.found.n_epochs,
         device=device,
         precision=estimator.precision,
         augment=augment,
         clip_norm=estimator.clip_norm,
-        patience=estimator.patience if estimator.early_stopping else None,
+        patience=estimator.patience if estimator.early_stopping and call.found is None else None,
         statistics=task.statistics(training.module),
+        accumulate=settings.fine_tuning.accumulate,
+        thawing=Thawing(cast("Network", training.module), n_thawing, bool(trainable(training.loss)))
+        if n_thawing
+        else None,
+        scores_untrained=task.scores_untrained and len(data.held_out) > 0 and not call.goes_on,
     )
+    if call.checkpoint is not None:
+        of_run = call.checkpoint.of_run(data, training, on_all=call.found is not None)
+        plan = plan._replace(checkpoint=of_run)
     embedding = partial(embed, device=device, precision=estimator.precision, compiled=estimator.compile)
     validate = partial(_validate, task, data, embedding)
     return Session(training, plan, validate, data, task, embedding, made_of)
+
+
+def _check_steps_on_all(task, data, training, schedule, call, seed):
+    """Try a schedule of torch on the steps of the run on all classes, which has more of them."""
+    everything = task.undivided(data) if callable(schedule) else None
+    if everything is not None and call.found is None:
+        n_steps = math.ceil(task.batches(everything, seed)[1] / task.settings.fine_tuning.accumulate)
+        check_schedule(schedule, training.optimizer, call.n_epochs * n_steps)
+
+
+def _fresh_seed(estimator: NetworkMixin, call: Call) -> int:
+    """The seed of a fit that goes on from a checkpoint, or a new one."""
+    if call.checkpoint is not None and call.checkpoint.seed is not None and not call.goes_on:
+        return call.checkpoint.seed
+    return draw_seed(estimator.random_state)
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -147,19 +207,27 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
 
 def fitted_state(session: Session) -> dict[str, Any]:
     """Attributes that make an estimator usable, from a session at any time."""
-    training = session.training
+    training, before = session.training, session.before
     best = training.best or {"epoch": training.epoch}
-    return {
-        "module_": training.module,
+    state = {
+        "module_": training.kept,
         "loss_": training.loss,
         "history_": training.history,
+        "refit_history_": [],
+        "untrained_scores_": training.untrained,
         "best_epoch_": best["epoch"],
         "input_shape_": tuple(session.data.samples.shape[1:]),
         "n_components_": training.n_components,
         "_seed": training.seed,
         "_made_of": session.made_of,
+        "_n_classes": session.task.n_classes(session.data),
         "_checkpoint": CheckpointOnDemand(training),  # of use to who pickles the estimator while it trains
     } | session.task.state(session)
+    if before is None:
+        return state
+    found = fitted_state(before)
+    kept = ("history_", "untrained_scores_", "best_epoch_", "validation_classes_")
+    return state | {name: found[name] for name in kept} | {"refit_history_": training.history}
 
 
 def _validate(task, data, embedding, module):

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from skmetric.deep._data._tuples import TupleBatches, Tuples, divide, read_tuples
+from skmetric.deep._recipe._defaults import without_recipe
 from skmetric.deep.augment._two_views import TwoViews
 
 from ._diagnosis import effective_rank
@@ -39,7 +40,11 @@ class TupleTask:
         From the number of tuples to which of them are similar, (n_tuples,) bool; for triplets all False.
     further_state : callable
         From a session to fitted attributes of this learner alone.
+    call : Call
+        What is asked.
     """
+
+    scores_untrained = False
 
     def __init__(
         self,
@@ -47,7 +52,10 @@ class TupleTask:
         X: Any,
         similar_of: Callable[[int], NDArray[np.bool_]],
         further_state: Callable[[Session], dict[str, Any]],
+        *,
+        call: Call,
     ) -> None:
+        self.settings = without_recipe(estimator)
         self.estimator, self.X = estimator, X
         self.similar_of, self.further_state = similar_of, further_state
         self.n_members = estimator._n_members
@@ -76,7 +84,7 @@ class TupleTask:
         fraction, stops = self.estimator.validation_fraction, self.estimator.early_stopping
         if fraction == 0 and stops:
             raise ValueError("early_stopping=True needs tuples to score on: validation_fraction is 0")
-        if fraction is None:
+        if not isinstance(fraction, float | int):
             return _HELD_OUT if stops or self.n_members == 2 else 0.0
         return fraction
 
@@ -90,6 +98,12 @@ class TupleTask:
             len(data.codes) // self.n_members, self.n_members, self.estimator.batch_size, seed
         )
         return batches, len(batches)
+
+    def rows_to_start_from(self, data: Tuples) -> None:
+        """None: the network starts at random."""
+
+    def undivided(self, data: Tuples) -> None:
+        """None: what was held out is not trained on."""
 
     def same_held_out(self, data: Tuples) -> bool:
         """Whether as many tuples are held out as in the last call."""

@@ -49,7 +49,7 @@ class Proxies(TellsShare, nn.Module):
         self.loss = loss
         self.proxies = nn.Parameter(proxies)
         # seed and counter, not a generator: they are saved, so that a continued run draws what it would have
-        self.seed = int(torch.randint(2**31, (), generator=generator))
+        self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -36,9 +36,9 @@
     return node;
   }
 
-  function sample(i, note) {
-    const box = document.createElement("div"), words = document.createElement("div");
-    box.className = "sample";
+  function sample(i, { tag = "div", note = "", large = false } = {}) {
+    const box = document.createElement(tag), words = document.createElement("div");
+    box.className = large ? "sample large" : "sample";
     if (sheets.length) box.append(thumbnail(i));
     if (data.labels.length) words.append(line("strong", data.labels[codes[i]]));
     if (note) words.append(line("small", note));
@@ -73,18 +73,19 @@
     { ...quiet, marker: { ...ring, size: 18, line: { width: 3, color: "#d55e00" } } },
   ];
   const axis = (title) => ({ title: { text: title }, zeroline: false, showticklabels: data.units, ticks: "" });
+  const narrow = matchMedia("(max-width: 700px)").matches;
   const layout = {
-    margin: { l: 48, r: 12, t: 12, b: 44 }, showlegend: false, dragmode: "pan", hovermode: "closest", hoverdistance: 12,
+    margin: narrow ? { l: 46, r: 6, t: 6, b: 40 } : { l: 48, r: 12, t: 12, b: 44 }, showlegend: false,
+    dragmode: "pan", hovermode: "closest", hoverdistance: narrow ? 24 : 12, // a finger is wider than a pointer
     xaxis: axis(data.axes[0]), yaxis: axis(data.axes[1]),
   };
-  const config = { responsive: true, scrollZoom: true, displaylogo: false, showSendToCloud: false,
-    plotGlPixelRatio: Math.min(window.devicePixelRatio || 1, 2), // of plotly 2, whatever the screen: 4 times the work
-    modeBarButtonsToRemove: ["sendDataToCloud", "sendChartToCloud"] };
-  let selection = [];
+  const config = { responsive: true, scrollZoom: true, displayModeBar: false,
+    plotGlPixelRatio: Math.min(window.devicePixelRatio || 1, 2) }; // of plotly 2, whatever the screen: 4 times the work
 
-  function ringed(rows, trace) {
-    Plotly.restyle(plot, { x: [rows.map((i) => x[i])], y: [rows.map((i) => y[i])] }, [trace]);
-  }
+  // What is selected: the samples of the classes chosen, or those a search finds, or those drawn around
+
+  const chosen = new Set();
+  let selection = [];
 
   function select(rows, words) {
     selection = rows || [];
@@ -93,25 +94,85 @@
     Plotly.restyle(plot, { selectedpoints: used.map((group) => places[group]) }, used.map((_, trace) => trace));
     element("found").textContent = words;
     element("export").disabled = !selection.length;
+    element("clear").disabled = !rows;
+  }
+
+  function count(rows) {
+    const samples = `${rows.length} ${rows.length === 1 ? "sample" : "samples"}`;
+    if (!data.labels.length) return samples;
+    const classes = new Set(rows.map((i) => codes[i])).size;
+    return `${samples} in ${classes} ${classes === 1 ? "class" : "classes"}`;
+  }
+
+  function forget(except) {
+    if (except !== "classes") {
+      chosen.clear();
+      document.querySelectorAll("#legend [aria-pressed]").forEach((button) => button.setAttribute("aria-pressed", "false"));
+    }
+    if (except !== "words") element("search").value = "";
+    if (except !== "line" && plot.layout.selections && plot.layout.selections.length) Plotly.relayout(plot, { selections: [] });
+  }
+
+  let haystack = null; // all that is said of each sample, made by the first search
+
+  function saidOf(i) {
+    const said = Object.values(data.metadata).map((values) => values[i]);
+    if (data.own_ids) said.push(data.ids[i]);
+    if (data.texts) said.push(data.texts[i]);
+    if (data.labels.length) said.push(data.labels[codes[i]]);
+    return said.join("\n").toLowerCase();
   }
 
   function search(words) {
     const wanted = words.trim().toLowerCase();
+    forget("words");
     if (!wanted) return select(null, "");
-    const hits = data.labels.map((label) => label.toLowerCase().includes(wanted));
-    const rows = every.filter((i) => hits[codes[i]]);
-    const classes = hits.filter(Boolean).length;
-    select(rows, `${rows.length} samples in ${classes} ${classes === 1 ? "class" : "classes"}`);
+    haystack = haystack || every.map(saidOf);
+    const rows = every.filter((i) => haystack[i].includes(wanted));
+    select(rows, count(rows));
+  }
+
+  function toggle(code, button) {
+    forget("classes");
+    if (!chosen.delete(code)) chosen.add(code);
+    button.setAttribute("aria-pressed", String(chosen.has(code)));
+    const rows = every.filter((i) => chosen.has(codes[i]));
+    select(chosen.size ? rows : null, chosen.size ? count(rows) : "");
+  }
+
+  function draw(on) {
+    element("draw").setAttribute("aria-pressed", String(on));
+    Plotly.relayout(plot, { dragmode: on ? "lasso" : "pan" });
+  }
+
+  // The view
+
+  const whole = () => Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true });
+
+  function zoom(factor) {
+    const stretched = ([low, high]) => [(low + high) / 2 - factor * (high - low) / 2, (low + high) / 2 + factor * (high - low) / 2];
+    const { xaxis: right, yaxis: up } = plot._fullLayout;
+    Plotly.relayout(plot, { "xaxis.range": stretched(right.range), "yaxis.range": stretched(up.range) });
+  }
+
+  function ringed(rows, trace) {
+    Plotly.restyle(plot, { x: [rows.map((i) => x[i])], y: [rows.map((i) => y[i])] }, [trace]);
   }
 
   function showNeighbors(i) {
     const rows = Array.from(neighbors.subarray(i * k, i * k + k));
-    panel.replaceChildren(line("h2", "Sample"), sample(i), line("h2", "Nearest in the embedding space"));
+    tip.hidden = true;
+    panel.replaceChildren(line("h2", "Sample"), sample(i, { large: true }), line("h2", "Nearest in the embedding space"));
     rows.forEach((row, place) => {
-      const box = sample(row, `distance ${distances[i * k + place].toPrecision(3)}`);
+      const box = sample(row, { tag: "button", note: `distance ${distances[i * k + place].toPrecision(3)}` });
       if (data.labels.length) box.classList.add(codes[row] === codes[i] ? "same" : "other");
+      box.addEventListener("click", () => showNeighbors(row));
       panel.append(box);
     });
+    panel.parentElement.scrollTop = 0;
+    const { xaxis: right, yaxis: up } = plot._fullLayout;
+    const outside = (value, [low, high]) => value < low || value > high;
+    if (outside(x[i], right.range) || outside(y[i], up.range)) whole();
     ringed(rows, used.length);
     ringed([i], used.length + 1);
   }
@@ -134,6 +195,8 @@
   }
 
   function fillLegend() {
+    if (data.advice) element("advice").append(line("p", data.advice));
+    if (data.labels.length) element("legend").append(line("h2", "Classes: click to select, again to undo"));
     const counts = new Array(data.labels.length).fill(0);
     codes.forEach((code) => { counts[code] += 1; });
     data.labels.forEach((label, code) => {
@@ -145,7 +208,8 @@
       swatch.className = "swatch";
       swatch.style.color = color(code);
       button.append(swatch, line("span", `${label} (${counts[code]})`));
-      button.addEventListener("click", () => { select(every.filter((i) => codes[i] === code), `${counts[code]} samples in 1 class`); });
+      button.setAttribute("aria-pressed", "false");
+      button.addEventListener("click", () => toggle(code, button));
       element("legend").append(button);
     });
     const hidden = data.labels.length - data.most_in_legend;
@@ -159,12 +223,18 @@
     plot.on("plotly_unhover", () => { tip.hidden = true; });
     plot.on("plotly_click", (event) => sampled(event.points).slice(0, 1).forEach(showNeighbors));
     plot.on("plotly_selected", (event) => {
-      if (!event || !event.points) return;
+      if (!event || !event.points || !event.lassoPoints) return;
       const rows = sampled(event.points).sort((a, b) => a - b);
-      select(rows, `${rows.length} samples selected`);
+      forget("line");
+      select(rows, `${count(rows)} selected`);
     });
-    plot.on("plotly_deselect", () => select(null, ""));
+    plot.on("plotly_deselect", () => { forget(""); select(null, ""); });
     element("search").addEventListener("input", (event) => search(event.target.value));
+    element("draw").addEventListener("click", () => draw(element("draw").getAttribute("aria-pressed") !== "true"));
+    element("closer").addEventListener("click", () => zoom(2 / 3));
+    element("farther").addEventListener("click", () => zoom(3 / 2));
+    element("whole").addEventListener("click", whole);
+    element("clear").addEventListener("click", () => { forget(""); select(null, ""); });
     element("export").addEventListener("click", exportIds);
     document.body.dataset.ready = type;
   });

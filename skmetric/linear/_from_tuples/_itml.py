@@ -98,8 +98,8 @@ class ITML(LinearPairLearner):
     >>> X, y = load_iris(return_X_y=True)
     >>> pairs, y_pairs = sample_pairs(y, 500, random_state=0)
     >>> learner = ITML(random_state=0).fit(X, y_pairs, pairs=pairs)
-    >>> bool(learner.score(X, y_pairs, pairs=pairs) > 0.9)
-    True
+    >>> print(f"{learner.score(X, y_pairs, pairs=pairs):.2f}")
+    0.99
     """
 
     _parameter_constraints = {

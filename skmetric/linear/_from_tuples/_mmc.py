@@ -14,8 +14,8 @@ from scipy.optimize import minimize
 from skmetric._params import Interval, fit_context
 
 from ._forms import Forms, forms_of
-from ._prior import shrunk_to_diagonal
 from ._pair_learner import LinearPairLearner
+from ._prior import shrunk_to_diagonal
 from ._tuple_learner import Steps
 
 _Floats = NDArray[np.float64]
@@ -25,16 +25,16 @@ _Floats = NDArray[np.float64]
 class MMC(LinearPairLearner):
     """Mahalanobis metric for clustering: other pairs far apart, while similar pairs stay together.
 
-    Maximises the sum of the distances of pairs that are not similar, subject to a sum of the squared distances
-    of similar pairs of 1 [1]_.
+    Maximises the sum of the distances of pairs that are not similar, while the squared distances of similar
+    pairs add up to 1 [1]_.
 
     Parameters
     ----------
     diagonal : bool, default=False
         Weight features only, without mixing them.
     shrinkage : float, default=0.1
-        How far the scatter of similar pairs is shrunk towards its diagonal, from 0 (as published) to 1. Without it, directions in which similar pairs do not differ get all the weight; they
-        have to be none then.
+        How far the scatter of similar pairs is shrunk towards its diagonal, from 0 (as published) to 1. With
+        0, a direction in which similar pairs do not differ would get all the weight, so it is refused.
     max_iter : int, default=200
         Iterations at most.
     tol : float, default=1e-6
@@ -163,7 +163,7 @@ def whitening_of(near: Forms, shrinkage: float, diagonal: bool) -> _Floats:
         lower = cholesky(np.diag(np.diag(scatter)) if diagonal else scatter, lower=True)
     except LinAlgError:
         raise ValueError(
-            "similar pairs do not differ in some direction, in which others could be as far apart as one likes: "
+            "similar pairs do not differ in some direction, in which other pairs could be at any distance: "
             "use a shrinkage above 0"
         ) from None
     return solve_triangular(lower, np.eye(len(lower)), lower=True) / scale

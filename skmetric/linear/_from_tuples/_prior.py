@@ -43,7 +43,7 @@ def prior_factor(prior: Any, rows: NDArray[np.floating]) -> _Floats:
 
 
 def shrunk_to_diagonal(scatter: _Floats, amount: float) -> _Floats:
-    """Scatter shrunk towards its diagonal; a feature without spread gets the mean spread of the others there."""
+    """Scatter shrunk towards its diagonal; a feature without spread gets the mean spread."""
     spread = np.diag(scatter)
     spread = np.where(spread > 0, spread, spread.mean())
     return (1 - amount) * scatter + amount * np.diag(spread)

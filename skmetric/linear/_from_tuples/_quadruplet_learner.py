@@ -20,8 +20,8 @@ class LinearQuadrupletLearner(LinearTupleLearner):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_quadruplets, 4, n_features) without `quadruplets`
-            Samples, or the quadruplets themselves.
+        X : array-like of shape (n_samples, n_features) or (n_quadruplets, 4, n_features)
+            Samples, or without `quadruplets` the quadruplets themselves.
         quadruplets : array-like of shape (n_quadruplets, 4), default=None
             Row numbers of `X`.
 
@@ -38,8 +38,8 @@ class LinearQuadrupletLearner(LinearTupleLearner):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_quadruplets, 4, n_features) without `quadruplets`
-            Samples, or the quadruplets themselves.
+        X : array-like of shape (n_samples, n_features) or (n_quadruplets, 4, n_features)
+            Samples, or without `quadruplets` the quadruplets themselves.
         quadruplets : array-like of shape (n_quadruplets, 4), default=None
             Row numbers of `X`.
 
@@ -55,8 +55,9 @@ class LinearQuadrupletLearner(LinearTupleLearner):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or (n_quadruplets, 4, n_features) without `quadruplets`
-            Samples, or the quadruplets themselves; best of classes that were never trained on.
+        X : array-like of shape (n_samples, n_features) or (n_quadruplets, 4, n_features)
+            Samples, or without `quadruplets` the quadruplets themselves. Use classes that
+            were never trained on.
         y : None
             Not used.
         quadruplets : array-like of shape (n_quadruplets, 4), default=None

@@ -158,8 +158,8 @@ class SCML(LinearTripletLearner):
         weights, self.n_iter_, converged = weigh(forms, basis, self.beta, self.max_iter, self.tol, steps)
         if not weights.any():
             raise ValueError(
-                "no direction puts more triplets in order than out of order: all weights are 0. Check the order "
-                "of the members (anchor, positive, negative), or lower beta"
+                "no direction puts more triplets in order than out of order: all weights are 0. Check the "
+                "order of the members (anchor, positive, negative), or lower beta"
             )
         self.weights_, self.basis_ = weights, basis.astype(tuples.rows.dtype)
         components = compose(basis, weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Literal, Self, final
+from typing import Literal, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,8 +27,8 @@ class SDML(LinearPairLearner):
     """Sparse distance metric learning: a sparse inverse of the prior's covariance, corrected by pairs.
 
     Minimises ``tr(P A) - log det A + alpha * sum_{i != j} |A_ij|`` with
-    ``P = A0^-1 + balance * mean_i(y_i x_i x_i^T)``, x the difference of a pair and y = 1 or -1 [1]_. The problem
-    is bounded only if P is positive definite, so `balance` must not be too large.
+    ``P = A0^-1 + balance * mean_i(y_i x_i x_i^T)``, x the difference of a pair and y = 1 or -1 [1]_. The
+    problem is bounded only if P is positive definite, so `balance` must not be too large.
 
     Parameters
     ----------
@@ -162,8 +162,9 @@ class SDML(LinearPairLearner):
             return float(min(1.0, _SHARE * largest))
         if self.balance >= largest:
             raise ValueError(
-                f"balance={self.balance!r} is too large: the pairs that are not similar outweigh the prior, and no "
-                f"matrix is best. It must be below {largest:.4g} for these pairs and this prior; 'auto' chooses it"
+                f"balance={self.balance!r} is too large: the pairs that are not similar outweigh the prior, "
+                f"and no matrix is best. It must be below {largest:.4g} for these pairs and this prior; "
+                "'auto' chooses it"
             )
         return float(self.balance)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from skmetric.search._gallery._labels import LabelColumn
 
 from ._class_bootstrap import intervals_over_classes
 from ._matchers import Match
+
+if TYPE_CHECKING:
+    from ._calibration import Calibration
 
 _BLOCK_NEIGHBORS = 2**23  # held at a time
 
@@ -51,6 +54,12 @@ class Evaluation:
         the same kind. Scores that depend on a single class have none.
     confidence_level : float
         Of the intervals.
+    promised : dict of str to float
+        What the calibration said of "identified", "unknown_accepted" and "balanced_accuracy" at the cutpoint
+        in use: the rates that it reports as recall, false_accept_rate and balanced_accuracy. Printed beside
+        the scores. Empty without a calibration of the open protocol.
+    promised_intervals : dict of str to (float, float)
+        The intervals of the calibration: what as many new classes as it had may show.
 
     See Also
     --------
@@ -82,6 +91,8 @@ class Evaluation:
     n_unknown: int
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     confidence_level: float = 0.95
+    promised: dict[str, float] = field(default_factory=dict)
+    promised_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.scores[name]
@@ -93,18 +104,31 @@ class Evaluation:
         return f"{_html(self._rows())}<p>{self._caption()}</p>"
 
     def _rows(self) -> list[list[str]]:
-        header = ["", "score"]
-        if not self.intervals:
-            return [header, *([name, f"{value:.3f}"] for name, value in self.scores.items())]
-        rows = [[name, f"{value:.3f}", self._interval(name)] for name, value in self.scores.items()]
-        return [[*header, f"{100 * self.confidence_level:g}% interval"], *rows]
+        columns = [["", *self.scores], ["score", *(f"{value:.3f}" for value in self.scores.values())]]
+        if self.intervals:
+            name = f"{100 * self.confidence_level:g}% interval"
+            columns.append([name, *(_interval(self.intervals, score) for score in self.scores)])
+        promised = getattr(self, "promised", {})  # evaluations of earlier versions have none
+        if promised:
+            columns.append(["promised", *(self._promise(score) for score in self.scores)])
+        return [list(row) for row in zip(*columns, strict=True)]
 
-    def _interval(self, name: str) -> str:
-        return "[{:.3f}, {:.3f}]".format(*self.intervals[name]) if name in self.intervals else "-"
+    def _promise(self, name: str) -> str:
+        if name not in self.promised:
+            return "-"
+        cell = f"{self.promised[name]:.3f}"
+        return (
+            f"{cell} {_interval(self.promised_intervals, name)}" if name in self.promised_intervals else cell
+        )
 
     def _caption(self) -> str:
         counts = f"{self.n_known} queries of classes in the gallery, {self.n_unknown} strangers"
-        return f"{counts}; intervals by resampling classes" if self.intervals else counts
+        caption = f"{counts}; intervals by resampling classes" if self.intervals else counts
+        return f"{caption}; promised: by the calibration" if getattr(self, "promised", {}) else caption
+
+
+def _interval(intervals: Mapping[str, tuple[float, float]], name: str) -> str:
+    return "[{:.3f}, {:.3f}]".format(*intervals[name]) if name in intervals else "-"
 
 
 def evaluate_matches(
@@ -144,6 +168,28 @@ def evaluate_matches(
     n_known = int(known.sum())
     return Evaluation(
         scores, curve, confusion, shown, n_known, len(known) - n_known, intervals, confidence_level
+    )
+
+
+_RATES = {
+    "identified": "recall",
+    "unknown_accepted": "false_accept_rate",
+    "balanced_accuracy": "balanced_accuracy",
+}
+
+
+def with_promises(evaluation: Evaluation, calibration: Calibration, cutpoint: str) -> Evaluation:
+    """The evaluation beside what a calibration of the open protocol said of the cutpoint."""
+    if calibration.protocol != "open":
+        return evaluation
+    rates, intervals = dict(calibration.cutpoints[cutpoint]), calibration.intervals.get(cutpoint, {})
+    if "recall" in rates and "false_accept_rate" in rates:
+        rates["balanced_accuracy"] = (rates["recall"] + 1 - rates["false_accept_rate"]) / 2
+    told = {name: rate for name, rate in _RATES.items() if name in evaluation.scores and rate in rates}
+    return replace(
+        evaluation,
+        promised={name: rates[rate] for name, rate in told.items()},
+        promised_intervals={name: intervals[rate] for name, rate in told.items() if rate in intervals},
     )
 
 

@@ -104,7 +104,7 @@ def limit_for_target(evidence: Evidence, target: float, n_classes: int) -> float
     distances, classes = evidence.stranger_distances, evidence.stranger_classes
     ascending = np.argsort(distances, kind="stable")
     levels = target * np.linspace(1, 0, _LEVELS)
-    whole = _limits(distances[ascending], len(distances), levels, n_classes, evidence.hidden)
+    whole = _limits(distances[ascending], len(distances), levels, n_classes, evidence.hidden, evidence.floor)
     if evidence.second_distances is None:  # of two classes none is left to choose on
         return whole[0]
     accepted, gone = np.zeros(len(whole)), np.zeros(len(distances), dtype=bool)
@@ -118,7 +118,7 @@ def limit_for_target(evidence: Evidence, target: float, n_classes: int) -> float
         first = ascending[: int(target * n_others) + len(own) + len(bereft) + 2]  # as many may be gone
         left = np.sort(np.concatenate([distances[first[~gone[first]]], evidence.second_distances[bereft]]))
         gone[own] = gone[bereft] = False
-        limits = _limits(left, n_others, levels, n_classes - (code >= 0), evidence.hidden)
+        limits = _limits(left, n_others, levels, n_classes - (code >= 0), evidence.hidden, evidence.floor)
         accepted += np.searchsorted(np.sort(distances[own]), limits, side="left")
     passing = np.flatnonzero(accepted <= target * len(distances) + 1e-9)
     return whole[passing[0]] if len(passing) else -np.inf
@@ -131,9 +131,12 @@ def _rows(codes):
     return dict(zip(unique.tolist(), np.split(order, starts[1:]), strict=True))
 
 
-def _limits(ascending, n, levels, n_classes, hidden):
-    """Distance below which to accept by each rule, from the nearest of `n` strangers."""
+def _limits(ascending, n, levels, n_classes, hidden, floor):
+    """Distance below which to accept by each rule, from the nearest of `n` strangers on.
+
+    None is below `floor`.
+    """
     power = (n_classes - 1) / n_classes if hidden else 1.0  # hidden classes face one fewer, see `open_rates`
     allowed = np.floor((1 - (1 - levels) ** power) * n + 1e-9).astype(int)
     by_rate = np.append(ascending, np.inf)[np.minimum(allowed, len(ascending))]
-    return np.concatenate([by_rate, ascending[0] * _SHRINKING])
+    return np.concatenate([by_rate, floor + (ascending[0] - floor) * _SHRINKING])

@@ -1,6 +1,6 @@
 """Neighbours of queries twice in one pass: in the whole gallery, and with the query's class hidden.
 
-A third time, if asked, with the class hidden too that the second search is matched to.
+A third time, if asked, with the class hidden too that the second search is matched to; and a fourth.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Searches(NamedTuple):
     is_item: NDArray  # (n_queries,), bool: an item of the gallery, which was left out of its own search
     distances_second: NDArray | None = None  # (n_queries, k_second): the class matched then hidden too
     codes_second: NDArray | None = None
+    distances_third: NDArray | None = None  # (n_queries,): to the nearest item where the next one is too
 
 
 def search_twice(
@@ -38,11 +39,13 @@ def search_twice(
     k: int,
     match: Callable[[NDArray, NDArray], Match] | None = None,
     k_second: int = 0,
+    third: bool = False,
 ) -> Searches:
     """The `k` nearest items of each query, and the `k` nearest that are of another class.
 
     With `k_second` the third search comes too: ``match(distances, codes)`` names the class to hide beside the
-    own one. So many items must be left where the two largest classes are hidden.
+    own one. So many items must be left where the two largest classes are hidden. With `third` a fourth: the
+    distance to the nearest item where the class that is matched then is hidden too, infinite if none is left.
 
     Both sides are brought into the order of their classes, so that a class is a rectangle in a block of
     squared distances: one product serves both searches. With `queries` None each item is left out by
@@ -65,6 +68,11 @@ def search_twice(
     squares, places = np.full(shape, np.inf), np.zeros(shape, dtype=int)
     k_own = max(k, 2) + 1  # one more, since the query itself may be among them
     two_own, is_item = np.full((len(asked_codes), 2), np.inf), np.zeros(len(asked_codes), dtype=bool)
+    of_third = np.full(len(asked_codes), np.inf)
+
+    def hide(found, classes):
+        for row, code in zip(found, classes, strict=True):
+            row[class_starts[code] : class_starts[code + 1]] = np.inf
 
     def fill(block):
         found, norms = search.squares(block)
@@ -90,16 +98,20 @@ def search_twice(
             squares[kind, block] = np.take_along_axis(square, chosen, axis=1)
             places[kind, block] = np.take_along_axis(where, chosen, axis=1)
         if match is not None and k_second:
-            for row, code in zip(found, match(np.sqrt(other_squares), codes[others]).codes, strict=True):
-                row[class_starts[code] : class_starts[code + 1]] = np.inf
-            second = _nearest(search, block, found, norms, k_second, 0, order)
-            places[2, block, :k_second], squares[2, block, :k_second] = second
+            hide(found, match(np.sqrt(other_squares), codes[others]).codes)
+            second, second_squares = _nearest(search, block, found, norms, k_second, 0, order)
+            places[2, block, :k_second], squares[2, block, :k_second] = second, second_squares
+            if third:
+                hide(found, match(np.sqrt(second_squares), codes[second]).codes)
+                of_third[block] = _nearest(search, block, found, norms, 1, 0, order)[1][:, 0]
 
     for _ in map_blocks(fill, search.blocks()):
         pass
     back = np.argsort(asked_order)
     distances, found = np.sqrt(squares[:, back]), codes[places[:, back]]
     second = (distances[2, :, :k_second], found[2, :, :k_second]) if k_second else ()
+    if k_second and third:
+        second += (np.sqrt(of_third[back]),)
     return Searches(
         distances[0], found[0], distances[1], found[1], np.sqrt(two_own[back]), is_item[back], *second
     )

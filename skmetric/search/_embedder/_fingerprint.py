@@ -31,7 +31,7 @@ _FITTING = {
     "random_state", "warm_start", "max_epochs", "max_iter", "tol", "optimizer", "learning_rate",
     "proxy_learning_rate", "weight_decay", "schedule", "clip_norm", "loss", "miner", "margin",
     "classes_per_batch", "samples_per_class", "steps_per_epoch", "augment", "freeze", "weights",
-    "validation_fraction", "early_stopping", "patience", "scoring", "callbacks",
+    "validation_fraction", "early_stopping", "patience", "scoring", "callbacks", "checkpoint",
 }  # fmt: skip
 _RECORDS = {
     "loss_",
@@ -40,6 +40,7 @@ _RECORDS = {
     "cv_results_",
     "scatter_",
     "n_steps_",
+    "n_adapted_",
     "_checkpoint",
     "_trained",
 }

@@ -133,6 +133,17 @@ class Gallery(ABC):
         """
 
     @abstractmethod
+    def of_other_classes(
+        self,
+        embeddings: NDArray[Any],
+        label: Any,
+        k: int,
+        where: Where = None,
+        labels: LabelColumn | None = None,
+    ) -> Labelled:
+        """As `labelled`, among the items of other classes than that of a label; maybe nothing."""
+
+    @abstractmethod
     def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits under the ids of the user, with "label" and metadata as columns."""
 

@@ -321,6 +321,25 @@ class MemoryGallery(Gallery):
         return Labelled(found.distances, codes, self.labels)
 
     @reads
+    def of_other_classes(
+        self,
+        embeddings: NDArray[Any],
+        label: Any,
+        k: int,
+        where: Where = None,
+        labels: LabelColumn | None = None,
+    ) -> Labelled:
+        """Neighbours with their classes, among the items of other classes than that of a label."""
+        rows, codes = self.passing(where), self.labels.codes.values
+        rows = rows[codes[rows] != self.labels.encode(np.array([label]))[0]]
+        if not len(rows):
+            nothing = no_neighbors(len(embeddings))
+            return Labelled(nothing.distances, nothing.indices, self.labels)
+        found = self.index.query(embeddings, min(k, len(rows)), among=self.keys.values[rows])
+        at = self.rows(found.indices)
+        return Labelled(found.distances, np.where(at < 0, -1, codes[at]), self.labels)
+
+    @reads
     def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits with all that is known of them."""
         return self.described(self.up_to(embeddings, k, where))

@@ -260,13 +260,22 @@ class ServerGallery(Gallery):
         hits = self._hits(embeddings, k, (LABEL,), where)
         if not len(hits.ids):
             raise ValueError(NONE_PASSES.format(where=where))
-        if labels is None:
-            labels = LabelColumn(hits.columns[LABEL])
-            codes = labels.codes.values
-        else:
-            codes = labels.encode(hits.columns[LABEL])
-        distances = hits.spread(hits.distances, len(embeddings), np.inf)
-        return Labelled(distances, hits.spread(codes, len(embeddings), -1), labels)
+        return _labelled(hits, len(embeddings), labels)
+
+    def of_other_classes(
+        self,
+        embeddings: NDArray[Any],
+        label: Any,
+        k: int,
+        where: Where = None,
+        labels: LabelColumn | None = None,
+    ) -> Labelled:
+        """Neighbours with their classes, among the items of other classes than that of a label."""
+        plain = label.item() if isinstance(label, np.generic) else label
+        another = Condition(LABEL, self.types[LABEL], (plain,), negated=True)
+        keys, where = self._asked(where)[1], parts_of(where)[0]
+        hits = self.index._look_up(embeddings, k, (LABEL,), where=where, among=keys, also=[another])
+        return _labelled(hits, len(embeddings), labels)
 
     def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits with all that is known of them."""
@@ -308,6 +317,17 @@ class ServerGallery(Gallery):
     def _metadata(self):
         """Columns of metadata by dtype."""
         return {name: kind.dtype for name, kind in self.types.items() if name not in (LABEL, ITEM_ID)}
+
+
+def _labelled(hits, n_queries, labels):
+    """Hits as neighbours with their classes, as codes of the labels given or of their own."""
+    if labels is None:
+        labels = LabelColumn(hits.columns[LABEL])
+        codes = labels.codes.values
+    else:
+        codes = labels.encode(hits.columns[LABEL])
+    distances = hits.spread(hits.distances, n_queries, np.inf)
+    return Labelled(distances, hits.spread(codes, n_queries, -1), labels)
 
 
 def _held(ids, labels, columns):

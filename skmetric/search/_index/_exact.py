@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
+from skmetric._folder._arrays import mapped
 from skmetric._kernel._squares import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
-from ._array_files import mapped
 from ._checks import check_dimension, check_k, check_keys, refuse_columns
 from ._ids import Ids
 from ._index import Index

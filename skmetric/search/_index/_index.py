@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._documented import DocumentedMixin
+from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._sklearn import BaseEstimator
 from skmetric.retrieval import Neighbors
-
-from ._folder import naming_damage, read_folder, write_folder
 
 _PLAIN = (str, int, float, bool, type(None))
 

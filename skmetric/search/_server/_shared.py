@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
 from skmetric.retrieval import Neighbors
-from skmetric.search._columns._where import conditions
+from skmetric.search._columns._where import Condition, conditions
 from skmetric.search._index._checks import check_among
 from skmetric.search._index._hits import Hits, check_found, in_order
 from skmetric.search._index._index import Index
@@ -183,9 +183,10 @@ class SharedIndex(Index, ABC):
         *,
         where: Mapping[str, Any] | None = None,
         among: NDArray[np.int64] | None = None,
+        also: Sequence[Condition] = (),
         is_ranked: bool = False,
     ) -> Hits:
-        """Up to `k` hits of each query with columns, in one round trip.
+        """Up to `k` hits of each query with columns, in one round trip; `also` are conditions beside `where`.
 
         With `is_ranked` an id is the place of the item among all, in the order of the gallery.
         """
@@ -193,7 +194,7 @@ class SharedIndex(Index, ABC):
         check_query(embeddings, k, opened.n_features)
         asked = [] if where is None else conditions(where, dtypes_of(opened.types))
         return opened.look_up(
-            embeddings, int(k), names, asked, among, self._search_options(int(k)), is_ranked
+            embeddings, int(k), names, [*asked, *also], among, self._search_options(int(k)), is_ranked
         )
 
 

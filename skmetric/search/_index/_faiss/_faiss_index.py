@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
+from skmetric._folder._arrays import mapped
 from skmetric._params import Interval, check_params
 from skmetric.retrieval import Neighbors
-from skmetric.search._index._array_files import mapped
 from skmetric.search._index._checks import check_dimension, check_k, check_keys, refuse_columns
 from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._ids import Ids
@@ -90,8 +90,8 @@ class FaissIndex(Index):
     >>> from skmetric.search import FaissIndex, SimilaritySearch
     >>> X, y = load_digits(return_X_y=True)
     >>> search = SimilaritySearch(index=FaissIndex("HNSW16")).fit(X[:1000], y[:1000])
-    >>> bool(search.score(X[1000:], y[1000:]) > 0.9)
-    True
+    >>> round(search.score(X[1000:], y[1000:]), 2)
+    0.96
     """
 
     _parameter_constraints = {

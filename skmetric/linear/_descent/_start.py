@@ -1,0 +1,46 @@
+"""The first map of a learner that descends: its last one, the one that is given, or one by name."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmetric.linear._statistics._moments import scatter_of
+
+from ._centred import Centred
+from ._initial import check_init, initial_map
+
+_WIDE = 5000  # features of which a square map takes gigabytes, with what L-BFGS keeps of it
+
+
+def given_map(learner: Any, n_features: int) -> NDArray[np.float64] | None:
+    """Return the last map with ``warm_start``, or `init` if it is an array; for rows in the unit of `X`."""
+    given = check_init(learner.init, learner.n_components, n_features)
+    if not (learner.warm_start and hasattr(learner, "components_")):
+        return given
+    last = learner.components_.astype(np.float64)
+    wanted = (learner.n_components or len(last), n_features)
+    if last.shape != wanted:
+        raise ValueError(
+            f"warm_start=True goes on from a map of shape {last.shape}, and X and n_components ask for "
+            f"{wanted}: use the same, or warm_start=False"
+        )
+    return last
+
+
+def named_map(
+    learner: Any, rows: Centred, codes: NDArray[np.intp], rng: np.random.RandomState
+) -> NDArray[np.float64]:
+    """First map by the name in `init`, for rows in their own unit."""
+    n_features = rows.rows.shape[1]
+    n_components = learner.n_components or n_features
+    if learner.n_components is None and n_features > _WIDE:
+        raise ValueError(
+            f"n_components=None learns a map of {n_features} x {n_features} numbers: set n_components, such "
+            "as 50, or give init"
+        )
+
+    def scatter() -> Any:
+        return scatter_of(rows.rows, codes, int(codes.max()) + 1)
+
+    return initial_map(learner.init, scatter, n_features, n_components, rng)

@@ -1,0 +1,1 @@
+"""Losses of learners that descend, as functions of the map or of embeddings, with their gradients."""

@@ -1,1 +1,0 @@
-"""Pure functions under the learners of this package: statistics, spectra, objectives with their gradients."""

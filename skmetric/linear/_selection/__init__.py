@@ -1,0 +1,1 @@
+"""Choice of what `MetricLearner` leaves open, by retrieval of held-out classes."""

@@ -1,0 +1,1 @@
+"""Statistics of samples that closed forms are made of: scatters, local scatters, inverse square roots."""

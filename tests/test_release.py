@@ -1,0 +1,27 @@
+"""The release script: versions, links of the README, and what the declared lowest versions are."""
+
+import pytest
+import release
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("![A](doc/a.png)", "![A](https://x.example/blob/doc/a.png)"),
+        ("[b](SECURITY.md)", "[b](https://x.example/blob/SECURITY.md)"),
+        ("[c](https://scikit-learn.org)", "[c](https://scikit-learn.org)"),
+        ("[d](#install)", "[d](#install)"),
+    ],
+)
+def test_links_of_a_readme_are_absolute_on_a_package_index(text, expected):
+    assert release.absolute(text, "https://x.example/blob/") == expected
+
+
+def test_the_version_is_written_in_both_places(monkeypatch, tmp_path):
+    (tmp_path / "skmetric").mkdir()
+    (tmp_path / "skmetric" / "__init__.py").write_text('"""Doc."""\n\n__version__ = "0.1.0"\n', "utf-8")
+    (tmp_path / "CITATION.cff").write_text("cff-version: 1.2.0\nversion: 0.1.0\n", "utf-8")
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    release.write_version("0.2.0")
+    assert (tmp_path / "skmetric" / "__init__.py").read_text("utf-8").endswith('__version__ = "0.2.0"\n')
+    assert (tmp_path / "CITATION.cff").read_text("utf-8") == "cff-version: 1.2.0\nversion: 0.2.0\n"
