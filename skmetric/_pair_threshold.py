@@ -125,4 +125,6 @@ def _value(
         return np.where(fpr <= 1 - target.min_rate + _ROUNDING, tpr, -1)
     if target.criterion == "max_tnr":
         return np.where(tpr >= target.min_rate - _ROUNDING, 1 - fpr, -1)
-    return tpr - fpr
+    return (hits * n_others - wrong * n_similar).astype(
+        float
+    )  # tpr - fpr in whole numbers, so that ties are ties

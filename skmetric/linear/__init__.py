@@ -4,6 +4,10 @@ from skmetric._modules import publish
 
 from ._covariance import Covariance
 from ._from_tuples._itml import ITML
+from ._from_tuples._lsml import LSML
+from ._from_tuples._mmc import MMC
+from ._from_tuples._scml import SCML
+from ._from_tuples._sdml import SDML
 from ._gmml import GMML
 from ._lfda import LFDA
 from ._lmnn import LMNN
@@ -12,6 +16,20 @@ from ._mlkr import MLKR
 from ._nca import NCA
 from ._rca import RCA
 
-__all__ = ["GMML", "ITML", "LFDA", "LMNN", "MLKR", "NCA", "RCA", "Covariance", "MetricLearner"]
+__all__ = [
+    "GMML",
+    "ITML",
+    "LFDA",
+    "LMNN",
+    "LSML",
+    "MLKR",
+    "MMC",
+    "NCA",
+    "RCA",
+    "SCML",
+    "SDML",
+    "Covariance",
+    "MetricLearner",
+]
 
 publish(__name__)

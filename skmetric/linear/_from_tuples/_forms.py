@@ -66,4 +66,5 @@ def _laplacian(pairs: NDArray[np.intp], weights: _Floats, n_rows: int) -> csr_ar
         shape=(n_rows, n_rows),
     )
     degree = np.bincount(first, weights, n_rows) + np.bincount(second, weights, n_rows)
+    degree = degree.astype(np.float64)  # of no pairs, counts are integers
     return csr_array(links.tocsr() + diags_array(degree, format="csr"))

@@ -96,6 +96,7 @@ class _Search:
         self.max_iter, self.tol, self.step = max_iter, tol, step
         self.center, self.value = prior, np.inf
         self.n_iter, self.converged, self.ended = 0, False, False
+        self.gap, self.highest = np.inf, 0.0  # of the last point; the largest finite value seen
 
     def goes_on(self) -> bool:
         return not self.ended and self.n_iter < self.max_iter
@@ -125,18 +126,30 @@ class _Search:
             self.value = objective(self.center, self.prior, self.forms, self.loss)
         stuck = self.n_iter == start or not self.value < before
         self.ended = self.ended or stuck
-        self.converged = self.converged or stuck  # no step lowers the objective: that is all float64 gives
+        if (
+            stuck and not self.converged
+        ):  # no step lowers the objective: what float64 gives, if little was left
+            _, gradient = (
+                self._value_and_gradient(np.eye(len(self.center)).ravel())
+                if self.n_iter == start
+                else (0, None)
+            )
+            gap = self.gap if gradient is None else np.sum(gradient**2) / 8
+            self.converged = bool(gap <= np.sqrt(self.tol) * abs(self.value))
 
     def _value_and_gradient(self, flat: _Floats) -> tuple[float, _Floats]:
         W = flat.reshape(self.within.shape)
         log_det = np.linalg.slogdet(W)[1]
-        if not np.isfinite(log_det):
-            return np.inf, np.zeros_like(flat)
+        if not np.isfinite(
+            log_det
+        ):  # a step too long: with a finite value the line search takes a shorter one
+            return 2 * self.highest + 1, np.zeros_like(flat)
         mapped = self.mapped @ W.T  # (n_rows, n_features)
         value, slopes = self.loss(self.forms.squares(mapped))
         turned = W @ self.within
         value += np.sum(turned * W) - 2 * log_det - self.level
         gradient = 2 * (turned - inv(W, check_finite=False).T + self._pull(mapped, slopes))
+        self.highest = max(self.highest, float(value))
         self.last = flat.copy(), float(value), gradient
         return float(value), gradient.ravel()
 
@@ -151,7 +164,7 @@ class _Search:
             gradient = gradient.reshape(self.within.shape)
         self.best, self.value = intermediate_result.x.reshape(self.within.shape).copy(), value
         self.n_iter += 1
-        gap = np.sum((gradient @ self.best.T) ** 2) / 8
-        self.converged = bool(gap <= self.tol * abs(value))
+        self.gap = float(np.sum((gradient @ self.best.T) ** 2) / 8)
+        self.converged = bool(self.gap <= self.tol * abs(value))
         if self.step(self.best @ self.center) or self.converged:
             raise _Stop

@@ -42,6 +42,13 @@ def prior_factor(prior: Any, rows: NDArray[np.floating]) -> _Floats:
         raise ValueError("prior is not positive definite: add a multiple of the identity") from None
 
 
+def shrunk_to_diagonal(scatter: _Floats, amount: float) -> _Floats:
+    """Scatter shrunk towards its diagonal; a feature without spread gets the mean spread."""
+    spread = np.diag(scatter)
+    spread = np.where(spread > 0, spread, spread.mean())
+    return (1 - amount) * scatter + amount * np.diag(spread)
+
+
 def _of_covariance(rows: _Floats) -> _Floats:
     """Factor of the inverse covariance, shrunk towards a multiple of the identity where it has no inverse."""
     centered = rows - rows.mean(axis=0)

@@ -96,6 +96,15 @@ class Steps:
         self.tasks.close()
 
 
+def map_state(components: NDArray[np.float64], *, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Attributes that make a learner usable while it is fitted."""
+    return {
+        "components_": components.astype(dtype),
+        "n_components_": len(components),
+        "n_features_in_": components.shape[1],
+    }
+
+
 def distances_of(
     embeddings: NDArray[np.floating], index: NDArray[np.intp], columns: list[list[int]]
 ) -> NDArray[np.float64]:

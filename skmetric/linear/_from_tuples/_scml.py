@@ -1,0 +1,272 @@
+"""SCML: a sparse combination of rank-one matrices that puts triplets in order."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Literal, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import minimize
+from sklearn.utils import check_random_state
+
+from skmetric._checks import check_matrix
+from skmetric._params import Interval, StrOptions, fit_context
+
+from ._forms import Forms, forms_of
+from ._prior import shrunk_to_diagonal
+from ._triplet_learner import LinearTripletLearner
+from ._tuple_learner import Steps, map_state
+
+_Floats = NDArray[np.float64]
+_SMOOTHINGS = (0.3, 0.03)  # width of the bend of the hinge, in margins: first far, then near to the hinge
+_FEWEST, _FOR_EACH_FEATURE = 200, 4  # directions of a basis
+_SHRINKAGE = 0.1
+
+
+@final
+class SCML(LinearTripletLearner):
+    """Sparse compositional metric learning: weights of given directions, from triplets.
+
+    Minimises ``mean_i max(0, 1 + d(anchor, positive) - d(anchor, negative)) + beta * sum_k w_k`` over weights
+    ``w >= 0``, with d the squared distance under ``A = sum_k w_k b_k b_k^T`` [1]_.
+
+    Parameters
+    ----------
+    beta : float, default=1e-5
+        Weight of the sum of the weights: larger is sparser.
+    basis : "triplets" or array-like of shape (n_basis, n_features), default="triplets"
+        The directions b. "triplets" takes differences of anchors and negatives, drawn at random, and gives
+        each the direction that tells the two best apart where rows spread as anchors and positives do: the
+        discriminant of the two. Its length is such that anchors and positives differ by 1 on average.
+    n_basis : int, default=None
+        Number of directions of "triplets". None: four times the number of features, at least 200.
+    max_iter : int, default=200
+        Iterations at most, for each of two approximations of the hinge.
+    tol : float, default=1e-5
+        Stop when an iteration changes the objective by less than this share.
+    random_state : int, RandomState instance or None, default=None
+        Draws the directions.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The map L, with A = L^T L.
+    basis_ : ndarray of shape (n_basis, n_features)
+        The directions.
+    weights_ : ndarray of shape (n_basis,)
+        Their weights.
+    objective_ : float
+        Value of the objective at the end.
+    n_iter_ : int
+        Iterations taken.
+    n_components_ : int
+        Dimension of the embedding.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, where `X` had string names.
+
+    See Also
+    --------
+    skmetric.weak.sample_triplets : Draws triplets from labels.
+    skmetric.weak.FromLabels : Fits it on class labels.
+
+    Notes
+    -----
+    The published solver keeps a matrix of triplets by directions. Here an iteration costs
+    O((n_rows + n_basis) * n_features^2 + n_triplets * n_features), and no array has an entry for each triplet
+    and direction: the gradient needs one (n_features, n_features) scatter of the triplets that violate.
+
+    References
+    ----------
+    .. [1] Y. Shi, A. Bellet and F. Sha, "Sparse compositional metric learning", AAAI 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmetric.linear import SCML
+    >>> from skmetric.weak import sample_triplets
+    >>> X, y = load_iris(return_X_y=True)
+    >>> triplets = sample_triplets(y, 500, random_state=0)
+    >>> bool(SCML(random_state=0).fit(X, triplets=triplets).score(X, triplets=triplets) > 0.9)
+    True
+    """
+
+    _parameter_constraints = {
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "basis": [StrOptions({"triplets"}), "array-like"],
+        "n_basis": [Interval(Integral, 1, None, closed="left"), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    basis_: NDArray[np.floating]
+    weights_: _Floats
+
+    def __init__(
+        self,
+        beta: float = 1e-5,
+        *,
+        basis: Literal["triplets"] | ArrayLike = "triplets",
+        n_basis: int | None = None,
+        max_iter: int = 200,
+        tol: float = 1e-5,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.beta = beta
+        self.basis = basis
+        self.n_basis = n_basis
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: object = None, *, triplets: ArrayLike | None = None) -> Self:
+        """Learn the map from triplets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or (n_triplets, 3, n_features) without `triplets`
+            Samples, or the triplets themselves: anchor, positive and negative.
+        y : None
+            Not used: the order of the members says all.
+        triplets : array-like of shape (n_triplets, 3), default=None
+            Row numbers of `X`.
+
+        Returns
+        -------
+        SCML
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            On triplets that cannot be learned from; the message says which and why.
+        """
+        tuples = self._read(X, triplets)
+        members = tuples.members
+        near, far = members[:, :2], members[:, ::2]
+        basis = self._read_basis(tuples.rows, near, far)
+        forms = forms_of(tuples.rows, np.vstack([near, far]))
+        steps = Steps(
+            self, X, y, len(_SMOOTHINGS) * self.max_iter, partial(map_state, dtype=tuples.rows.dtype)
+        )
+        weights, self.n_iter_, converged = weigh(forms, basis, self.beta, self.max_iter, self.tol, steps)
+        if not weights.any():
+            raise ValueError(
+                "no direction puts more triplets in order than out of order: all weights are 0. Check the "
+                "order of the members (anchor, positive, negative), or lower beta"
+            )
+        self.weights_, self.basis_ = weights, basis.astype(tuples.rows.dtype)
+        components = compose(basis, weights)
+        squares = forms.squares(forms.under(components)).reshape(2, -1)
+        self.objective_ = float(np.maximum(1 + squares[0] - squares[1], 0).mean() + self.beta * weights.sum())
+        self._set_map(components, tuples.rows.dtype)
+        if not steps.asked_to_stop:
+            self._warn_unless(converged, self.max_iter)
+        steps.close()
+        return self
+
+    def _read_basis(
+        self, rows: NDArray[np.floating], near: NDArray[np.intp], far: NDArray[np.intp]
+    ) -> _Floats:
+        if isinstance(self.basis, str):
+            n = self.n_basis or max(_FOR_EACH_FEATURE * rows.shape[1], _FEWEST)
+            return discriminants(rows, near, far, n, check_random_state(self.random_state))
+        basis = check_matrix(self.basis, "basis").astype(np.float64)
+        if basis.shape[1] != rows.shape[1]:
+            raise ValueError(f"basis has {basis.shape[1]} features, and X has {rows.shape[1]}")
+        if self.n_basis is not None:
+            raise ValueError("n_basis is for basis='triplets': a basis that is given has its own number")
+        return basis
+
+
+def discriminants(
+    rows: NDArray[np.floating],
+    near: NDArray[np.intp],
+    far: NDArray[np.intp],
+    n: int,
+    rng: np.random.RandomState,
+) -> _Floats:
+    """Discriminant of anchor and negative of at most `n` triplets, (n_basis, n_features)."""
+    drawn = far[rng.permutation(len(far))[:n]]
+    gaps = rows[drawn[:, 0]].astype(np.float64) - rows[drawn[:, 1]]
+    gaps = gaps[gaps.any(axis=1)]
+    if not len(gaps):
+        raise ValueError("anchor and negative are equal in each triplet: nothing tells them apart")
+    forms = forms_of(rows, near)
+    scale = np.abs(gaps).max()
+    scatter = Forms(forms.rows / scale, forms.pairs).scatter(np.full(len(near), 1 / len(near)))
+    if not np.diag(scatter).any():  # anchors equal their positives
+        scatter = np.eye(len(scatter))
+    scatter = shrunk_to_diagonal(scatter, _SHRINKAGE)
+    basis = cho_solve(cho_factor(scatter), gaps.T / scale).T
+    return basis / np.sqrt(np.einsum("ij,ij->i", basis @ scatter, basis))[:, None] / scale
+
+
+def compose(basis: _Floats, weights: _Floats) -> _Floats:
+    """L with L^T L = sum_k w_k b_k b_k^T, of at most n_features rows."""
+    kept = weights > 0
+    return np.asarray(np.linalg.qr(np.sqrt(weights[kept])[:, None] * basis[kept], mode="r"))
+
+
+def weigh(
+    forms: Forms, basis: _Floats, beta: float, max_iter: int, tol: float, step: Steps
+) -> tuple[_Floats, int, bool]:
+    """Weights of least objective, with the hinge bent ever less; iterations, and whether it converged."""
+    norm = 1 / np.mean(np.einsum("ij,ij->i", basis, basis))
+    weights, n_iter, result = np.zeros(len(basis)), 0, None
+    forms = forms._replace(rows=forms.rows * np.sqrt(1 / norm))  # so that directions and rows are of one size
+    unit = basis * np.sqrt(norm)
+
+    def after(intermediate_result: Any) -> None:
+        if step(compose(basis, np.maximum(intermediate_result.x, 0))):
+            raise StopIteration
+
+    for smoothing in _SMOOTHINGS:
+        result = minimize(
+            smooth_objective,
+            weights,
+            args=(forms, unit, beta, smoothing),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, None)] * len(weights),
+            options={"maxiter": max_iter, "ftol": tol, "gtol": 0},
+            callback=after,
+        )
+        weights, n_iter = np.maximum(result.x, 0), n_iter + int(result.nit)
+        if step.asked_to_stop:
+            break
+    return weights, n_iter, result is not None and result.nit < max_iter
+
+
+def smooth_objective(
+    weights: _Floats, forms: Forms, basis: _Floats, beta: float, smoothing: float
+) -> tuple[float, _Floats]:
+    """Objective with a hinge that is a parabola on [0, smoothing], and its gradient by the weights.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_basis,)
+    forms : Forms
+        Pairs of anchor and positive, then of anchor and negative.
+    basis : ndarray of shape (n_basis, n_features)
+    beta, smoothing : float
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray of shape (n_basis,)
+    """
+    components = compose(basis, weights)
+    near, far = forms.squares(forms.under(components)).reshape(2, -1)
+    slack = np.maximum(1 + near - far, 0)
+    slope = np.minimum(slack / smoothing, 1) / len(slack)
+    value = np.where(slack < smoothing, slack**2 / (2 * smoothing), slack - smoothing / 2).mean()
+    scatter = forms.scatter(np.concatenate([slope, -slope]))  # (n_features, n_features)
+    gradient = np.einsum("ij,ij->i", basis @ scatter, basis) + beta
+    return float(value + beta * weights.sum()), gradient
