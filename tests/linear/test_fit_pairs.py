@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from skmetric import MetricLearner
+from skmetric.linear._pairs._pair_choice import areas
 from skmetric.linear._pairs._pair_folds import pair_folds
 from skmetric.weak import sample_pairs
 
@@ -151,3 +152,10 @@ def test_pairs_that_cannot_be_learned_from(change, message, few):
     pairs, y_pairs = change(pairs, y_pairs)
     with pytest.raises(ValueError, match=message):
         MetricLearner().fit_pairs(few[0], y_pairs, pairs=pairs)
+
+
+def test_areas_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    distances, similar = np.round(rng.random((40, 3)), 1), rng.random(40) < 0.4  # with ties
+    expected = [roc_auc_score(similar, -column) for column in distances.T]
+    np.testing.assert_allclose(areas(distances, similar), expected)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from skmetric.base import signed_power
 from skmetric.linear._closed_form import scales
@@ -99,5 +99,16 @@ def _squares(first: Rows, second: Rows, weights: Rows, normalize: bool) -> NDArr
 
 
 def _add(scores: Scores, names: list[Candidate], squares: NDArray[np.float64], labels: Similar) -> None:
-    for candidate, column in zip(names, squares.T, strict=True):
-        scores.setdefault(candidate, []).append(np.array([roc_auc_score(labels, -column)]))
+    for candidate, area in zip(names, areas(squares, labels), strict=True):
+        scores.setdefault(candidate, []).append(np.array([area]))
+
+
+def areas(distances: NDArray[np.float64], similar: Similar) -> NDArray[np.float64]:
+    """Area under the ROC curve of each column, (n_candidates,): small distances are to be of similar pairs.
+
+    The probability that a similar pair has a smaller rank than another; of ties, each rank is their mean.
+    """
+    n_similar, n_others = int(similar.sum()), int((~similar).sum())
+    ranks = rankdata(distances, axis=0)[~similar].sum(axis=0)  # (n_candidates,)
+    found: NDArray[np.float64] = (ranks - n_others * (n_others + 1) / 2) / (n_similar * n_others)
+    return found
