@@ -15,7 +15,8 @@ maximises. The peer of SCML takes 20 times its default iterations. A peer gets S
 
 `sampling`: tuples of a million rows in 1000 classes, the least of three.
 
-`defaults`: `FromLabels` of every learner on whole sets: CPU seconds, and whether all components are finite.
+`defaults`: `FromLabels` of every learner on whole sets: CPU seconds, whether all components are finite, and
+whether the fit ended at `max_iter`.
 
 `quality`: DIR holds `load.py` and its `.npz` files. Features are the first 64 right singular vectors of the
 training rows, of which at most 1000 are drawn. Learners see half of the classes, at random, with their
@@ -229,9 +230,11 @@ def defaults(options):
     for name in options.learners or ON_TUPLES:
         learner, cells = FromLabels(ON_TUPLES[name](), random_state=0), []
         for X, y in sets.values():
-            taken = seconds(lambda X=X, y=y, learner=learner: learner.fit(X, y))
+            with warnings.catch_warnings(record=True) as caught:
+                taken = seconds(lambda X=X, y=y, learner=learner: learner.fit(X, y))
             is_right = np.isfinite(learner.components_).all() and learner.components_.any()
-            cells.append(f"{taken:.2f} {'finite' if is_right else 'NOT FINITE'}")
+            stopped = ", max_iter" if any(w.category is ConvergenceWarning for w in caught) else ""
+            cells.append(f"{taken:.2f} {'finite' if is_right else 'NOT FINITE'}{stopped}")
         print(("{:12}" + " {:>30}" * 4).format(name, *cells), flush=True)
 
 
