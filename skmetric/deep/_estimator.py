@@ -22,12 +22,12 @@ from ._data._scale import Scale
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
 from ._training._assembly import embed
-from ._training._checkpoint import Checkpoint, pack
-from ._training._checkpoint_folder import CheckpointFolder
-from ._training._criterion import margin_of
-from ._training._diagnosis import warn_of_failure
+from ._training._checkpoints._checkpoint import Checkpoint, pack
+from ._training._checkpoints._checkpoint_folder import CheckpointFolder
 from ._training._ending import add_head, may_retrain, on_all_classes
 from ._training._loop import train
+from ._training._loss._criterion import margin_of
+from ._training._loss._diagnosis import warn_of_failure
 from ._training._session import Call, Task, fitted_state, open_session
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch import nn
 from skmetric.deep import SiameseLearner, TripletLearner
 from skmetric.deep._data._tuples import TupleBatches, divide
 from skmetric.deep._siamese import choose_threshold
-from skmetric.deep._training._tuple_loss import TupleLoss, make_tuple_loss
+from skmetric.deep._training._loss._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep.losses import ContrastiveLoss, MultiSimilarityLoss, TripletMarginLoss
 from skmetric.exceptions import DivergenceWarning
 

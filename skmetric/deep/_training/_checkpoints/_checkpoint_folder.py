@@ -23,7 +23,7 @@ from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._torch import to_tensor
 
 if TYPE_CHECKING:
-    from ._loop import Training
+    from skmetric.deep._training._loop import Training
 
 _KIND = "skmetric.deep.checkpoint"
 _NO_EFFECT = {"checkpoint", "device", "num_workers", "compile", "warm_start"}  # on what is trained
