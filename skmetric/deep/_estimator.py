@@ -31,6 +31,7 @@ from ._training._loss._diagnosis import warn_of_failure
 from ._training._session import Call, Task, fitted_state, open_session
 
 if TYPE_CHECKING:
+    from ._data._gathered import Gathered
     from ._data._source import Streamed
 
 
@@ -97,7 +98,7 @@ class NetworkMixin:
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
 
-    def _embed(self, X: NDArray[Any] | Streamed) -> NDArray[np.float32]:
+    def _embed(self, X: NDArray[Any] | Streamed | Gathered) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
 
     def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
