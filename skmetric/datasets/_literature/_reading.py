@@ -129,7 +129,7 @@ def whole_numbers(values: Iterable[Any], what: str, file: Path, layout: Layout) 
 
 
 def images_in(folder: Path, layout: Layout, suffixes: Sequence[str] = (".jpg",)) -> list[str]:
-    """Names of the images that lie directly in a folder, sorted; other files are refused, as renamed images."""
+    """Names of the images that lie directly in a folder, sorted; files of other kinds are refused."""
     if not folder.is_dir():
         raise layout.error(f"no folder {str(folder)!r}; {str(folder.parent)!r} has {_content(folder.parent)}")
     names = sorted(name for name in _names(folder) if name not in _MADE and not name.startswith("."))
