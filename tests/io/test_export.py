@@ -73,6 +73,7 @@ def by_onnx(model, path, batch):
     onnxruntime = pytest.importorskip("onnxruntime")
     io.to_onnx(model, path)
     session = onnxruntime.InferenceSession(path)
+    assert not isinstance(session.get_inputs()[0].shape[0], int)
     return session.run(["embeddings"], {session.get_inputs()[0].name: batch})[0]
 
 
@@ -83,7 +84,7 @@ def by_module(model, path, batch):
 
 
 @pytest.mark.parametrize(
-    ("run", "name"), [(by_module, name) for name in ON_ROWS] + [(by_onnx, name) for name in ("power", "deep")]
+    ("run", "name"), [(by_module, name) for name in ON_ROWS] + [(by_onnx, name) for name in ("power",)]
 )
 def test_rows_are_embedded_as_by_transform(run, name, tmp_path):
     model = ON_ROWS[name]()

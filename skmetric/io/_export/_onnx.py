@@ -91,6 +91,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
             dynamo=True,
             verbose=False,
         )
+        if hasattr(model, "rename_axes"):  # of torch 2.10 on; before, the axis has the name of a symbol
+            model.rename_axes({model.model.graph.inputs[0].shape[0]: "batch"})
         model.model.metadata_props["skmetric"] = json.dumps(program.about)
     with written(path) as temporary:
         model.save(temporary, external_data=False)
