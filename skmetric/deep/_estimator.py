@@ -19,6 +19,7 @@ from skmetric._params import FitTasks, check_params
 from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 
 from ._data._scale import Scale
+from ._exported import as_module
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
 from ._training._assembly import embed
@@ -100,6 +101,10 @@ class NetworkMixin:
 
     def _embed(self, X: NDArray[Any] | Streamed | Gathered) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
+
+    def _as_module(self) -> tuple[nn.Module, tuple[int, ...], torch.dtype]:
+        """`transform` of samples as a module; shape and dtype of its input."""
+        return as_module(self)
 
     def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
         """What places of an image give to its embedding: the picture, rows (n_places + 1, n), the grid."""
