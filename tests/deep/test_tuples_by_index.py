@@ -9,7 +9,7 @@ from skmetric.deep import SiameseLearner, TripletLearner
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
 from skmetric.deep._siamese import choose_threshold
-from skmetric.deep._training._tuple_loss import TupleLoss
+from skmetric.deep._training._loss._tuple_loss import TupleLoss
 from skmetric.deep.losses import NTXentLoss, TripletMarginLoss
 
 RNG = np.random.default_rng(0)
