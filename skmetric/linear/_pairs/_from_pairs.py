@@ -12,9 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from skmetric._params import fit_context
 from skmetric._tuples import read_similarity, read_tuples
 from skmetric.base import signed_power
-from skmetric.linear._scatter import ClassScatter
+from skmetric.linear._closed_form._scatter import ClassScatter
+from skmetric.linear._closed_form._solution import Recipe, attributes_of
 from skmetric.linear._selection._candidates import Candidate, Offered
-from skmetric.linear._solution import Recipe, attributes_of
 
 from ._pair_choice import choose
 from ._pair_scatter import pair_scatter, solve_pairs

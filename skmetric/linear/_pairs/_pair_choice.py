@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from skmetric.base import signed_power
-from skmetric.linear._closed_form import scales
+from skmetric.linear._closed_form._whitening import scales
 from skmetric.linear._selection._candidates import WITHIN, Candidate, Offered, between_choices, default
 from skmetric.linear._selection._results import Scores, results, surest
 from skmetric.linear._selection._scoring import preparation

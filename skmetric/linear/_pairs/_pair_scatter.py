@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, solve_triangular
 
-from skmetric.linear._closed_form import Whitening, within_factor
+from skmetric.linear._closed_form._scatter import ClassScatter
+from skmetric.linear._closed_form._solution import Recipe, Solution, solve_whitened
+from skmetric.linear._closed_form._whitening import Whitening, within_factor
 from skmetric.linear._from_tuples._forms import forms_of
-from skmetric.linear._scatter import ClassScatter
-from skmetric.linear._solution import Recipe, Solution, solve_whitened
 
 _Floats = NDArray[np.float64]
 
