@@ -10,7 +10,7 @@ from skmetric._kernel._hidden import Hidden, HiddenTwice
 from skmetric._kernel._nearest import nearest_items
 from skmetric._kernel._squares import Search
 
-from ._calibration._copies import as_stored, leave_items_out
+from ._calibration._gathering._copies import as_stored, leave_items_out
 from ._gallery._side import Side
 from ._runners_up import to_another
 
