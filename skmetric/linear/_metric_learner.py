@@ -24,6 +24,7 @@ from ._classified import Samples, check_samples
 from ._closed_form import WEIGHTINGS, n_unresolved
 from ._refine import refine
 from ._scatter import ClassScatter, class_scatter, merge
+from ._selection._again import Added, choose_again
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select
 from ._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
@@ -236,12 +237,15 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
 
     @available_if(_keeps_no_samples)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, choose: bool = False
+    ) -> Self:
         """Add labelled samples: scatters add up, so the map is that of all samples seen.
 
-        The first call chooses shrinkage and normalisation, as `fit` does; later calls keep them. So give the
-        first call many classes, or set `shrinkage` to numbers. A batch may hold any classes, also a single
-        one. The method does not exist with a `margin`, which needs all samples at once.
+        The first call chooses shrinkage and normalisation, as `fit` does; later calls keep them, unless
+        `choose` is True. So give the first call many classes, or set `shrinkage` to numbers. A batch may hold
+        any classes, also a single one. The method does not exist with a `margin`, which needs all samples at
+        once.
 
         Parameters
         ----------
@@ -251,6 +255,11 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
             Their classes, old or new.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights from 0, as for `fit`; each call decides for its own rows whether they are counts.
+        choose : bool, default=False
+            Whether to choose the shrinkage again, for the classes of this call: half of the rows of each
+            class are queries, the other half is learned with all earlier samples and searched, and the other
+            way round. For labelled items of a gallery before they are enrolled, when most classes have two
+            or more. Power, saturation, normalisation and centring stay. The first call chooses as `fit` does.
 
         Returns
         -------
@@ -272,6 +281,12 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         scatter = class_scatter(rows, samples.codes, len(classes), samples.weights, recipe.prepare)
         if not first:
             old, new, union = unite(self.classes_, classes)
+            if choose:
+                added = Added(rows, samples.codes, samples.weights, self.scatter_, old, new, len(union))
+                rng = check_random_state(self.random_state)
+                chosen, results = choose_again(added, recipe.chosen, self.weighting, rng)
+                recipe = recipe._replace(chosen=chosen)
+                vars(self).update(_of_choice(chosen), cv_results_=results or self.cv_results_)
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
         self.classes_, self.scatter_, self.n_steps_, self.n_adapted_ = classes, scatter, 0, 0
         self._warn_of_directions_without_spread(scatter, samples.X.dtype)
