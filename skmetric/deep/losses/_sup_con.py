@@ -8,10 +8,10 @@ import torch
 from skmetric._params import Interval
 
 from ._distance import masked_logsumexp, masked_mean
-from ._pair import CosinePairLoss
+from ._pair import SimilarityPairLoss
 
 
-class SupConLoss(CosinePairLoss):
+class SupConLoss(SimilarityPairLoss):
     r"""Supervised contrastive loss, with the mean over positives outside the logarithm [1]_.
 
     .. math:: -\operatorname{mean}_a \frac{1}{|P_a|} \sum_{p \in P_a} \log
