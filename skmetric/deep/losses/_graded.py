@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 
 from skmetric._params import StrOptions
 
-from ._base import Loss, check_batch, check_embeddings, report, report_missing, widen
+from ._base import check_batch, check_embeddings, report, report_missing, widen
 from ._distance import relations, relations_with
 from ._pair import PairLoss
 
@@ -117,7 +117,7 @@ def check_matrix_of_grades(matrix: Any) -> None:
         raise ValueError("relevance must hold finite grades from 0")
 
 
-def _check_rows(embeddings: torch.Tensor, labels: torch.Tensor, kind: str, loss: Loss):
+def _check_rows(embeddings: torch.Tensor, labels: torch.Tensor, kind: str, loss: GradedPairLoss):
     check_embeddings(embeddings)
     wanted = {
         "multilabel": f"a tensor ({len(embeddings)}, n_labels) of 0 and 1",

@@ -81,7 +81,7 @@ class HyperbolicInfoNCELoss(PairLoss):
         return poincare(embeddings, others, self.curvature)
 
     def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
-        return nt_xent(-matrix / self.temperature, *tuples, reduce)
+        return nt_xent(-matrix / self.temperature, tuples, reduce)
 
 
 def poincare(u, v, curvature):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from skmetric._params import Interval
+from skmetric.deep.miners._base import Pairs
 
 from ._distance import masked_logsumexp
 from ._named_distances import DISTANCE
@@ -62,10 +63,10 @@ class NTXentLoss(SimilarityPairLoss):
         self.distance = distance
 
     def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
-        return nt_xent(matrix / self.temperature, *tuples, reduce)
+        return nt_xent(matrix / self.temperature, tuples, reduce)
 
 
-def nt_xent(logits, positive: torch.Tensor, negative: torch.Tensor, reduce: Reduction):
+def nt_xent(logits: torch.Tensor, pairs: Pairs, reduce: Reduction):
     """Mean over positive pairs of -log softmax among the pair itself and the anchor's negatives."""
-    others = masked_logsumexp(logits, negative)[:, None]  # (n_anchors, 1)
-    return reduce.over(torch.nn.functional.softplus(others - logits), positive)
+    others = masked_logsumexp(logits, pairs.negative)[:, None]  # (n_anchors, 1)
+    return reduce.over(torch.nn.functional.softplus(others - logits), pairs.positive)

@@ -13,7 +13,7 @@ from skmetric.deep.miners._base import Pairs, as_pairs
 from ._base import Loss, TellsShare, check_batch, check_embeddings, full_precision, report_missing, widen
 from ._distance import relations, relations_with
 from ._named_distances import distances, similarities
-from ._reduction import PLAIN, Reduction, read_reduction
+from ._reduction import Reduction, read_reduction
 
 
 class PairLoss(Loss):
@@ -68,7 +68,7 @@ class PairLoss(Loss):
         reduce = self._reduction(reduction, weights, embeddings)
         with full_precision(embeddings):
             others, other_labels = embeddings, labels
-            if memory is not None:
+            if memory is not None and memory_labels is not None:
                 others = torch.cat([embeddings, memory.to(embeddings.dtype)])
                 other_labels = torch.cat([labels, memory_labels])
             elif references is not None:
@@ -171,7 +171,7 @@ class PairLoss(Loss):
         """A matrix as it is given to `from_matrix`, in the unit of `_matrix`."""
         return matrix
 
-    def _penalty(self, embeddings: torch.Tensor, reduce: Reduction = PLAIN):
+    def _penalty(self, embeddings: torch.Tensor, reduce: Reduction) -> torch.Tensor | float:
         """What the embeddings of the batch cost by themselves; most losses ask nothing."""
         return 0
 

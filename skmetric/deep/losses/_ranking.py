@@ -2,20 +2,21 @@
 
 import torch
 
+from skmetric.deep.miners._base import Pairs
+
 from ._distance import with_gradient
 from ._reduction import Reduction
 
 _BLOCK = 1 << 20  # comparisons that a chunk may hold even where the batch is small
 
 
-def mean_over_queries(
-    function, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, reduce: Reduction
-):
+def mean_over_queries(function, matrix: torch.Tensor, pairs: Pairs, reduce: Reduction):
     """Mean of `function` over the rows that have a positive, its gradient worked out chunk by chunk.
 
     `function` maps rows of the matrix and of both masks to the cost of each row, at the price of one
     comparison for each item and each positive of a row.
     """
+    positive, negative = pairs
     costs, gradient = matrix.new_zeros(len(matrix)), torch.zeros_like(matrix)
     answerable = positive.any(1)
     for chunk in _chunks(answerable.nonzero().flatten(), matrix, positive):

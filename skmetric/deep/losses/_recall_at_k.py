@@ -84,7 +84,7 @@ class RecallAtKLoss(SimilarityPairLoss):
     def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         if not len(self.k) or min(self.k) < 1:
             raise ValueError(f"k must hold cut-offs from 1, got {self.k!r}")
-        return mean_over_queries(self._costs, matrix, *tuples, reduce)
+        return mean_over_queries(self._costs, matrix, tuples, reduce)
 
     def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         (ranks,), filled = smooth_ranks(rows, positive, [positive | negative], self.temperature)

@@ -62,4 +62,4 @@ class SimCLRLoss(SimilarityPairLoss):
         self.distance = distance
 
     def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
-        return nt_xent(matrix / self.temperature, *tuples, reduce)
+        return nt_xent(matrix / self.temperature, tuples, reduce)

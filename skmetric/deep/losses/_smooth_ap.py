@@ -63,7 +63,7 @@ class SmoothAPLoss(SimilarityPairLoss):
         self.distance = distance
 
     def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
-        return mean_over_queries(self._costs, matrix, *tuples, reduce)
+        return mean_over_queries(self._costs, matrix, tuples, reduce)
 
     def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         masks = [positive, positive | negative]

@@ -77,5 +77,5 @@ class SNRContrastiveLoss(PairLoss):
         )
         return value
 
-    def _penalty(self, embeddings: torch.Tensor, reduce: Reduction):
+    def _penalty(self, embeddings: torch.Tensor, reduce: Reduction) -> torch.Tensor:
         return self.mean_weight * reduce.of_rows(embeddings.sum(1).abs())

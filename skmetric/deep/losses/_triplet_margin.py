@@ -105,8 +105,8 @@ class TripletMarginLoss(DistancePairLoss):
         if isinstance(tuples, Triplets):
             return self._of_triplets(matrix, tuples, reduce)
         if self.soft_margin or self.swap:
-            return self._by_positive(matrix, *tuples, reduce)
-        return self._by_counting(matrix, *tuples, reduce)
+            return self._by_positive(matrix, tuples.positive, tuples.negative, reduce)
+        return self._by_counting(matrix, tuples.positive, tuples.negative, reduce)
 
     def _of_triplets(self, matrix: torch.Tensor, triplets, reduce: Reduction):
         anchor, positive, negative = triplets
