@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from skmetric._params import check_params
+from skmetric.deep._data._tuples import ABSENT
 from skmetric.deep.losses._base import full_precision, widen
 from skmetric.deep.losses._named_distances import distances_in_tuples, similarities_in_tuples
 from skmetric.deep.losses._pair import DistancePairLoss, SimilarityPairLoss
@@ -21,9 +22,9 @@ class TupleLoss:
     Parameters
     ----------
     loss : PairLoss
-        Of Euclidean distances or of cosines.
-    n_members : {2, 3}
-        Rows of a tuple: a pair; or anchor, positive and negative.
+        Of distances or of similarities.
+    n_members : int
+        Rows of a tuple: 2 are a pair; 3 or more are an anchor, a positive and negatives.
     """
 
     def __init__(self, loss, n_members):
@@ -40,20 +41,25 @@ class TupleLoss:
         return getattr(self.loss, "active_share_", None)
 
     def __call__(self, embeddings, labels):
-        """Value for embeddings (n_tuples * n_members, n_components) and, for pairs, their labels."""
+        """Value for embeddings (n_tuples * n_members, n_components) and labels: of pairs 1 if similar.
+
+        The label of a negative that a tuple does not have is ABSENT.
+        """
         members = widen(embeddings).unflatten(0, (-1, self.n_members))  # (n_tuples, n_members, n_components)
         with full_precision(members):
             if self.n_members == 2:
                 matrix = self._compare(members[:, :1], members[:, 1:])  # (n_tuples, 1)
                 similar = labels[:: self.n_members, None] == 1
                 return self.loss._of_pairs(matrix, similar, ~similar)
-            matrix = self._compare(members[:, :1], members[:, 1:])  # (n_tuples, 2)
+            matrix = self._compare(members[:, :1], members[:, 1:])  # (n_tuples, 1 + n_negatives)
             if self.swap:
-                crossed = self._compare(members[:, 1:2], members[:, 2:])  # (n_tuples, 1)
+                crossed = self._compare(members[:, 1:2], members[:, 2:])  # (n_tuples, n_negatives)
                 matrix = torch.cat([matrix[:, :1], torch.minimum(matrix[:, 1:], crossed)], dim=1)
-            near = torch.tensor([[True, False]], device=matrix.device).expand(matrix.shape)
+            near = torch.zeros(matrix.shape, dtype=torch.bool, device=matrix.device)
+            near[:, 0] = True
+            present = labels.unflatten(0, (-1, self.n_members))[:, 1:] != ABSENT
             plain = self._plain()
-            value = plain._of_pairs(matrix, near, ~near)
+            value = plain._of_pairs(matrix, near, ~near & present)
             self.loss.active_share_ = plain.active_share_
             return value
 

@@ -21,9 +21,10 @@ from torch import nn
 
 from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._torch import to_tensor
+from skmetric.deep._data._gathered import Gathered
 
 if TYPE_CHECKING:
-    from ._loop import Training
+    from skmetric.deep._training._loop import Training
 
 _KIND = "skmetric.deep.checkpoint"
 _NO_EFFECT = {"checkpoint", "device", "num_workers", "compile", "warm_start"}  # on what is trained
@@ -239,9 +240,12 @@ def _text(value: Any) -> str:
 
 def _digest_of_data(data: Any) -> str:
     """Digest of samples and labels, those held out among them; of what is read later, some samples."""
-    digest = hashlib.sha256()
-    for name, part in data._asdict().items():
+    digest, parts = hashlib.sha256(), list(data._asdict().items())
+    for name, part in parts:
         digest.update(name.encode())
+        if isinstance(part, Gathered):
+            parts.append((f"{name} table", part.table))
+            part = part.index
         if isinstance(part, np.ndarray):
             digest.update(f"{part.dtype.kind} {part.shape}".encode())
             digest.update(
