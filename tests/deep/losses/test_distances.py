@@ -103,7 +103,7 @@ def test_a_miner_chooses_by_its_own_distance():
 
 @pytest.mark.parametrize("distance", ["euclidean", "squared_euclidean", "cosine", "dot_product"])
 def test_tuples_that_are_given_are_compared_by_it(distance):
-    from skmetric.deep._training._tuple_loss import make_tuple_loss
+    from skmetric.deep._training._loss._tuple_loss import make_tuple_loss
 
     rows = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
     for loss in (losses.TripletMarginLoss(1.0, distance=distance), losses.NTXentLoss(1.0, distance=distance)):
