@@ -96,6 +96,11 @@ class Function(Relevance):
         return grades
 
 
+def is_matrix(relevance: Any) -> bool:
+    """Whether `relevance` is the grades themselves, which need no labels."""
+    return not (relevance is None or isinstance(relevance, str) or callable(relevance))
+
+
 def read_relevance(
     relevance: Any, y: Any, y_gallery: Any = None, *, n_queries: int, n_gallery: int | None = None
 ) -> Relevance | None:
