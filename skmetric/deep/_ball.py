@@ -108,10 +108,14 @@ def iter_ball_rankings(
         if hidden is not None:
             order_by[hidden.pairs(rows)] = np.inf
         order = order_by.argsort(axis=1, kind="stable")[:, :depth]
+        assert codes_gallery is not None
         relevant = codes_gallery[order] == codes[rows, None]  # (n_block, depth)
         if hidden is not None:
             relevant &= np.take_along_axis(order_by, order, axis=1) < np.inf
-        yield rows, Ranking(relevant, n_relevant[rows], n_items if hidden is None else n_items[rows])
+        yield (
+            rows,
+            Ranking(relevant, n_relevant[rows], n_items if hidden is None else np.asarray(n_items)[rows]),
+        )
 
 
 def rankings_on(ball):

@@ -80,7 +80,12 @@ def mean_average_precision_at_k(
     >>> round(mean_average_precision_at_k(X, y, k=2), 3)  # (1/1) / 2, (1/1) / 2 and (1/2) / 2
     0.417
     """
-    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    sides: dict[str, Any] = {
+        "gallery": gallery,
+        "y_gallery": y_gallery,
+        "groups": groups,
+        "groups_gallery": groups_gallery,
+    }
     name = f"mean_average_precision_at_{k}"
     return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
 
@@ -150,7 +155,12 @@ def ir_recall_at_k(
     >>> ir_recall_at_k(X, y, k=2)  # one of two for each of the three queries
     0.5
     """
-    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    sides: dict[str, Any] = {
+        "gallery": gallery,
+        "y_gallery": y_gallery,
+        "groups": groups,
+        "groups_gallery": groups_gallery,
+    }
     name = f"ir_recall_at_{k}"
     return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
 
@@ -220,7 +230,12 @@ def f1_at_k(
     >>> f1_at_k(X, y, k=2)  # 2 · 1 / (2 + 2) for each of the three queries
     0.5
     """
-    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    sides: dict[str, Any] = {
+        "gallery": gallery,
+        "y_gallery": y_gallery,
+        "groups": groups,
+        "groups_gallery": groups_gallery,
+    }
     name = f"f1_at_{k}"
     return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
 
@@ -307,6 +322,11 @@ def graded_ndcg_at_k(
     >>> round(graded_ndcg_at_k(X, tags, k=2, relevance="multilabel"), 3)  # .5 before 1, twice of three
     0.906
     """
-    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    sides: dict[str, Any] = {
+        "gallery": gallery,
+        "y_gallery": y_gallery,
+        "groups": groups,
+        "groups_gallery": groups_gallery,
+    }
     name = f"{gain}_ndcg_at_{k}"
     return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]

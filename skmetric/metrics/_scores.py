@@ -76,7 +76,8 @@ def parse_score(name: Any) -> Score:
         return Score(name, score.per_query, score.chance, score.depth)
     parts = re.fullmatch(r"([a-z_0-9]+_at_)([1-9]\d*)", name) if isinstance(name, str) else None
     if parts is None or f"{parts[1]}k" not in _KNOWN:
-        choices = sorted((f"{at[:-1]}<k>" if at.endswith("_k") else at for at in _KNOWN), key=_cutoffs_first)
+        usual = sorted((f"{at[:-1]}<k>" if at.endswith("_k") else at for at in SCORES), key=_cutoffs_first)
+        choices = [*usual, *(f"{at[:-1]}<k>" for at in FURTHER_SCORES)]
         raise ValueError(f"unknown score {name!r}; the choices are {', '.join(choices)}, with k from 1")
     score, k = _KNOWN[f"{parts[1]}k"], int(parts[2])
     chance_of = None if score.chance_of is None else partial(score.chance_of, k=k)
