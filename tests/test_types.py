@@ -76,22 +76,28 @@ BAD = {
 }
 
 
-def check(tmp_path, script):
-    """What mypy finds, with the settings of a user who has none."""
-    path = tmp_path / "script.py"
-    path.write_text(script, "utf-8")
-    found, trouble, _ = api.run(["--config-file=", f"--cache-dir={ROOT / '.mypy_cache'}", str(path)])
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What mypy finds in each script, with the settings of a user who has none; one run reads all of them."""
+    folder = tmp_path_factory.mktemp("scripts")
+    paths = {script: folder / f"script_{n}.py" for n, script in enumerate([GOOD, *BAD])}
+    for script, path in paths.items():
+        path.write_text(script, "utf-8")
+    cache = f"--cache-dir={ROOT / '.mypy_cache'}"
+    report, trouble, _ = api.run(["--config-file=", cache, *map(str, paths.values())])
     assert trouble == ""
-    return re.findall(r"script\.py:\d+: error: (.*)", found)
+    return {script: re.findall(rf"{path.name}:\d+: error: (.*)", report) for script, path in paths.items()}
 
 
 @pytest.mark.slow
-def test_a_type_checker_passes_a_right_script(tmp_path):
-    assert check(tmp_path, GOOD) == []
+@pytest.mark.xdist_group("types")
+def test_a_type_checker_passes_a_right_script(found):
+    assert found[GOOD] == []
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize("script", BAD)
-def test_a_type_checker_finds_a_mistake(tmp_path, script):
-    (found,) = check(tmp_path, script)
-    assert BAD[script] in found
+def test_a_type_checker_finds_a_mistake(found, script):
+    (message,) = found[script]
+    assert BAD[script] in message

@@ -98,7 +98,7 @@ def test_photographs_through_a_real_network(timm, shared_data, load_set, tmp_pat
         "mobilenetv2_100",
         weights=shared_data / "weights/mobilenetv2_100_tf2_in1k.safetensors",
         model_kwargs={"pad_type": "same"},
-        image_size=96,
+        image_size=64,
         mean=0.5,
         std=0.5,
         crop_pct=1.0,

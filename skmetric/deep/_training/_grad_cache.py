@@ -63,7 +63,7 @@ def in_parts(
     embeddings: list[torch.Tensor] = []
     parts: list[Callable[[], torch.Tensor]] = []
     for part in samples.tensor_split(-(-len(samples) // size)):
-        parts.append(_Again(embed, part, generators()))
+        parts.append(_Again(embed, part))
         with torch.no_grad():
             embeddings.append(embed(part))
     with torch.no_grad():
@@ -72,12 +72,11 @@ def in_parts(
     return Cached(torch.cat(embeddings).requires_grad_(), parts)
 
 
-class _Again(NamedTuple):
+class _Again:
     """A part, to be embedded with the random numbers of the first time."""
 
-    embed: Callable[[torch.Tensor], torch.Tensor]
-    samples: torch.Tensor
-    generators: list
+    def __init__(self, embed: Callable[[torch.Tensor], torch.Tensor], samples: torch.Tensor) -> None:
+        self.embed, self.samples, self.generators = embed, samples, generators()
 
     def __call__(self) -> torch.Tensor:
         set_generators(self.generators)

@@ -69,8 +69,9 @@ class LSML(LinearQuadrupletLearner):
     >>> from skmetric.weak import sample_quadruplets
     >>> X, y = load_iris(return_X_y=True)
     >>> quadruplets = sample_quadruplets(y, 500, random_state=0)
-    >>> bool(LSML().fit(X, quadruplets=quadruplets).score(X, quadruplets=quadruplets) > 0.9)
-    True
+    >>> learner = LSML().fit(X, quadruplets=quadruplets)
+    >>> print(f"{learner.score(X, quadruplets=quadruplets):.2f}")
+    0.93
     """
 
     _parameter_constraints = {

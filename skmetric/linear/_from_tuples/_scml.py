@@ -91,8 +91,9 @@ class SCML(LinearTripletLearner):
     >>> from skmetric.weak import sample_triplets
     >>> X, y = load_iris(return_X_y=True)
     >>> triplets = sample_triplets(y, 500, random_state=0)
-    >>> bool(SCML(random_state=0).fit(X, triplets=triplets).score(X, triplets=triplets) > 0.9)
-    True
+    >>> learner = SCML(random_state=0).fit(X, triplets=triplets)
+    >>> print(f"{learner.score(X, triplets=triplets):.2f}")
+    0.98
     """
 
     _parameter_constraints = {

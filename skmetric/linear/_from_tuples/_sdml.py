@@ -83,8 +83,9 @@ class SDML(LinearPairLearner):
     >>> from skmetric.weak import sample_pairs
     >>> X, y = load_iris(return_X_y=True)
     >>> pairs, y_pairs = sample_pairs(y, 500, random_state=0)
-    >>> bool(SDML().fit(X, y_pairs, pairs=pairs).score(X, y_pairs, pairs=pairs) > 0.9)
-    True
+    >>> learner = SDML().fit(X, y_pairs, pairs=pairs)
+    >>> print(f"{learner.score(X, y_pairs, pairs=pairs):.2f}")
+    0.93
     """
 
     _parameter_constraints = {
