@@ -9,7 +9,7 @@ from torch import nn
 
 from skmetric.deep import DeepMetricLearner, Distributed, FineTuning, losses, miners
 from skmetric.deep._distributed._group import by_view, in_buckets
-from skmetric.deep._training._criterion import loss_names
+from skmetric.deep._training._loss._criterion import loss_names
 
 from .ranks import by_two
 
