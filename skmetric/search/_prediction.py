@@ -14,10 +14,10 @@ from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
-from ._calibration._copies import find_themselves
+from ._calibration._gathering._copies import find_themselves
 from ._calibration._matchers import MATCHERS, Match
-from ._calibration._probability import probability_at
-from ._calibration._rule import rule_of
+from ._calibration._scoring._probability import probability_at
+from ._calibration._scoring._rule import rule_of
 from ._class_distances import (
     ByClass,
     nearest_of_classes,

@@ -10,7 +10,7 @@ from sklearn.utils import Tags
 from skmetric._params import HasMethods, Interval, StrOptions
 
 from ._calibration._matchers import MATCHERS
-from ._calibration._rule import rule_of
+from ._calibration._scoring._rule import rule_of
 from ._cleaning import Cleaning
 from ._enrolment import Enrolment
 from ._index._index import Index

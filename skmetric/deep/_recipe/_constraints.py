@@ -44,6 +44,8 @@ OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "batch_size": [_COUNT],
     "learning_rate": [_POSITIVE],
     "validation_fraction": [_SHARE, None],
+    "image_size": [_COUNT, "array-like", None],
+    "num_workers": [Interval(Integral, 0, None, closed="left")],
 }
 OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "init": [StrOptions({"auto", "closed_form", "random"})],

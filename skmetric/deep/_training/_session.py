@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skmetric._torch import resolve_device, to_tensor
+from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._source import as_source, read_if_small
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import without_frozen
@@ -22,9 +23,9 @@ from skmetric.deep._recipe._thawing import Thawing
 from skmetric.deep.augment._two_views import resolve
 
 from ._assembly import embed, go_on, start, start_proxies
-from ._changes import Changed, record, what_changed
-from ._checkpoint import CheckpointOnDemand
-from ._checkpoint_folder import CheckpointFolder
+from ._checkpoints._changes import Changed, record, what_changed
+from ._checkpoints._checkpoint import CheckpointOnDemand
+from ._checkpoints._checkpoint_folder import CheckpointFolder
 from ._loop import Plan, Training
 from ._optim import trainable
 
@@ -157,7 +158,9 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     in_last = takes_channels_last(training.module, device)
     if estimator.augment is None and getattr(samples, "is_fixed", True):
         once = partial(embed, device=device, precision=estimator.precision, in_last=in_last)
-        run, samples = without_frozen(run, samples, once)
+        table = samples.table if isinstance(samples, Gathered) else samples
+        run, table = without_frozen(run, table, once)
+        samples = samples.with_table(table) if isinstance(samples, Gathered) else table
     training.run = laid_out(runner(run, estimator.compile), in_last)
     n_thawing = settings.fine_tuning.unfreeze_epochs
     plan = Plan(
