@@ -21,6 +21,7 @@ from ._opening import Opening
 from ._prediction import Prediction
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
+from ._recommending import Recommending
 from ._thresholding import Thresholding
 from ._verification import Verification
 
@@ -33,6 +34,7 @@ class SimilaritySearch(
     Verification,
     Neighborhoods,
     Lookups,
+    Recommending,
     Cleaning,
     Opening,
 ):
