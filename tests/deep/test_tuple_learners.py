@@ -179,8 +179,8 @@ def test_threshold_can_be_chosen_anew(quick, pairs):
     assert strict.set_threshold(0.5).threshold_ == 0.5
     with pytest.raises(ValueError, match="max_false_accept_rate"):
         learner.calibrate_threshold(X, y, max_false_accept_rate=2)
-    same = strict.threshold_
-    assert strict.calibrate_threshold(X, y, criterion="max_tpr", min_rate=0.95).threshold_ == same
+    again = strict.calibrate_threshold(X, y, criterion="max_tpr", min_rate=0.95).threshold_
+    assert again == strict.calibrate_threshold(X, y, max_false_accept_rate=0.05).threshold_
     with pytest.raises(ValueError, match="beta is for criterion='f_beta'"):
         learner.calibrate_threshold(X, y, beta=2.0)
 
