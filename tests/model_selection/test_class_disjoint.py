@@ -102,7 +102,8 @@ def test_repr_is_scikit_learns():
         "ClassDisjointKFold(group_disjoint=False, n_splits=3, random_state=None,\n          shuffle=False)"
     )
     assert repr(ClassDisjointShuffleSplit(test_size=4)) == (
-        "ClassDisjointShuffleSplit(group_disjoint=False, n_splits=5, random_state=None,\n             test_size=4, train_size=None)"
+        "ClassDisjointShuffleSplit(group_disjoint=False, n_splits=5, random_state=None,\n"
+        "             test_size=4, train_size=None)"
     )
 
 

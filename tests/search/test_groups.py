@@ -241,3 +241,17 @@ def test_bad_subgroups():
     ]:
         with pytest.raises(ValueError, match=message):
             search.evaluate(X, y, **settings)
+
+
+def test_a_metric_fitted_to_the_gallery_is_calibrated_without_the_own_session():
+    """The metric that judges a photo has seen none of its session; distances of a session do not count."""
+    X, y, group = photographed_twice(n_classes=20, n_groups=3)
+    from skmetric import MetricLearner
+
+    search = SimilaritySearch(MetricLearner(random_state=0).fit(X, y), adapt_metric=True).fit(
+        X, y, groups=group
+    )
+    cut = search.calibrate().cutpoints["optimal"]
+    plain = SimilaritySearch(MetricLearner(random_state=0).fit(X, y), adapt_metric=True).fit(X, y)
+    assert search.calibration_.n_known == len(y)
+    assert cut["recall"] < plain.calibrate().cutpoints["optimal"]["recall"]

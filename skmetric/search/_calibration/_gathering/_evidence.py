@@ -200,12 +200,12 @@ def match_to_prototypes(
     if rows is None:
         rows, own = own_items(queries, gallery)
     if gallery.groups is not None and queries.groups is not None:
-        fold_of_item, fold, hidden = _folds_of_groups(gallery, queries, rows)
+        fold_of_item, fold, hidden = folds_of_groups(gallery, queries, rows)
         is_copy = (rows >= 0) & (hidden < 0)
         own[hidden >= 0] = np.inf  # the nearest items may be hidden
         rows = np.where(hidden >= 0, hidden, rows)
     else:
-        fold_of_item = _folds(gallery.codes)
+        fold_of_item = item_folds(gallery.codes)
         fold = np.where(rows >= 0, fold_of_item[rows], -1)
         is_copy = rows >= 0
     parts, order = [], []
@@ -239,7 +239,7 @@ def match_to_prototypes(
     )
 
 
-def _folds(codes):
+def item_folds(codes):
     """Fold in which each item is left out of the prototypes of its class; -1 for the only item."""
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
@@ -248,7 +248,7 @@ def _folds(codes):
     return np.where(sizes[codes] > 1, fold, -1)
 
 
-def _folds_of_groups(gallery, queries, rows):
+def folds_of_groups(gallery, queries, rows):
     """Folds of items and of queries: a query and the items of its class and group are in the same fold.
 
     The third value is an item that is hidden from each query, -1 where none is. `rows` are the items that
