@@ -211,7 +211,7 @@ class GradedTask:
         if self._alone and estimator.samples_per_class not in (None, 1):
             raise ValueError(
                 f"samples_per_class={estimator.samples_per_class}, but there is not one label for each sample "
-                "to draw several samples of: leave it None, and say in classes_per_batch how many a batch holds"
+                "to draw several samples of: leave it None; classes_per_batch is the size of a batch"
             )
         return make_batches(codes, *asked, seed, label_free=self._alone, default=default)
 
