@@ -89,9 +89,9 @@ def iter_ball_rankings(
         )
         codes_gallery = codes if codes_gallery is None else codes_gallery
         hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, not alone)
-        left_out = alone if hidden is None else hidden.counts
+        left_out: Any = alone if hidden is None else hidden.counts
         n_relevant = np.bincount(codes_gallery, minlength=len(classes))[codes] - left_out  # (n_queries,)
-        n_items = len(points) - left_out
+        n_items: Any = len(points) - left_out  # of all queries, or with groups (n_queries,)
     depth = len(points) - alone if depth is None else min(depth, len(points) - alone)
     insides = inside(torch.from_numpy(points), curvature).numpy()
     n_blocks = -(-len(queries) * len(points) * 8 // _BLOCK_BYTES)

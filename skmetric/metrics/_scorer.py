@@ -26,8 +26,7 @@ class RetrievalScorer:
     Rankings are by Euclidean distance between embeddings, or by the distance that a metric learner names for
     them, as :class:`~skmetric.deep.DeepMetricLearner` does with ``distance="poincare"``.
 
-    ``ScoringMonitor`` takes several names as they are, and one name in a dict:
-    ``scoring={"map_at_r": RetrievalScorer("map_at_r")}``.
+    ``ScoringMonitor`` logs each score under its name.
 
     Parameters
     ----------
@@ -192,4 +191,25 @@ class RetrievalScorer:
             sample_weight=sample_weight,
             rankings=rankings,
         )
-        return scores if len(self.names) > 1 else scores[self.names[0]]
+        return scores if len(self.names) > 1 else _Named(scores[self.names[0]], self.names[0])
+
+
+class _Named(float):
+    """A score that is also a mapping of its name to itself: ScoringMonitor asks scorers for names."""
+
+    def __new__(cls, score: float, name: str) -> Self:
+        named = super().__new__(cls, score)
+        named._name = name
+        return named
+
+    _name: str
+
+    def keys(self) -> list[str]:
+        """The name."""
+        return [self._name]
+
+    def __getitem__(self, name: str) -> float:
+        return {self._name: float(self)}[name]
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)

@@ -109,7 +109,7 @@ def test_other_losses_are_refused_by_name(loss):
         ({"init": "closed_form"}, "fitted on classes"),
         ({"augment": "two_views", "loss": "sup_con"}, "without labels"),
         ({"loss": losses.SupConLoss(relevance="hierarchy")}, "of the learner is used"),
-        ({"relevance": lambda a, b: a @ b.T, "samples_per_class": 2}, "one label for each sample"),
+        ({"relevance": lambda a, b: a @ b.T, "samples_per_class": 2}, "no label for each sample"),
         ({"early_stopping": True, "validation_fraction": 0.0}, "samples to score on"),
     ],
 )

@@ -210,8 +210,8 @@ class GradedTask:
         default = self.settings.default_batch
         if self._alone and estimator.samples_per_class not in (None, 1):
             raise ValueError(
-                f"samples_per_class={estimator.samples_per_class}, but there is not one label for each sample "
-                "to draw several samples of: leave it None; classes_per_batch is the size of a batch"
+                f"samples_per_class={estimator.samples_per_class}, but no label for each sample "
+                "to draw samples of: leave it None; classes_per_batch is the size of a batch"
             )
         return make_batches(codes, *asked, seed, label_free=self._alone, default=default)
 

@@ -72,8 +72,7 @@ class Gathered(TellsShare, nn.Module):
             raise ValueError(f"GatheredBatches gathers embeddings and labels alone: leave out {[*options]}")
         embeddings, labels = check_batch(embeddings, labels, self.loss)
         sizes = sizes_everywhere(embeddings)
-        gathered = _Gather.apply(embeddings, sizes)
-        return self.loss(gathered, gather(labels, sizes))
+        return self.loss(gather_with_gradient(embeddings, sizes), gather(labels, sizes))
 
 
 def is_alone():
@@ -101,6 +100,11 @@ def gather(rows: torch.Tensor, sizes):
     parts = [torch.empty_like(padded) for _ in sizes]
     distributed.all_gather(parts, padded)  # takes parts of one size only
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def gather_with_gradient(rows: torch.Tensor, sizes):
+    """Rows of all processes; the gradient of a row is summed over them, and goes where the row was made."""
+    return _Gather.apply(rows, sizes)
 
 
 class _Gather(torch.autograd.Function):
