@@ -137,6 +137,9 @@ def test_going_on_and_grid_search():
     fitted = learner("multilabel", warm_start=True).fit(X, TAGS)
     assert len(fitted.fit(X, TAGS).history_) == 4
     assert len(fitted.partial_fit(X, TAGS).history_) == 5
+    assert len(fitted.set_params(relevance="hierarchy").fit(X, TREE).history_) == 7
+    classes = fitted.set_params(relevance="labels", loss="sup_con").fit(X, FINE)
+    assert len(classes.history_) == 9
     scorer = RetrievalScorer("map_at_r", relevance="multilabel")
     search = GridSearchCV(learner("multilabel"), {"loss": ["auto", "log_ratio"]}, scoring=scorer, cv=2)
     assert np.isfinite(search.fit(X, TAGS).cv_results_["mean_test_score"]).all()
@@ -147,7 +150,7 @@ def test_the_loss_keeps_no_grades_in_a_pickle():
 
     fitted = learner("multilabel").fit(X, TAGS)
     again = pickle.loads(pickle.dumps(fitted))
-    assert fitted.loss_._grades is not None
+    assert fitted.loss_._grades is None  # whose next labels are others
     assert again.loss_._grades is None
     assert np.array_equal(again.transform(X), fitted.transform(X))
     assert clone(fitted).relevance == "multilabel"

@@ -19,7 +19,7 @@ from skmetric.deep._data._held_out import AUTO, split_classes
 from skmetric.deep._data._labelled import Data, read_rows
 from skmetric.deep._recipe._defaults import Resolved, resolve_parameters, retrains
 from skmetric.deep.augment._two_views import TwoViews
-from skmetric.deep.losses._graded import GradedPairLoss
+from skmetric.deep.losses._graded import GradedPairLoss, attach
 from skmetric.metrics import RetrievalScorer
 
 from ._batches import make_batches
@@ -182,9 +182,7 @@ class GradedTask:
 
     def attach(self, loss: Any) -> None:
         """Tell the loss the grades of the samples, which have their numbers as labels."""
-        for part in _parts(loss):
-            if isinstance(part, GradedPairLoss):
-                part._grades = self._grades
+        attach(loss, self._grades)
 
     def _grades(self, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(self._relevance.grades(rows.cpu().numpy(), others.cpu().numpy()))
@@ -258,9 +256,3 @@ def _innermost(loss: Any) -> Any:
     while hasattr(loss, "loss"):
         loss = loss.loss
     return loss
-
-
-def _parts(loss: Any) -> list[Any]:
-    """A bound loss and those that it wraps."""
-    inner = [getattr(loss, "loss", None), *getattr(loss, "losses", ())]
-    return [loss, *(part for one in inner if one is not None for part in _parts(one))]
