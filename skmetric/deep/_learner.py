@@ -177,6 +177,10 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of processes that read batches of samples that are not in memory (see the notes), in a torch
         ``DataLoader``. For samples in memory none are started. 0 reads in this process: files in threads,
         ahead of the network, a Dataset batch by batch. The bits are the same.
+    collate_fn : callable, default=None
+        Makes the batch that the network gets of a list of samples, which may then be anything: texts, tokens,
+        point clouds, several images (see the notes). It returns a tensor, or nested tuples and dicts of
+        tensors. None: dicts and tuples of arrays in a Dataset are stacked by torch's ``default_collate``.
     checkpoint : str, path-like or None, default=None
         Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
         killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
@@ -208,7 +212,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     validation_classes_ : ndarray
         Labels held out in the last `fit`.
     input_shape_ : tuple of int
-        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``.
+        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``; of collated samples the structure of the
+        batch, with the shape of each array for the first samples.
     n_components_ : int
         Dimension of the embedding.
     n_features_in_ : int
@@ -232,7 +237,16 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     - a map-style :class:`torch.utils.data.Dataset`, whose items are samples or pairs (sample, label): a
       sample is an image (tensor, array or PIL image) or a row of features. A list of such pairs works as
       well: scikit-learn's splits, in a search or in cross-validation, make one of a Dataset, each item read
-      once.
+      once;
+    - samples of any structure: with `collate_fn` a list, an array, a column of texts or a Dataset of anything;
+      without it a Dataset whose samples are dicts, or tuples of arrays.
+
+    **Samples of any structure.** `collate_fn` gets a list of samples and pads them to one length if they have
+    several; the network gets the batch that it returns as its one argument, on its device, floats as float32
+    and uint8 as floats from 0 to 1. It may return a tensor, or nested tuples and dicts of tensors. `module` is
+    then a network that takes such batches and gives one row for each sample, or a function that makes it from
+    `input_shape_`. An item that is a tuple of two, the second no array, is (sample, label); a sample that is
+    such a tuple itself stands as ``((first, second), label)``. `augment` is a function of the batch.
 
     Images are uint8, bool or float; the network gets uint8 as floats from 0 to 1. Files are turned upright by
     their Exif tag. Grey files among colour files, or given to a network fitted on colour, are repeated for
@@ -327,6 +341,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         std: float | ArrayLike | None = None,
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
+        collate_fn: Callable | None = None,
         checkpoint: str | PathLike | None = None,
     ) -> None:
         self.module = module
@@ -369,6 +384,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.std = std
         self.background = background
         self.num_workers = num_workers
+        self.collate_fn = collate_fn
         self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
@@ -395,7 +411,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         FileNotFoundError
             If there are no files at some paths.
         """
-        y = labels_of(X) if y is None else y
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
         self._train(partial(LabelTask, self, X, y), X, y)
         return self
 
@@ -423,7 +439,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         ValueError
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
-        y = labels_of(X) if y is None else y
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
         self._train(partial(LabelTask, self, X, y, classes), X, y, single=True)
         return self
 
@@ -442,7 +458,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
-        y = labels_of(X) if y is None else y
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
         if y is None:
             raise ValueError("score needs y: X carries no labels")
         return super().score(X, y)

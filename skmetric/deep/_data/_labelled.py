@@ -13,7 +13,7 @@ from skmetric._warning import warn
 from skmetric.deep._network._network import MODULES
 
 from ._held_out import split_classes
-from ._input import as_float32, is_dataset, read_dataset, read_images
+from ._input import as_float32, is_dataset, read_collated, read_dataset, read_images
 from ._scale import check_scale, scale_of
 from ._source import Streamed
 
@@ -33,6 +33,8 @@ class Data(NamedTuple):
 
 def read_samples(estimator, X):
     """Samples for `transform`: checked against what `estimator` was fitted on."""
+    if collates(estimator) or estimator._input_spec is not None:
+        return _read_collated(estimator, X, reset=False)
     _check_kind(X, estimator.input_shape_)
     if not is_table(X):
         return _read_others(estimator, X, estimator.input_shape_, reset=False)
@@ -60,6 +62,10 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
 
 def read_rows(estimator, X, *, reset):
     """Checked samples to train on: rows of features, images or a dataset, as they come in."""
+    if collates(estimator) or (not reset and estimator._input_spec is not None):
+        samples = _read_collated(estimator, X, reset=reset)
+        _set_n_features(estimator, ())
+        return samples
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)
@@ -79,6 +85,27 @@ def read_rows(estimator, X, *, reset):
 def is_table(X):
     """Whether `X` is for scikit-learn's validation: rows of features."""
     return not is_dataset(X) and not holds_images(X)
+
+
+def collates(estimator):
+    """Whether samples go through a collate function of the user's."""
+    return estimator.collate_fn is not None
+
+
+def _read_collated(estimator, X, *, reset):
+    """Items for a collate function; of the structure fitted on where something was fitted."""
+    if not reset and estimator._input_spec is None:
+        raise ValueError(
+            f"collate_fn is given, but the network was fitted without it, on samples of shape "
+            f"{estimator.input_shape_}: set it back to None, or fit anew"
+        )
+    if estimator.image_size is not None:
+        raise ValueError(
+            f"image_size={estimator.image_size!r} is for images, and collate_fn makes the batches: resize "
+            "there, and leave image_size None"
+        )
+    spec = None if reset else estimator._input_spec
+    return read_collated(X, estimator.collate_fn, spec, num_workers=estimator.num_workers)
 
 
 def _read_others(estimator, X, shape, *, reset):

@@ -18,6 +18,7 @@ from torch import nn
 from skmetric._torch import autocast, evaluating, seeded
 from skmetric._warning import warn
 from skmetric.deep._data._input import to_float
+from skmetric.deep._data._nested import to_device
 from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.exceptions import DivergenceWarning
 
@@ -179,7 +180,7 @@ def run_epoch(training, plan):
             samples, labels = _batch(plan, rows, samples)
             with autocast(plan.device, plan.precision):
                 embeddings = training.run(samples)
-            embeddings = embeddings.float()
+            embeddings = check_rows(embeddings.float(), labels)
             value = check_scalar(training.loss(embeddings, labels), training.loss)
             descent.add(value)
             total, n_done = total + value.detach(), n_done + 1
@@ -191,6 +192,16 @@ def run_epoch(training, plan):
         descent.end()
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
     return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
+
+
+def check_rows(embeddings, labels):
+    """Refuse another number of embeddings than of samples."""
+    if len(embeddings) != len(labels):
+        raise ValueError(
+            f"the network gave {len(embeddings)} embeddings for a batch of {len(labels)} samples: it must "
+            "give one row for each, in their order; so must collate_fn and augment keep their number"
+        )
+    return embeddings
 
 
 def check_scalar(value, loss):
@@ -207,7 +218,7 @@ def check_scalar(value, loss):
 
 
 def _batch(plan, rows, samples):
-    samples = to_float(samples.to(plan.device, non_blocking=True))
+    samples = to_float(to_device(samples, plan.device, non_blocking=True))
     codes = plan.codes[rows.to(plan.device)]
     return (samples, codes) if plan.augment is None else _augmented(plan.augment, samples, codes)
 
@@ -215,6 +226,8 @@ def _batch(plan, rows, samples):
 def _augmented(augment, samples, codes):
     """A batch and its classes after augmentation, which may give several views of it, one after the other."""
     views = augment(samples)
+    if not isinstance(samples, torch.Tensor):  # nested: the network tells how many there are
+        return views, codes
     if len(views) == 0 or len(views) % len(samples):
         raise ValueError(
             f"augment made {len(views)} samples of a batch of {len(samples)}: it must keep their number, or "
@@ -235,7 +248,7 @@ def _is_sound(training, plan):
     """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
     with evaluating(training.module), torch.no_grad():
         probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
-        embeddings = training.run(to_float(probed.to(plan.device)))
+        embeddings = training.run(to_float(to_device(probed, plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
 
