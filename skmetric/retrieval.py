@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import as_array, check_labels, check_matrix, encode_labels
+from skmetric._kernel._hidden import hidden_by_groups
 from skmetric._kernel._relevance import block_relevance
 from skmetric._kernel._squares import Gallery, Search, candidates
 from skmetric._kernel._threads import map_blocks
@@ -58,8 +59,9 @@ class Ranking(NamedTuple):
         Nearest first: whether the item at this rank is of the query's class.
     n_relevant : ndarray of shape (n_queries,), intp
         Relevant items in the whole gallery, the query itself left out; may exceed `depth`.
-    n_gallery : int
-        Items that each query was searched among, itself left out.
+    n_gallery : int, or ndarray of shape (n_queries,)
+        Items that each query was searched among, itself left out. With groups it is an array, since queries
+        differ in how many items are left out. Ranks beyond it are False in `relevant`.
 
     See Also
     --------
@@ -77,7 +79,7 @@ class Ranking(NamedTuple):
 
     relevant: NDArray[np.bool_]
     n_relevant: NDArray[np.intp]
-    n_gallery: int
+    n_gallery: int | NDArray[np.intp]
 
 
 def nearest(queries: ArrayLike, gallery: Any = None, k: int = 1) -> Neighbors:
@@ -141,6 +143,8 @@ def rank(
     *,
     gallery: Any = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
     depth: int | None = None,
 ) -> Ranking:
     """Search every row by Euclidean distance and say which of the items found are of its class.
@@ -157,6 +161,12 @@ def rank(
         Rows to search. None searches each query among the others, itself left out by identity.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery; items of other
+        classes stay, whatever their group.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
     depth : int, default=None
         Ranks to keep, at most the gallery's size; None keeps all. The result takes `n_queries * depth` bytes:
         :func:`iter_rankings` gives it in blocks.
@@ -169,7 +179,7 @@ def rank(
     Raises
     ------
     ValueError
-        On NaN or infinity (rows named), labels of mixed types, or sides that do not fit.
+        On NaN or infinity (rows named), labels of mixed types, missing groups, or sides that do not fit.
 
     See Also
     --------
@@ -183,11 +193,15 @@ def rank(
     >>> ranking.relevant, ranking.n_relevant, ranking.n_gallery
     (array([[False,  True,  True]]), array([2]), 3)
     """
-    blocks = list(iter_rankings(embeddings, y, gallery=gallery, y_gallery=y_gallery, depth=depth))
+    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    blocks = list(iter_rankings(embeddings, y, **sides, depth=depth))
     order = np.argsort(np.concatenate([rows for rows, _ in blocks]))
     relevant = np.concatenate([ranking.relevant for _, ranking in blocks])[order]
     n_relevant = np.concatenate([ranking.n_relevant for _, ranking in blocks])[order]
-    return Ranking(relevant, n_relevant, blocks[0][1].n_gallery)
+    n_gallery = blocks[0][1].n_gallery
+    if groups is not None:
+        n_gallery = np.concatenate([ranking.n_gallery for _, ranking in blocks])[order]
+    return Ranking(relevant, n_relevant, n_gallery)
 
 
 def iter_rankings(
@@ -196,6 +210,8 @@ def iter_rankings(
     *,
     gallery: Any = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
     depth: int | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], Ranking]]:
     """Yield rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
@@ -213,6 +229,12 @@ def iter_rankings(
         Rows to search; None searches each query among the others.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery; items of other
+        classes stay, whatever their group.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
     depth : int, default=None
         Ranks to keep, at most the gallery's size; None keeps all.
 
@@ -242,13 +264,20 @@ def iter_rankings(
         raise ValueError("gallery and y_gallery go together: give both or neither")
     search = Search(*_check_sides(embeddings, gallery))
     codes, codes_gallery, n_classes = _check_codes(search, y, y_gallery)
+    hidden = search.hidden = hidden_by_groups(
+        codes, codes_gallery, groups, groups_gallery, gallery is not None
+    )
     depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
     sizes = np.bincount(codes_gallery, minlength=n_classes)
-    n_relevant = sizes - search.leaves_self_out
+    left_out: Any = search.leaves_self_out if hidden is None else hidden.counts  # a row is of its own group
+    n_relevant, n_items = (
+        sizes[codes] - left_out,
+        search.n_gallery - left_out,
+    )  # (n_queries,); with groups both
 
     def block(rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Ranking]:
         relevant = block_relevance(search, rows, codes, codes_gallery, sizes, depth)
-        return rows, Ranking(relevant, n_relevant[codes[rows]], search.n_items)
+        return rows, Ranking(relevant, n_relevant[rows], n_items if hidden is None else n_items[rows])
 
     return map_blocks(block, search.blocks())
 

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from torch import nn
 
 from skmetric._checks import check_labels, check_matrix, encode_labels
+from skmetric._kernel._hidden import hidden_by_groups
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._poincare import from_chords, inside
@@ -35,7 +36,17 @@ def ball_distance(first, second, curvature):
     return from_chords(chords, inside(first, curvature), inside(second, curvature), curvature).numpy()
 
 
-def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=None, curvature):
+def iter_ball_rankings(
+    embeddings,
+    y,
+    *,
+    gallery=None,
+    y_gallery=None,
+    groups=None,
+    groups_gallery=None,
+    depth=None,
+    curvature,
+):
     """Rankings by distance on the ball, in blocks; else as :func:`skmetric.retrieval.iter_rankings`.
 
     For one query the order is that of ``|u - v|² / (1 - c |v|²)``, of which the distance is an increasing
@@ -49,6 +60,8 @@ def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=Non
         Their labels.
     gallery, y_gallery : array-like, default=None
         Points to search and their labels; None searches each query among the others.
+    groups, groups_gallery : array-like, default=None
+        Groups of queries and gallery: items of the query's class and group are left out of its search.
     depth : int, default=None
         Ranks to keep; None keeps all.
     curvature : float
@@ -69,17 +82,24 @@ def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=Non
         y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
     )
     codes_gallery = codes if codes_gallery is None else codes_gallery
-    n_relevant = np.bincount(codes_gallery, minlength=len(classes)) - alone
-    n_items = len(points) - alone
-    depth = n_items if depth is None else min(depth, n_items)
+    hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, not alone)
+    left_out = alone if hidden is None else hidden.counts
+    n_relevant = np.bincount(codes_gallery, minlength=len(classes))[codes] - left_out  # (n_queries,)
+    n_items = len(points) - left_out
+    depth = len(points) - alone if depth is None else min(depth, len(points) - alone)
     insides = inside(torch.from_numpy(points), curvature).numpy()
     n_blocks = -(-len(queries) * len(points) * 8 // _BLOCK_BYTES)
     for rows in np.array_split(np.arange(len(queries)), min(n_blocks, len(queries))):
         order_by = cdist(queries[rows], points, "sqeuclidean") / insides  # (n_block, n_gallery)
         if alone:
             order_by[np.arange(len(rows)), rows] = np.inf  # last, and `depth` leaves it out
+        if hidden is not None:
+            order_by[hidden.pairs(rows)] = np.inf
         order = order_by.argsort(axis=1, kind="stable")[:, :depth]
-        yield rows, Ranking(codes_gallery[order] == codes[rows, None], n_relevant[codes[rows]], n_items)
+        relevant = codes_gallery[order] == codes[rows, None]  # (n_block, depth)
+        if hidden is not None:
+            relevant &= np.take_along_axis(order_by, order, axis=1) < np.inf
+        yield rows, Ranking(relevant, n_relevant[rows], n_items if hidden is None else n_items[rows])
 
 
 def rankings_on(ball):

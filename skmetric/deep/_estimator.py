@@ -19,15 +19,16 @@ from skmetric._params import FitTasks, check_params
 from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 
 from ._data._scale import Scale
+from ._exported import as_module
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
 from ._training._assembly import embed
-from ._training._checkpoint import Checkpoint, pack
-from ._training._checkpoint_folder import CheckpointFolder
-from ._training._criterion import margin_of
-from ._training._diagnosis import warn_of_failure
+from ._training._checkpoints._checkpoint import Checkpoint, pack
+from ._training._checkpoints._checkpoint_folder import CheckpointFolder
 from ._training._ending import add_head, may_retrain, on_all_classes
 from ._training._loop import train
+from ._training._loss._criterion import margin_of
+from ._training._loss._diagnosis import warn_of_failure
 from ._training._session import Call, Task, fitted_state, open_session
 
 if TYPE_CHECKING:
@@ -102,6 +103,10 @@ class NetworkMixin:
 
     def _embed(self, X: NDArray[Any] | Streamed | Gathered) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
+
+    def _as_module(self) -> tuple[nn.Module, tuple[int, ...], torch.dtype]:
+        """`transform` of samples as a module; shape and dtype of its input."""
+        return as_module(self)
 
     def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
         """What places of an image give to its embedding: the picture, rows (n_places + 1, n), the grid."""

@@ -29,9 +29,9 @@ from ._data._scale import Scale
 from ._network._closed_form import ClosedForm
 from ._network._example import Example
 from ._network._network import MODULES, Network, build_network
-from ._training._checkpoint import Checkpoint, CheckpointOnDemand
-from ._training._criterion import ball_of_loss, bind, is_of_package, resolve_loss
-from ._training._tuple_loss import TupleLoss
+from ._training._checkpoints._checkpoint import Checkpoint, CheckpointOnDemand
+from ._training._loss._criterion import ball_of_loss, bind, is_of_package, resolve_loss
+from ._training._loss._tuple_loss import TupleLoss
 
 if TYPE_CHECKING:
     from ._estimator import NetworkMixin

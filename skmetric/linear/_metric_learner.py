@@ -18,15 +18,15 @@ from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin, signed_power
 
-from ._adaptation import Pool, adapt
 from ._classes import check_classes, unite
-from ._classified import Samples, check_samples
-from ._closed_form import WEIGHTINGS, n_unresolved
-from ._refine import refine
-from ._scatter import ClassScatter, class_scatter, merge
+from ._closed_form._adaptation import Pool, adapt
+from ._closed_form._classified import Samples, check_samples
+from ._closed_form._refine import refine
+from ._closed_form._scatter import ClassScatter, class_scatter, merge
+from ._closed_form._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
+from ._closed_form._whitening import WEIGHTINGS, n_unresolved
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select
-from ._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
 
 
 def _is_closed_form(learner: MetricLearner) -> bool:

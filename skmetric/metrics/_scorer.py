@@ -4,7 +4,7 @@ from typing import Any, Self, final
 
 from numpy.typing import ArrayLike
 from sklearn import get_config
-from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skmetric._embedding import embed, rankings_of
 
@@ -62,6 +62,7 @@ class RetrievalScorer:
     """
 
     _sample_weight_request: bool | str | None = None
+    _groups_request: bool | str | None = False  # a splitter may ask for groups that no score needs
 
     def __init__(self, *names: str) -> None:
         if not names:
@@ -73,14 +74,19 @@ class RetrievalScorer:
     def __repr__(self) -> str:
         return f"RetrievalScorer({', '.join(map(repr, self.names))})"
 
-    def set_score_request(self, *, sample_weight: bool | str | None = None) -> Self:
-        """Ask for sample weights where scikit-learn routes metadata, as its own scorers do.
+    def set_score_request(
+        self, *, sample_weight: bool | str | None = UNCHANGED, groups: bool | str | None = UNCHANGED
+    ) -> Self:
+        """Ask for sample weights or groups where scikit-learn routes metadata, as its own scorers do.
 
         Parameters
         ----------
-        sample_weight : bool, str or None, default=None
+        sample_weight : bool, str or None, default="$UNCHANGED$"
             True asks for them, False does without, a name asks for what is given under that name; None raises
-            where they are given.
+            where they are given. The default keeps what was asked for before.
+        groups : bool, str or None, default="$UNCHANGED$"
+            The same for groups, as in ``GridSearchCV(...).fit(X, y, groups=cameras)``: each query is then
+            searched without the items of its class and group. A new scorer does without them.
 
         Returns
         -------
@@ -90,14 +96,18 @@ class RetrievalScorer:
         Raises
         ------
         RuntimeError
-            If metadata routing is off: weights then come without being asked for.
+            If metadata routing is off: weights then come without being asked for, and groups do not come at
+            all: scikit-learn gives them to splitters only.
         """
         if not get_config()["enable_metadata_routing"]:
             raise RuntimeError(
                 "set_score_request needs sklearn.set_config(enable_metadata_routing=True); without it "
-                "weights reach the scorer unasked"
+                "weights reach the scorer unasked, and groups reach splitters only"
             )
-        self._sample_weight_request = sample_weight
+        if sample_weight != UNCHANGED:
+            self._sample_weight_request = sample_weight
+        if groups != UNCHANGED:
+            self._groups_request = groups
         return self
 
     def get_metadata_routing(self) -> MetadataRequest:
@@ -110,6 +120,7 @@ class RetrievalScorer:
         """
         request = MetadataRequest(owner=self)
         request.score.add_request(param="sample_weight", alias=self._sample_weight_request)
+        request.score.add_request(param="groups", alias=self._groups_request)
         return request
 
     def _accept_sample_weight(self) -> bool:
@@ -117,7 +128,13 @@ class RetrievalScorer:
         return True
 
     def __call__(
-        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
     ) -> float | dict[str, float]:
         """Transform `X` once and score the embeddings.
 
@@ -131,6 +148,9 @@ class RetrievalScorer:
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row as a query in the mean, from 0.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, such as its camera: rows of the query's class and group are left out of its
+            search.
 
         Returns
         -------
@@ -148,5 +168,7 @@ class RetrievalScorer:
         embeddings, rankings = embed(estimator, X), rankings_of(estimator)
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(embeddings))
-        scores = mean_scores(self.names, embeddings, y, sample_weight=sample_weight, rankings=rankings)
+        scores = mean_scores(
+            self.names, embeddings, y, groups=groups, sample_weight=sample_weight, rankings=rankings
+        )
         return scores if len(self.names) > 1 else scores[self.names[0]]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._checks import as_array, read_labels
+from skmetric._groups import group_codes
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._copies import check_copies
@@ -22,7 +23,7 @@ class Score(NamedTuple):
 
     name: str
     per_query: Callable[[Ranking], NDArray[np.float64]]  # ranking -> (n_queries,)
-    chance: Callable[[Any, int], Any]  # (n_relevant, n_gallery) -> (n_queries,)
+    chance: Callable[[Any, Any], Any]  # (n_relevant, n_gallery) -> (n_queries,)
     depth: str  # "k", "R" or "all": ranks that it looks at
     k: int | None = None
 
@@ -32,11 +33,30 @@ class PerQuery(NamedTuple):
 
     values: NDArray[np.float64]  # (n_scores, n_queries), NaN where there is nothing to find
     n_relevant: NDArray[np.intp]  # (n_queries,)
-    n_gallery: int
+    n_gallery: int  # items that each query is searched among, itself left out
+    n_searched: int | NDArray[np.intp]  # of these, what groups leave: (n_queries,)
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
         return self.n_relevant > 0  # (n_queries,)
+
+    def take(self, queries: NDArray[np.intp]) -> "PerQuery":
+        """The same of some of the queries."""
+        searched = self.n_searched if isinstance(self.n_searched, int) else self.n_searched[queries]
+        return PerQuery(self.values[:, queries], self.n_relevant[queries], self.n_gallery, searched)
+
+    @property
+    def n_left_out(self) -> float | None:
+        """Items that groups leave out of the search of a query with something to find, on average."""
+        if isinstance(self.n_searched, int):
+            return None
+        return self.n_gallery - float(self.n_searched[self.answerable].mean())
+
+    def chance(self, scores: "list[Score]") -> list[float]:
+        """Chance level of each score, over the queries that have something to find."""
+        kept = self.answerable
+        n = self.n_searched if isinstance(self.n_searched, int) else self.n_searched[kept]
+        return [float(score.chance(self.n_relevant[kept], n).mean()) for score in scores]
 
 
 def parse_score(name: Any) -> Score:
@@ -78,6 +98,8 @@ def score_queries(
     *,
     gallery: Any = None,
     y_gallery: Any = None,
+    groups: Any = None,
+    groups_gallery: Any = None,
     rankings: Callable[..., Any] = iter_rankings,
 ) -> PerQuery:
     """All `scores` of each query, from one pass of the kernel no deeper than they need.
@@ -96,20 +118,27 @@ def score_queries(
     """
     parts = []
     depth = _depth(scores, y, y_gallery)
-    with closing(rankings(embeddings, y, gallery=gallery, y_gallery=y_gallery, depth=depth)) as blocks:
+    settings = {"gallery": gallery, "y_gallery": y_gallery, "depth": depth}
+    if groups is not None or groups_gallery is not None:  # which a learner's own rankings need not know
+        settings |= {"groups": groups, "groups_gallery": groups_gallery}
+    n_gallery = len(read_labels(y)) - 1 if y_gallery is None else len(read_labels(y_gallery, "y_gallery"))
+    with closing(rankings(embeddings, y, **settings)) as blocks:
         for rows, ranking in blocks:
-            n_gallery = ranking.n_gallery
             _check_cutoffs(scores, n_gallery)
-            parts.append((rows, np.stack([score.per_query(ranking) for score in scores]), ranking.n_relevant))
-    rows, values, n_relevant = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+            values = np.stack([score.per_query(ranking) for score in scores])  # (n_scores, n_block)
+            n_searched = np.broadcast_to(ranking.n_gallery, len(rows))
+            parts.append((rows, values, ranking.n_relevant, n_searched))
+    rows, values, n_relevant, n_searched = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
     if not n_relevant.any():
-        reason = "every class of y has one row" if gallery is None else "y and y_gallery share no class"
-        raise ValueError(f"no query has anything to find: {reason}")
+        raise ValueError(f"no query has anything to find: {_why_nothing(gallery, groups)}")
     if gallery is not None:
-        sides = [as_array(side) for side in (embeddings, gallery)]
-        check_copies(sides[0], read_labels(y), sides[1], read_labels(y_gallery, "y_gallery"))
+        check_copies(
+            *(as_array(embeddings), read_labels(y), as_array(gallery), read_labels(y_gallery, "y_gallery")),
+            groups=None if groups is None else group_codes(groups, groups_gallery, len(rows), n_gallery),
+        )
     order = np.argsort(rows)
-    return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery)
+    searched = n_gallery if groups is None else n_searched[order]
+    return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery, searched)
 
 
 def mean_scores(
@@ -119,12 +148,15 @@ def mean_scores(
     *,
     gallery: Any = None,
     y_gallery: Any = None,
+    groups: Any = None,
+    groups_gallery: Any = None,
     sample_weight: Any = None,
     rankings: Callable[..., Any] = iter_rankings,
 ) -> dict[str, float]:
     """Each score by name, averaged over the queries that have something to find."""
     scores = [parse_score(name) for name in names]
-    result = score_queries(scores, embeddings, y, gallery=gallery, y_gallery=y_gallery, rankings=rankings)
+    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    result = score_queries(scores, embeddings, y, **sides, rankings=rankings)
     kept = result.answerable
     weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
     if weights is not None and not weights.any():
@@ -142,6 +174,14 @@ def _depth(scores: list[Score], y: Any, y_gallery: Any) -> int | None:
     labels = read_labels(y) if y_gallery is None else read_labels(y_gallery, "y_gallery")
     largest = max(Counter(labels.tolist()).values(), default=1)
     return max(score.k or largest for score in scores)
+
+
+def _why_nothing(gallery: Any, groups: Any) -> str:
+    if groups is not None:
+        return (
+            "all items of a query's class are of its own group. Items of other groups of the class are needed"
+        )
+    return "every class of y has one row" if gallery is None else "y and y_gallery share no class"
 
 
 def _check_cutoffs(scores: list[Score], n_gallery: int) -> None:

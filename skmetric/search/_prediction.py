@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from skmetric.retrieval import nearest
 
 from ._base import SearchBase
 from ._calibration._matchers import MATCHERS, Match
-from ._calibration._probability import probability_at
-from ._calibration._rule import rule_of
+from ._calibration._scoring._probability import probability_at
+from ._calibration._scoring._rule import rule_of
 from ._class_distances import (
     ByClass,
     nearest_of_classes,
@@ -25,12 +24,15 @@ from ._class_distances import (
     votes_of_classes,
     with_winner,
 )
+from ._columns._types import concatenated
+from ._filters import by_filter, is_list
 from ._gallery._selection import selection
 from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._filters import Where
     from ._gallery._labels import LabelColumn
     from ._gallery._memory import MemoryGallery
 
@@ -44,18 +46,17 @@ def _takes_votes(search: Prediction) -> bool:
 class Prediction(SearchBase):
     """Predictions of :class:`SimilaritySearch`."""
 
-    def predict(
-        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
-    ) -> NDArray[Any]:
+    def predict(self, X: ArrayLike, *, where: Where = None, among: Any = None) -> NDArray[Any]:
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
-        where : dict of str to value, list, slice, None or Not, default=None
-            Only items whose metadata hold these values are matched, as in `lookup`; None matches to all. The
-            threshold is that of the whole gallery: among fewer items fewer strangers are accepted.
+        where : dict of str to value, list, slice, None or Not, or list of dict, default=None
+            Only items whose metadata hold these values are matched, as in `lookup`; a list has a filter for
+            each query; None matches to all. The threshold is that of the whole gallery: among fewer items
+            fewer strangers are accepted.
         among : array-like of ids, default=None
             Only the items with these ids are matched; a KeyError if one is unknown.
 
@@ -72,22 +73,20 @@ class Prediction(SearchBase):
         """
         check_is_fitted(self)
         rule = self._rule()
-        match, runners_up, labels = self._match(
-            self._embed(X), selection(where, among), bool(rule.weight) and self.cutpoint_ is not None
-        )
+        counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
+        names, distances, runners_up = self._matched(self._embed(X), where, among, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
-        names = labels.decode(match.codes)
-        accepted = rule.accepts(match.distances, names, runners_up)
+        accepted = rule.accepts(distances, names, runners_up)
         if self.review_cutpoint_ is None:
             return _with_label(names, ~accepted, self.no_match_label_)
         rule = rule_of(self.calibration_, self.review_cutpoint_, self._matcher())
-        is_possible = rule.accepts(match.distances, names, runners_up)
+        is_possible = rule.accepts(distances, names, runners_up)
         predicted = _with_label(names, ~accepted & ~is_possible, self.no_match_label_)
         return _with_label(predicted, ~accepted & is_possible, self.review_label_)
 
     def match_probability(
-        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
+        self, X: ArrayLike, *, where: Where = None, among: Any = None
     ) -> NDArray[np.float64]:
         """Probability that the match of each query is right: that the query is of the class it is matched to.
 
@@ -97,7 +96,7 @@ class Prediction(SearchBase):
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
-        where : dict of str to value, list, slice, None or Not, default=None
+        where : dict of str to value, list, slice, None or Not, or list of dict, default=None
             As for `predict`.
         among : array-like of ids, default=None
             As for `predict`.
@@ -127,10 +126,8 @@ class Prediction(SearchBase):
             )
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
-        embeddings = self._embed(X)
-        match, runners_up, labels = self._match(embeddings, selection(where, among), bool(rule.weight))
-        scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
-        return probability_at(fitted, scores)
+        names, distances, runners_up = self._matched(self._embed(X), where, among, bool(rule.weight))
+        return probability_at(fitted, rule.scores(distances, names, runners_up))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score of each class for each query: larger is better.
@@ -239,8 +236,27 @@ class Prediction(SearchBase):
         is_nearest = distances == distances.min(axis=1, keepdims=True)
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
+    def _matched(
+        self, embeddings: NDArray[Any], where: Where, among: Any, counts_runner_up: bool
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]:
+        """The label and the distance that each embedding is matched to, and the distance to the runner-up."""
+        if not is_list(where):
+            match, runners_up, labels = self._match(embeddings, selection(where, among), counts_runner_up)
+            return labels.decode(match.codes), match.distances, runners_up
+        with self._gallery.reading():
+            parts = by_filter(self._gallery, where, among, len(embeddings))
+            found = [self._match(embeddings[rows], filter_, counts_runner_up) for rows, filter_ in parts]
+        order = np.argsort(np.concatenate([part.rows for part in parts]))
+        names = [labels.decode(match.codes) for match, _, labels in found]
+        nearest_other = [runners_up for _, runners_up, _ in found if runners_up is not None]
+        return (
+            concatenated(names)[order],
+            np.concatenate([match.distances for match, _, _ in found])[order],
+            np.concatenate(nearest_other)[order] if nearest_other else None,
+        )
+
     def _match(
-        self, embeddings: NDArray[Any], where: Mapping[str, Any] | None = None, counts_runner_up: bool = False
+        self, embeddings: NDArray[Any], where: Any = None, counts_runner_up: bool = False
     ) -> tuple[Match, NDArray[np.float64] | None, LabelColumn]:
         """The class, as a code, and the distance that each embedding is matched to; labels decode it.
 

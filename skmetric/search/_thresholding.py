@@ -15,10 +15,10 @@ from skmetric.metrics._bootstrap import as_generator
 from ._base import SearchBase
 from ._calibration._advice import hopeless
 from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
-from ._calibration._class_factors import with_factors
-from ._calibration._evidence import gather
-from ._calibration._runner_up import check_runner_up, counts_runner_up, weight_of
-from ._calibration._strangers import check_bootstrap, with_strangers
+from ._calibration._gathering._evidence import gather
+from ._calibration._gathering._strangers import check_bootstrap, with_strangers
+from ._calibration._scoring._class_factors import with_factors
+from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up, weight_of
 from ._calibration._targets import check_known, check_rates
 from ._gallery._labels import check_y
 from ._gallery._side import Side

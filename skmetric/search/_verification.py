@@ -13,8 +13,8 @@ from skmetric.metrics import verification_report
 
 from ._base import SearchBase
 from ._calibration._calibration import Calibration
-from ._calibration._copies import pairs_to_keep
-from ._calibration._pairs import calibration_of_pairs
+from ._calibration._gathering._copies import pairs_to_keep
+from ._calibration._gathering._pairs import calibration_of_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

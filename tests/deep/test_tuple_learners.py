@@ -18,7 +18,7 @@ from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import TupleSamples
 from skmetric.deep._siamese import choose_threshold
-from skmetric.deep._training._tuple_loss import TupleLoss, make_tuple_loss
+from skmetric.deep._training._loss._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep.losses import ContrastiveLoss, MultiSimilarityLoss, TripletMarginLoss
 from skmetric.exceptions import DivergenceWarning
 

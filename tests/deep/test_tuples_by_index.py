@@ -9,7 +9,7 @@ from skmetric.deep import SiameseLearner, TripletLearner
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
 from skmetric.deep._siamese import choose_threshold
-from skmetric.deep._training._tuple_loss import TupleLoss
+from skmetric.deep._training._loss._tuple_loss import TupleLoss
 from skmetric.deep.losses import NTXentLoss, TripletMarginLoss
 
 RNG = np.random.default_rng(0)
@@ -219,3 +219,11 @@ def test_wrong_weights_are_named(weights, message):
 def test_lists_of_images_of_another_length_are_named(paths):
     with pytest.raises(ValueError, match="row 1 has 3"):
         quick(SiameseLearner, **IMAGES).fit([paths[:2], paths[2:5]], [0, 1])
+
+
+def test_colour_images_with_the_channels_first_are_rows_of_triplets():
+    images = RNG.integers(256, size=(8, 3, 16, 16), dtype=np.uint8)
+    triplets = [[0, 1, 2], [3, 4, 5], [6, 7, 0]]
+    learner = quick(TripletLearner, module="conv4", max_epochs=1, channel_axis="first")
+    learner.fit(images, triplets=triplets)
+    assert learner.predict(images, triplets=triplets).shape == (3,)

@@ -222,7 +222,7 @@ def test_requests_need_routing_and_survive_copies():
     with sklearn.config_context(enable_metadata_routing=True):
         scorer.set_score_request(sample_weight="w")
     copy = pickle.loads(pickle.dumps(scorer))
-    assert copy.get_metadata_routing().score.requests == {"sample_weight": "w"}
+    assert copy.get_metadata_routing().score.requests == {"sample_weight": "w", "groups": False}
 
 
 @pytest.mark.parametrize(

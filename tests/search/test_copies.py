@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmetric.search import ClassCenters, FaissIndex, SimilaritySearch
-from skmetric.search._calibration._copies import leave_items_out, own_items, twins
+from skmetric.search._calibration._gathering._copies import leave_items_out, own_items, twins
 from skmetric.search._calibration._matchers import MATCHERS
 from skmetric.search._gallery._side import Side
 from skmetric.search._ranking._k_reciprocal import KReciprocal

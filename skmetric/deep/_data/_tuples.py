@@ -138,7 +138,8 @@ def _numbered(rows: NDArray[Any] | Streamed, members: NDArray[np.intp]) -> Tuple
 def _refuse_tuples(X: Any, n_members: int) -> None:
     """Refuse rows that are tuples themselves."""
     shape: tuple[int, ...] = () if is_dataset(X) else tuple(getattr(X, "shape", ()))
-    if len(shape) > 2 and shape[1] == n_members:
+    is_colour = len(shape) == 4 and n_members == 3  # images whose first axis is that of the channels
+    if len(shape) > 2 and shape[1] == n_members and not is_colour:
         name = KINDS[n_members]
         raise ValueError(
             f"X has shape {shape} and so holds the {name} themselves: pass X alone, or samples, one a "

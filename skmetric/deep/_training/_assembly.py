@@ -23,10 +23,10 @@ from skmetric.deep._recipe._average import WeightAverage
 from skmetric.deep._recipe._class_means import proxies_in, start_at_class_means
 from skmetric.deep._recipe._schedules import check_schedule, make_schedule
 
-from ._changes import Changed, carried_over
-from ._checkpoint import keep_best, resume
-from ._criterion import ball_of_loss, bind
+from ._checkpoints._changes import Changed, carried_over
+from ._checkpoints._checkpoint import keep_best, resume
 from ._loop import Training
+from ._loss._criterion import ball_of_loss, bind
 from ._optim import is_module, make_optimizer
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.exceptions import DivergenceWarning
 
 from ._descent import Descent, held_still
-from ._diagnosis import batch_statistics
 from ._interrupt import goes_through
+from ._loss._diagnosis import batch_statistics
 from ._optim import is_module, trainable
 
 _RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics

@@ -31,9 +31,9 @@ from skmetric.deep._recipe._thawing import Thawing
 from skmetric.deep.augment._two_views import check_for_collated, resolve
 
 from ._assembly import embed, go_on, start, start_proxies
-from ._changes import Changed, record, what_changed
-from ._checkpoint import CheckpointOnDemand
-from ._checkpoint_folder import CheckpointFolder
+from ._checkpoints._changes import Changed, record, what_changed
+from ._checkpoints._checkpoint import CheckpointOnDemand
+from ._checkpoints._checkpoint_folder import CheckpointFolder
 from ._loop import Plan, Training
 from ._optim import trainable
 

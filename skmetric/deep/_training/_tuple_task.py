@@ -20,8 +20,8 @@ from skmetric.deep._data._weights import read_weights_of
 from skmetric.deep._recipe._defaults import without_recipe
 from skmetric.deep.augment._two_views import TwoViews
 
-from ._diagnosis import effective_rank
-from ._tuple_loss import TupleLoss, make_tuple_loss
+from ._loss._diagnosis import effective_rank
+from ._loss._tuple_loss import TupleLoss, make_tuple_loss
 
 if TYPE_CHECKING:
     from skmetric.deep._tuple_learner import TupleLearner

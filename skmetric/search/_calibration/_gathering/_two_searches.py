@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from skmetric._kernel._squares import Gallery, Search, upper_bounds
 from skmetric._kernel._threads import map_blocks
+from skmetric.search._calibration._matchers import Match
 from skmetric.search._gallery._side import Side
 
 from ._copies import as_stored
-from ._matchers import Match
 
 
 class Searches(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 from skmetric._torch import to_tensor
 
 if TYPE_CHECKING:
-    from ._loop import Training
+    from skmetric.deep._training._loop import Training
 
 
 class Checkpoint(NamedTuple):

@@ -9,9 +9,8 @@ from torch import nn
 
 from skmetric._torch import seeded
 from skmetric.deep import losses
+from skmetric.deep._training._optim import is_module
 from skmetric.deep.losses._base import Loss
-
-from ._optim import is_module
 
 _DEFAULTS = {"poincare": "hyperbolic_info_nce"}  # by distance
 _DEFAULT = "multi_similarity"

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from skmetric._kernel._threads import map_blocks
 from skmetric.base import unit_rows
-
-from ._selection._results import standard_error
-from ._selection._scoring import class_scores, same_rows
-from ._selection._splits import Split, class_splits, distinct_rows
+from skmetric.linear._selection._results import standard_error
+from skmetric.linear._selection._scoring import class_scores, same_rows
+from skmetric.linear._selection._splits import Split, class_splits, distinct_rows
 
 Rows = NDArray[np.floating]
 Embed = Callable[[Rows], Rows]

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._evidence import Evidence
+    from skmetric.search._calibration._gathering._evidence import Evidence
 
 
 def fit_probability(evidence: Evidence) -> dict[str, float]:

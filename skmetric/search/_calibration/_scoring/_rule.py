@@ -13,8 +13,8 @@ from ._runner_up import counts_runner_up, scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._calibration import Calibration
-    from ._matchers import Matcher
+    from skmetric.search._calibration._calibration import Calibration
+    from skmetric.search._calibration._matchers import Matcher
 
 EVERYTHING = float(np.finfo(np.float64).max)  # a query that found nothing is at infinity
 

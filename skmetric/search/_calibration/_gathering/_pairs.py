@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._calibration import Calibration
+from skmetric.search._calibration._calibration import Calibration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric.base import signed_power
+from skmetric.linear._selection._candidates import Candidate
+from skmetric.linear._selection._scoring import preparation
 
-from ._closed_form import Whitening, components, principal, scales, whiten
 from ._scatter import ClassScatter, class_scatter
-from ._selection._candidates import Candidate
-from ._selection._scoring import preparation
 from ._span import Span, span_of
+from ._whitening import Whitening, components, principal, scales, whiten
 
 Rows = NDArray[np.floating]
 

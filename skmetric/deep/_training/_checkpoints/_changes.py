@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from skmetric._torch import seeded
-
-from ._criterion import ball_of_loss, bind
-from ._optim import is_module
+from skmetric.deep._training._loss._criterion import ball_of_loss, bind
+from skmetric.deep._training._optim import is_module
 
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin

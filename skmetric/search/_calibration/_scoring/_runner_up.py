@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from ._matchers import Matcher, Nearest, PrototypeMatcher
-from ._rates import open_rates
+from skmetric.search._calibration._matchers import Matcher, Nearest, PrototypeMatcher
+from skmetric.search._calibration._rates import open_rates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._evidence import Evidence
+    from skmetric.search._calibration._gathering._evidence import Evidence
 
 WEIGHTS = (0.0, 0.25, 0.35, 0.5)
 _CAUTION = 0.5  # standard errors

@@ -24,7 +24,7 @@ from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
 
 if TYPE_CHECKING:
-    from ._loop import Training
+    from skmetric.deep._training._loop import Training
 
 _KIND = "skmetric.deep.checkpoint"
 _NO_EFFECT = {"checkpoint", "device", "num_workers", "compile", "warm_start"}  # on what is trained

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._evidence import Evidence
+from skmetric.search._calibration._gathering._evidence import Evidence
 
 _LEAST = 2  # queries of a class, from which it has a factor of its own
 _EXPONENT = 0.5

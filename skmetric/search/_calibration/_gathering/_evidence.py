@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric.retrieval import nearest
+from skmetric.search._calibration._matchers import Match, Matcher, PrototypeMatcher
 from skmetric.search._gallery._side import Side
 
 from ._copies import Copies, own_items, twins
-from ._matchers import Match, Matcher, PrototypeMatcher
 from ._two_searches import search_twice
 
 _FOLDS = 5

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, solve_triangular
 
-from ._closed_form import Whitening, within_factor
 from ._scatter import ClassScatter, class_scatter
 from ._solution import Recipe, Solution, solve_whitened
+from ._whitening import Whitening, within_factor
 
 _MEAN_ROWS = 100.0  # pseudo-rows that hold the fitted mean
 _MOST = 0.3  # share of the pool in the spread between classes
