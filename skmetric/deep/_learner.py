@@ -238,12 +238,19 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
       sample is an image (tensor, array or PIL image) or a row of features. A list of such pairs works as
       well: scikit-learn's splits, in a search or in cross-validation, make one of a Dataset, each item read
       once;
-    - samples of any structure: with `collate_fn` a list, an array, a column of texts or a Dataset of anything;
-      without it a Dataset whose samples are dicts, or tuples of arrays.
+    - samples of any structure: with `collate_fn` a list, an array, a column of texts or a Dataset of
+      anything; without it a Dataset whose samples are dicts, or tuples of arrays;
+    - in `fit` and `partial_fit` an :class:`torch.utils.data.IterableDataset` of pairs (sample, label).
+
+    **Streams.** An IterableDataset is served in its own order: batches are consecutive items, as many as
+    `classes_per_batch` times `samples_per_class` (64 by default), so mix and balance it in the stream. An
+    epoch has as many items as the stream's ``len``, or `steps_per_epoch` batches; it goes on where the last
+    one ended, and a stream that ends begins anew. Nothing is held out of a stream, and losses with proxies
+    need `classes` in `partial_fit`.
 
     **Samples of any structure.** `collate_fn` gets a list of samples and pads them to one length if they have
     several; the network gets the batch that it returns as its one argument, on its device, floats as float32
-    and uint8 as floats from 0 to 1. It may return a tensor, or nested tuples and dicts of tensors. `module` is
+    and uint8 as floats from 0 to 1. It returns a tensor, or nested tuples and dicts of tensors. `module` is
     then a network that takes such batches and gives one row for each sample, or a function that makes it from
     `input_shape_`. An item that is a tuple of two, the second no array, is (sample, label); a sample that is
     such a tuple itself stands as ``((first, second), label)``. `augment` is a function of the batch.

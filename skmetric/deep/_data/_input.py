@@ -164,7 +164,7 @@ def labels_of(X, *, collated=False):
     array-like of shape (n,) or None
         None where `X` is no dataset, or an item has no label.
     """
-    if not (is_dataset(X) or collated):
+    if not (is_dataset(X) or collated) or isinstance(X, IterableDataset):  # which tells labels as it goes
         return None
     if isinstance(X, Dataset):
         _check_map_style(X)
@@ -187,8 +187,8 @@ def _check_map_style(X):
     name = type(X).__name__
     if isinstance(X, IterableDataset):
         raise ValueError(
-            f"X is {name}, an IterableDataset, which has no rows to draw batches from: pass a map-style "
-            "Dataset, with __len__ and __getitem__"
+            f"X is {name}, an IterableDataset, which only fit and partial_fit of DeepMetricLearner take: "
+            "pass a map-style Dataset, with __len__ and __getitem__"
         )
     if not hasattr(X, "__len__"):
         raise ValueError(f"X is {name}, a Dataset without __len__: how many samples it has must be known")

@@ -239,25 +239,25 @@ def as_source(samples):
     """What the loop takes, of checked samples: an array becomes resident."""
     if isinstance(samples, Gathered):
         return GatheredSource(as_source(samples.table), samples.index)
-    return samples if isinstance(samples, Streamed) else Resident(to_tensor(samples))
+    return Resident(to_tensor(samples)) if isinstance(samples, np.ndarray) else samples
 
 
 def sample_shape(samples):
     """Shape of one sample."""
     table = samples.table if isinstance(samples, Gathered) else samples
-    return table.sample_shape if isinstance(table, Streamed) else tuple(table.shape[1:])
+    return tuple(table.shape[1:]) if isinstance(table, np.ndarray) else table.sample_shape
 
 
 def spec_of_samples(samples):
     """Structure of batches that a collate function makes; None of other samples."""
     table = samples.table if isinstance(samples, Gathered) else samples
-    return table.spec if isinstance(table, Streamed) else None
+    return None if isinstance(table, np.ndarray) else table.spec
 
 
 def example_of(samples):
     """Batch of the first collated samples, and how many they are."""
     table = samples.table if isinstance(samples, Gathered) else samples
-    if not isinstance(table, Streamed):
+    if isinstance(table, np.ndarray):
         raise TypeError("only collated samples have an example")
     return table.example
 

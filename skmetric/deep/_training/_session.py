@@ -177,7 +177,7 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     n_thawing = settings.fine_tuning.unfreeze_epochs
     plan = Plan(
         samples=as_source(samples),
-        codes=to_tensor(data.codes),
+        codes=to_tensor(data.codes) if isinstance(data.codes, np.ndarray) else data.codes,
         batches=batches,
         n_epochs=call.n_epochs if call.found is None else call.found.n_epochs,
         device=device,
