@@ -395,7 +395,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -405,6 +405,11 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         y : array-like of shape (n_samples,), default=None
             Their classes: numbers or strings; at least two. None: those of a Dataset, its ``targets`` or the
             second part of its items; none are needed with two views, see `augment`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample is drawn, compared with the others of its class; a class is drawn in
+            proportion to the mean weight of its samples. Weights of classes are weights of samples, such as
+            ``compute_sample_weight({"rare": 2, "common": 1}, y)`` of scikit-learn gives. A weight of 0 leaves
+            a sample out. None: all classes, and all samples of a class, alike.
 
         Returns
         -------
@@ -419,11 +424,18 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             If there are no files at some paths.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
-        self._train(partial(LabelTask, self, X, y), X, y)
+        self._train(partial(LabelTask, self, X, y, None, sample_weight), X, y)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on these samples, from where the last call ended; no class is held out.
 
         Parameters
@@ -435,6 +447,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         classes : array-like, default=None
             In the first call: all labels to come. A loss with proxies needs them, others take new ones at any
             time.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample is drawn, as of `fit`.
 
         Returns
         -------
@@ -447,7 +461,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
-        self._train(partial(LabelTask, self, X, y, classes), X, y, single=True)
+        self._train(partial(LabelTask, self, X, y, classes, sample_weight), X, y, single=True)
         return self
 
     def score(self, X: Any, y: ArrayLike | None = None) -> float:

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._params import fit_context
 from skmetric._tuples import read_similarity
+from skmetric._weights import read_weights_of
 
-from ._data._weights import read_weights_of
 from ._training._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._params import fit_context
+from skmetric._weights import read_weights_of
 
-from ._data._weights import read_weights_of
 from ._training._tuple_task import TupleTask, similarity_score
 from ._tuple_learner import TupleLearner
 

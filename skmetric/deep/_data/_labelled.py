@@ -29,6 +29,7 @@ class Data(NamedTuple):
     classes: np.ndarray  # all labels, sorted
     held_out: np.ndarray | Streamed  # samples, of shape (0, ...) if none
     held_out_labels: np.ndarray
+    weights: np.ndarray | None = None  # (n,)
 
 
 def read_samples(estimator, X):
@@ -171,7 +172,16 @@ def _check_kind(X, shape):
 
 
 def prepare(
-    samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True, quiet=False
+    samples,
+    y,
+    *,
+    classes=None,
+    fraction=0.0,
+    early_stopping=False,
+    seed=0,
+    pairwise=True,
+    quiet=False,
+    weights=None,
 ):
     """Hold classes out, number the others, and leave out what a loss of pairs learns nothing from.
 
@@ -187,6 +197,8 @@ def prepare(
         Whether the loss learns from pairs alone.
     quiet : bool, default=False
         Whether not to warn of what is left out.
+    weights : ndarray of shape (n,), default=None
+        Of samples.
 
     Returns
     -------
@@ -203,10 +215,11 @@ def prepare(
         rows = _without_singletons(rows, codes[rows], quiet)
     trained, codes = _numbered(y[rows], classes)
     everything = slice(None) if len(rows) == len(y) else rows  # spares a copy of the samples
-    return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out])
+    weights = None if weights is None else weights[rows]
+    return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out], weights)
 
 
-def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0):
+def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0, weights=None):
     """Make each sample a class of its own; hold out classes of `y`, if there is a `y`.
 
     Parameters
@@ -217,6 +230,8 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
         Labels for validation.
     fraction, early_stopping, seed
         See :func:`skmetric.deep._data._held_out.split_classes`.
+    weights : ndarray of shape (n,), default=None
+        Of samples.
 
     Returns
     -------
@@ -237,7 +252,8 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
     everything = slice(None) if len(rows) == len(samples) else rows  # spares a copy of the samples
     numbers = np.arange(len(rows))
     labels = found[codes[held_out]]
-    return Data(samples[everything], numbers, numbers, found, samples[held_out], labels)
+    weights = None if weights is None else weights[rows]
+    return Data(samples[everything], numbers, numbers, found, samples[held_out], labels, weights)
 
 
 def _without_singletons(rows, codes, quiet):

@@ -13,6 +13,7 @@ from torch import nn
 from skmetric._checks import join_labels, read_labels
 from skmetric._sklearn import BaseEstimator
 from skmetric._torch import seeded
+from skmetric._weights import read_weights_of
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
@@ -52,6 +53,8 @@ class LabelTask:
         As given.
     classes : array-like, default=None
         All labels to come, for a loss with proxies.
+    sample_weight : array-like, default=None
+        How often samples are drawn.
     call : Call
         What is asked.
     """
@@ -60,11 +63,19 @@ class LabelTask:
     _everything: Callable[[], Data] | None = None
 
     def __init__(
-        self, estimator: DeepMetricLearner, X: Any, y: Any, classes: Any = None, *, call: Call
+        self,
+        estimator: DeepMetricLearner,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        call: Call,
     ) -> None:
         if estimator.distance == "cosine" and not estimator.normalize:
             raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
         self.estimator, self.X, self.y, self.classes = estimator, X, y, classes
+        self.sample_weight = sample_weight
         self.settings = resolve_parameters(estimator, X, goes_on=call.goes_on, single=call.single)
         self.retrains = retrains(estimator) and not (call.goes_on or call.single)
         self.score = make_scorer(estimator.scoring)
@@ -86,6 +97,10 @@ class LabelTask:
         if is_stream(self.X):
             return self._read_stream(call, seed, loss, loss_goes_on=loss_goes_on)
         samples, y = read_labelled(estimator, self.X, self.y, reset=not call.goes_on, label_free=label_free)
+        weights = read_weights_of(self.sample_weight, len(samples), "samples")
+        if weights is not None and not weights.all():
+            kept = np.flatnonzero(weights)
+            samples, y, weights = samples[kept], y if y is None else y[kept], weights[kept]
         width = estimator.n_components or _PROBE_WIDTH
         fraction = estimator.validation_fraction
         if fraction == AUTO and (estimator.warm_start or label_free):
@@ -94,6 +109,7 @@ class LabelTask:
             "fraction": 0.0 if call.single else fraction,
             "early_stopping": estimator.early_stopping and not call.single,
             "seed": seed,
+            "weights": weights,
         }
         if label_free:
             if knows_classes(loss, width):
@@ -108,7 +124,8 @@ class LabelTask:
         classes = None if pairwise else self._labels_of_proxies(y, loss_goes_on)
         data = prepare(samples, y, classes=classes, pairwise=pairwise, **how)
         if self.retrains and len(data.held_out):
-            self._everything = partial(prepare, samples, y, classes=classes, pairwise=pairwise, quiet=True)
+            how = {"classes": classes, "pairwise": pairwise, "weights": weights}
+            self._everything = partial(prepare, samples, y, quiet=True, **how)
         return data
 
     def _read_stream(self, call: Call, seed: int, loss: Any, *, loss_goes_on: bool) -> StreamData:
@@ -133,6 +150,11 @@ class LabelTask:
     def _refuse_for_streams(self, call: Call) -> None:
         """Refuse what needs all samples, or samples again."""
         estimator, name = self.estimator, type(self.X).__name__
+        if self.sample_weight is not None:
+            raise ValueError(
+                f"sample_weight is given, and X is {name}, a stream, whose items are served as they come: "
+                "let the stream repeat items"
+            )
         if self.y is not None:
             raise ValueError(f"y is given, and X is {name}, a stream, whose items carry labels: leave y out")
         if estimator.early_stopping or estimator.validation_fraction not in (AUTO, None, 0):
@@ -191,7 +213,8 @@ class LabelTask:
             return batches, len(batches)
         asked = (estimator.classes_per_batch, estimator.samples_per_class, estimator.steps_per_epoch)
         default = self.settings.default_batch
-        return make_batches(data.codes, *asked, seed, label_free=self.label_free, default=default)
+        how = {"label_free": self.label_free, "default": default, "weights": data.weights}
+        return make_batches(data.codes, *asked, seed, **how)
 
     def same_held_out(self, data: Data) -> bool:
         """Whether the classes held out are those of the last call."""
