@@ -14,6 +14,7 @@ WEIGHTINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "plda": lambda psi: psi / (psi + 0.5),
     "wccn": np.ones_like,  # whiten the scatter inside classes, as RCA and retrieval whitening do
     "lda": lambda psi: psi,
+    "kissme": lambda psi: psi / (psi + 1),  # Sw^-1 - (Sw + Sb)^-1, whitened (Koestinger et al., CVPR 2012)
 }
 
 
