@@ -42,7 +42,7 @@ def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.floa
             f"({wrong.sum()} of {n} are not)"
         )
     if not weights.any():
-        raise ValueError("sample_weight is 0 for all: nothing is left to train on")
+        raise ValueError("sample_weight is zero for all: nothing is left to train on")
     return weights
 
 

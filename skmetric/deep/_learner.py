@@ -101,10 +101,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         What changes batches while training. Names are those of :mod:`skmetric.deep.augment` for images of
         floats from 0 to 1: "flip", "shift_crop", "color", "erasing", "affine"; a callable is ``augment(batch)
         -> batch`` on float tensors (n_batch, C, H, W) or (n_batch, n_features), which must draw its random
-        numbers from torch. Those of a list run one after the other. "two_views" trains without labels, as
-        "sim_clr", "vicreg" and "barlow_twins" do: each sample is a separate class, with two independently
-        augmented views in the batch. `y` may then be None in `fit`; if it is given, only validation uses it.
-        By itself it is ``["two_views", "shift_crop", "color"]``.
+        numbers from torch. Those of a list run one after the other. Transforms of
+        ``torchvision.transforms.v2`` are such callables, but draw once for a whole batch: in a Dataset they
+        draw for each image. "two_views" trains without labels, as "sim_clr", "vicreg" and "barlow_twins" do:
+        each sample is a separate class, with two independently augmented views in the batch. `y` may then be
+        None in `fit`; if it is given, only validation uses it. By itself it is ``["two_views", "shift_crop",
+        "color"]``.
     max_epochs : int, default=20
         **Optimisation.** Number of epochs to train; with `warm_start`, number of epochs to add.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adam"

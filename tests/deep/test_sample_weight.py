@@ -86,7 +86,7 @@ def test_weights_of_samples_with_two_views():
     [
         (np.ones(31), r"shape \(32,\), a number for each of the samples"),
         (-np.ones(32), r"sample_weight\[0\] is -1"),
-        (np.zeros(32), "0 for all"),
+        (np.zeros(32), "zero for all"),
         (np.r_[np.ones(8), np.zeros(24)], "one class only"),
     ],
 )
