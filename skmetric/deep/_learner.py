@@ -18,6 +18,7 @@ from skmetric.base import MetricLearnerMixin
 from ._ball import BallMixin
 from ._data._input import labels_of
 from ._data._labelled import read_samples
+from ._distributed._settings import Distributed
 from ._estimator import NetworkMixin
 from ._recipe._constraints import OF_LEARNER
 from ._recipe._fine_tuning import FineTuning
@@ -189,6 +190,9 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
         refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
         each fit its own. `partial_fit` does not use it.
+    distributed : Distributed, default=None
+        Several processes, each with a device of the kind `device`, train one network together; see
+        :class:`Distributed`. None: this process trains alone.
 
     Attributes
     ----------
@@ -228,6 +232,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     skmetric.MetricLearner : A linear metric in closed form: seconds instead of minutes, and hard to beat on
         features of a good network.
     FineTuning : Recipe for pretrained networks.
+    Distributed : Several processes train one network.
 
     Notes
     -----
@@ -352,6 +357,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         num_workers: int = 0,
         collate_fn: Callable | None = None,
         checkpoint: str | PathLike | None = None,
+        distributed: Distributed | None = None,
     ) -> None:
         self.module = module
         self.init = init
@@ -395,6 +401,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.num_workers = num_workers
         self.collate_fn = collate_fn
         self.checkpoint = checkpoint
+        self.distributed = distributed
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
     def fit(self, X: Any, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
@@ -426,7 +433,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             If there are no files at some paths.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
-        self._train(partial(LabelTask, self, X, y, None, sample_weight), X, y)
+        task = partial(LabelTask, self, X, y, None, sample_weight)
+        self._train(task, X, y, again=("_fit_weighted", X, y, sample_weight))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -463,8 +471,18 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
-        self._train(partial(LabelTask, self, X, y, classes, sample_weight), X, y, single=True)
+        task = partial(LabelTask, self, X, y, classes, sample_weight)
+        again = ("_partial_fit_weighted", X, y, classes, sample_weight)
+        self._train(task, X, y, single=True, again=again)
         return self
+
+    def _fit_weighted(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Fit, as processes are asked to, by position."""
+        self.fit(X, y, sample_weight=sample_weight)
+
+    def _partial_fit_weighted(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
+        """The same of `partial_fit`."""
+        self.partial_fit(X, y, classes, sample_weight=sample_weight)
 
     def score(self, X: Any, y: ArrayLike | None = None) -> float:
         """MAP@R of searching each sample among the others, after ``transform``.

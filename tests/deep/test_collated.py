@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 import skmetric.io
 from skmetric import DeepMetricLearner, SimilaritySearch
-from skmetric.deep import SiameseLearner, TripletLearner
+from skmetric.deep import FineTuning, SiameseLearner, TripletLearner
 from skmetric.model_selection import ClassDisjointKFold
 
 RNG = np.random.default_rng(0)
@@ -291,3 +291,11 @@ def test_a_folder_holds_it_with_the_class(fitted, tmp_path):
     skmetric.io.save(learner, tmp_path / "model")
     loaded = skmetric.io.load(tmp_path / "model", modules={"Looks": Looks})
     np.testing.assert_array_equal(loaded.transform(Views()), learner.transform(Views()))
+
+
+def test_parts_of_a_nested_batch_give_the_same_gradient():
+    whole, parts = (
+        quick(Bag, collate_fn=tokenize, fine_tuning=FineTuning(grad_cache=size)).fit(TEXTS, Y)
+        for size in (None, 5)
+    )
+    np.testing.assert_allclose(whole.transform(TEXTS), parts.transform(TEXTS), atol=1e-5)

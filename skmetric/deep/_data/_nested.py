@@ -37,6 +37,30 @@ def to_device(batch: Any, device: torch.device, *, non_blocking: bool = False) -
     return map_nested(lambda tensor: tensor.to(device, non_blocking=non_blocking), batch)
 
 
+def split_nested(batch: Any, n_parts: int) -> list[Any]:
+    """Divide a batch along the first axis of its arrays, which must have as many rows each."""
+    leaves = leaves_of(batch)
+    sizes = {len(leaf) if leaf.ndim else 0 for _, leaf in leaves}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"grad_cache divides a batch along the first axis of its arrays, and those of collate_fn have "
+            f"{sorted(sizes)} rows: use grad_cache=None, or arrays with a row for each sample"
+        )
+    parts = {path: leaf.tensor_split(n_parts) for path, leaf in leaves}
+
+    def part_of(nested: Any, number: int, path: Path = ()) -> Any:
+        if isinstance(nested, Mapping):
+            return {key: part_of(value, number, (*path, key)) for key, value in nested.items()}
+        if isinstance(nested, tuple | list):
+            inner = [part_of(value, number, (*path, place)) for place, value in enumerate(nested)]
+            if hasattr(nested, "_fields"):
+                return type(nested)(*inner)
+            return tuple(inner) if isinstance(nested, tuple) else inner
+        return parts[path][number]
+
+    return [part_of(batch, number) for number in range(n_parts)]
+
+
 def as_tensors(batch: Any, n: int) -> Any:
     """What a collate function returned, its arrays as tensors.
 

@@ -144,8 +144,8 @@ class Stream:
         return self._probe
 
     def served(self, batches: Any, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
-        """Yield codes and samples of each batch; `batches` has their sizes."""
-        for number, size in enumerate(batches):
+        """Yield codes and samples of each batch; of `batches` the sizes count."""
+        for number, size in enumerate(map(len, batches)):
             with seeded((seed + number) % _SEED):
                 start = self.window.start + len(self.window)
                 self.window.fill(list(itertools.islice(self._items_of_stream, size)), start)
@@ -194,7 +194,7 @@ class Window:
 
 
 class StreamBatches:
-    """Sizes of the batches of an epoch.
+    """Batches of an epoch: as many places as each has items.
 
     Parameters
     ----------
@@ -211,9 +211,9 @@ class StreamBatches:
     def __len__(self) -> int:
         return math.ceil(self.n_items / self.batch_size)
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[range]:
         for start in range(0, self.n_items, self.batch_size):
-            yield min(self.batch_size, self.n_items - start)
+            yield range(min(self.batch_size, self.n_items - start))
 
 
 class StreamData(NamedTuple):

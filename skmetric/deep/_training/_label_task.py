@@ -150,6 +150,11 @@ class LabelTask:
     def _refuse_for_streams(self, call: Call) -> None:
         """Refuse what needs all samples, or samples again."""
         estimator, name = self.estimator, type(self.X).__name__
+        if estimator.distributed is not None:
+            raise ValueError(
+                f"distributed is given, and X is {name}, a stream, which each process would read as a whole: "
+                "use distributed=None"
+            )
         if self.sample_weight is not None:
             raise ValueError(
                 f"sample_weight is given, and X is {name}, a stream, whose items are served as they come: "
