@@ -44,7 +44,7 @@ class FrozenText(
     Parameters
     ----------
     model : str or callable
-        Name of a model of sentence-transformers (needs the extra ``text``; downloaded once), or the folder
+        Name of a model of sentence-transformers (which must be installed; downloaded once), or the folder
         that it was saved in. Or a function from a list of texts to an array of shape (n_texts, n_features),
         best a function of a module that loads its model at the first call, so that the pickle does not hold
         it.

@@ -16,7 +16,7 @@ from skmetric._optional import import_optional
 
 def load_model(name: str, device: str) -> Any:
     package = import_optional(
-        "sentence_transformers", extra="text", purpose="FrozenText with a name of a model"
+        "sentence_transformers", extra=None, purpose="FrozenText with a name of a model"
     )
     return package.SentenceTransformer(name, device=device)
 
