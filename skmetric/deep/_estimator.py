@@ -84,6 +84,7 @@ class NetworkMixin:
     image_size: int | tuple[int, int] | None = None
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
+    collate_fn: Callable | None = None
     checkpoint: str | PathLike | None = None
     distributed: Any = None
 
@@ -104,6 +105,7 @@ class NetworkMixin:
     _checkpoint: Checkpoint | None
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
+    _input_spec: Any = None  # structure of batches that a collate function made
 
     def _embed(self, X: NDArray[Any] | Streamed | Gathered) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)

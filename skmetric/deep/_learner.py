@@ -112,10 +112,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         What changes batches while training. Names are those of :mod:`skmetric.deep.augment` for images of
         floats from 0 to 1: "flip", "shift_crop", "color", "erasing", "affine"; a callable is ``augment(batch)
         -> batch`` on float tensors (n_batch, C, H, W) or (n_batch, n_features), which must draw its random
-        numbers from torch. Those of a list run one after the other. "two_views" trains without labels, as
-        "sim_clr", "vicreg" and "barlow_twins" do: each sample is a separate class, with two independently
-        augmented views in the batch. `y` may then be None in `fit`; if it is given, only validation uses it.
-        By itself it is ``["two_views", "shift_crop", "color"]``.
+        numbers from torch. Those of a list run one after the other. Transforms of
+        ``torchvision.transforms.v2`` are such callables, but draw once for a whole batch: in a Dataset they
+        draw for each image. "two_views" trains without labels, as "sim_clr", "vicreg" and "barlow_twins" do:
+        each sample is a separate class, with two independently augmented views in the batch. `y` may then be
+        None in `fit`; if it is given, only validation uses it. By itself it is ``["two_views", "shift_crop",
+        "color"]``.
     max_epochs : int, default=20
         **Optimisation.** Number of epochs to train; with `warm_start`, number of epochs to add.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adam"
@@ -188,6 +190,10 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of processes that read batches of samples that are not in memory (see the notes), in a torch
         ``DataLoader``. For samples in memory none are started. 0 reads in this process: files in threads,
         ahead of the network, a Dataset batch by batch. The bits are the same.
+    collate_fn : callable, default=None
+        Makes the batch that the network gets of a list of samples, which may then be anything: texts, tokens,
+        point clouds, several images (see the notes). It returns a tensor, or nested tuples and dicts of
+        tensors. None: dicts and tuples of arrays in a Dataset are stacked by torch's ``default_collate``.
     checkpoint : str, path-like or None, default=None
         Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
         killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
@@ -223,7 +229,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     validation_classes_ : ndarray
         Labels held out in the last `fit`.
     input_shape_ : tuple of int
-        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``.
+        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``; of collated samples the structure of the
+        batch, with the shape of each array for the first samples.
     n_components_ : int
         Dimension of the embedding.
     n_features_in_ : int
@@ -248,7 +255,23 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     - a map-style :class:`torch.utils.data.Dataset`, whose items are samples or pairs (sample, label): a
       sample is an image (tensor, array or PIL image) or a row of features. A list of such pairs works as
       well: scikit-learn's splits, in a search or in cross-validation, make one of a Dataset, each item read
-      once.
+      once;
+    - samples of any structure: with `collate_fn` a list, an array, a column of texts or a Dataset of
+      anything; without it a Dataset whose samples are dicts, or tuples of arrays;
+    - in `fit` and `partial_fit` an :class:`torch.utils.data.IterableDataset` of pairs (sample, label).
+
+    **Streams.** An IterableDataset is served in its own order: batches are consecutive items, as many as
+    `classes_per_batch` times `samples_per_class` (64 by default), so mix and balance it in the stream. An
+    epoch has as many items as the stream's ``len``, or `steps_per_epoch` batches; it goes on where the last
+    one ended, and a stream that ends begins anew. Nothing is held out of a stream, and losses with proxies
+    need `classes` in `partial_fit`.
+
+    **Samples of any structure.** `collate_fn` gets a list of samples and pads them to one length if they have
+    several; the network gets the batch that it returns as its one argument, on its device, floats as float32
+    and uint8 as floats from 0 to 1. It returns a tensor, or nested tuples and dicts of tensors. `module` is
+    then a network that takes such batches and gives one row for each sample, or a function that makes it from
+    `input_shape_`. An item that is a tuple of two, the second no array, is (sample, label); a sample that is
+    such a tuple itself stands as ``((first, second), label)``. `augment` is a function of the batch.
 
     Images are uint8, bool or float; the network gets uint8 as floats from 0 to 1. Files are turned upright by
     their Exif tag. Grey files among colour files, or given to a network fitted on colour, are repeated for
@@ -344,6 +367,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         std: float | ArrayLike | None = None,
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
+        collate_fn: Callable | None = None,
         checkpoint: str | PathLike | None = None,
         distributed: Distributed | None = None,
     ) -> None:
@@ -388,11 +412,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.std = std
         self.background = background
         self.num_workers = num_workers
+        self.collate_fn = collate_fn
         self.checkpoint = checkpoint
         self.distributed = distributed
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -403,6 +428,11 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             Their classes: numbers or strings; at least two; or what `relevance` says. None: those of a
             Dataset, its ``targets`` or the second part of its items; none are needed with two views, see
             `augment`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample is drawn, compared with the others of its class; a class is drawn in
+            proportion to the mean weight of its samples. Weights of classes are weights of samples, such as
+            ``compute_sample_weight({"rare": 2, "common": 1}, y)`` of scikit-learn gives. A weight of 0 leaves
+            a sample out. None: all classes, and all samples of a class, alike.
 
         Returns
         -------
@@ -416,12 +446,20 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         FileNotFoundError
             If there are no files at some paths.
         """
-        y = labels_of(X) if y is None else y
-        self._train(partial(self._task, self, X, y), X, y, again=("fit", X, y))
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
+        task = partial(self._task, self, X, y, None, sample_weight)
+        self._train(task, X, y, again=("_fit_weighted", X, y, sample_weight))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on these samples, from where the last call ended; no class is held out.
 
         Parameters
@@ -433,6 +471,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         classes : array-like, default=None
             In the first call: all labels to come. A loss with proxies needs them, others take new ones at any
             time.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample is drawn, as of `fit`.
 
         Returns
         -------
@@ -444,10 +484,19 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         ValueError
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
-        y = labels_of(X) if y is None else y
-        again = ("partial_fit", X, y, classes)
-        self._train(partial(self._task, self, X, y, classes), X, y, single=True, again=again)
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
+        task = partial(self._task, self, X, y, classes, sample_weight)
+        again = ("_partial_fit_weighted", X, y, classes, sample_weight)
+        self._train(task, X, y, single=True, again=again)
         return self
+
+    def _fit_weighted(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Fit, as processes are asked to, by position."""
+        self.fit(X, y, sample_weight=sample_weight)
+
+    def _partial_fit_weighted(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
+        """The same of `partial_fit`."""
+        self.partial_fit(X, y, classes, sample_weight=sample_weight)
 
     def score(self, X: Any, y: ArrayLike | None = None) -> float:
         """MAP@R of searching each sample among the others, after ``transform``.
@@ -464,7 +513,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
-        y = labels_of(X) if y is None else y
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
         if y is None:
             raise ValueError("score needs y: X carries no labels")
         if self._task is LabelTask:

@@ -39,6 +39,7 @@ SHARED: dict[str, list[Any]] = {  # by all learners
     "channel_axis": [StrOptions({"auto", "first", "last"})],
     "random_state": ["random_state"],
     "checkpoint": [str, PathLike, None],
+    "collate_fn": [callable, None],
 }
 OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "loss": [str, callable],

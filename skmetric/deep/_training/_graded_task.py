@@ -49,6 +49,8 @@ class GradedTask:
         As given.
     classes : array-like, default=None
         Refused: losses of grades have no proxies.
+    sample_weight : array-like, default=None
+        Refused: batches are drawn by labels that not every relevance has.
     call : Call
         What is asked.
     """
@@ -60,13 +62,25 @@ class GradedTask:
     _everything: Data | None = None
 
     def __init__(
-        self, estimator: DeepMetricLearner, X: Any, y: Any, classes: Any = None, *, call: Call
+        self,
+        estimator: DeepMetricLearner,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        call: Call,
     ) -> None:
         self.estimator, self.X, self.y, self.call = estimator, X, y, call
         named = _named(estimator.relevance)
         if classes is not None:
             raise ValueError(
                 f"classes is for losses with proxies, and relevance={named} has none: leave it out"
+            )
+        if sample_weight is not None:
+            raise ValueError(
+                f"sample_weight says how often samples of a class are drawn, and relevance={named} has no "
+                "classes to draw from: leave it out, or leave out the rows of weight 0 yourself"
             )
         if estimator.head is not None:
             raise ValueError(
