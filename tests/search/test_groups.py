@@ -255,3 +255,40 @@ def test_a_metric_fitted_to_the_gallery_is_calibrated_without_the_own_session():
     plain = SimilaritySearch(MetricLearner(random_state=0).fit(X, y), adapt_metric=True).fit(X, y)
     assert search.calibration_.n_known == len(y)
     assert cut["recall"] < plain.calibrate().cutpoints["optimal"]["recall"]
+
+
+def test_lookups_leave_out_ids_of_all_queries_or_of_each():
+    X = np.arange(6.0)[:, None]
+    search = SimilaritySearch(n_neighbors=2).fit(X, ids=list("abcdef"))
+
+    def found(exclude, **settings):
+        table = search.lookup([[0.1], [4.9]], exclude=exclude, **settings)
+        return ["".join(table["id"][table["query"] == query]) for query in (0, 1)]
+
+    assert found(None) == ["ab", "fe"]
+    assert found(["a", "f"]) == ["bc", "ed"]
+    assert found([["a", "b"], None]) == ["cd", "fe"]
+    assert found([[], ["f"]], n_neighbors=1) == ["a", "e"]
+    assert found([["a"], ["e"]], where=[None, None], offset=1, n_neighbors=1) == ["c", "d"]
+    assert found(list("abcde")) == ["f", "f"]
+    with pytest.raises(KeyError, match="'x'"):
+        found(["x"])
+    with pytest.raises(ValueError, match="exclude has 1 lists of ids, and there are 2 queries"):
+        found([["a"]])
+
+
+def test_the_worst_queries_are_drawn_first():
+    pytest.importorskip("matplotlib").use("agg")
+    from skmetric.inspection import NeighborsDisplay
+
+    X, y = np.array([[0.0], [1.0], [10.0], [11.0]]), ["a", "a", "b", "b"]
+    search = SimilaritySearch(n_neighbors=2).fit(X, y)
+    queries, labels = [[0.4], [10.4], [9.0], [50.0]], ["a", "a", "b", "c"]
+    shown = ["fine", "wrong", "right", "strange"]
+    names = list("wxyz")
+    display = NeighborsDisplay.from_estimator(
+        search, queries, labels, queries=shown, gallery=names, worst=True
+    )
+    assert list(display.queries) == ["wrong", "fine", "right", "strange"]
+    with pytest.raises(ValueError, match=r"worst=True sorts queries .* give y"):
+        NeighborsDisplay.from_estimator(search, queries, gallery=names, worst=True)
