@@ -34,13 +34,13 @@ class ExactIndex(Index):
     """Exact Euclidean search through all embeddings, by :func:`skmetric.retrieval.nearest`.
 
     Embeddings are kept as they first come, float16, float32 or float64. Those in float16, and a memory map
-    that is the first to be added, are not copied to float32 or into memory: they are searched block by block,
-    with exact distances. A change of the index copies a memory map into memory. Those in float32 are kept
-    once, in the form in which they are searched; a second copy is made where float32 cannot search them as
-    they are: in float64, or where they lie in a heap far from the origin, or are very large or very small. Adding costs amortised
-    time of the items added. Removing copies the items that stay: O(n_items), and memory for both
-    meanwhile. Ties in distance are in the order in which items were added. A change that is cut short, by
-    Ctrl-C or for want of memory, leaves the index as it was.
+    that is the first to be added, are not copied to float32 or into memory: they are searched block by
+    block, with exact distances. A change of the index copies a memory map into memory. Those in float32 are
+    kept once, in the form in which they are searched; a second copy is made where float32 cannot search
+    them as they are: in float64, or where they lie in a heap far from the origin, or are very large or very
+    small. Adding costs amortised time of the items added. Removing copies the items that stay: O(n_items),
+    and memory for both meanwhile. Ties in distance are in the order in which items were added. A change
+    that is cut short, by Ctrl-C or for want of memory, leaves the index as it was.
 
     See Also
     --------
@@ -179,18 +179,20 @@ class ExactIndex(Index):
 
 def _read(embeddings: ArrayLike) -> NDArray[np.floating]:
     """Checked rows; a memory map stays one, and float16 stays float16."""
-    is_map = isinstance(embeddings, np.memmap)
-    kept = isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.size
-    floats = (np.float16, np.float32, np.float64) if is_map else (np.float16,)
-    if not (kept and embeddings.dtype in floats):
+    floats = (np.float16, np.float32, np.float64) if isinstance(embeddings, np.memmap) else (np.float16,)
+    if not (
+        isinstance(embeddings, np.ndarray)
+        and embeddings.ndim == 2
+        and embeddings.size
+        and embeddings.dtype in floats
+    ):
         return check_matrix(embeddings, "embeddings")
-    check_map(embeddings, "embeddings")
-    for start in range(0, len(embeddings), _CHECKED):
-        try:
-            check_finite_rows(np.asarray(embeddings[start : start + _CHECKED]), "embeddings")
-        except ValueError:
-            check_finite_rows(embeddings, "embeddings")  # which names the rows by their numbers
-    return embeddings
+    rows: NDArray[Any] = embeddings
+    check_map(rows, "embeddings")
+    for start in range(0, len(rows), _CHECKED):
+        if not np.isfinite(rows[start : start + _CHECKED]).all():
+            check_finite_rows(rows, "embeddings")  # which names them
+    return rows
 
 
 def _check_range(embeddings: NDArray[np.floating], dtype: np.dtype) -> None:
