@@ -58,8 +58,12 @@ class Finding(SearchBase):
         combine: str,
         by_row: bool,
         keep: Keep | None = None,
+        spare: int = 0,
     ) -> Hits:
-        """Hits of queries, whose ids are rows of the gallery, or else keys for :meth:`Gallery.named`."""
+        """Hits of queries, whose ids are rows of the gallery, or else keys for :meth:`Gallery.named`.
+
+        `keep` tells which hits count, of which about `spare` a query will not.
+        """
         n_queries = len(queries.names)
         check_number(where, n_queries)
         of_rows = queries.of_rows
@@ -75,7 +79,7 @@ class Finding(SearchBase):
             ) -> Hits:
                 return self._hits(embeddings[rows[at]], depth, where, wanted.names, by_row)
 
-            hits = search_deeper(find, len(rows), wanted, keep)
+            hits = search_deeper(find, len(rows), wanted, keep, spare)
             parts.append(hits._replace(queries=rows[hits.queries]))
         hits = joined(parts)
         if n_queries < len(of_rows):

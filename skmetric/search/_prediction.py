@@ -14,6 +14,7 @@ from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
+from ._calibration._gathering._copies import find_themselves
 from ._calibration._matchers import MATCHERS, Match
 from ._calibration._scoring._probability import probability_at
 from ._calibration._scoring._rule import rule_of
@@ -72,6 +73,12 @@ class Prediction(SearchBase):
             If the gallery has no labels or no items, or no item passes `where`.
         """
         check_is_fitted(self)
+        return self._predict(X, where, among)[0]
+
+    def _predict(
+        self, X: ArrayLike, where: Where = None, among: Any = None
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+        """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
         counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
         names, distances, runners_up = self._matched(self._embed(X), where, among, counts_runner_up)
@@ -79,11 +86,11 @@ class Prediction(SearchBase):
             self._say_that_all_are_accepted()
         accepted = rule.accepts(distances, names, runners_up)
         if self.review_cutpoint_ is None:
-            return _with_label(names, ~accepted, self.no_match_label_)
+            return _with_label(names, ~accepted, self.no_match_label_), names, distances
         rule = rule_of(self.calibration_, self.review_cutpoint_, self._matcher())
         is_possible = rule.accepts(distances, names, runners_up)
         predicted = _with_label(names, ~accepted & ~is_possible, self.no_match_label_)
-        return _with_label(predicted, ~accepted & is_possible, self.review_label_)
+        return _with_label(predicted, ~accepted & is_possible, self.review_label_), names, distances
 
     def match_probability(
         self, X: ArrayLike, *, where: Where = None, among: Any = None
@@ -153,6 +160,10 @@ class Prediction(SearchBase):
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Share of the queries to which `predict` gives their own label: the accuracy.
 
+        As the score of any classifier on its own training data, that of items of the gallery is no estimate:
+        each finds itself. If more than 5 % of the queries do, there is a warning; `evaluate` leaves them out
+        of their own search.
+
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
@@ -172,9 +183,15 @@ class Prediction(SearchBase):
         ValueError
             As `predict`; or if labels or weights do not fit.
         """
-        predicted = self.predict(X)
+        check_is_fitted(self)
+        predicted, names, distances = self._predict(X)
         y = check_labels(y, len(predicted))  # Python compares, so that large integers are exact
-        is_right = [ours == own for ours, own in zip(predicted.tolist(), y.tolist(), strict=True)]
+        is_right, is_own = (
+            np.array([ours == own for ours, own in zip(given.tolist(), y.tolist(), strict=True)])
+            for given in (predicted, names)
+        )
+        if said := find_themselves(is_own & (distances == 0)):
+            warn(said)
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(predicted))
             if not np.any(sample_weight):

@@ -80,12 +80,13 @@ def check_limit(max_distance: object) -> float:
     return float(max_distance)  # type: ignore[arg-type]
 
 
-def search_deeper(find: Find, n_rows: int, wanted: Wanted, keep: Keep | None = None) -> Hits:
+def search_deeper(find: Find, n_rows: int, wanted: Wanted, keep: Keep | None = None, spare: int = 0) -> Hits:
     """Hits of rows: so many that `wanted` has what it needs of each, or all that there are.
 
-    Rows of which too few hits are kept, or are of different values, are searched again, each time deeper.
+    Rows of which too few hits are kept, or are of different values, are searched again, each time deeper. The
+    first search goes `spare` hits deeper than what is wanted.
     """
-    parts, rows, depth = [], np.arange(n_rows), wanted.depth
+    parts, rows, depth = [], np.arange(n_rows), wanted.depth + spare
     while len(rows):
         hits = find(rows, depth)
         n_found = np.bincount(hits.queries, minlength=len(rows))

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skmetric import MetricLearner
 from skmetric.exceptions import NoEmbeddingError
 from skmetric.metrics import RetrievalScorer, map_at_r, recall_at_k
 
@@ -140,6 +141,14 @@ def test_scoring_monitor(sample_weight):
     scaler = StandardScaler().set_callbacks(monitor).fit(X, y, sample_weight=sample_weight)
     logged = monitor.get_logs().data[-1]
     assert {name: logged[name] for name in BOTH.names} == BOTH(scaler, X, y, sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize("learner", [StandardScaler, MetricLearner])
+def test_scoring_monitor_takes_a_scorer_of_one_name(learner):
+    scorer, monitor = RetrievalScorer("map_at_r"), ScoringMonitor(scoring=RetrievalScorer("map_at_r"))
+    fitted = learner().set_callbacks(monitor).fit(X, y)
+    assert monitor.get_logs().data[-1]["map_at_r"] == scorer(fitted, X, y)
+    assert type(pickle.loads(pickle.dumps(scorer(fitted, X, y)))) is float
 
 
 def test_scoring_monitor_names_a_single_score():

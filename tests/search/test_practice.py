@@ -229,3 +229,41 @@ def test_ids_that_a_query_names_are_no_change(pair):
             search.items(["x"])
         with pytest.raises(KeyError, match="id 'x' is not in the gallery: nothing was changed"):
             search.remove(["x"])
+
+
+def test_recommendations_by_hand():
+    # like 0 and 2: their mean is 1, nearest is 1.1; away from 4 by half of (1 - 4): -0.5
+    items = [[0.0], [2.0], [4.0], [1.1], [-0.4], [3.0]]
+    search = SimilaritySearch(n_neighbors=2).fit(items, ids=list("abcdef"))
+    assert search.recommend(["a", "b"])["id"].tolist() == ["d", "e"]
+    away = search.recommend(["a", "b"], ["c"])
+    assert away["id"].tolist() == ["e", "d"]
+    np.testing.assert_allclose(away["distance"], [0.1, 1.6])
+    assert search.recommend(["a", "b"], ["c"], weight=0)["id"].tolist() == ["d", "e"]
+    # f, at 3, is as near to c as to b, and d is nearest to b at .9
+    best = search.recommend(["a", "b"], ["c"], 4, combine="best")
+    assert best["id"].tolist() == ["e", "d", "f"]
+    np.testing.assert_allclose(best["distance"], [0.4, 0.9, 1.0])
+    assert search.recommend(["b"], ["f"], 4, combine="best")["id"].tolist() == ["d", "a", "e"]
+
+
+@pytest.mark.parametrize("combine", ["mean", "best"])
+def test_recommendations_agree_on_backends(pair, combine):
+    like, unlike = IDS[:3], IDS[10:14]
+    for options in ({}, {"unique_by": "product", "where": {"shop": "A"}}, {"offset": 2, "among": IDS[:30]}):
+        tables = [search.recommend(like, unlike, 5, combine=combine, **options) for search in pair]
+        assert tables[0]["id"].tolist() == tables[1]["id"].tolist()
+        np.testing.assert_allclose(tables[0]["distance"], tables[1]["distance"], rtol=1e-5)
+        assert not set(tables[0]["id"]) & {*like, *unlike}
+    for search in pair:
+        for options, message in [
+            ({"like": []}, "like is empty"),
+            ({"like": IDS[:2], "unlike": IDS[1]}, "like and unlike have an item in common"),
+            ({"like": IDS[:1], "weight": 1.0}, "weight= moves the point"),
+            ({"like": IDS[:1], "unlike": IDS[1], "combine": combine, "weight": -1.0}, "weight"),
+            ({"like": [IDS[0]] * 2}, "comes more than once in like"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                search.recommend(**options)
+        with pytest.raises(KeyError, match="unlike has id 'x', which no item"):
+            search.recommend(IDS[:1], "x")

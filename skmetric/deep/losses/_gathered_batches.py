@@ -1,6 +1,7 @@
 """Gathered batches: a loss that sees the batches of all processes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from sklearn.base import clone
@@ -63,11 +64,13 @@ class Gathered(TellsShare, nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor, **options: Any) -> torch.Tensor:
         """Value of the loss over all processes; it is the same on each."""
-        embeddings, labels = check_batch(embeddings, labels)
         if is_alone():
-            return self.loss(embeddings, labels)
+            return self.loss(embeddings, labels, **options)
+        if options:
+            raise ValueError(f"GatheredBatches gathers embeddings and labels alone: leave out {[*options]}")
+        embeddings, labels = check_batch(embeddings, labels, self.loss)
         sizes = sizes_everywhere(embeddings)
         return self.loss(gather_with_gradient(embeddings, sizes), gather(labels, sizes))
 

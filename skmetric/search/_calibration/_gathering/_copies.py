@@ -14,6 +14,7 @@ _SAME = 1e-5  # of the distance to the nearest item of another class: rounding o
 _RATIO = 0.001  # of the distance to the next item, of its class or another
 _RATIO_INSIDE = 0.1  # of that to the next item of its class: photos encoded again
 _FEW = 8  # queries, below which the shares of ratios inside a class say nothing
+_MANY = 20  # pairs, below which a share of them says nothing
 _ONE_COLUMN = ((0, 0), (0, 1))
 _SHARE, _SHARE_INSIDE = 0.05, 0.25  # of queries, from which on there is a warning
 
@@ -124,6 +125,13 @@ def pairs_to_keep(distances: NDArray, same: NDArray) -> tuple[NDArray, list[str]
             "samples"
         )
     said = []
+    n_equal, n_different = int((~same & (distances == 0)).sum()), int((~same).sum())
+    if n_equal > _SHARE * n_different:
+        said.append(
+            f"{n_equal} of the {n_different} pairs of different classes are at distance 0: a sample and "
+            "itself, or the same sample under two labels? They count as different, and no threshold tells "
+            "them apart: check y"
+        )
     if itself.sum() > _SHARE * n_same:  # pairs drawn at random hold a few
         said.append(
             f"{itself.sum()} of the {n_same} pairs of one class are at distance 0, each a sample and itself: "
@@ -138,6 +146,28 @@ def pairs_to_keep(distances: NDArray, same: NDArray) -> tuple[NDArray, list[str]
                 "encoded again? The threshold is too strict for new samples. Pair different samples"
             )
     return ~itself, said
+
+
+def samples_and_themselves(distances: NDArray) -> str | None:
+    """A warning, if more than a few of many pairs, (n_pairs,), are at distance 0."""
+    n_equal = int((distances == 0).sum())
+    if len(distances) < _MANY or n_equal <= _SHARE * len(distances):
+        return None
+    return (
+        f"{n_equal} of the {len(distances)} pairs are at distance 0, each a sample and itself: they are "
+        "accepted whatever the threshold. Pair different samples to measure it"
+    )
+
+
+def find_themselves(is_item: NDArray) -> str | None:
+    """A warning, if more than a few queries, (n_queries,), are at distance 0 from an item of their class."""
+    if is_item.sum() <= _SHARE * len(is_item):
+        return None
+    return (
+        f"{is_item.sum()} of the {len(is_item)} queries are at distance 0 from an item of their class, so "
+        "that they find themselves: the score is better than that of new queries. Give queries that are not "
+        "in the gallery, or use evaluate, which leaves each out of its own search"
+    )
 
 
 def as_stored(queries: NDArray, stored: NDArray) -> NDArray:
