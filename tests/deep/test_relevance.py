@@ -102,6 +102,13 @@ def test_other_losses_are_refused_by_name(loss):
         learner("multilabel", loss=loss).fit(X, TAGS)
 
 
+def test_weights_of_samples_are_refused():
+    with pytest.raises(ValueError, match="sample_weight .* relevance='multilabel'"):
+        DeepMetricLearner(relevance="multilabel").fit(
+            np.eye(4, dtype=np.float32), [["a"], ["a"], ["b"], ["b"]], sample_weight=np.ones(4)
+        )
+
+
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
