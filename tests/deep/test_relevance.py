@@ -103,7 +103,7 @@ def test_other_losses_are_refused_by_name(loss):
 
 
 def test_weights_of_samples_are_refused():
-    with pytest.raises(ValueError, match="sample_weight .* relevance='multilabel'"):
+    with pytest.raises(ValueError, match=r"sample_weight .* relevance=.multilabel."):
         DeepMetricLearner(relevance="multilabel").fit(
             np.eye(4, dtype=np.float32), [["a"], ["a"], ["b"], ["b"]], sample_weight=np.ones(4)
         )
