@@ -111,13 +111,27 @@ def read_labels(y: Any, name: str = "y", *, warns: bool = False) -> NDArray:
     return y
 
 
+def missing_rows(y: Any, name: str = "y") -> NDArray[np.intp]:
+    """Rows of a column in which nothing stands: None, NaN, NaT or pandas' NA."""
+    values = _one_dimensional(y, name, False)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fmM":
+        return np.flatnonzero(np.isnan(values) if values.dtype.kind == "f" else np.isnat(values))
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero([_is_missing(value) for value in values])
+
+
 def is_cheap(longest: int, n_texts: int, n_letters: int) -> bool:
     """Whether an array of text of fixed width costs little, or about what its text costs."""
     return 4 * longest * n_texts <= max(_CHEAP, 16 * n_letters)
 
 
-def encode_labels(y: NDArray, y_gallery: NDArray | None = None) -> tuple[NDArray, NDArray | None, NDArray]:
+def encode_labels(
+    y: NDArray, y_gallery: NDArray | None = None, names: str = "y and y_gallery"
+) -> tuple[NDArray, NDArray | None, NDArray]:
     """Integer codes of the labels, the same code for the same label on both sides.
+
+    `names` is what an error message calls the two sides.
 
     Returns
     -------
@@ -129,16 +143,14 @@ def encode_labels(y: NDArray, y_gallery: NDArray | None = None) -> tuple[NDArray
     if y_gallery is None:
         classes, codes = np.unique(y, return_inverse=True)
         return codes, None, classes
-    classes, codes = np.unique(join_labels(y, y_gallery), return_inverse=True)
+    classes, codes = np.unique(join_labels(y, y_gallery, names), return_inverse=True)
     return codes[: len(y)], codes[len(y) :], classes
 
 
-def join_labels(y: NDArray, y_gallery: NDArray) -> NDArray:
+def join_labels(y: NDArray, y_gallery: NDArray, names: str = "y and y_gallery") -> NDArray:
     """Labels of two sides, one after the other, none changed: int64 and uint64 do not become float64."""
     if _is_text(y) != _is_text(y_gallery):
-        raise ValueError(
-            "y and y_gallery hold labels of several types, text on one side only: convert them to one"
-        )
+        raise ValueError(f"{names} hold labels of several types, text on one side only: convert them to one")
     joined = np.concatenate([y, y_gallery])
     sides = [side for side in (y, y_gallery) if len(side)]
     if joined.dtype.kind != "f" or all(side.dtype.kind == "f" for side in sides):

@@ -26,9 +26,9 @@ from skmetric.deep.modules import L2Normalize
 from ._data._scale import Scale
 from ._network._closed_form import ClosedForm
 from ._network._network import MODULES, Network, build_network
-from ._training._checkpoint import Checkpoint, CheckpointOnDemand
-from ._training._criterion import ball_of_loss, bind, is_of_package, resolve_loss
-from ._training._tuple_loss import TupleLoss
+from ._training._checkpoints._checkpoint import Checkpoint, CheckpointOnDemand
+from ._training._loss._criterion import ball_of_loss, bind, is_of_package, resolve_loss
+from ._training._loss._tuple_loss import TupleLoss
 
 if TYPE_CHECKING:
     from ._estimator import NetworkMixin

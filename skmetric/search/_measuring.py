@@ -13,11 +13,11 @@ from skmetric._warning import warn
 from skmetric.metrics._bootstrap import as_generator
 
 from ._base import SearchBase
-from ._calibration._copies import Copies, drop_one, leave_items_out, own_items
 from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores, with_promises
-from ._calibration._evidence import match_to_prototypes
+from ._calibration._gathering._copies import Copies, drop_one, leave_items_out, own_items
+from ._calibration._gathering._evidence import match_to_prototypes
+from ._calibration._gathering._strangers import check_bootstrap, with_strangers
 from ._calibration._matchers import Match, PrototypeMatcher
-from ._calibration._strangers import check_bootstrap, with_strangers
 from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
 from ._gallery._side import Side
@@ -26,7 +26,7 @@ from ._runners_up import DEPTH, ClassSearch
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._calibration._rule import Rule
+    from ._calibration._scoring._rule import Rule
     from ._gallery._labels import LabelColumn
 
 

@@ -50,6 +50,16 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
             + ". Training without labels takes augment='two_views' and a loss such as 'sim_clr'"
         )
     y = y if y is None else read_labels(y)  # before others read integers through float64
+    samples = read_rows(estimator, X, reset=reset)  # labels are checked below
+    if y is None:
+        return samples, None
+    y = check_labels(y, len(samples))
+    check_classification_targets(y)
+    return samples, y
+
+
+def read_rows(estimator, X, *, reset):
+    """Checked samples to train on: rows of features, images or a dataset, as they come in."""
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)
@@ -57,20 +67,13 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
         samples = _read_others(estimator, X, shape, reset=reset)
         remember_scale(estimator, samples, reset=reset)
         _set_n_features(estimator, samples.shape[1:])
-    else:
-        if estimator.image_size is not None:
-            raise ValueError(
-                f"image_size={estimator.image_size!r} is for images, and X holds rows of features: leave it "
-                "None"
-            )
-        how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
-        X = as_array(X)
-        samples = as_float32(validate_data(estimator, X, reset=reset, **how))  # labels are checked below
-    if y is None:
-        return samples, None
-    y = check_labels(y, len(samples))
-    check_classification_targets(y)
-    return samples, y
+        return samples
+    if estimator.image_size is not None:
+        raise ValueError(
+            f"image_size={estimator.image_size!r} is for images, and X holds rows of features: leave it None"
+        )
+    how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
+    return as_float32(validate_data(estimator, as_array(X), reset=reset, **how))
 
 
 def is_table(X):

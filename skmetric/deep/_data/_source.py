@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from skmetric._torch import end_workers, seeded, to_tensor
 
+from ._gathered import Gathered, GatheredSource
+
 _RESIDENT = 4 << 30  # bytes of training data that are kept on a GPU as a whole
 _IN_MEMORY = 2 << 30  # bytes of images, as they are after decoding and resizing, that are read once and kept
 _BLOCK = 256  # samples read at once, where all are read in order
@@ -218,6 +220,8 @@ def _as_is(batch):
 
 def as_source(samples):
     """What the loop takes, of checked samples: an array becomes resident."""
+    if isinstance(samples, Gathered):
+        return GatheredSource(as_source(samples.table), samples.index)
     return samples if isinstance(samples, Streamed) else Resident(to_tensor(samples))
 
 
@@ -230,6 +234,9 @@ def in_blocks(samples, size):
 
 def read_if_small(*parts):
     """Read streamed samples into arrays, if all parts together take no more than 2 GiB; else leave them."""
+    if all(isinstance(part, Gathered) for part in parts):  # picked from rows that the parts have in common
+        table = read_if_small(parts[0].table)[0]
+        return [part.with_table(table) for part in parts]
     small = all(isinstance(part, Streamed) and part.is_fixed for part in parts)
     small = small and sum(part.nbytes for part in parts) <= _IN_MEMORY
     return [part.read() for part in parts] if small else list(parts)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from skmetric._params import Interval, StrOptions
+from skmetric.deep._distributed._settings import Distributed
 from skmetric.deep._network._trunk import LAYERS
 from skmetric.deep._training._optim import OPTIMIZERS, SCHEDULES
 
@@ -44,6 +45,8 @@ OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "batch_size": [_COUNT],
     "learning_rate": [_POSITIVE],
     "validation_fraction": [_SHARE, None],
+    "image_size": [_COUNT, "array-like", None],
+    "num_workers": [Interval(Integral, 0, None, closed="left")],
 }
 OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "init": [StrOptions({"auto", "closed_form", "random"})],
@@ -69,4 +72,5 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "std": [_POSITIVE, "array-like", None],
     "background": [str, "array-like"],
     "num_workers": [Interval(Integral, 0, None, closed="left")],
+    "distributed": [Distributed, None],
 }

@@ -22,8 +22,8 @@ from skmetric.metrics import RetrievalScorer
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._batches import make_batches
-from ._criterion import bind, is_pairwise, knows_classes, resolve_loss
-from ._diagnosis import batch_statistics
+from ._loss._criterion import bind, is_pairwise, knows_classes, resolve_loss
+from ._loss._diagnosis import batch_statistics
 
 if TYPE_CHECKING:
     from skmetric.deep._learner import DeepMetricLearner

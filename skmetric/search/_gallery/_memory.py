@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
@@ -12,7 +12,7 @@ import numpy as np
 from skmetric._kernel import _squares
 from skmetric.retrieval import Neighbors, nearest
 from skmetric.search._columns._types import TEXT, as_text, shown, type_of
-from skmetric.search._columns._where import conditions
+from skmetric.search._columns._where import Condition, conditions
 from skmetric.search._gallery._side import Side
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
@@ -21,7 +21,7 @@ from skmetric.search._index._hits import Hits
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._items import Items, KeysById, Made
 from ._labels import LabelColumn, is_text
-from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
+from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refuse_unknown
 from ._lock import SharedLock, reads, writes
 from ._metadata import check_metadata
 from ._selection import parts_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Where = Mapping[str, Any] | Selection | None
 
-_PICKLED = ("index", "keys", "ids", "labels", "columns", "next_key")  # of `Items`; others are made anew
+_PICKLED = ("index", "keys", "ids", "labels", "columns", "next_key", "samples")  # of `Items`
 
 
 @final
@@ -54,6 +54,7 @@ class MemoryGallery(Gallery):
         ids: Any,
         labels: NDArray[Any] | None,
         metadata: Any,
+        samples: NDArray[Any] | None = None,
     ) -> None:
         n_items = len(embeddings)
         keys = np.arange(n_items)
@@ -71,6 +72,7 @@ class MemoryGallery(Gallery):
             n_items,
             KeysById(),
             Made(),
+            None if samples is None else GrowingArray(samples),
         )
 
     # One state of the items, which changes replace by one assignment
@@ -105,6 +107,11 @@ class MemoryGallery(Gallery):
         return self._items.columns
 
     @property
+    def samples(self) -> GrowingArray | None:
+        """What the metric learner embeds, row by row, where the gallery refits it."""
+        return self._items.samples
+
+    @property
     def next_key(self) -> int:
         """Key of the next item: it tells one state of the items from another with as many."""
         return self._items.next_key
@@ -128,7 +135,7 @@ class MemoryGallery(Gallery):
         return state | {name: getattr(items, name) for name in _PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        parts = {name: state[name] for name in _PICKLED}
+        parts: dict[str, Any] = {name: state.get(name) for name in _PICKLED}  # of earlier ones no samples
         rest = {name: value for name, value in state.items() if name not in _PICKLED}
         for name in ("_key_of", "prototypes", "by_class", "ranked", "_searchable"):  # of earlier versions
             rest.pop(name, None)
@@ -144,30 +151,51 @@ class MemoryGallery(Gallery):
     # Changes
 
     @writes
-    def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
+    def add(
+        self,
+        embeddings: NDArray[Any],
+        ids: Any,
+        labels: Any,
+        metadata: Any,
+        samples: NDArray[Any] | None = None,
+    ) -> None:
         rows = self._layout().check(len(embeddings), ids, labels, metadata)
         if rows[0] is not None:
             known = self._items.known()
             used = next((i for i in rows[0].tolist() if i in known), None)
             if used is not None:
                 raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
-        self._items = self._items.with_items(embeddings, *rows)
+        self._items = self._items.with_items(embeddings, *rows, samples)
 
     @writes
-    def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+    def update(
+        self,
+        ids: Any,
+        embeddings: NDArray[Any],
+        labels: Any,
+        metadata: Any,
+        samples: NDArray[Any] | None = None,
+    ) -> None:
         """Replace items; they move to the end."""
         ids = asked_ids(ids)
         old = self.keys_of(ids)
         rows = self._layout().check(len(embeddings), ids, labels, metadata, is_update=True)
-        self._items = self._items.with_items(embeddings, *rows).without(old)
+        self._items = self._items.with_items(embeddings, *rows, samples).without(old)
 
     @writes
-    def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+    def upsert(
+        self,
+        ids: Any,
+        embeddings: NDArray[Any],
+        labels: Any,
+        metadata: Any,
+        samples: NDArray[Any] | None = None,
+    ) -> None:
         """Replace items, which move to the end, and enrol the others."""
         rows = self._layout().check(len(embeddings), ids, labels, metadata)
         known = self._items.known()
         old = [known[i] for i in ([] if rows[0] is None else rows[0].tolist()) if i in known]
-        items = self._items.with_items(embeddings, *rows)
+        items = self._items.with_items(embeddings, *rows, samples)
         self._items = items.without(np.array(old, dtype=np.int64)) if old else items
 
     @writes
@@ -183,14 +211,11 @@ class MemoryGallery(Gallery):
         if len(keys):
             self._items = self._items.without(keys)
 
-    def keys_of(self, ids: Any) -> NDArray[np.int64]:
+    def keys_of(self, ids: Any, named_by: str | None = None) -> NDArray[np.int64]:
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        ids, known = asked_ids(ids), self._items.known()
-        unknown = [i for i in ids if i not in known]
-        if unknown:
-            more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-            raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
-        refuse_duplicates(ids)
+        ids, known = asked_ids(ids, named_by), self._items.known()
+        refuse_unknown([i for i in ids if i not in known], named_by)
+        refuse_duplicates(ids, named_by)
         return np.array([known[i] for i in ids], dtype=np.int64)
 
     def _layout(self) -> Layout:
@@ -208,9 +233,9 @@ class MemoryGallery(Gallery):
     def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Ids, "label" and metadata of the items that pass."""
         rows = np.arange(len(self)) if where is None else self.passing(where)
-        among = parts_of(where)[1]
-        if among is not None:  # in their order
-            at = self.rows(self.keys_of(among))
+        keys = self.keys_among(where)
+        if keys is not None:  # in their order
+            at = self.rows(keys)
             rows = at[np.isin(at, rows)]
         return shown(self.ids.values[rows]), self._columns_of(rows)
 
@@ -259,20 +284,37 @@ class MemoryGallery(Gallery):
 
     def passing(self, where: Where) -> NDArray[np.intp]:
         """Rows that pass a filter or a `Selection`; maybe none."""
-        where, among = parts_of(where)
-        mask = np.ones(len(self), dtype=bool)
-        if among is not None:
-            mask[:] = False
-            mask[self.rows(self.keys_of(among))] = True
-        if where is None:
-            return np.flatnonzero(mask)
-        columns = {name: column.values for name, column in self.columns.items()}
-        if self.has_labels:
-            columns.setdefault("label", self.labels.decode(self.labels.codes.values))
-        asked = conditions(where, {name: values.dtype for name, values in columns.items()})
-        for condition in asked:
-            mask &= condition.passes(columns[condition.column])
+        keys = self.keys_among(where)
+        mask = np.full(len(self), keys is None)
+        if keys is not None:
+            mask[self.rows(keys)] = True
+        for condition in self.conditions(parts_of(where)[0]):
+            mask &= condition.passes(self._values(condition.column))
         return np.flatnonzero(mask)
+
+    @reads
+    def conditions(self, where: Any) -> list[Condition]:
+        """Conditions of a filter."""
+        if where is None:
+            return []
+        dtypes = {name: column.values.dtype for name, column in self.columns.items()}
+        if self.has_labels:
+            dtypes.setdefault("label", self.labels.dtype)
+        return conditions(where, dtypes)
+
+    def names(self) -> list[str]:
+        return ["label"] * self.has_labels + list(self.columns)
+
+    def _values(self, name: str) -> NDArray[Any]:
+        """Values of a column that a filter can name, row by row."""
+        if name in self.columns:
+            return self.columns[name].values
+        return self.labels.decode(self.labels.codes.values)
+
+    @reads
+    def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
+        """Embeddings of items by key."""
+        return self.index.vectors(keys)
 
     # Searches
 
@@ -340,19 +382,38 @@ class MemoryGallery(Gallery):
         return Labelled(found.distances, np.where(at < 0, -1, codes[at]), self.labels)
 
     @reads
-    def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
-        """Hits with all that is known of them."""
-        return self.described(self.up_to(embeddings, k, where))
+    def hits(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits with rows for ids."""
+        return self.as_hits(self.up_to(embeddings, k, where), names)
 
     @reads
-    def described(self, found: Neighbors) -> Hits:
-        """Neighbours, whose indices are rows, as hits with ids and columns; without those of row -1."""
+    def keyed(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits with keys for ids."""
+        return self.with_keys(self.hits(embeddings, k, where, names))
+
+    @reads
+    def named(self, hits: Hits) -> Hits:
+        """Hits of `keyed` with all that is known of them."""
+        rows = self.rows(hits.ids)
+        return hits._replace(ids=shown(self.ids.values[rows]), columns=self._columns_of(rows))
+
+    def with_keys(self, hits: Hits) -> Hits:
+        """Hits whose ids are rows with their keys instead."""
+        return hits._replace(ids=self.keys.values[hits.ids])
+
+    def as_hits(self, found: Neighbors, names: Sequence[str] = ()) -> Hits:
+        """Neighbours, whose indices are rows, as hits; without those of row -1."""
         queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
         rows, distances = found.indices.ravel(), found.distances.ravel()
         if (rows < 0).any():
             is_found = rows >= 0
             queries, rows, distances = queries[is_found], rows[is_found], distances[is_found]
-        return Hits(queries, shown(self.ids.values[rows]), distances, self._columns_of(rows))
+        return Hits(queries, rows, distances, {name: self._values(name)[rows] for name in names})
+
+    @reads
+    def described(self, found: Neighbors) -> Hits:
+        """Neighbours, whose indices are rows, as hits with ids and columns; without those of row -1."""
+        return self.named(self.with_keys(self.as_hits(found)))
 
     def _columns_of(self, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         """Label and metadata of rows, in the forms that users get."""
@@ -369,6 +430,7 @@ class MemoryGallery(Gallery):
             "next_key": self.next_key,
             "has_own_ids": self.has_own_ids,
             "has_labels": self.labels is not None,
+            "has_samples": self.samples is not None,
             "columns": list(self.columns),
         }
 
@@ -378,6 +440,8 @@ class MemoryGallery(Gallery):
         if self.labels is not None:
             arrays["labels"] = self.labels.decode(np.arange(len(self.labels)))
             arrays["codes"] = self.labels.codes.values
+        if self.samples is not None:
+            arrays["samples"] = self.samples.values
         return arrays | {f"metadata_{i}": column.values for i, column in enumerate(self.columns.values())}
 
     @classmethod
@@ -400,6 +464,7 @@ class MemoryGallery(Gallery):
             described["next_key"],
             KeysById(),
             Made(),
+            _restored("samples", arrays) if described.get("has_samples") else None,
         )
         return gallery
 
