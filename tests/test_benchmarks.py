@@ -60,9 +60,9 @@ def test_images_of_the_own_camera_are_left_out(literature):
     )
     embeddings = np.array([[0.0], [0.1], [2.0], [1.0]])
     # row 1 is of the query's person and camera; of the others the wrong one is nearer
-    assert literature["by_camera"](embeddings, found)["recall_at_1"] == 0
+    assert literature["scores_of"](embeddings, found)["recall_at_1"] == 0
     found.groups[1] = 3
-    assert literature["by_camera"](embeddings, found)["r_precision"] == 0.5
+    assert literature["scores_of"](embeddings, found)["r_precision"] == 0.5
 
 
 class TinyNetwork(torch.nn.Sequential):
