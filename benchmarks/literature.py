@@ -83,28 +83,11 @@ def scores_of(embeddings, found):
     if not gallery.any():
         test = found.split == "test"
         return report(embeddings[test], y[test])
-    query = found.split == "query"
-    if "groups" in found:
-        return by_camera(embeddings, found)
-    return report(embeddings[query], y[query], gallery=embeddings[gallery], y_gallery=y[gallery])
-
-
-def by_camera(embeddings, found):
-    """The same for queries that do not find images of their person by their own camera, query by query."""
-    gallery = np.flatnonzero(found.split == "gallery")
-    values = {name: [] for name in SCORES}
-    for i in np.flatnonzero(found.split == "query"):
-        own = (found.target[gallery] == found.target[i]) & (found.groups[gallery] == found.groups[i])
-        rows = gallery[~own]
-        relevant = found.target[rows] == found.target[i]
-        if not relevant.any():
-            continue
-        order = np.argsort(np.linalg.norm(embeddings[rows] - embeddings[i], axis=1), kind="stable")
-        hits = relevant[order][: relevant.sum()]  # as many as there are to find: R
-        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-        for name, value in zip(SCORES, (hits[0], hits.mean(), (precision * hits).mean()), strict=True):
-            values[name].append(value)
-    return {name: float(np.mean(found)) for name, found in values.items()}
+    query, groups = found.split == "query", {}
+    if "groups" in found:  # a query does not find images of its person by its own camera
+        groups = {"groups": found.groups[query], "groups_gallery": found.groups[gallery]}
+    gallery_side = {"gallery": embeddings[gallery], "y_gallery": y[gallery]}
+    return report(embeddings[query], y[query], **gallery_side, **groups)
 
 
 def accuracy_of_folds(distances, y_pairs, fold):

@@ -1,10 +1,11 @@
 """The one crossing between arrays and torch: tensors, device, precision, inference, pickling, seeding.
 
-Nothing here touches the global seed, the thread count or the default dtype. What torch keeps private is named
-here and nowhere else.
+Nothing here touches the global seed, the default dtype, or the thread count, but for that of a forked child.
+What torch keeps private is named here and nowhere else.
 """
 
 import copy
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -38,6 +39,11 @@ __all__ = [
     "unpack_module",
     "without_wrapper",
 ]
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP's threads do not come along when a process forks, and a child that waits for them waits for ever:
+    # it computes on one thread, as torch's own workers do
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -54,15 +54,15 @@ def test_accuracy_of_folds_by_hand(literature):
 
 def test_images_of_the_own_camera_are_left_out(literature):
     found = Bunch(
-        target=np.array([0, 0, 0, 1]),
-        groups=np.array([1, 1, 2, 1]),
-        split=np.array(["query", "gallery", "gallery", "gallery"]),
+        target=np.array([0, 0, 0, 1, 1]),
+        groups=np.array([1, 1, 2, 1, 2]),
+        split=np.array(["query", "gallery", "gallery", "gallery", "query"]),
     )
-    embeddings = np.array([[0.0], [0.1], [2.0], [1.0]])
-    # row 1 is of the query's person and camera; of the others the wrong one is nearer
-    assert literature["by_camera"](embeddings, found)["recall_at_1"] == 0
-    found.groups[1] = 3
-    assert literature["by_camera"](embeddings, found)["r_precision"] == 0.5
+    embeddings = np.array([[0.0], [0.1], [2.0], [1.0], [1.0]])
+    # the first query: row 1 is left out, and row 3, which is wrong, is nearer than row 2; the second is right
+    assert literature["scores_of"](embeddings, found)["recall_at_1"] == 0.5
+    found.groups[1] = 3  # the first query finds row 1, then row 3, which is wrong: 1 of 2
+    assert literature["scores_of"](embeddings, found)["r_precision"] == 0.75
 
 
 class TinyNetwork(torch.nn.Sequential):

@@ -199,7 +199,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
         samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
         refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
-        each fit its own. `partial_fit` does not use it.
+        each fit its own. With `steps_per_epoch` it is written after that number of steps. `partial_fit` does
+        not use it.
     distributed : Distributed, default=None
         Several processes, each with a device of the kind `device`, train one network together; see
         :class:`Distributed`. None: this process trains alone.

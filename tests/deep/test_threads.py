@@ -1,5 +1,6 @@
 """Fits beside one another, and networks that leave the package."""
 
+import os
 import threading
 
 import numpy as np
@@ -39,6 +40,22 @@ def test_fits_in_threads_give_the_bits_that_they_give_alone(blobs):
     together = in_threads([lambda seed=seed: learner(seed).fit(X, y).transform(X) for seed in range(3)])
     np.testing.assert_array_equal(together, alone)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, as POSIX has them")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Python 3.12 on, about forks beside threads
+def test_a_forked_child_computes_on_one_thread():
+    """OpenMP's threads are not in the child: it would wait for them for ever."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(torch.get_num_threads())
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_pause_lets_another_thread_draw_and_goes_on_with_the_same_numbers():

@@ -86,7 +86,8 @@ def conditions(where: Mapping[str, Any], dtypes: Mapping[str, Any]) -> list[Cond
         raise ValueError(f"where must be a dict of columns and the values they must have; got {where!r}")
     unknown = [name for name in where if name not in dtypes]
     if unknown:
-        raise ValueError(f"where names a column {unknown[0]!r} that is not there: there are {_list(dtypes)}")
+        named = unknown[0][:40] if isinstance(unknown[0], str) else unknown[0]
+        raise ValueError(f"where names a column {named!r} that is not there: there are {_list(dtypes)}")
     return [_condition(name, asked, dtypes) for name, asked in where.items()]
 
 

@@ -1,0 +1,29 @@
+"""Seeded samples of benchmarks/trust.py: bits flipped, processes killed, input that attacks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRUST = Path(__file__).parents[2] / "benchmarks/trust.py"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc, as Linux has them")
+def test_nothing_is_silent_raw_or_lost():
+    sizes = ["--ours", "--flips", "34", "--kills", "7", "--inputs", "100"]
+    out = subprocess.run(
+        [sys.executable, str(TRUST), *sizes],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    rows = [line.rsplit(maxsplit=6) for line in out.splitlines() if line.startswith("  skmetric")]
+    rows = [row for row in rows if row[-1].isdigit()]
+    assert len(rows) == 9, out  # three formats flipped and killed, fits, images, names
+    for name, *numbers in rows:
+        n_cases, named, *bad, same = map(int, numbers)
+        assert n_cases == named + same > 0 == sum(bad), (name, out)
+    assert "skmetric.io                       does not run" in out
