@@ -49,7 +49,7 @@ def compare(X, y, train, weights, epochs):
 
     network = {"weights": weights, "model_kwargs": {"pad_type": "same"}, "device": "cpu"}
     start = process_time()
-    features = FrozenFeatures(NETWORK, **network)
+    features = FrozenFeatures(NETWORK, image_size=64, crop_pct=1.0, **network)
     known, unseen = features.fit_transform(X[train]), features.transform(X[kept])
     spent = process_time() - start
     cosine = report(Normalizer().transform(unseen))
