@@ -1,10 +1,10 @@
-"""A metric refitted to the labelled gallery: what new queries gain, and whether the calibration keeps its word.
+"""A metric refitted to the labelled gallery: what new queries gain, and whether calibration keeps its word.
 
     python benchmarks/adapt_metric.py [--data DIR] [--sets NAME ...] [--seeds 0] [--per-class 8]
 
-DIR holds `load.py` and its `.npz` files. Half of the classes train `MetricLearner()`. Of the others two thirds
-are the gallery, with at most that many rows a class and never more than half of them, and one third are
-strangers. Up to 20 further rows of each class of the gallery are queries. Each rate stands beside what
+DIR holds `load.py` and its `.npz` files. Half of the classes train `MetricLearner()`. Of the others two
+thirds are the gallery, with at most that many rows a class and never more than half of them, and one third
+are strangers. Up to 20 further rows of each class of the gallery are queries. Each rate stands beside what
 `calibrate` promised. Three ways: the metric of the training classes; `adapt_metric=True`; and the same metric
 calibrated as if the gallery had not been learned from, which shows why the former refits.
 """
