@@ -1,5 +1,6 @@
 """What comes in at the edge: finite rows, labels of one kind. Inside, trust."""
 
+import mmap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,10 +61,28 @@ def as_array(X: Any) -> Any:
         raise ValueError(
             f"X is a {type(X).__name__}, which gives batches: pass the features of all samples as one array"
         )
+    if isinstance(X, np.ndarray):
+        check_map(X)
+        return X
     if not (hasattr(X, "detach") and hasattr(X, "cpu")):
         return X
     X = X.detach().cpu()
     return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+
+
+def check_map(X: NDArray[Any], name: str = "X") -> None:
+    """Refuse a memory map whose file has shrunk: reading it would end the process without an error."""
+    part: Any = X
+    while isinstance(part, np.ndarray):
+        offset = getattr(part, "offset", 0)  # of a memory map
+        part = part.base
+    if isinstance(part, mmap.mmap):
+        needed = (offset or 0) // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY + len(part)
+        if part.size() < needed:
+            raise ValueError(
+                f"{name} is a memory map of a file that has shrunk: it has {part.size()} bytes, and had "
+                f"{needed} when it was opened. Write the file anew and open it again"
+            )
 
 
 def check_matrix(X: Any, name: str = "X") -> NDArray[np.floating]:
@@ -111,13 +130,27 @@ def read_labels(y: Any, name: str = "y", *, warns: bool = False) -> NDArray:
     return y
 
 
+def missing_rows(y: Any, name: str = "y") -> NDArray[np.intp]:
+    """Rows of a column in which nothing stands: None, NaN, NaT or pandas' NA."""
+    values = _one_dimensional(y, name, False)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fmM":
+        return np.flatnonzero(np.isnan(values) if values.dtype.kind == "f" else np.isnat(values))
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero([_is_missing(value) for value in values])
+
+
 def is_cheap(longest: int, n_texts: int, n_letters: int) -> bool:
     """Whether an array of text of fixed width costs little, or about what its text costs."""
     return 4 * longest * n_texts <= max(_CHEAP, 16 * n_letters)
 
 
-def encode_labels(y: NDArray, y_gallery: NDArray | None = None) -> tuple[NDArray, NDArray | None, NDArray]:
+def encode_labels(
+    y: NDArray, y_gallery: NDArray | None = None, names: str = "y and y_gallery"
+) -> tuple[NDArray, NDArray | None, NDArray]:
     """Integer codes of the labels, the same code for the same label on both sides.
+
+    `names` is what an error message calls the two sides.
 
     Returns
     -------
@@ -129,16 +162,14 @@ def encode_labels(y: NDArray, y_gallery: NDArray | None = None) -> tuple[NDArray
     if y_gallery is None:
         classes, codes = np.unique(y, return_inverse=True)
         return codes, None, classes
-    classes, codes = np.unique(join_labels(y, y_gallery), return_inverse=True)
+    classes, codes = np.unique(join_labels(y, y_gallery, names), return_inverse=True)
     return codes[: len(y)], codes[len(y) :], classes
 
 
-def join_labels(y: NDArray, y_gallery: NDArray) -> NDArray:
+def join_labels(y: NDArray, y_gallery: NDArray, names: str = "y and y_gallery") -> NDArray:
     """Labels of two sides, one after the other, none changed: int64 and uint64 do not become float64."""
     if _is_text(y) != _is_text(y_gallery):
-        raise ValueError(
-            "y and y_gallery hold labels of several types, text on one side only: convert them to one"
-        )
+        raise ValueError(f"{names} hold labels of several types, text on one side only: convert them to one")
     joined = np.concatenate([y, y_gallery])
     sides = [side for side in (y, y_gallery) if len(side)]
     if joined.dtype.kind != "f" or all(side.dtype.kind == "f" for side in sides):

@@ -1,10 +1,12 @@
-"""What the benchmark of Omniglot's one-shot task counts and reads."""
+"""What the benchmarks of Omniglot's one-shot task and of the literature's sets count and read."""
 
 import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from sklearn.utils import Bunch
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +36,54 @@ def test_official_runs_are_read_as_their_makers_say(omniglot, shared_data):
     assert (np.sort(runs.answers, axis=1) == np.arange(20)).all()
     # cosine of raw pixels: .218 at 105x105 and .245 at 28x28, says who published the set
     assert 0.2 < omniglot["accuracy"](omniglot["pixels"], runs)[0] < 0.26
+
+
+@pytest.fixture(scope="module")
+def literature():
+    return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks/literature.py"))
+
+
+def test_accuracy_of_folds_by_hand(literature):
+    """The threshold of one fold is applied to the other."""
+    distances = np.array([0.1, 0.2, 0.5, 0.3, 0.4, 0.15])
+    y_pairs, fold = np.array([1, 1, -1, 1, 1, -1]), np.array([0, 0, 0, 1, 1, 1])
+    # fold 0: threshold .4 of fold 1 (2 of 3 right there) -> 3 of 3; fold 1: threshold .2 -> none of 3
+    mean, error = literature["accuracy_of_folds"](distances, y_pairs, fold)
+    assert (mean, error) == (0.5, 0.5)
+
+
+def test_images_of_the_own_camera_are_left_out(literature):
+    found = Bunch(
+        target=np.array([0, 0, 0, 1]),
+        groups=np.array([1, 1, 2, 1]),
+        split=np.array(["query", "gallery", "gallery", "gallery"]),
+    )
+    embeddings = np.array([[0.0], [0.1], [2.0], [1.0]])
+    # row 1 is of the query's person and camera; of the others the wrong one is nearer
+    assert literature["by_camera"](embeddings, found)["recall_at_1"] == 0
+    found.groups[1] = 3
+    assert literature["by_camera"](embeddings, found)["r_precision"] == 0.5
+
+
+class TinyNetwork(torch.nn.Sequential):
+    def __init__(self):
+        super().__init__(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU())
+        self.append(torch.nn.AdaptiveAvgPool2d(1)).append(torch.nn.Flatten()).append(torch.nn.Linear(4, 128))
+
+
+def test_the_protocol_runs_on_a_small_set(literature, tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    files = [str(tmp_path / f"{i}.png") for i in range(64)]
+    for i, file in enumerate(files):
+        pixels = rng.integers(0, 60, (12, 12, 3)) + 12 * (i // 4)
+        image.fromarray(pixels.astype(np.uint8)).save(file)
+    y = np.arange(64) // 4
+    found = Bunch(data=np.array(files), target=y, split=np.where(y < 12, "train", "test"))
+    options = literature["parser"]().parse_args(["--data", ".", "--epochs", "1", "--steps", "1"])
+    options.model, options.weights = TinyNetwork(), None
+    literature["run_set"]("cub200", found, options)
+    printed = capsys.readouterr().out
+    names = ["frozen features, cosine", "MetricLearner() on them", "fine-tuned, separated", "concatenated"]
+    assert all(name in printed for name in names)
+    assert printed.count("MAP@R of held-out classes") == 4

@@ -184,6 +184,9 @@ def with_texts(arrays: Mapping[str, Mapped], types: Mapping[str, str]) -> Stored
         if not (isinstance(data, Mapped) and isinstance(ends, Mapped)):
             raise KeyError(name)
         found[name] = _texts_of(name, data, ends, kind)
+    untold = next((name for name in found if name.endswith(_ENDS)), None)
+    if untold is not None:
+        raise KeyError(f"types: there is no type of the text {untold.removesuffix(_ENDS)!r}")
     return StoredArrays(found)
 
 

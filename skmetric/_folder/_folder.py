@@ -100,7 +100,9 @@ def _read_arrays(path: Path, manifest: dict[str, Any], verify: bool) -> StoredAr
     """The arrays that a manifest names."""
     if not _LEFT.fullmatch(manifest["data"]):
         raise KeyError(f"data: {manifest['data']!r} is no name of a subfolder")
-    data, names, types = path / manifest["data"], manifest["arrays"], dict(manifest.get("types", {}))
+    data, names, types = path / manifest["data"], manifest["arrays"], manifest.get("types", {})
+    if not isinstance(types, dict):
+        raise TypeError(f"types must be a dict; got {types!r}")
     if data.is_symlink():
         raise damaged(data, "it is a link: a folder holds its own arrays")
     is_old = manifest["version"] < FIRST_SAFETENSORS

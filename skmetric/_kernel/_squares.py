@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._kernel._hidden import Hidden, HiddenTwice
 from skmetric._kernel._threads import map_blocks, n_threads
 
 Floats = NDArray[np.floating[Any]]
@@ -139,8 +140,13 @@ class Search:
     One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2).
     """
 
-    def __init__(self, queries: Floats, gallery: "Gallery | Floats | None" = None) -> None:
-        self.leaves_self_out = gallery is None
+    def __init__(
+        self,
+        queries: Floats,
+        gallery: "Gallery | Floats | None" = None,
+        hidden: Hidden | HiddenTwice | None = None,
+    ) -> None:
+        self.leaves_self_out, self.hidden = gallery is None, hidden
         if not isinstance(gallery, Gallery):
             gallery = Gallery(queries if gallery is None else gallery)
         if not gallery.fits(queries):
@@ -162,7 +168,7 @@ class Search:
         Returns
         -------
         squares : ndarray of shape (n_rows, n_gallery), float32
-            In units of the kernel's scale; infinite from a row to itself.
+            In units of the kernel's scale; infinite from a row to itself and to what is hidden from it.
         norms : ndarray of shape (n_rows,)
             Of the centred queries, in the same units: what :meth:`slack` needs. Negative where the squares
             are exact.
@@ -178,6 +184,8 @@ class Search:
         np.maximum(squares, 0, out=squares)
         if self.leaves_self_out:
             squares[np.arange(len(rows)), rows] = np.inf
+        if self.hidden is not None:
+            squares[self.hidden.pairs(rows)] = np.inf
         return squares, norms
 
     def slack(self, norms: Any, squares: Any) -> Any:
@@ -279,7 +287,8 @@ def candidates(search: Search, squares: NDArray[np.float32], norm: float, k: int
     """Indices, ascending, of items that hold the `k` nearest of a query for sure, and few more."""
     bound = upper_bounds(squares[None], k)[0]
     found = np.flatnonzero(squares <= bound + search.slack(norm, bound))
-    return found[squares[found] < np.inf] if search.leaves_self_out else found
+    hides = search.leaves_self_out or search.hidden is not None
+    return found[squares[found] < np.inf] if hides else found
 
 
 def upper_bounds(squares: NDArray[np.float32], k: int) -> NDArray[np.float32]:

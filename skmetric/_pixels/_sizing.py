@@ -22,9 +22,11 @@ from skmetric._torch import to_tensor
 __all__ = [
     "INTERPOLATIONS",
     "InputConfig",
+    "cropped",
     "height_and_width",
     "normalised",
     "read_batches",
+    "resized_size",
     "sized",
     "sized_batches",
 ]
@@ -80,8 +82,21 @@ def sized(pixels: NDArray, config: InputConfig) -> Tensor:
     """
     batch = _with_channels(to_tensor(pixels).permute(0, 3, 1, 2), config.n_channels)  # (n, n_channels, H, W)
     if config.resize:
-        batch = _centre_crop(_framed(_resized(batch, config), config), config.image_size)
+        batch = cropped(_resized(batch, config), config)
     return batch.contiguous()
+
+
+def resized_size(config: InputConfig) -> tuple[int, int]:
+    """(H, W) of images that `sized` only crops: those that resizing gives of images of the same aspect."""
+    if not config.resize:
+        height, width = config.image_size
+        return height, width
+    return _target([floor(side / config.crop_pct) for side in config.image_size], config)
+
+
+def cropped(batch: Tensor, config: InputConfig) -> Tensor:
+    """Crop the centre of resized images (n, n_channels, H, W), in a frame where they are smaller."""
+    return _centre_crop(_framed(batch, config), config.image_size)
 
 
 def normalised(batch: Tensor, config: InputConfig) -> Tensor:

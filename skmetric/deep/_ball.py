@@ -13,7 +13,8 @@ from scipy.spatial.distance import cdist
 from torch import nn
 
 from skmetric._checks import check_labels, check_matrix, encode_labels
-from skmetric.retrieval import Ranking, iter_rankings
+from skmetric._kernel._hidden import hidden_by_groups
+from skmetric.retrieval import Ranking, iter_rankings, read_grading
 
 from ._poincare import from_chords, inside
 from .losses._hyperbolic import poincare
@@ -35,7 +36,18 @@ def ball_distance(first, second, curvature):
     return from_chords(chords, inside(first, curvature), inside(second, curvature), curvature).numpy()
 
 
-def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=None, curvature):
+def iter_ball_rankings(
+    embeddings,
+    y,
+    *,
+    gallery=None,
+    y_gallery=None,
+    groups=None,
+    groups_gallery=None,
+    relevance=None,
+    depth=None,
+    curvature,
+):
     """Rankings by distance on the ball, in blocks; else as :func:`skmetric.retrieval.iter_rankings`.
 
     For one query the order is that of ``|u - v|² / (1 - c |v|²)``, of which the distance is an increasing
@@ -49,6 +61,10 @@ def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=Non
         Their labels.
     gallery, y_gallery : array-like, default=None
         Points to search and their labels; None searches each query among the others.
+    groups, groups_gallery : array-like, default=None
+        Groups of queries and gallery: items of the query's class and group are left out of its search.
+    relevance : str, array, sparse matrix or callable, default=None
+        What makes an item relevant.
     depth : int, default=None
         Ranks to keep; None keeps all.
     curvature : float
@@ -64,22 +80,42 @@ def iter_ball_rankings(embeddings, y, *, gallery=None, y_gallery=None, depth=Non
     queries = check_matrix(embeddings, "embeddings").astype(np.float64, copy=False)
     alone = gallery is None
     points = queries if alone else check_matrix(gallery, "gallery").astype(np.float64, copy=False)
-    y = check_labels(y, len(queries))
-    codes, codes_gallery, classes = encode_labels(
-        y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
-    )
-    codes_gallery = codes if codes_gallery is None else codes_gallery
-    n_relevant = np.bincount(codes_gallery, minlength=len(classes)) - alone
-    n_items = len(points) - alone
-    depth = n_items if depth is None else min(depth, n_items)
+    sides = (groups, groups_gallery, len(queries), None if alone else len(points))
+    grading = read_grading(relevance, y, y_gallery, *sides)
+    if grading is None:
+        y = check_labels(y, len(queries))
+        codes, codes_gallery, classes = encode_labels(
+            y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
+        )
+        codes_gallery = codes if codes_gallery is None else codes_gallery
+        hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, not alone)
+        left_out: Any = alone if hidden is None else hidden.counts
+        n_relevant = np.bincount(codes_gallery, minlength=len(classes))[codes] - left_out  # (n_queries,)
+        n_items: Any = len(points) - left_out  # of all queries, or with groups (n_queries,)
+    depth = len(points) - alone if depth is None else min(depth, len(points) - alone)
     insides = inside(torch.from_numpy(points), curvature).numpy()
     n_blocks = -(-len(queries) * len(points) * 8 // _BLOCK_BYTES)
     for rows in np.array_split(np.arange(len(queries)), min(n_blocks, len(queries))):
         order_by = cdist(queries[rows], points, "sqeuclidean") / insides  # (n_block, n_gallery)
         if alone:
             order_by[np.arange(len(rows)), rows] = np.inf  # last, and `depth` leaves it out
+        if grading is not None:
+            order = order_by.argsort(axis=1, kind="stable")[:, : grading.needed(depth)]
+            found = grading.block(rows, order, depth)
+            n_gallery = len(points) - alone if groups is None else found.n_items
+            yield rows, Ranking(found.relevant, found.n_relevant, n_gallery, found.grades)
+            continue
+        if hidden is not None:
+            order_by[hidden.pairs(rows)] = np.inf
         order = order_by.argsort(axis=1, kind="stable")[:, :depth]
-        yield rows, Ranking(codes_gallery[order] == codes[rows, None], n_relevant[codes[rows]], n_items)
+        assert codes_gallery is not None
+        relevant = codes_gallery[order] == codes[rows, None]  # (n_block, depth)
+        if hidden is not None:
+            relevant &= np.take_along_axis(order_by, order, axis=1) < np.inf
+        yield (
+            rows,
+            Ranking(relevant, n_relevant[rows], n_items if hidden is None else np.asarray(n_items)[rows]),
+        )
 
 
 def rankings_on(ball):

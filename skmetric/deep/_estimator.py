@@ -19,18 +19,25 @@ from skmetric._params import FitTasks, check_params
 from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 
 from ._data._scale import Scale
+from ._distributed._group import Alone
+from ._distributed._joining import ToStart, find_group
+from ._distributed._launch import fit_by_processes
+from ._distributed._ranks import NoTasks, silent_but_first
+from ._exported import as_module
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
 from ._training._assembly import embed
-from ._training._checkpoint import Checkpoint, pack
-from ._training._checkpoint_folder import CheckpointFolder
-from ._training._criterion import margin_of
-from ._training._diagnosis import warn_of_failure
+from ._training._checkpoints._checkpoint import Checkpoint, pack
+from ._training._checkpoints._checkpoint_folder import CheckpointFolder
 from ._training._ending import add_head, may_retrain, on_all_classes
 from ._training._loop import train
+from ._training._loss._criterion import margin_of
+from ._training._loss._diagnosis import warn_of_failure
 from ._training._session import Call, Task, fitted_state, open_session
+from .losses._graded import attach
 
 if TYPE_CHECKING:
+    from ._data._gathered import Gathered
     from ._data._source import Streamed
 
 
@@ -77,7 +84,9 @@ class NetworkMixin:
     image_size: int | tuple[int, int] | None = None
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
+    collate_fn: Callable | None = None
     checkpoint: str | PathLike | None = None
+    distributed: Any = None
 
     # parameters as they are once the open ones are filled in
     freezes_batch_norm: bool | None
@@ -96,9 +105,14 @@ class NetworkMixin:
     _checkpoint: Checkpoint | None
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
+    _input_spec: Any = None  # structure of batches that a collate function made
 
-    def _embed(self, X: NDArray[Any] | Streamed) -> NDArray[np.float32]:
+    def _embed(self, X: NDArray[Any] | Streamed | Gathered) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
+
+    def _as_module(self) -> tuple[nn.Module, tuple[int, ...], torch.dtype]:
+        """`transform` of samples as a module; shape and dtype of its input."""
+        return as_module(self)
 
     def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
         """What places of an image give to its embedding: the picture, rows (n_places + 1, n), the grid."""
@@ -108,7 +122,15 @@ class NetworkMixin:
         """What a network behind the one with the places makes of their rows."""
         return rows_after(self, rows)
 
-    def _train(self, make_task: Callable[..., Task], X: Any, y: Any, *, single: bool = False) -> None:
+    def _train(
+        self,
+        make_task: Callable[..., Task],
+        X: Any,
+        y: Any,
+        *,
+        single: bool = False,
+        again: tuple[Any, ...] = (),
+    ) -> None:
         """Open a session, train, store what it ends with.
 
         Parameters
@@ -119,15 +141,26 @@ class NetworkMixin:
             As given to `fit`, for callbacks.
         single : bool, default=False
             Whether this is `partial_fit`.
+        again : tuple, default=()
+            Name of the method that was called, and its arguments, for processes that do the same together.
         """
+        group = find_group(self.distributed, self.device)
+        if isinstance(group, ToStart):
+            fit_by_processes(group, self, *again)
+            return
+        with silent_but_first(group):
+            self._train_here(make_task, X, y, single, group)
+
+    def _train_here(self, make_task: Callable[..., Task], X: Any, y: Any, single: bool, group: Alone) -> None:
         goes_on = hasattr(self, "module_") and (single or self.warm_start)
-        call = Call(1 if single else self.max_epochs, goes_on, single)
+        call = Call(1 if single else self.max_epochs, goes_on, single, group=group)
         if goes_on and single:
             check_params(self)  # which scikit-learn leaves out
         if self.checkpoint is not None and not single:
-            call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self))
+            call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self, group))
         task = make_task(call=call)
-        tasks = FitTasks(self, X, y, call.n_epochs * (2 if may_retrain(task) else 1))
+        n_epochs = call.n_epochs * (2 if may_retrain(task) else 1)
+        tasks = FitTasks(self, X, y, n_epochs) if group.rank == 0 else NoTasks()
         session = open_session(self, task, call)
         tasks.fitted = partial(fitted_state, session)
         n_before = len(session.training.history)
@@ -137,6 +170,7 @@ class NetworkMixin:
         add_head(session)
         vars(self).update(fitted_state(session))
         self._checkpoint = pack(session.training, last) if single or self.warm_start else None
+        attach(self.loss_, None)  # the samples of this call are not those of the next
         tasks.close()
 
     def __getstate__(self) -> dict[str, Any]:

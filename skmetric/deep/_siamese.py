@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -12,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._params import fit_context
+from skmetric._tuples import read_similarity
+from skmetric._weights import read_weights_of
 
-from ._data._tuples import read_similarity
 from ._training._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner
 
@@ -77,6 +78,12 @@ class SiameseLearner(TupleLearner):
         "auto" is a CUDA device where there is one, else the CPU.
     channel_axis : {"auto", "first", "last"}, default="auto"
         Where images have their channels.
+    image_size : int or (int, int), default=None
+        Height and width to bring images to, as of :class:`DeepMetricLearner`. None: all have one size.
+    num_workers : int, default=0
+        Number of processes that read samples that are not in memory, as of :class:`DeepMetricLearner`.
+    collate_fn : callable, default=None
+        Makes batches of samples that are anything, as of :class:`DeepMetricLearner`.
     random_state : int, RandomState instance or None, default=None
         Of initial weights, pairs held out and batches. An int gives the same network every time.
     checkpoint : str, path-like or None, default=None
@@ -165,6 +172,9 @@ class SiameseLearner(TupleLearner):
         precision: str = "auto",
         device: str | torch.device = "auto",
         channel_axis: str = "auto",
+        image_size: int | tuple[int, int] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable | None = None,
         random_state: int | np.random.RandomState | None = None,
         checkpoint: str | PathLike | None = None,
     ) -> None:
@@ -188,19 +198,36 @@ class SiameseLearner(TupleLearner):
         self.precision = precision
         self.device = device
         self.channel_axis = channel_axis
+        self.image_size = image_size
+        self.num_workers = num_workers
+        self.collate_fn = collate_fn
         self.random_state = random_state
         self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        pairs: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network, and choose the threshold.
 
         Parameters
         ----------
-        X : array of shape (n_pairs, 2, n_features), (n, 2, H, W), (n, 2, H, W, C) or (n, 2, C, H, W)
-            Pairs of rows of features, or of images.
+        X : array, sequence of n images or torch Dataset, or array of shape (n_pairs, 2, ...) without `pairs`
+            Samples as of :class:`DeepMetricLearner`, or the pairs themselves: rows of features (n_pairs, 2,
+            n_features); images (n, 2, H, W), (n, 2, H, W, C) or (n, 2, C, H, W); or a list of pairs of paths
+            or of PIL images.
         y : array-like of shape (n_pairs,)
             1 for similar pairs; 0, or -1, for others. Both must occur.
+        pairs : array-like of shape (n_pairs, 2), default=None
+            Row numbers of `X`. Rows may be in many pairs, or in none.
+        sample_weight : array-like of shape (n_pairs,), default=None
+            How often each pair is drawn, compared with the others: a weight of 2 is as the pair given twice,
+            a weight of 0 leaves it out. Scores and threshold count pairs by it. None: once each.
 
         Returns
         -------
@@ -212,90 +239,138 @@ class SiameseLearner(TupleLearner):
         ValueError
             On pairs that cannot be trained on; the message says which and why.
         """
-        return self._fit(X, y)
+        return self._fit(X, y, pairs, sample_weight)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        pairs: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on these pairs, from where the last call ended, and choose the threshold on them.
 
         Parameters
         ----------
-        X : array of shape (n_pairs, 2, ...)
-            More pairs.
+        X : array, sequence of n images or torch Dataset, or array of shape (n_pairs, 2, ...) without `pairs`
+            Samples, or the pairs themselves, as of `fit`.
         y : array-like of shape (n_pairs,)
             Which are similar: both kinds, by the values of the first call.
+        pairs : array-like of shape (n_pairs, 2), default=None
+            Row numbers of `X`.
+        sample_weight : array-like of shape (n_pairs,), default=None
+            How often each pair is drawn, as of `fit`.
 
         Returns
         -------
         SiameseLearner
             Fitted.
         """
-        return self._fit(X, y, single=True)
+        return self._fit(X, y, pairs, sample_weight, single=True)
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: Any, *, pairs: ArrayLike | None = None) -> NDArray[np.float64]:
         """How much nearer than the threshold the members of each pair are.
 
         Parameters
         ----------
-        X : array of shape (n_pairs, 2, ...)
-            Pairs.
+        X : array, sequence of n images or torch Dataset, or array of shape (n_pairs, 2, ...) without `pairs`
+            Samples, or the pairs themselves, as of `fit`.
+        pairs : array-like of shape (n_pairs, 2), default=None
+            Row numbers of `X`.
 
         Returns
         -------
         ndarray of shape (n_pairs,)
             ``threshold_`` minus the distance: larger is more similar; from 0 on a pair is taken for similar.
         """
-        distances = self._tuple_distances(X)[:, 0]
+        distances = self._tuple_distances(X, pairs)[:, 0]
         return self.threshold_ - distances
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: Any, *, pairs: ArrayLike | None = None) -> NDArray[Any]:
         """Whether the members of each pair are similar.
 
         Parameters
         ----------
-        X : array of shape (n_pairs, 2, ...)
-            Pairs.
+        X : array, sequence of n images or torch Dataset, or array of shape (n_pairs, 2, ...) without `pairs`
+            Samples, or the pairs themselves, as of `fit`.
+        pairs : array-like of shape (n_pairs, 2), default=None
+            Row numbers of `X`.
 
         Returns
         -------
         ndarray of shape (n_pairs,)
             Of ``classes_``.
         """
-        similar = self.decision_function(X) >= 0  # first, for it asks whether there is a `classes_`
+        similar = (
+            self.decision_function(X, pairs=pairs) >= 0
+        )  # first, for it asks whether there is a `classes_`
         return self.classes_[similar.astype(int)]
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        pairs: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Area under the ROC curve of pairs by distance: the threshold plays no part.
 
         Parameters
         ----------
-        X : array of shape (n_pairs, 2, ...)
-            Pairs, best of classes that were never trained on.
+        X : array, sequence of n images or torch Dataset, or array of shape (n_pairs, 2, ...) without `pairs`
+            Samples, or the pairs themselves, as of `fit`; best of classes that were never
+            trained on.
         y : array-like of shape (n_pairs,)
             Which are similar.
+        pairs : array-like of shape (n_pairs, 2), default=None
+            Row numbers of `X`.
+        sample_weight : array-like of shape (n_pairs,), default=None
+            Weights of pairs in the score.
 
         Returns
         -------
         float
             In [0, 1]; 0.5 is chance.
         """
-        distances = self._tuple_distances(X)
-        return similarity_score(distances, read_similarity(y, len(distances))[0])
+        distances = self._tuple_distances(X, pairs)
+        weights = read_weights_of(sample_weight, len(distances), "pairs")
+        return similarity_score(distances, read_similarity(y, len(distances), self)[0], weights)
 
     def calibrate_threshold(
-        self, X: ArrayLike, y: ArrayLike, *, max_false_accept_rate: float | None = None
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        pairs: ArrayLike | None = None,
+        criterion: Criterion | None = None,
+        beta: float | None = None,
+        min_rate: float | None = None,
+        max_false_accept_rate: float | None = None,
     ) -> Self:
         """Choose the threshold on pairs, best on pairs of classes that were never trained on.
 
         Parameters
         ----------
-        X : array of shape (n_pairs, 2, ...)
-            Pairs.
+        X : array, sequence of n images or torch Dataset, or array of shape (n_pairs, 2, ...) without `pairs`
+            Samples, or the pairs themselves, as of `fit`.
         y : array-like of shape (n_pairs,)
             Which are similar.
+        pairs : array-like of shape (n_pairs, 2), default=None
+            Row numbers of `X`.
+        criterion : str, default=None
+            What the threshold makes as large as possible: "balanced_accuracy" (None), "accuracy", "f_beta",
+            "max_tpr" (share of similar pairs accepted, with at least `min_rate` of the others rejected), or
+            "max_tnr" (share of other pairs rejected, with at least `min_rate` of the similar ones accepted).
+        beta : float, default=None
+            Weight of recall in "f_beta"; None is 1.
+        min_rate : float, default=None
+            From 0 to 1, for "max_tpr" and "max_tnr".
         max_false_accept_rate : float, default=None
-            Largest share, from 0 to below 1, of the pairs that are not similar to accept as similar. None:
-            the threshold has the largest balanced accuracy.
+            Largest share, from 0 to below 1, of the pairs that are not similar to accept as similar: short
+            for "max_tpr" with 1 minus this rate.
 
         Returns
         -------
@@ -305,18 +380,12 @@ class SiameseLearner(TupleLearner):
         Raises
         ------
         TypeError, ValueError
-            If the rate is no number, or out of range.
+            If an argument is out of range, or has no effect on the criterion.
         """
-        if max_false_accept_rate is not None:
-            rate = _check_number("max_false_accept_rate", max_false_accept_rate)
-            if not 0 <= rate < 1:
-                raise ValueError(
-                    f"max_false_accept_rate must be a share from 0 to below 1, such as 0.01 for 1%; got "
-                    f"{max_false_accept_rate!r}"
-                )
-        distances = self._tuple_distances(X)[:, 0]
-        similar = read_similarity(y, len(distances))[0]
-        self.threshold_ = choose_threshold(distances, similar, max_false_accept_rate)
+        target = read_target(criterion, beta, min_rate, max_false_accept_rate)
+        distances = self._tuple_distances(X, pairs)[:, 0]
+        similar = read_similarity(y, len(distances), self)[0]
+        self.threshold_ = choose_threshold(distances, similar, target)
         return self
 
     def set_threshold(self, threshold: float) -> Self:
@@ -338,17 +407,14 @@ class SiameseLearner(TupleLearner):
             If it is no number, or no distance.
         """
         check_is_fitted(self)
-        distance = _check_number("threshold", threshold)
-        if not 0 <= distance < np.inf:
-            raise ValueError(f"threshold must be a distance, a finite number from 0; got {threshold!r}")
-        self.threshold_ = distance
+        self.threshold_ = check_threshold(threshold)
         return self
 
-    def _fit(self, X: ArrayLike, y: ArrayLike, *, single: bool = False) -> Self:
+    def _fit(self, X: Any, y: ArrayLike, pairs: Any, sample_weight: Any, *, single: bool = False) -> Self:
         found: dict[str, Any] = {}
 
         def similar_of(n_pairs: int) -> NDArray[np.bool_]:
-            similar, found["classes_"] = read_similarity(y, n_pairs)
+            similar, found["classes_"] = read_similarity(y, n_pairs, self)
             if single and hasattr(self, "classes_") and found["classes_"].tolist() != self.classes_.tolist():
                 raise ValueError(
                     f"y has the values {found['classes_'].tolist()} and had {self.classes_.tolist()} before: "
@@ -357,61 +423,20 @@ class SiameseLearner(TupleLearner):
             return similar
 
         def threshold_and_classes(session: Session) -> dict[str, Any]:
-            return found | {"threshold_": choose_threshold(*_judged(session))}
+            distances, similar, weights = _judged(session)
+            return found | {"threshold_": choose_threshold(distances, similar, weights=weights)}
 
-        self._train(partial(TupleTask, self, X, similar_of, threshold_and_classes), X, y, single=single)
+        given = (self, X, pairs, sample_weight)
+        self._train(partial(TupleTask, *given, similar_of, threshold_and_classes), X, y, single=single)
         return self
 
 
-def _judged(session: Session) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Distances of the pairs that the threshold is chosen on, and which are similar."""
+def _judged(session: Session) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64] | None]:
+    """Distances of the pairs that the threshold is chosen on, which are similar, and their weights."""
     data = session.data
     if len(data.held_out):
-        samples, codes = data.held_out, data.held_out_codes
+        samples, codes, weights = data.held_out, data.held_out_codes[::2], data.held_out_weights
     else:
-        samples, codes = data.samples, data.codes[::2]
+        samples, codes, weights = data.samples, data.codes[::2], data.weights
     embeddings = session.embedding(session.training.module, samples)
-    return distances_of(embeddings, 2)[:, 0], codes == 1
-
-
-def _check_number(name: str, value: Any) -> float:
-    """Refuse what is no real number, such as text that looks like one."""
-    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be a number; got {value!r}, a {type(value).__name__}")
-    return float(value)
-
-
-def choose_threshold(
-    distances: NDArray[Any], similar: NDArray[np.bool_], max_false_accept_rate: float | None = None
-) -> float:
-    """Largest distance to take for similar: of the best balanced accuracy, or within a rate of false accepts.
-
-    Parameters
-    ----------
-    distances : ndarray of shape (n_pairs,)
-        Of pairs.
-    similar : ndarray of shape (n_pairs,), bool
-        Which are similar; both kinds occur.
-    max_false_accept_rate : float, default=None
-        In [0, 1]; None balances.
-
-    Returns
-    -------
-    float
-        Half-way to the next distance, where counts are the same; below that next distance in any case.
-    """
-    order = np.argsort(distances, kind="stable")
-    accepted = np.concatenate([[0], np.cumsum(similar[order])]) / similar.sum()  # after each pair in order
-    wrongly = np.concatenate([[0], np.cumsum(~similar[order])]) / (~similar).sum()
-    ends = np.concatenate([[np.nextafter(distances.min(), -np.inf)], distances[order]])
-    last = np.append(ends[1:] > ends[:-1], True)  # of equal distances all are accepted or none
-    value = accepted - wrongly
-    if max_false_accept_rate is not None:
-        value = np.where(wrongly <= max_false_accept_rate, accepted, -1)
-    best = int(np.argmax(np.where(last, value, -2)))
-    if best in (0, len(ends) - 1):
-        return float(ends[best])
-    middle = ends[best] + (ends[best + 1] - ends[best]) / 2
-    return float(
-        middle if middle < ends[best + 1] else ends[best]
-    )  # of neighbouring floats the mean may be the larger
+    return distances_of(embeddings, np.ones((len(codes), 2), dtype=bool))[:, 0], codes == 1, weights

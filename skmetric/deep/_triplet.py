@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._params import fit_context
+from skmetric._weights import read_weights_of
 
 from ._training._tuple_task import TupleTask, similarity_score
 from ._tuple_learner import TupleLearner
@@ -73,6 +74,12 @@ class TripletLearner(TupleLearner):
         "auto" is a CUDA device where there is one, else the CPU.
     channel_axis : {"auto", "first", "last"}, default="auto"
         Where images have their channels.
+    image_size : int or (int, int), default=None
+        Height and width to bring images to, as of :class:`DeepMetricLearner`. None: all have one size.
+    num_workers : int, default=0
+        Number of processes that read samples that are not in memory, as of :class:`DeepMetricLearner`.
+    collate_fn : callable, default=None
+        Makes batches of samples that are anything, as of :class:`DeepMetricLearner`.
     random_state : int, RandomState instance or None, default=None
         Of initial weights, triplets held out and batches. An int gives the same network every time.
     checkpoint : str, path-like or None, default=None
@@ -151,6 +158,9 @@ class TripletLearner(TupleLearner):
         precision: str = "auto",
         device: str | torch.device = "auto",
         channel_axis: str = "auto",
+        image_size: int | tuple[int, int] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable | None = None,
         random_state: int | np.random.RandomState | None = None,
         checkpoint: str | PathLike | None = None,
     ) -> None:
@@ -174,19 +184,38 @@ class TripletLearner(TupleLearner):
         self.precision = precision
         self.device = device
         self.channel_axis = channel_axis
+        self.image_size = image_size
+        self.num_workers = num_workers
+        self.collate_fn = collate_fn
         self.random_state = random_state
         self.checkpoint = checkpoint
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X: ArrayLike, y: None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: None = None,
+        *,
+        triplets: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
         ----------
-        X : array of shape (n_triplets, 3, n_features), (n, 3, H, W), (n, 3, H, W, C) or (n, 3, C, H, W)
-            Anchor, positive and negative, each a row of features or an image.
+        X : array, sequence of n images or torch Dataset, or array of shape (n, 3, ...) without `triplets`
+            Samples as of :class:`DeepMetricLearner`, or the triplets themselves, anchor, positive and
+            negative: rows of features (n, 3, n_features); images (n, 3, H, W), (n, 3, H, W, C) or (n, 3, C,
+            H, W); or a list of tuples of paths or of PIL images, with one negative or more.
         y : None
             Not used: the order of the members says all.
+        triplets : array-like of shape (n_triplets, 3) or (n_triplets, 2 + n_negatives), default=None
+            Row numbers of `X`: anchor, positive and negative, for example as a miner of another library
+            gives them. With several negatives each is compared with the positive; -1 fills up for anchors
+            that have fewer. Rows may be in many triplets, or in none.
+        sample_weight : array-like of shape (n_triplets,), default=None
+            How often each triplet is drawn, compared with the others: a weight of 2 is as the triplet given
+            twice, a weight of 0 leaves it out. Scores count triplets by it. None: once each.
 
         Returns
         -------
@@ -198,75 +227,106 @@ class TripletLearner(TupleLearner):
         ValueError
             On triplets that cannot be trained on; the message says which and why.
         """
-        self._train(partial(TupleTask, self, X, _all_of_one_kind, _no_more), X, y)
+        given = (self, X, triplets, sample_weight)
+        self._train(partial(TupleTask, *given, _all_of_one_kind, _no_more), X, y)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: ArrayLike, y: None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: None = None,
+        *,
+        triplets: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on these triplets, from where the last call ended.
 
         Parameters
         ----------
-        X : array of shape (n_triplets, 3, ...)
-            More triplets.
+        X : array, sequence of n images or torch Dataset, or array of shape (n, 3, ...) without `triplets`
+            Samples, or the triplets themselves, as of `fit`.
         y : None
             Not used.
+        triplets : array-like of shape (n_triplets, 3) or (n_triplets, 2 + n_negatives), default=None
+            Row numbers of `X`, as of `fit`.
+        sample_weight : array-like of shape (n_triplets,), default=None
+            How often each triplet is drawn, as of `fit`.
 
         Returns
         -------
         TripletLearner
             Fitted.
         """
-        self._train(partial(TupleTask, self, X, _all_of_one_kind, _no_more), X, y, single=True)
+        given = (self, X, triplets, sample_weight)
+        self._train(partial(TupleTask, *given, _all_of_one_kind, _no_more), X, y, single=True)
         return self
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """How much farther than the positive the negative is.
+    def decision_function(self, X: Any, *, triplets: ArrayLike | None = None) -> NDArray[np.float64]:
+        """How much farther than the positive the negative is; of several negatives the nearest.
 
         Parameters
         ----------
-        X : array of shape (n_triplets, 3, ...)
-            Triplets.
+        X : array, sequence of n images or torch Dataset, or array of shape (n, 3, ...) without `triplets`
+            Samples, or the triplets themselves, as of `fit`.
+        triplets : array-like of shape (n_triplets, 3) or (n_triplets, 2 + n_negatives), default=None
+            Row numbers of `X`, as of `fit`.
 
         Returns
         -------
         ndarray of shape (n_triplets,)
             Distance of anchor and negative minus that of anchor and positive: above 0 a triplet is in order.
         """
-        positive, negative = self._tuple_distances(X).T
-        return negative - positive
+        distances = self._tuple_distances(X, triplets)
+        return distances[:, 1:].min(axis=1) - distances[:, 0]
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: Any, *, triplets: ArrayLike | None = None) -> NDArray[Any]:
         """Whether each triplet is in order.
 
         Parameters
         ----------
-        X : array of shape (n_triplets, 3, ...)
-            Triplets.
+        X : array, sequence of n images or torch Dataset, or array of shape (n, 3, ...) without `triplets`
+            Samples, or the triplets themselves, as of `fit`.
+        triplets : array-like of shape (n_triplets, 3) or (n_triplets, 2 + n_negatives), default=None
+            Row numbers of `X`, as of `fit`.
 
         Returns
         -------
         ndarray of shape (n_triplets,)
-            1 where the anchor is nearer to the positive, else -1.
+            1 where the anchor is nearer to the positive than to each negative, else -1.
         """
-        return np.where(self.decision_function(X) > 0, 1, -1)
+        return np.where(self.decision_function(X, triplets=triplets) > 0, 1, -1)
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: object = None,
+        *,
+        triplets: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Share of the triplets that are in order.
 
         Parameters
         ----------
-        X : array of shape (n_triplets, 3, ...)
-            Triplets, best of classes that were never trained on.
+        X : array, sequence of n images or torch Dataset, or array of shape (n, 3, ...) without `triplets`
+            Samples, or the triplets themselves, as of `fit`; best of classes that were never
+            trained on.
         y : None
             Not used.
+        triplets : array-like of shape (n_triplets, 3) or (n_triplets, 2 + n_negatives), default=None
+            Row numbers of `X`, as of `fit`.
+        sample_weight : array-like of shape (n_triplets,), default=None
+            Weights of triplets in the score.
 
         Returns
         -------
         float
-            In [0, 1]; 0.5 is chance.
+            In [0, 1]; with one negative each, 0.5 is chance.
         """
-        return similarity_score(self._tuple_distances(X), None)
+        distances = self._tuple_distances(X, triplets)
+        weights = read_weights_of(sample_weight, len(distances), "triplets")
+        return similarity_score(distances, None, weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

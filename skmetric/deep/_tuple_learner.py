@@ -1,5 +1,7 @@
 """What the two textbook networks share: parameters, training, and single samples in `transform`."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
@@ -45,10 +47,11 @@ class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseE
         check_is_fitted(self)
         return self._embed(read_samples(self, X))
 
-    def _tuple_distances(self, X: ArrayLike) -> NDArray[np.float64]:
+    def _tuple_distances(self, X: Any, index: Any) -> NDArray[np.float64]:
         """Learned distances (n_tuples, n_members - 1) from the first member to the others."""
         check_is_fitted(self)
-        return distances_of(self._embed(read_tuples(self, X, self._n_members, reset=False)), self._n_members)
+        tuples = read_tuples(self, X, index, self._n_members, reset=False)
+        return distances_of(self._embed(tuples.samples), tuples.present)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

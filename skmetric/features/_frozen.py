@@ -35,6 +35,7 @@ from skmetric._sklearn import (
 from skmetric._torch import PackedModule, evaluating, infer, pack_module, resolve_device, unpack_module
 
 from ._cache import BLOCK, FeatureCache, digest_of_network
+from ._exported import as_module
 from ._network import check_layer, extract, input_config
 from ._places import rows_of_places
 from ._plain import plain, restored
@@ -391,6 +392,10 @@ class FrozenFeatures(
     def _rows_of_places(self, image: Any) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
         """What places of an image give to its features: the picture, rows (n_places + 1, n), the grid."""
         return rows_of_places(self, image)
+
+    def _as_module(self) -> tuple[nn.Module, tuple[int, ...], torch.dtype]:
+        """`transform` of resized images as a module; shape (H, W, C) and dtype of its input."""
+        return as_module(self)
 
     @property
     def _n_features_out(self) -> int:

@@ -8,7 +8,7 @@ from skmetric._backbone._build import brightness, did_you_mean, n_prefix_tokens,
 from skmetric._backbone._pooling import pool
 from skmetric._pixels._sizing import INTERPOLATIONS, InputConfig, height_and_width
 
-__all__ = ["check_layer", "extract", "input_config", "unpooled"]
+__all__ = ["check_layer", "extract", "input_config", "pooled", "unpooled"]
 
 _SHOWN = 5  # how many names a message lists
 
@@ -96,7 +96,11 @@ def extract(module, batch, *, layer=None, pooling="auto"):
     Tensor of shape (n, n_features)
         float32.
     """
-    output = unpooled(module, batch, layer=layer, pooling=pooling)
+    return pooled(module, unpooled(module, batch, layer=layer, pooling=pooling), pooling)
+
+
+def pooled(module, output, pooling):
+    """Vectors (n, n_features) of what a network or its layer gave."""
     return pool(
         output,
         pooling,

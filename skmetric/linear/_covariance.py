@@ -13,8 +13,8 @@ from skmetric._params import Interval, fit_context
 from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
 
+from ._closed_form._scatter import ClassScatter, merge
 from ._samples import read_rows, read_weights, set_map
-from ._scatter import ClassScatter, merge
 from ._statistics._moments import scatter_of
 from ._statistics._spectrum import feature_scales, inverse_root, resolution_of
 

@@ -15,7 +15,7 @@ from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
 
 from ._classes import check_classes
-from ._closed_form import principal
+from ._closed_form._whitening import principal
 from ._samples import read_labelled, read_weights, set_map
 from ._statistics._moments import Rows, scatter_of
 

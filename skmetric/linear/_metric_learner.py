@@ -18,16 +18,17 @@ from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin, signed_power
 
-from ._adaptation import Pool, adapt
 from ._classes import check_classes, unite
-from ._classified import Samples, check_samples
-from ._closed_form import WEIGHTINGS, n_unresolved
-from ._refine import refine
-from ._scatter import ClassScatter, class_scatter, merge
+from ._closed_form._adaptation import Pool, adapt
+from ._closed_form._classified import Samples, check_samples
+from ._closed_form._refine import refine
+from ._closed_form._scatter import ClassScatter, class_scatter, merge
+from ._closed_form._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
+from ._closed_form._whitening import WEIGHTINGS, n_unresolved
+from ._pairs._from_pairs import FromPairsMixin
 from ._selection._again import Added, choose_again
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select
-from ._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
 
 
 def _is_closed_form(learner: MetricLearner) -> bool:
@@ -42,7 +43,7 @@ def _keeps_no_samples(learner: MetricLearner) -> bool:
     raise AttributeError("partial_fit keeps scatters, and margin refines on samples: use margin=None, or fit")
 
 
-class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
+class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     """Linear metric from class labels: directions weighted by how far they tell classes apart.
 
     Features are raised to a power, rows are scaled to unit length, centred, mapped by ``components_``, and
@@ -60,9 +61,9 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         features. "cv" chooses on class-disjoint folds; plain Euclidean and cosine distance are candidates
         too. With fewer than 16 classes, all others must beat a map that hardly whitens, (0.9, 1); with
         fewer than 4, "cv" means (0.5, 1). "cv" also chooses `power` and `saturation` where these are None.
-    weighting : {"plda", "wccn", "lda"}, default="plda"
+    weighting : {"plda", "wccn", "lda", "kissme"}, default="plda"
         w(psi): ``psi / (psi + 1/2)`` as in probabilistic LDA, 1 (within-class covariance normalisation, as
-        RCA does), or psi (discriminant analysis).
+        RCA does), psi (discriminant analysis), or ``psi / (psi + 1)`` as in KISSME [2]_.
     normalize : bool or "auto", default="auto"
         Scale rows to unit length before and after the map. "auto" is chosen with the shrinkage, and is True
         where the shrinkage is given.
@@ -182,7 +183,7 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         self,
         shrinkage: Literal["cv"] | tuple[float, float] = "cv",
         *,
-        weighting: Literal["plda", "wccn", "lda"] = "plda",
+        weighting: Literal["plda", "wccn", "lda", "kissme"] = "plda",
         normalize: bool | Literal["auto"] = "auto",
         margin: float | None = None,
         n_components: int | None = None,
@@ -273,24 +274,26 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         """
         first = not hasattr(self, "scatter_")
         samples = check_samples(self, X, y, sample_weight, reset=first, min_samples=1)
+        rng = check_random_state(self.random_state)
+        state: dict[str, Any] = {"n_steps_": 0, "n_adapted_": 0}  # set at once, at the end
         if first:
-            chosen, self.cv_results_ = self._choose(samples, check_random_state(self.random_state))
-            vars(self).update(_of_choice(chosen))
-        recipe = self._recipe()
+            chosen, state["cv_results_"] = self._choose(samples, rng)
+            recipe = Recipe(chosen, self.weighting, self.n_components)
+        else:
+            recipe = self._recipe()
         rows, classes = signed_power(samples.X, recipe.chosen.power), samples.classes
         scatter = class_scatter(rows, samples.codes, len(classes), samples.weights, recipe.prepare)
         if not first:
             old, new, union = unite(self.classes_, classes)
             if choose:
                 added = Added(rows, samples.codes, samples.weights, self.scatter_, old, new, len(union))
-                rng = check_random_state(self.random_state)
                 chosen, results = choose_again(added, recipe.chosen, self.weighting, rng)
                 recipe = recipe._replace(chosen=chosen)
-                vars(self).update(_of_choice(chosen), cv_results_=results or self.cv_results_)
+                state["cv_results_"] = results or self.cv_results_
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
-        self.classes_, self.scatter_, self.n_steps_, self.n_adapted_ = classes, scatter, 0, 0
+        state |= recipe.chosen.attributes() | attributes_of(solve(scatter, recipe), samples.X.dtype)
+        vars(self).update(state, classes_=classes, scatter_=scatter)
         self._warn_of_directions_without_spread(scatter, samples.X.dtype)
-        vars(self).update(attributes_of(solve(scatter, recipe), samples.X.dtype))
         return self
 
     @available_if(_is_closed_form)
@@ -335,6 +338,8 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         896
         """
         check_is_fitted(self)
+        if not hasattr(self, "scatter_"):
+            raise ValueError("adapt needs what fit learned of classes, and fit_pairs learns none: use fit")
         rows = validate_data(
             self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
         )
@@ -360,7 +365,7 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
                 solution = solution._replace(components=refined.astype(np.float64))
         solution = lifted(solution, span, self.n_components)
         return (
-            _of_choice(chosen)
+            chosen.attributes()
             | attributes_of(solution, samples.X.dtype)
             | {
                 "classes_": samples.classes,
@@ -373,11 +378,8 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     def _choose(
         self, samples: Samples, rng: np.random.RandomState, tasks: FitTasks | None = None
     ) -> tuple[Candidate, dict[str, Any] | None]:
-        if self.shrinkage != "cv":
-            within, between = check_shrinkage(self.shrinkage)
-            power = 1.0 if self.power is None else float(self.power)
-            saturation = 0.0 if self.saturation is None else float(self.saturation)
-            return Candidate(self.normalize is not False, True, within, between, power, saturation), None
+        if (fixed := self._fixed()) is not None:
+            return fixed, None
         X, codes, classes, weights = samples
 
         def rows_of(power: float) -> tuple[NDArray[np.floating], int | None]:
@@ -387,6 +389,15 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         if tasks is not None:  # a callback may ask for the learner of the best candidate so far
             tasks.fitted = lambda: self._fitted(samples, choice.best(), np.random.RandomState(0))
         return select(choice, tasks)
+
+    def _fixed(self) -> Candidate | None:
+        """What the parameters say, unless something is to be chosen."""
+        if self.shrinkage == "cv":
+            return None
+        within, between = check_shrinkage(self.shrinkage)
+        power = 1.0 if self.power is None else float(self.power)
+        saturation = 0.0 if self.saturation is None else float(self.saturation)
+        return Candidate(self.normalize is not False, True, within, between, power, saturation)
 
     def _offered(self) -> Offered:
         """What "cv" chooses among."""
@@ -417,14 +428,3 @@ class MetricLearner(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
                 "largest weights, though nothing was measured along them. Use shrinkage='cv', or a first "
                 "number above 0 such as 0.1; or drop constant features, or project with PCA first"
             )
-
-
-def _of_choice(chosen: Candidate) -> dict[str, Any]:
-    """Fitted attributes that say what was chosen."""
-    return {
-        "normalize_": bool(chosen.normalize),
-        "center_": bool(chosen.center),
-        "shrinkage_": (float(chosen.within), float(chosen.between)),
-        "power_": float(chosen.power),
-        "saturation_": float(chosen.saturation),
-    }

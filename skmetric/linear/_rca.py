@@ -14,9 +14,9 @@ from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
 
 from ._classes import unite
-from ._closed_form import principal, shrunk
+from ._closed_form._scatter import ClassScatter, merge
+from ._closed_form._whitening import principal, shrunk
 from ._samples import is_marked, read_labelled, read_weights, set_map
-from ._scatter import ClassScatter, merge
 from ._statistics._moments import scatter_of
 from ._statistics._spectrum import feature_scales, inverse_root, resolution_of
 

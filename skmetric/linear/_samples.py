@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import as_array, check_finite_rows, read_labels
 from skmetric._params import check_sample_weight
 
-from ._scatter import as_weights
+from ._closed_form._scatter import as_weights
 from ._statistics._moments import Rows
 
 _LARGEST_WEIGHT = 1e100

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from skmetric.base import signed_power
 
 from ._classes import unite
+from ._closed_form._scatter import class_scatter, parted
+from ._closed_form._solution import attributes_of, solve
 from ._metric_learner import MetricLearner
-from ._scatter import class_scatter, parted
-from ._solution import attributes_of, solve
 
 _INSIDE = "X has samples of classes that the learner was not given"
 

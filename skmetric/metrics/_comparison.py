@@ -112,6 +112,8 @@ def compare(
     *,
     gallery: tuple[ArrayLike, ArrayLike] | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
     k: ArrayLike | None = None,
     scores: ArrayLike | None = None,
     confidence_level: float = 0.95,
@@ -136,6 +138,11 @@ def compare(
         both metrics. None searches each row among the others, itself left out by identity.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
     k, scores : sequence, default=None
         Cut-offs, or names of the scores wanted, as for :func:`retrieval_report`.
     confidence_level : float, default=0.95
@@ -186,13 +193,15 @@ def compare(
     """
     check_rows(a, b, "a and b")
     galleries = (None, None) if gallery is None else pair_of(gallery)
-    names = names_wanted(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
+    n_searched = len(read_labels(y)) - 1 if y_gallery is None else len(read_labels(y_gallery, "y_gallery"))
+    names = names_wanted(n_searched, k, scores)
     wanted = [parse_score(name) for name in names]
+    sides: dict[str, Any] = {"y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
     of_a, of_b = (
-        score_queries(wanted, queries, y, gallery=items, y_gallery=y_gallery)
+        score_queries(wanted, queries, y, gallery=items, **sides)
         for queries, items in zip((a, b), galleries, strict=True)
     )
-    kept = of_a.answerable  # by labels alone: the same under both
+    kept = of_a.answerable  # by labels and groups alone: the same under both
     values = np.concatenate([of_a.values, of_b.values]).compress(kept, axis=1)  # (2 * n_scores, n_kept)
     classes, codes = np.unique(read_labels(y)[kept], return_inverse=True)
     over = codes if resample == "classes" else None

@@ -18,7 +18,11 @@ _REMEDY = (
 
 
 def check_copies(
-    queries: NDArray[Any], y: NDArray[Any], gallery: NDArray[Any], y_gallery: NDArray[Any]
+    queries: NDArray[Any],
+    y: NDArray[Any],
+    gallery: NDArray[Any],
+    y_gallery: NDArray[Any],
+    groups: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> None:
     """Refuse queries that are rows of the gallery; warn of few of them, and of near-copies.
 
@@ -26,7 +30,8 @@ def check_copies(
     other query and no other row of the gallery is equal to them: hash codes and the like are often equal
     without being copies. Rows that were enrolled several times are found as `_regular` says. Where neither
     tells, and each query, be it the only one, is equal to rows of the gallery with its label alone, which
-    codes of few bits can also be, there is a warning.
+    codes of few bits can also be, there is a warning. With the groups of queries and gallery, rows of the
+    query's class and group do not count: the query does not find them.
 
     Raises
     ------
@@ -35,6 +40,9 @@ def check_copies(
     """
     query, item, distance = _pairs(np.asarray(queries, float), np.asarray(gallery, float))
     same = y[query] == y_gallery[item]
+    if groups is not None:
+        is_found = ~(same & (groups[0][query] == groups[1][item]))
+        query, item, distance, same = query[is_found], item[is_found], distance[is_found], same[is_found]
     equal = distance == 0
     is_copy = equal & same & _alone(query) & _alone(item)
     all_equal = bool(same[equal].all()) and len(np.unique(query[equal])) == len(queries)

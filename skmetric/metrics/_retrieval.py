@@ -28,6 +28,9 @@ def recall_at_k(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Share of queries with a relevant item among the first `k`: metric learning's hit rate.
 
@@ -47,6 +50,13 @@ def recall_at_k(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -75,7 +85,7 @@ def recall_at_k(
     >>> round(recall_at_k(X, y), 3)  # the first two queries of three; nothing to find for b
     0.667
     """
-    return _score(f"recall_at_{k}", embeddings, y, gallery, y_gallery)
+    return _score(f"recall_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
@@ -86,6 +96,9 @@ def precision_at_k(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Share of the first `k` items that are relevant.
 
@@ -105,6 +118,13 @@ def precision_at_k(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -129,7 +149,7 @@ def precision_at_k(
     >>> precision_at_k(X, y, k=2)  # one of two for each of the three queries
     0.5
     """
-    return _score(f"precision_at_{k}", embeddings, y, gallery, y_gallery)
+    return _score(f"precision_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def r_precision(
@@ -138,6 +158,9 @@ def r_precision(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Share of the first R items that are relevant, R being how many relevant items there are.
 
@@ -154,6 +177,13 @@ def r_precision(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -182,7 +212,7 @@ def r_precision(
     >>> r_precision(X, y)  # R = 2: one of two for each of the three queries
     0.5
     """
-    return _score("r_precision", embeddings, y, gallery, y_gallery)
+    return _score("r_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def map_at_r(
@@ -191,6 +221,9 @@ def map_at_r(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """MAP@R: precision at each hit among the first R items, over R, averaged over queries.
 
@@ -208,6 +241,13 @@ def map_at_r(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -223,6 +263,7 @@ def map_at_r(
     See Also
     --------
     mean_average_precision : Goes through the whole gallery.
+    mean_average_precision_at_k : Cut at a fixed k.
     retrieval_report : All scores from one search.
 
     References
@@ -236,7 +277,7 @@ def map_at_r(
     >>> round(map_at_r(X, y), 3)  # (1/1) / 2, (1/1) / 2 and (1/2) / 2
     0.417
     """
-    return _score("map_at_r", embeddings, y, gallery, y_gallery)
+    return _score("map_at_r", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def mean_average_precision(
@@ -245,6 +286,9 @@ def mean_average_precision(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Full MAP: precision at each hit in the whole gallery, over R, averaged over queries.
 
@@ -263,6 +307,13 @@ def mean_average_precision(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -291,7 +342,9 @@ def mean_average_precision(
     >>> round(mean_average_precision(X, y), 3)  # (1/1 + 2/3) / 2 twice, (1/2 + 2/3) / 2
     0.75
     """
-    return _score("mean_average_precision", embeddings, y, gallery, y_gallery)
+    return _score(
+        "mean_average_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
+    )
 
 
 def mean_reciprocal_rank(
@@ -300,6 +353,9 @@ def mean_reciprocal_rank(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """One over the rank of the first relevant item in the whole gallery, averaged over queries.
 
@@ -316,6 +372,13 @@ def mean_reciprocal_rank(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -344,7 +407,9 @@ def mean_reciprocal_rank(
     >>> round(mean_reciprocal_rank(X, y), 3)  # first hits at ranks 1, 1 and 2
     0.833
     """
-    return _score("mean_reciprocal_rank", embeddings, y, gallery, y_gallery)
+    return _score(
+        "mean_reciprocal_rank", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
+    )
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
@@ -355,6 +420,9 @@ def ndcg_at_k(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Discounted gain of the first `k` items, over the best that is possible.
 
@@ -374,6 +442,13 @@ def ndcg_at_k(
         identity, so that a duplicate of it is still found.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -403,8 +478,18 @@ def ndcg_at_k(
     >>> round(ndcg_at_k(X, y, k=2), 3)  # (2 * 1 + 0.631) / 1.631 / 3
     0.538
     """
-    return _score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery)
+    return _score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
-def _score(name: str, embeddings: Any, y: Any, gallery: Any, y_gallery: Any) -> float:
-    return mean_scores([name], embeddings, y, gallery=gallery, y_gallery=y_gallery)[name]
+def _score(
+    name: str,
+    embeddings: Any,
+    y: Any,
+    gallery: Any,
+    y_gallery: Any,
+    groups: Any,
+    groups_gallery: Any,
+    relevance: Any,
+) -> float:
+    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]

@@ -1,19 +1,25 @@
 """All retrieval scores of embeddings at once, with what is needed to believe them."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import read_labels
+from skmetric._checks import as_array, read_labels
+from skmetric._groups import check_subgroups
 from skmetric._params import Interval, StrOptions, validate_params
+from skmetric._relevance import coarsest
 from skmetric._warning import warn
 
 from ._bootstrap import as_generator, class_sums, percentile_interval, resampled_means
 from ._report import Report
-from ._scores import names_at, parse_score, score_queries
+from ._scores import PerQuery, Score, names_at, parse_score, score_queries
 
 
 @final
@@ -44,6 +50,15 @@ class RetrievalReport(Report):
         ``pandas.DataFrame(report.per_class).T`` is a table of them.
     resample : {"classes", "queries"}
         What the intervals draw with replacement.
+    n_left_out : float or None
+        With groups: items of its class and group that a query was searched without, itself not counted, on
+        average over the queries that were scored.
+    per_query : dict of str to ndarray of shape (n_queries + n_unanswerable,), or None
+        Each score of each query, in the order of the queries; NaN where there was nothing to find.
+        ``pandas.DataFrame(report.per_query)`` is a table of them.
+    by : dict of value to RetrievalReport, or None
+        Report of the queries of each subgroup; None in place of a report where no query of the subgroup had
+        anything to find.
 
     See Also
     --------
@@ -67,9 +82,14 @@ class RetrievalReport(Report):
     confidence_level: float
     per_class: dict[Any, dict[str, float]] | None = None
     resample: str = "queries"  # as reports had it that were pickled before there was a choice
+    n_left_out: float | None = None
+    per_query: dict[str, NDArray[np.float64]] | None = None
+    by: dict[Any, RetrievalReport | None] | None = None
 
     def _caption(self) -> str:
         caption = f"{self.n_queries} queries, each searched among {self.n_gallery} items"
+        if self.n_left_out is not None:
+            caption += f", less those of its class and group ({self.n_left_out:.1f} on average)"
         if self.n_unanswerable:
             caption += f"; {self.n_unanswerable} more had nothing to find and were left out"
         return f"{caption}; intervals over {self.resample}"
@@ -82,7 +102,20 @@ class RetrievalReport(Report):
                 for label, scores in self.per_class.items()
             ]
             tables.append([["class", *self.scores], *rows])
+        if self.by is not None:
+            rows = [[str(value), *_of_subgroup(report, self.scores)] for value, report in self.by.items()]
+            tables.append([["subgroup", "queries", *self.scores], *rows])
         return tables
+
+
+def _of_subgroup(report: RetrievalReport | None, names: Iterable[str]) -> list[str]:
+    if report is None:
+        return ["0", *("-" for _ in names)]
+    intervals = (f" [{low:.3f}, {high:.3f}]" for low, high in report.intervals.values())
+    return [
+        str(report.n_queries),
+        *(f"{report[name]:.3f}{interval}" for name, interval in zip(names, intervals, strict=True)),
+    ]
 
 
 @validate_params(
@@ -93,6 +126,8 @@ class RetrievalReport(Report):
         "n_resamples": [Interval(Integral, 1, None, closed="left")],
         "resample": [StrOptions({"classes", "queries"})],
         "per_class": ["boolean"],
+        "per_query": ["boolean"],
+        "by": ["array-like", None],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
@@ -103,12 +138,17 @@ def retrieval_report(
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
     k: ArrayLike | None = None,
     scores: ArrayLike | None = None,
     confidence_level: float = 0.95,
     n_resamples: int = 1000,
     resample: Literal["classes", "queries"] = "classes",
     per_class: bool = False,
+    per_query: bool = False,
+    by: ArrayLike | None = None,
     random_state: int | np.random.RandomState | None = 0,
 ) -> RetrievalReport:
     """All retrieval scores from one search, with bootstrap intervals and chance levels.
@@ -126,6 +166,17 @@ def retrieval_report(
         Rows to search. None searches each row of `embeddings` among the others, itself left out by identity.
     y_gallery : array-like of shape (n_gallery,), default=None
         Labels of the gallery, needed with `gallery`.
+    groups : array-like of shape (n_queries,), default=None
+        Group of each query, such as the camera, the session or the seller. Items of the query's class that
+        are also of its group are left out of its search, as if they were not in the gallery: photos of one
+        session are near for reasons that a new session does not share. Items of other classes stay, whatever
+        their group.
+    groups_gallery : array-like of shape (n_gallery,), default=None
+        Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels". The
+        classes of a hierarchy are those of its coarsest level. Otherwise, unless `y` has one label for each
+        query, there are no classes: the intervals are over queries, and ``per_class=True`` is refused.
     k : sequence of int, default=None
         Cut-offs of recall, precision and nDCG; at 1 the three are equal and only recall is reported. None
         means (1, 10), without the 10 if the gallery is smaller.
@@ -142,6 +193,11 @@ def retrieval_report(
         queries. Choose queries only if the question is about these very classes.
     per_class : bool, default=False
         Whether to report the scores of each class too.
+    per_query : bool, default=False
+        Whether to keep the scores of each query too.
+    by : array-like of shape (n_queries,), default=None
+        Subgroup of each query, of which each gets a report too: the lighting, the kind of sensor, for faces
+        the skin type. All are searched in the same gallery.
     random_state : int, RandomState instance or None, default=0
         Of the bootstrap.
 
@@ -154,7 +210,8 @@ def retrieval_report(
     ------
     ValueError
         If `k` and `scores` are both given, `scores` is empty, a score is unknown, a cut-off is beyond the
-        gallery, no query has anything to find, a row has NaN or infinity, or labels do not fit.
+        gallery, no query has anything to find, a row has NaN or infinity, or labels, groups or subgroups do
+        not fit.
 
     See Also
     --------
@@ -188,44 +245,112 @@ def retrieval_report(
     <BLANKLINE>
     100 queries, each searched among 99 items; intervals over classes
     """
-    names = names_wanted(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
+    n_searched = _n_rows(embeddings) - 1 if gallery is None else _n_rows(gallery)
+    names = names_wanted(n_searched, k, scores)
     wanted = [parse_score(name) for name in names]
-    result = score_queries(wanted, embeddings, y, gallery=gallery, y_gallery=y_gallery)
+    sides: dict[str, Any] = {
+        "gallery": gallery,
+        "y_gallery": y_gallery,
+        "groups": groups,
+        "groups_gallery": groups_gallery,
+    }
+    classes = _classes(y, relevance)
+    if classes is None and per_class:
+        raise ValueError("per_class=True needs one label for each query, or a hierarchy: leave it out")
+    labels = np.zeros(_n_rows(embeddings)) if classes is None else classes
+    resample = "queries" if classes is None else resample
+    subgroups = None if by is None else check_subgroups(by, len(labels))
+    result = score_queries(wanted, embeddings, y, **sides, relevance=relevance)
+    report = partial(
+        _report,
+        wanted,
+        confidence_level=confidence_level,
+        n_resamples=n_resamples,
+        resample=resample,
+        random_state=random_state,
+    )
     kept = result.answerable
+    if resample == "classes" and len(np.unique(labels[kept])) == 1:
+        warn(
+            "the queries that were scored are of one class, so that the intervals over classes are NaN. Give "
+            "queries of more classes, or resample='queries' for intervals over the queries of this class"
+        )
+    return replace(
+        report(result, labels),
+        per_class=_per_class(names, result.values[:, kept], labels[kept]) if per_class else None,
+        per_query=dict(zip(names, result.values, strict=True)) if per_query else None,
+        by=None if subgroups is None else _by_subgroup(report, result, labels, subgroups),
+    )
+
+
+def _report(
+    wanted: list[Score],
+    result: PerQuery,
+    labels: NDArray[Any],
+    *,
+    confidence_level: float,
+    n_resamples: int,
+    resample: str,
+    random_state: Any,
+) -> RetrievalReport:
+    kept = result.answerable
+    names = [score.name for score in wanted]
     values = result.values.compress(kept, axis=1)  # (n_scores, n_kept)
-    n_relevant = result.n_relevant[kept]  # (n_kept,)
-    classes, codes = np.unique(read_labels(y)[kept], return_inverse=True)
+    classes, codes = np.unique(labels[kept], return_inverse=True)
     resampled = resampled_means(
         values, n_resamples, as_generator(random_state), codes if resample == "classes" else None
     )
     if resample == "classes" and len(classes) == 1:
         resampled[:] = np.nan
-        warn(
-            "the queries that were scored are of one class, so that the intervals over classes are NaN. Give "
-            "queries of more classes, or resample='queries' for intervals over the queries of this class"
-        )
-    chance = [float(score.chance(n_relevant, result.n_gallery).mean()) for score in wanted]
     return RetrievalReport(
         scores=_by_name(names, values.mean(axis=1)),
         intervals=dict(zip(names, percentile_interval(resampled, confidence_level), strict=True)),
-        chance=dict(zip(names, chance, strict=True)),
-        n_queries=len(n_relevant),
-        n_unanswerable=len(kept) - len(n_relevant),
+        chance=dict(zip(names, result.chance(wanted), strict=True)),
+        n_queries=int(kept.sum()),
+        n_unanswerable=int((~kept).sum()),
         n_gallery=result.n_gallery,
         confidence_level=confidence_level,
-        per_class=_per_class(names, values, classes, codes) if per_class else None,
         resample=resample,
+        n_left_out=result.n_left_out,
     )
 
 
-def names_wanted(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[str]:
+def _by_subgroup(
+    report: Callable[..., RetrievalReport], result: PerQuery, labels: NDArray[Any], subgroups: NDArray[Any]
+) -> dict[Any, RetrievalReport | None]:
+    """A report of each subgroup of queries, in sorted order; None where nothing could be found."""
+    values, codes = np.unique(subgroups, return_inverse=True)
+    parts = {value: np.flatnonzero(codes == code) for code, value in enumerate(values.tolist())}
+    return {
+        value: report(result.take(rows), labels[rows]) if result.answerable[rows].any() else None
+        for value, rows in parts.items()
+    }
+
+
+def _n_rows(embeddings: Any) -> int:
+    return len(embeddings) if hasattr(embeddings, "__len__") else len(as_array(embeddings))
+
+
+def _classes(y: Any, relevance: Any) -> NDArray[Any] | None:
+    """Class of each query, for intervals; None if there is none."""
+    if relevance is None or (isinstance(relevance, str) and relevance == "labels"):
+        return read_labels(y)
+    if isinstance(relevance, str):
+        return coarsest(y) if relevance == "hierarchy" else None
+    try:
+        return read_labels(y)
+    except ValueError:  # labels of another kind, which only the function of the user reads
+        return None
+
+
+def names_wanted(n_searched: int, k: Any, scores: Any) -> list[str]:
     """Names of the scores that `k` or `scores` ask for."""
     if scores is not None:
         if k is not None or not len(scores):
             raise ValueError("give k or the names of at least one score, as in scores=['recall_at_5']")
         return list(dict.fromkeys(scores))
     if k is None:
-        k = [cutoff for cutoff in (1, 10) if cutoff <= len(read_labels(y_searched)) - leaves_self_out]
+        k = [cutoff for cutoff in (1, 10) if cutoff <= n_searched]
     return names_at(list(dict.fromkeys(k)))
 
 
@@ -234,8 +359,9 @@ def _by_name(names: list[str], values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _per_class(
-    names: list[str], values: NDArray[np.float64], classes: NDArray[Any], codes: NDArray[np.intp]
+    names: list[str], values: NDArray[np.float64], labels: NDArray[Any]
 ) -> dict[Any, dict[str, float]]:
+    classes, codes = np.unique(labels, return_inverse=True)
     sums, sizes = class_sums(values, codes)
     means = sums / sizes[:, None]  # (n_classes, n_scores)
     return {label: _by_name(names, row) for label, row in zip(classes.tolist(), means, strict=True)}

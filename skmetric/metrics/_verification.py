@@ -257,7 +257,13 @@ def _check_pairs(distances: Any, same: Any) -> tuple[NDArray[np.float64], NDArra
 def _check_far(far: Any, n_different: int) -> NDArray[np.float64]:
     if far is None:
         return np.array([target for target in _DEFAULT_FAR if target >= 1 / n_different])
-    far = np.asarray(far, dtype=np.float64)
+    given = list(far) if np.ndim(far) == 1 else [far]
+    wrong = [rate for rate in given if not isinstance(rate, Real) or isinstance(rate, bool | np.bool_)]
+    if wrong:
+        raise ValueError(
+            f"far must be a list of numbers, such as [0.1, 0.01] for 10 % and 1 %; got {wrong[0]!r}"
+        )
+    far = np.array(given, dtype=np.float64)
     out_of_range = far[~((far >= 1 / n_different) & (far < 1))]
     if len(out_of_range):
         raise ValueError(

@@ -17,9 +17,9 @@ from skmetric._sklearn import BaseEstimator, ClassifierMixin
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
 
-from ._calibration._evidence import class_prototypes
+from ._calibration._gathering._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
-from ._calibration._rule import EVERYTHING, Rule, rule_of
+from ._calibration._scoring._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
 from ._gallery._gallery import EMPTY, no_neighbors, widened

@@ -15,7 +15,7 @@ from skmetric.metrics._report import _html, _text
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
-from ._calibration._two_searches import search_twice
+from ._calibration._gathering._two_searches import search_twice
 from ._lookup_table import LookupTable
 
 if TYPE_CHECKING:

@@ -129,11 +129,14 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 
-def tabulate(hits: Hits, n_queries: int, output: Any) -> Any:
-    """Table of hits under the ids of the user, in the form that `output` asks for."""
+def tabulate(hits: Hits, names: NDArray[Any], output: Any, offset: int = 0) -> Any:
+    """Table of hits under the ids of the user, in the form that `output` asks for.
+
+    `names` are those of the queries; `offset` items of each, which are not among the hits, were nearer.
+    """
     columns = {
-        "query": hits.queries,
-        "rank": hits.ranks(n_queries) + 1,
+        "query": names[hits.queries],
+        "rank": hits.ranks(len(names)) + 1 + offset,
         "id": hits.ids,
         "distance": hits.distances,
         **hits.columns,

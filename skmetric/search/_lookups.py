@@ -1,191 +1,45 @@
-"""Neighbours of queries: by number, by radius, as a table."""
+"""Neighbours of queries as a table, and distances to items by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
-from skmetric.retrieval import Neighbors
-
-from ._base import SearchBase
-from ._gallery._gallery import no_neighbors
+from ._combined import Queries, check_combine
+from ._excluded import Excluded
+from ._filters import is_list
+from ._finding import Finding
 from ._gallery._selection import selection
 from ._lookup_table import as_output, tabulate
-from ._ranking._options import find_among_the_others, without_itself
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._filters import Where
     from ._index._hits import Hits
-
-    Where = Mapping[str, Any] | None
 
 _OUTPUTS = (None, "default", "pandas", "polars")
 
 
-class Lookups(SearchBase):
-    """Lookups of :class:`SimilaritySearch`."""
-
-    def kneighbors(
-        self,
-        X: ArrayLike | None = None,
-        n_neighbors: int | None = None,
-        return_distance: bool = True,
-        *,
-        where: Where = None,
-        among: Any = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]] | NDArray[np.intp]:
-        """Nearest items of the gallery, as scikit-learn has it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, ...), default=None
-            What the embedder takes. None looks up each item among the others, itself left out by identity.
-        n_neighbors : int, default=None
-            Neighbours of each query; None means the parameter.
-        return_distance : bool, default=True
-            Whether to return distances too.
-        where : dict of str to value, list, slice, None or Not, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
-            includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``
-            is the label. None searches all.
-        among : array-like of ids, default=None
-            Only the items with these ids; a KeyError if one is unknown. None searches all.
-
-        Returns
-        -------
-        distances : ndarray of shape (n_queries, k)
-            Euclidean distances of embeddings, or those of ``rerank``, ascending; only if `return_distance`. k
-            is `n_neighbors`, or the number of items to search if the gallery has fewer.
-        rows : ndarray of shape (n_queries, k)
-            Rows of the gallery: ``ids_[rows]`` are the ids. Where a filter leaves fewer items, or an
-            approximate index finds fewer, the rest of the row is -1, at distance infinity; `lookup` and
-            `kneighbors_graph` leave it out.
-        """
-        check_is_fitted(self)
-        k = self._count(n_neighbors)
-        where = selection(where, among)
-        if X is None and where is not None:
-            raise ValueError("where= and among= filter what queries find: give X")
-        if X is None:
-            with self._gallery.reading():
-                found = self._among_the_others(k)
-        else:
-            embeddings = self._embed(X)
-            with self._gallery.reading():
-                found = self._find(embeddings, k, where)
-        return (found.distances, found.indices) if return_distance else found.indices
-
-    def kneighbors_graph(
-        self, X: ArrayLike | None = None, n_neighbors: int | None = None, mode: str = "connectivity"
-    ) -> csr_matrix:
-        """Graph of nearest items, as scikit-learn has it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, ...), default=None
-            What the embedder takes. None is the graph of the gallery, no item linked to itself.
-        n_neighbors : int, default=None
-            Neighbours of each query, at most the number of items to search; None means the parameter.
-        mode : {"connectivity", "distance"}, default="connectivity"
-            Entries: 1, or the distances of `kneighbors`.
-
-        Returns
-        -------
-        csr_matrix of shape (n_queries, n_items)
-            Columns are rows of the gallery, each row in order of distance. With ``mode="distance"``,
-            estimators with ``metric="precomputed"`` take it.
-
-        Raises
-        ------
-        ValueError
-            If `mode` is neither of these, or `n_neighbors` is out of range.
-        """
-        if mode not in ("connectivity", "distance"):
-            raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}")
-        check_is_fitted(self)
-        with self._gallery.reading():
-            n_items = len(self._gallery)
-            k, n_searched = self._count(n_neighbors), n_items - (X is None)
-            if k > n_searched:
-                raise ValueError(f"n_neighbors={k} is more than the {n_searched} items to search")
-            distances, rows = self.kneighbors(X, k)
-        values, found = distances if mode == "distance" else np.ones_like(distances), rows >= 0
-        starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
-        return csr_matrix((values[found], rows[found], starts), shape=(len(rows), n_items))
-
-    def radius_neighbors(
-        self,
-        X: ArrayLike,
-        radius: float,
-        return_distance: bool = True,
-        *,
-        where: Where = None,
-        among: Any = None,
-    ) -> tuple[NDArray[np.object_], NDArray[np.object_]] | NDArray[np.object_]:
-        """All items within a distance of each query, nearest first.
-
-        In memory the search is exact, with any index, at the cost of a comparison with every item. On a
-        server an approximate index may miss some.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, ...)
-            What the embedder takes.
-        radius : float
-            Largest distance, from 0.
-        return_distance : bool, default=True
-            Whether to return distances too.
-        where : dict of str to value, list, slice, None or Not, default=None
-            Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
-            includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``
-            is the label. None searches all.
-        among : array-like of ids, default=None
-            Only the items with these ids; a KeyError if one is unknown. None searches all.
-
-        Returns
-        -------
-        distances : ndarray of shape (n_queries,) of ndarray
-            Euclidean distances, ascending; only if `return_distance`.
-        rows : ndarray of shape (n_queries,) of ndarray
-            Rows of the gallery; empty where no item is that near.
-
-        Raises
-        ------
-        ValueError
-            If `radius` is not a number from 0.
-        """
-        check_is_fitted(self)
-        if not isinstance(radius, Real) or not radius >= 0:
-            raise ValueError(f"radius must be a number from 0; got {radius!r}")
-        embeddings = self._embed(X)
-        with self._gallery.reading():
-            distances, rows = self._within(embeddings, radius, selection(where, among))
-        return (distances, rows) if return_distance else rows
-
-    def _within(
-        self, embeddings: NDArray[Any], radius: float, where: Where
-    ) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-        """Distances and rows of all items within a radius, as arrays of arrays."""
-        distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
-        open_, k = np.arange(len(embeddings)), 32
-        while len(open_):
-            found = self._gallery.exactly(embeddings[open_], k, where)
-            n_found = found.distances.shape[1]
-            done = np.full(len(open_), n_found < k) if n_found < k else found.distances[:, -1] > radius
-            for query, near, at in zip(open_[done], found.distances[done], found.indices[done], strict=True):
-                end = np.searchsorted(near, radius, side="right")
-                distances[query], rows[query] = near[:end].copy(), at[:end].copy()
-            open_, k = open_[~done], 4 * k
-        return distances, rows
+class Lookups(Finding):
+    """Lookups of :class:`SimilaritySearch` that tell all of an item."""
 
     def lookup(
-        self, X: ArrayLike, n_neighbors: int | None = None, *, where: Where = None, among: Any = None
+        self,
+        X: ArrayLike,
+        n_neighbors: int | None = None,
+        *,
+        where: Where = None,
+        among: Any = None,
+        exclude: Any = None,
+        offset: int = 0,
+        max_distance: float | str | None = None,
+        unique_by: str | None = None,
+        queries: ArrayLike | None = None,
+        combine: str = "mean",
     ) -> Any:
         """Nearest items of the gallery with their ids, labels and metadata.
 
@@ -196,24 +50,119 @@ class Lookups(SearchBase):
         n_neighbors : int, default=None
             Neighbours of each query; where there are fewer, the table has fewer rows. None means the
             parameter.
-        where : dict of str to value, list, slice, None or Not, default=None
+        where : dict of str to value, list, slice, None or Not, or list of dict, default=None
             Only items whose metadata hold this: ``{"shop": "A", "year": [2024, 2025]}``; ``slice(low, high)``
             includes both ends, None finds items without a value, :class:`Not` all other values. ``"label"``
-            is the label. None searches all.
+            is the label. A list has a filter, or None, for each query. None searches all.
         among : array-like of ids, default=None
             Only the items with these ids; a KeyError if one is unknown. None searches all.
+        exclude : array-like of ids, or list of them, default=None
+            Items that must not be found: ids for all queries, or a list of ids, or None, for each query. A
+            KeyError if one is unknown.
+        offset : int, default=0
+            Number of items to pass over: with ``n_neighbors=10``, ``offset=10`` gives the second page.
+        max_distance : float or str, default=None
+            Only items at most this far: a number, in the distances of the result, or the name of a cutpoint
+            of the calibration, such as ``"optimal"``. None has no limit.
+        unique_by : str, default=None
+            Only the nearest item of each value of this column of metadata, or of ``"label"``, and
+            `n_neighbors` different values. Items without a value are all different.
+        queries : array-like of shape (n_samples,), default=None
+            The query that each row of `X` is of, by an integer or text, where a query has several rows: a
+            person by three photos. The column "query" then holds these names. None makes each row a query.
+        combine : {"mean", "best"}, default="mean"
+            How the rows of a query make one: "mean" searches for the mean of their embeddings, put back on
+            the unit sphere if they are on it; "best" counts the distance of an item to the nearest of them.
 
         Returns
         -------
         LookupTable or DataFrame
             One row for each query and rank: query, rank from 1, id, distance, label, metadata. A DataFrame
             after ``set_output(transform="pandas")`` or ``"polars"``.
+
+        Raises
+        ------
+        ValueError
+            If a filter is wrong, a list of filters or of ids is not one for each query, `unique_by` is no
+            column, `max_distance` no cutpoint, or another parameter is out of range.
+        KeyError
+            If an id of `among` or `exclude` is unknown.
+
+        Notes
+        -----
+        Queries with equal filters are searched together; on a server each different filter is a request. With
+        `unique_by` queries are searched again, four times as deep each time, until there are `n_neighbors`
+        different values: where thousands of items share a value this takes several searches.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> metadata = {"product": ["cup", "cup", "jug"], "shop": ["A", "B", "B"]}
+        >>> search = SimilaritySearch(n_neighbors=2).fit([[0.0], [1.0], [3.0]], metadata=metadata)
+        >>> search.lookup([[0.2]], unique_by="product")
+        query  rank  id  distance  product  shop
+        0         1   0       0.2      cup     A
+        0         2   2       2.8      jug     B
+        >>> search.lookup([[0.2], [0.2]], n_neighbors=1, where=[{"shop": "A"}, {"shop": "B"}])["id"].tolist()
+        [0, 1]
+        >>> search.lookup([[2.0], [4.0]], n_neighbors=1, queries=["ann", "ann"])  # the mean is 3
+        query  rank  id  distance  product  shop
+        ann       1   2         0      jug     B
+        """
+        check_is_fitted(self)
+        wanted = self._wanted(n_neighbors, offset, max_distance, unique_by)
+        check_combine(combine)
+        embeddings = self._embed(X)
+        named = Queries.of(queries, len(embeddings))
+        with self._gallery.reading():
+            if wanted.is_plain and queries is None and exclude is None and not is_list(where):
+                hits = self._look_up(embeddings, wanted.k, selection(where, among))
+            else:
+                out = None if exclude is None else Excluded.of(self._gallery, exclude, len(named.names))
+                keep, spare = (None, 0) if out is None else (out.keep, out.most)
+                hits = self._found(
+                    embeddings, wanted, where, among, named, combine, by_row=False, keep=keep, spare=spare
+                )
+                hits = self._gallery.named(hits)
+        return tabulate(hits, named.names, getattr(self, "_output", None), wanted.offset)
+
+    def distances_to(self, X: ArrayLike, ids: Any) -> NDArray[np.float64]:
+        """Measure the distances of queries to items that are named.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, ...)
+            What the embedder takes.
+        ids : array-like of ids
+            Items of the gallery, each once.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_ids), float64
+            Euclidean distances of embeddings, columns in the order of `ids`. Ranking options change nothing.
+
+        Raises
+        ------
+        KeyError
+            If an id is unknown.
+        ValueError
+            If `ids` is empty, or an id comes twice.
+
+        Examples
+        --------
+        >>> from skmetric.search import SimilaritySearch
+        >>> search = SimilaritySearch().fit([[0.0], [1.0], [5.0]], ids=["ant", "bee", "cat"])
+        >>> search.distances_to([[2.0]], ["cat", "ant"])
+        array([[3., 2.]])
         """
         check_is_fitted(self)
         embeddings = self._embed(X)
         with self._gallery.reading():
-            hits = self._look_up(embeddings, self._count(n_neighbors), selection(where, among))
-        return tabulate(hits, len(embeddings), getattr(self, "_output", None))
+            keys = self._gallery.keys_of(ids, "ids")
+            if not len(keys):
+                raise ValueError("ids is empty: name the items to measure distances to")
+            items = self._gallery.vectors_at(keys)
+        return cdist(embeddings.astype(np.float64), items.astype(np.float64))
 
     def items(self, ids: Any = None, *, where: Where = None) -> Any:
         """Return the items of the gallery with their labels and metadata.
@@ -240,7 +189,7 @@ class Lookups(SearchBase):
         1     bee     6
         """
         check_is_fitted(self)
-        found, columns = self._gallery.items(selection(where, ids))
+        found, columns = self._gallery.items(selection(where, ids, "ids"))
         return as_output({"id": found, **columns}, getattr(self, "_output", None))
 
     def set_output(self, *, transform: str | None = None) -> Self:
@@ -268,21 +217,8 @@ class Lookups(SearchBase):
             self._output = transform
         return self
 
-    def _look_up(self, embeddings: NDArray[Any], k: int, where: Where) -> Hits:
+    def _look_up(self, embeddings: NDArray[Any], k: int, where: Any) -> Hits:
         """Hits by the ranking options, with ids and columns."""
         if self._ranking_options() is None:
             return self._gallery.look_up(embeddings, k, where)
         return self._gallery.in_memory().described(self._find(embeddings, k, where))
-
-    def _among_the_others(self, k: int) -> Neighbors:
-        """Neighbours of each item, itself left out."""
-        options = self._ranking_options()
-        gallery = self._gallery.in_memory()
-        n_items = len(gallery)
-        k = min(k, n_items - 1)
-        if k < 1:
-            return no_neighbors(n_items)
-        vectors = gallery.index.vectors()
-        if options is not None:
-            return find_among_the_others(self._prepared(options), vectors, k, options)
-        return without_itself(gallery.neighbors(vectors, k + 1))

@@ -29,6 +29,7 @@ from ._manifest import (
     option_of,
     plain,
 )
+from ._manifest_types import SEARCH, check_agreement, check_parameters, check_types
 from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex
@@ -188,6 +189,8 @@ class Opening(SearchBase):
         is_checked: bool,
     ) -> Self:
         """The search of a manifest and its arrays."""
+        check_types(content, SEARCH)
+        check_agreement(content, arrays)
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,
@@ -199,6 +202,7 @@ class Opening(SearchBase):
             adapt_metric=content.get("adapt_metric", False),
             **{name: option_of(found) for name, found in content.get("ranking", {}).items()},
         )
+        check_parameters(search, search.rerank, search.query_expansion, search.augment_gallery)
         search.embedder_ = search._fitted_embedder()
         search._know(content.get("fingerprint"), str(path))
         search._restore_gallery(content, arrays, index)

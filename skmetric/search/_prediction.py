@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +9,16 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._checks import check_labels, join_labels
+from skmetric._groups import check_groups
 from skmetric._warning import warn
 from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._base import SearchBase
+from ._calibration._gathering._copies import find_themselves
 from ._calibration._matchers import MATCHERS, Match
-from ._calibration._probability import probability_at
-from ._calibration._rule import rule_of
+from ._calibration._scoring._probability import probability_at
+from ._calibration._scoring._rule import rule_of
 from ._class_distances import (
     ByClass,
     nearest_of_classes,
@@ -25,12 +26,17 @@ from ._class_distances import (
     votes_of_classes,
     with_winner,
 )
+from ._columns._not import Not
+from ._columns._types import concatenated
+from ._filters import by_filter, check_number, is_list
+from ._gallery._metadata import GROUPS
 from ._gallery._selection import selection
 from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._filters import Where
     from ._gallery._labels import LabelColumn
     from ._gallery._memory import MemoryGallery
 
@@ -45,7 +51,7 @@ class Prediction(SearchBase):
     """Predictions of :class:`SimilaritySearch`."""
 
     def predict(
-        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
+        self, X: ArrayLike, *, where: Where = None, among: Any = None, groups: ArrayLike | None = None
     ) -> NDArray[Any]:
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
@@ -53,11 +59,16 @@ class Prediction(SearchBase):
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
-        where : dict of str to value, list, slice, None or Not, default=None
-            Only items whose metadata hold these values are matched, as in `lookup`; None matches to all. The
-            threshold is that of the whole gallery: among fewer items fewer strangers are accepted.
+        where : dict of str to value, list, slice, None or Not, or list of dict, default=None
+            Only items whose metadata hold these values are matched, as in `lookup`; a list has a filter for
+            each query; None matches to all. The threshold is that of the whole gallery: among fewer items
+            fewer strangers are accepted.
         among : array-like of ids, default=None
             Only the items with these ids are matched; a KeyError if one is unknown.
+        groups : array-like of shape (n_queries,), default=None
+            Groups of the queries, where the items have groups. The class of a query is not known, so that all
+            items of its group are left out, of all classes: strangers are accepted less often than
+            `calibrate` says.
 
         Returns
         -------
@@ -68,26 +79,32 @@ class Prediction(SearchBase):
         Raises
         ------
         ValueError
-            If the gallery has no labels or no items, or no item passes `where`.
+            If the gallery has no labels or no items, no item passes `where`, or `groups` do not fit.
         """
         check_is_fitted(self)
+        return self._predict(X, where, among, groups)[0]
+
+    def _predict(
+        self, X: ArrayLike, where: Where = None, among: Any = None, groups: ArrayLike | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+        """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
-        match, runners_up, labels = self._match(
-            self._embed(X), selection(where, among), bool(rule.weight) and self.cutpoint_ is not None
-        )
+        counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
+        embeddings = self._embed(X)
+        where = self._outside(groups, where, len(embeddings))
+        names, distances, runners_up = self._matched(embeddings, where, among, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
-        names = labels.decode(match.codes)
-        accepted = rule.accepts(match.distances, names, runners_up)
+        accepted = rule.accepts(distances, names, runners_up)
         if self.review_cutpoint_ is None:
-            return _with_label(names, ~accepted, self.no_match_label_)
+            return _with_label(names, ~accepted, self.no_match_label_), names, distances
         rule = rule_of(self.calibration_, self.review_cutpoint_, self._matcher())
-        is_possible = rule.accepts(match.distances, names, runners_up)
+        is_possible = rule.accepts(distances, names, runners_up)
         predicted = _with_label(names, ~accepted & ~is_possible, self.no_match_label_)
-        return _with_label(predicted, ~accepted & is_possible, self.review_label_)
+        return _with_label(predicted, ~accepted & is_possible, self.review_label_), names, distances
 
     def match_probability(
-        self, X: ArrayLike, *, where: Mapping[str, Any] | None = None, among: Any = None
+        self, X: ArrayLike, *, where: Where = None, among: Any = None, groups: ArrayLike | None = None
     ) -> NDArray[np.float64]:
         """Probability that the match of each query is right: that the query is of the class it is matched to.
 
@@ -97,9 +114,11 @@ class Prediction(SearchBase):
         ----------
         X : array-like of shape (n_queries, ...)
             What the embedder takes.
-        where : dict of str to value, list, slice, None or Not, default=None
+        where : dict of str to value, list, slice, None or Not, or list of dict, default=None
             As for `predict`.
         among : array-like of ids, default=None
+            As for `predict`.
+        groups : array-like of shape (n_queries,), default=None
             As for `predict`.
 
         Returns
@@ -128,9 +147,9 @@ class Prediction(SearchBase):
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
         embeddings = self._embed(X)
-        match, runners_up, labels = self._match(embeddings, selection(where, among), bool(rule.weight))
-        scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
-        return probability_at(fitted, scores)
+        where = self._outside(groups, where, len(embeddings))
+        names, distances, runners_up = self._matched(embeddings, where, among, bool(rule.weight))
+        return probability_at(fitted, rule.scores(distances, names, runners_up))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score of each class for each query: larger is better.
@@ -156,6 +175,10 @@ class Prediction(SearchBase):
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Share of the queries to which `predict` gives their own label: the accuracy.
 
+        As the score of any classifier on its own training data, that of items of the gallery is no estimate:
+        each finds itself. If more than 5 % of the queries do, there is a warning; `evaluate` leaves them out
+        of their own search.
+
         Parameters
         ----------
         X : array-like of shape (n_queries, ...)
@@ -175,9 +198,15 @@ class Prediction(SearchBase):
         ValueError
             As `predict`; or if labels or weights do not fit.
         """
-        predicted = self.predict(X)
+        check_is_fitted(self)
+        predicted, names, distances = self._predict(X)
         y = check_labels(y, len(predicted))  # Python compares, so that large integers are exact
-        is_right = [ours == own for ours, own in zip(predicted.tolist(), y.tolist(), strict=True)]
+        is_right, is_own = (
+            np.array([ours == own for ours, own in zip(given.tolist(), y.tolist(), strict=True)])
+            for given in (predicted, names)
+        )
+        if said := find_themselves(is_own & (distances == 0)):
+            warn(said)
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(predicted))
             if not np.any(sample_weight):
@@ -239,8 +268,45 @@ class Prediction(SearchBase):
         is_nearest = distances == distances.min(axis=1, keepdims=True)
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
+    def _outside(self, groups: Any, where: Where, n_queries: int) -> Where:
+        """Filters of queries with the groups of the queries left out."""
+        if groups is None:
+            return where
+        if not self._gallery.has_column(GROUPS):
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        if hasattr(self._matcher(), "prototypes"):
+            raise ValueError(
+                f"groups= leaves out items, and matcher={self.matcher!r} matches to prototypes of whole "
+                "classes: use another matcher"
+            )
+        values = check_groups(groups, n_queries).tolist()
+        check_number(where, n_queries)
+        filters: list[Any] = list(where) if is_list(where) else [where] * n_queries  # type: ignore[arg-type]
+        if any(GROUPS in (filter_ or {}) for filter_ in filters):
+            raise ValueError(f"where has a condition on {GROUPS!r}, and groups= is another: give one of them")
+        return [{**(part or {}), GROUPS: Not(value)} for part, value in zip(filters, values, strict=True)]
+
+    def _matched(
+        self, embeddings: NDArray[Any], where: Where, among: Any, counts_runner_up: bool
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]:
+        """The label and the distance that each embedding is matched to, and the distance to the runner-up."""
+        if not is_list(where):
+            match, runners_up, labels = self._match(embeddings, selection(where, among), counts_runner_up)
+            return labels.decode(match.codes), match.distances, runners_up
+        with self._gallery.reading():
+            parts = by_filter(self._gallery, where, among, len(embeddings))
+            found = [self._match(embeddings[rows], filter_, counts_runner_up) for rows, filter_ in parts]
+        order = np.argsort(np.concatenate([part.rows for part in parts]))
+        names = [labels.decode(match.codes) for match, _, labels in found]
+        nearest_other = [runners_up for _, runners_up, _ in found if runners_up is not None]
+        return (
+            concatenated(names)[order],
+            np.concatenate([match.distances for match, _, _ in found])[order],
+            np.concatenate(nearest_other)[order] if nearest_other else None,
+        )
+
     def _match(
-        self, embeddings: NDArray[Any], where: Mapping[str, Any] | None = None, counts_runner_up: bool = False
+        self, embeddings: NDArray[Any], where: Any = None, counts_runner_up: bool = False
     ) -> tuple[Match, NDArray[np.float64] | None, LabelColumn]:
         """The class, as a code, and the distance that each embedding is matched to; labels decode it.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._calibration._copies import leave_items_out
+from ._calibration._gathering._copies import leave_items_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

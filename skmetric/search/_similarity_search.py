@@ -10,22 +10,33 @@ from sklearn.utils import Tags
 from skmetric._params import HasMethods, Interval, StrOptions
 
 from ._calibration._matchers import MATCHERS
-from ._calibration._rule import rule_of
+from ._calibration._scoring._rule import rule_of
 from ._cleaning import Cleaning
 from ._enrolment import Enrolment
 from ._index._index import Index
 from ._lookups import Lookups
 from ._measuring import Measuring
+from ._neighborhoods import Neighborhoods
 from ._opening import Opening
 from ._prediction import Prediction
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
+from ._recommending import Recommending
 from ._thresholding import Thresholding
 from ._verification import Verification
 
 
 class SimilaritySearch(
-    Enrolment, Prediction, Thresholding, Measuring, Verification, Lookups, Cleaning, Opening
+    Enrolment,
+    Prediction,
+    Thresholding,
+    Measuring,
+    Verification,
+    Neighborhoods,
+    Lookups,
+    Recommending,
+    Cleaning,
+    Opening,
 ):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 

@@ -13,8 +13,8 @@ from skmetric.metrics import verification_report
 
 from ._base import SearchBase
 from ._calibration._calibration import Calibration
-from ._calibration._copies import pairs_to_keep
-from ._calibration._pairs import calibration_of_pairs
+from ._calibration._gathering._copies import pairs_to_keep, samples_and_themselves
+from ._calibration._gathering._pairs import calibration_of_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -112,6 +112,9 @@ class Verification(SearchBase):
     def verify(self, A: ArrayLike, B: ArrayLike) -> NDArray[np.bool_]:
         """Whether the two samples of each pair are accepted as one class.
 
+        A pair at distance 0, such as a sample and itself, is accepted; of twenty pairs or more, there is a
+        warning if more than 5 % are, for the share of pairs accepted then says little about new ones.
+
         Parameters
         ----------
         A, B : array-like of shape (n_pairs, ...)
@@ -130,4 +133,6 @@ class Verification(SearchBase):
         distances = self.pair_distance(A, B)
         if self.cutpoint_ is None:
             raise ValueError("verify needs a threshold: call calibrate_pairs first")
+        if said := samples_and_themselves(distances):
+            warn(said)
         return distances <= self._threshold()

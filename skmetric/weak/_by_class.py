@@ -45,7 +45,7 @@ def by_class(y: Any, unlabeled: Any) -> ByClass:
     """
     y, labeled = read_labeled(y, unlabeled)
     kept = np.flatnonzero(labeled)
-    codes = _codes(y[kept])
+    codes = _codes(y if len(kept) == len(y) else y[kept])
     small = codes.astype(np.uint16) if codes.max(initial=0) < 1 << 16 else codes  # which sorts in linear time
     order = np.argsort(small, kind="stable")
     sizes = np.bincount(codes)

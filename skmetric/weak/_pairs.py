@@ -74,4 +74,5 @@ def sample_pairs(
     warn_of_fewer(f"pairs ({kinds})", len(near) + len(far), asked or 0)
     order = rng.permutation(len(near) + len(far))
     y_pairs = np.repeat([1, -1], [len(near), len(far)])
-    return rows.rows[np.concatenate([near, far])[order]], y_pairs[order]
+    pairs = rows.rows.take(np.concatenate([near, far]))  # (n_pairs, 2), similar ones first
+    return pairs.take(order, axis=0), y_pairs.take(order)

@@ -60,4 +60,4 @@ def sample_quadruplets(
     check_classes(rows)
     drawn = draw(Quadruplets(rows), default_count(len(rows.rows)) if asked is None else asked, rng)
     warn_of_fewer("quadruplets", len(drawn), asked or 0)
-    return rows.rows[drawn]
+    return rows.rows.take(drawn)

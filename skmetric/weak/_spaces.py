@@ -131,10 +131,10 @@ class Quadruplets(Space):
 def draw(space: Space, n: int, rng: np.random.Generator) -> _Positions:
     """At most `n` distinct tuples in random order, as positions; all there are, if these are fewer."""
     if n >= space.total:
-        return rng.permutation(space.members(np.arange(space.total)))
+        return shuffled(space.members(np.arange(space.total)), rng)
     proposed = space.propose(n, rng)
     if space.total > _COUNTABLE:  # of so many, two that are equal are not to be expected
-        return rng.permutation(proposed)
+        return shuffled(proposed, rng)
     found = _each_once(space.number(proposed))
     while len(found) < n:
         missing = n - len(found)
@@ -145,7 +145,12 @@ def draw(space: Space, n: int, rng: np.random.Generator) -> _Positions:
         else:
             more = rng.integers(space.total, size=missing)
         found = _each_once(np.concatenate([found, more]))
-    return rng.permutation(space.members(found))
+    return shuffled(space.members(found), rng)
+
+
+def shuffled(members: _Positions, rng: np.random.Generator) -> _Positions:
+    """Tuples in random order; ``take`` copies rows several times faster than an index in brackets."""
+    return members.take(rng.permutation(len(members)), axis=0)
 
 
 def _each_once(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -167,12 +172,16 @@ def deal(rows: ByClass, is_in: NDArray[np.bool_], n: int, rng: np.random.Generat
 
 def partners(rows: ByClass, anchors: _Positions, rng: np.random.Generator) -> _Positions:
     """A position of the class of each anchor, never the anchor."""
-    drawn = rows.start[anchors] + rng.integers(rows.size[anchors] - 1)
-    return drawn + (drawn >= anchors)
+    classes = rows.codes[anchors]
+    drawn = rows.starts[classes] + rng.integers(rows.sizes[classes] - 1)
+    drawn += drawn >= anchors
+    return drawn
 
 
 def strangers(rows: ByClass, anchors: _Positions, rng: np.random.Generator) -> _Positions:
     """A position of another class than that of each anchor."""
-    start, size = rows.start[anchors], rows.size[anchors]
+    classes = rows.codes[anchors]
+    size = rows.sizes[classes]
     drawn = rng.integers(len(rows.codes) - size)
-    return drawn + np.where(drawn >= start, size, 0)
+    drawn += size * (drawn >= rows.starts[classes])
+    return drawn

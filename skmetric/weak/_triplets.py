@@ -61,4 +61,4 @@ def sample_triplets(
     check_classes(rows)
     drawn = draw(Triplets(rows), default_count(len(rows.rows)) if asked is None else asked, rng)
     warn_of_fewer("triplets", len(drawn), asked or 0)
-    return rows.rows[drawn]
+    return rows.rows.take(drawn)

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skmetric.deep import DeepMetricLearner, FineTuning, SiameseLearner, TripletLearner
-from skmetric.deep._training import _checkpoint_folder
+from skmetric.deep._training._checkpoints import _checkpoint_folder
 from skmetric.deep.losses import CrossBatchMemory, NTXentLoss
 
 RNG = np.random.default_rng(0)

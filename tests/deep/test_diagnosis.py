@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from skmetric.deep import losses
-from skmetric.deep._training._criterion import _snake, loss_names, margin_of, resolve_loss
-from skmetric.deep._training._diagnosis import batch_statistics, effective_rank, is_collapsed, is_stuck
+from skmetric.deep._training._loss._criterion import _snake, loss_names, margin_of, resolve_loss
+from skmetric.deep._training._loss._diagnosis import batch_statistics, effective_rank, is_collapsed, is_stuck
 
 
 def test_statistics_by_hand():

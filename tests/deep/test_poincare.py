@@ -70,6 +70,18 @@ def test_rankings_of_a_gallery_in_blocks(points, monkeypatch):
     assert blocks[0][1].n_gallery == 40
 
 
+def test_rankings_leave_out_the_own_class_and_group(points):
+    embeddings, y = points
+    groups = np.arange(60) % 3
+    ((_, ranking),) = iter_ball_rankings(embeddings, y, groups=groups, curvature=0.1)
+    for i in range(60):
+        kept = ~((y == y[i]) & (groups == groups[i]))
+        hits = (y[kept] == y[i])[arcosh_distance(embeddings[i], embeddings[kept]).argsort()]
+        np.testing.assert_array_equal(ranking.relevant[i, : len(hits)], hits)
+        assert not ranking.relevant[i, len(hits) :].any()
+        assert (ranking.n_relevant[i], ranking.n_gallery[i]) == (hits.sum(), len(hits))
+
+
 def test_distance_of_near_points_keeps_its_digits():
     near = np.array([[1.0, 1.0]]), np.array([[1.0, 1.0 + 1e-12]])
     expected = (

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skmetric.deep import DeepMetricLearner, losses
-from skmetric.deep._training._criterion import loss_names
+from skmetric.deep._training._loss._criterion import loss_names
 from skmetric.deep._training._optim import constant, cosine, one_cycle, warmup
 from skmetric.exceptions import CollapseWarning, DivergenceWarning, StuckLossWarning, TrainingWarning
 from skmetric.metrics import RetrievalScorer

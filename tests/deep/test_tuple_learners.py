@@ -12,10 +12,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from skmetric._pair_threshold import choose_threshold, read_target
 from skmetric.deep import SiameseLearner, TripletLearner
-from skmetric.deep._data._tuples import TupleBatches, divide
-from skmetric.deep._siamese import choose_threshold
-from skmetric.deep._training._tuple_loss import TupleLoss, make_tuple_loss
+from skmetric.deep._data._division import divide
+from skmetric.deep._data._gathered import Gathered
+from skmetric.deep._data._tuple_batches import TupleBatches
+from skmetric.deep._data._tuples import TupleSamples
+from skmetric.deep._training._loss._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep.losses import ContrastiveLoss, MultiSimilarityLoss, TripletMarginLoss
 from skmetric.exceptions import DivergenceWarning
 
@@ -60,6 +63,15 @@ def triplets(digits):
 def quick():
     defaults = {"module": "linear", "n_components": 8, "max_epochs": 2, "random_state": 0, "device": "cpu"}
     return lambda kind, **settings: kind(**(defaults | settings))
+
+
+def tuples_of(samples, n_members):
+    present = np.ones((len(samples) // n_members, n_members), dtype=bool)
+    return TupleSamples(Gathered(samples, np.arange(len(samples))), present)
+
+
+def values(samples):
+    return set(samples.table[samples.index].ravel())
 
 
 KINDS = [SiameseLearner, TripletLearner]
@@ -147,9 +159,10 @@ def test_threshold_by_hand():
     similar = np.array([True, True, False, True, False])
     # accepted up to .2: 2 of 3 similar, 0 of 2 others -> .667; up to .4: 3 of 3, 1 of 2 -> .5
     assert choose_threshold(distances, similar) == pytest.approx(0.25)
-    assert choose_threshold(distances, similar, max_false_accept_rate=0.5) == pytest.approx(0.45)
-    assert choose_threshold(distances, similar, max_false_accept_rate=0.0) == pytest.approx(0.25)
-    assert choose_threshold(np.ones(4), np.array([True, False] * 2), 0.0) < 1  # accepts nobody
+    half, none = (read_target(max_false_accept_rate=rate) for rate in (0.5, 0.0))
+    assert choose_threshold(distances, similar, half) == pytest.approx(0.45)
+    assert choose_threshold(distances, similar, none) == pytest.approx(0.25)
+    assert choose_threshold(np.ones(4), np.array([True, False] * 2), none) < 1  # accepts nobody
 
 
 def test_equal_distances_are_accepted_together():
@@ -166,6 +179,10 @@ def test_threshold_can_be_chosen_anew(quick, pairs):
     assert strict.set_threshold(0.5).threshold_ == 0.5
     with pytest.raises(ValueError, match="max_false_accept_rate"):
         learner.calibrate_threshold(X, y, max_false_accept_rate=2)
+    again = strict.calibrate_threshold(X, y, criterion="max_tpr", min_rate=0.95).threshold_
+    assert again == strict.calibrate_threshold(X, y, max_false_accept_rate=0.05).threshold_
+    with pytest.raises(ValueError, match="beta is for criterion='f_beta'"):
+        learner.calibrate_threshold(X, y, beta=2.0)
 
 
 @pytest.mark.parametrize("values", [(0, 1), (-1, 1), (False, True)])
@@ -233,10 +250,9 @@ def test_pairs_with_common_samples_stay_together():
     samples[2] = samples[0]  # pairs 0 and 1 have a sample in common
     similar = np.arange(20) % 2 == 0
     for seed in range(10):
-        data = divide(samples, similar, 2, 0.3, seed)
+        data = divide(tuples_of(samples, 2), similar, 0.3, seed)
         assert data.disjoint
-        held_out, trained = set(data.held_out.ravel()), set(data.samples.ravel())
-        assert not held_out & trained
+        assert not values(data.held_out) & values(data.samples)
         assert 0 < data.held_out_codes.sum() < len(data.held_out_codes)
 
 
@@ -246,15 +262,16 @@ def test_linked_pairs_are_divided_one_by_one_and_it_is_said(quick):
     assert quick(SiameseLearner).fit(X, similar).validation_disjoint_
     X[:, 0] = 5.0  # the same first member everywhere
     assert not quick(SiameseLearner).fit(X, similar).validation_disjoint_
-    data = divide(X.reshape(40, 3), similar == 1, 2, 0.25, 0)
-    assert len(data.held_out_codes) == 6  # a quarter of 10 of each kind, rounded up
+    data = divide(tuples_of(X.reshape(40, 3), 2), similar == 1, 0.25, 0)
+    assert len(data.held_out_codes) == 2 * 6  # a quarter of 10 of each kind, rounded up
 
 
 def test_a_large_group_is_not_held_out_as_a_whole():
     samples = np.arange(80.0)[:, None]
     samples[0:36:2] = -1  # 18 of 40 pairs hang together
     similar = np.arange(40) % 2 == 0
-    shares = [len(divide(samples, similar, 2, 0.2, seed).held_out_codes) / 40 for seed in range(50)]
+    tuples = tuples_of(samples, 2)
+    shares = [len(divide(tuples, similar, 0.2, seed).held_out) / 80 for seed in range(50)]
     assert min(shares) >= 0.1
     assert max(shares) <= 0.3
 

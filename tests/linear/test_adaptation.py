@@ -7,10 +7,10 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skmetric import MetricLearner
-from skmetric.linear._adaptation import Pool, adapt
-from skmetric.linear._scatter import ClassScatter
+from skmetric.linear._closed_form._adaptation import Pool, adapt
+from skmetric.linear._closed_form._scatter import ClassScatter
+from skmetric.linear._closed_form._solution import Recipe
 from skmetric.linear._selection._candidates import Candidate
-from skmetric.linear._solution import Recipe
 
 from .conftest import gaussian_classes
 

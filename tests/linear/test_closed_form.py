@@ -5,7 +5,8 @@ import pytest
 from scipy.linalg import eigh, subspace_angles
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from skmetric.linear._closed_form import (
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter
+from skmetric.linear._closed_form._whitening import (
     WEIGHTINGS,
     Whitening,
     components,
@@ -15,7 +16,6 @@ from skmetric.linear._closed_form import (
     stretch,
     whiten,
 )
-from skmetric.linear._scatter import ClassScatter, class_scatter
 
 from .conftest import gaussian_classes
 

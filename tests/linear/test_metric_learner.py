@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skmetric import MetricLearner
 from skmetric.base import unit_rows
-from skmetric.linear._scatter import class_scatter
-from skmetric.linear._span import span_of
+from skmetric.linear._closed_form._scatter import class_scatter
+from skmetric.linear._closed_form._span import span_of
 from skmetric.metrics import RetrievalScorer, map_at_r, retrieval_report
 from skmetric.model_selection import ClassDisjointKFold, class_disjoint_split
 
@@ -269,7 +269,7 @@ def test_fewer_rows_than_features_give_the_distances_of_the_full_problem(params,
     new = np.random.default_rng(1).normal(size=(30, 90))  # outside the span of X
     fits = []
     for span in (span_of, lambda X: None):
-        monkeypatch.setattr("skmetric.linear._solution.span_of", span)
+        monkeypatch.setattr("skmetric.linear._closed_form._solution.span_of", span)
         fits.append(MetricLearner(weighting=weighting, random_state=0, **params).fit(X, y))
     inside, full = fits
     assert inside.shrinkage_ == full.shrinkage_
@@ -284,7 +284,7 @@ def test_fewer_rows_than_features_keep_the_same_first_directions(monkeypatch, n_
     X, y = gaussian_classes(18, 3, 90)
     fits = []
     for span in (span_of, lambda X: None):
-        monkeypatch.setattr("skmetric.linear._solution.span_of", span)
+        monkeypatch.setattr("skmetric.linear._closed_form._solution.span_of", span)
         fits.append(MetricLearner(FIXED, n_components=n_components).fit(X, y))
         assert fits[-1].components_.shape == (n_components, 90)
     inside, full = (distances(learner.transform(X)) for learner in fits)

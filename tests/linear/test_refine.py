@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from skmetric import MetricLearner
-from skmetric.linear._refine import _STEPS, _batches, _best_stop, _can_descend, _gradient, _turned
+from skmetric.linear._closed_form._refine import (
+    _STEPS,
+    _batches,
+    _best_stop,
+    _can_descend,
+    _gradient,
+    _turned,
+)
 
 from .conftest import gaussian_classes
 
@@ -102,7 +109,7 @@ def test_a_step_moves_the_map_a_little_and_keeps_its_form(dtype, normalize):
 
 def test_never_below_the_closed_form_on_the_classes_that_decide(monkeypatch):
     """The step that is kept gains on held-out classes, or it is 0."""
-    from skmetric.linear import _refine
+    from skmetric.linear._closed_form import _refine
 
     seen = []
 

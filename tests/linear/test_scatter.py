@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skmetric.base import unit_rows
-from skmetric.linear import _scatter
-from skmetric.linear._scatter import class_scatter, merge
+from skmetric.linear._closed_form import _scatter
+from skmetric.linear._closed_form._scatter import class_scatter, merge
 
 from .conftest import gaussian_classes
 

@@ -26,6 +26,17 @@ def test_chance_is_the_mean_over_all_orders(name, n_relevant):
     assert of_score.chance(np.array([n_relevant]), 7) == pytest.approx(values.mean(), abs=1e-12)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_chance_where_groups_leave_fewer_items_than_the_cutoff(name):
+    ranks = np.array(list(combinations(range(5), 2)))
+    relevant = np.zeros((len(ranks), 7), dtype=bool)  # two ranks of seven hold nothing
+    np.put_along_axis(relevant, ranks, True, axis=1)
+    of_score = parse_score(name)
+    values = of_score.per_query(Ranking(relevant, np.full(len(ranks), 2), np.full(len(ranks), 5)))
+    chance = of_score.chance(np.array([2, 2]), np.array([5, 7]))
+    assert chance == pytest.approx([values.mean(), of_score.chance(np.array([2]), 7)[0]], abs=1e-12)
+
+
 def test_chance_in_a_large_gallery_stays_a_number():
     for name in NAMES:
         chance = parse_score(name).chance(np.array([1, 500, 59_999]), 59_999)

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skmetric import MetricLearner
 from skmetric.exceptions import NoEmbeddingError
 from skmetric.metrics import RetrievalScorer, map_at_r, recall_at_k
 
@@ -142,6 +143,14 @@ def test_scoring_monitor(sample_weight):
     assert {name: logged[name] for name in BOTH.names} == BOTH(scaler, X, y, sample_weight=sample_weight)
 
 
+@pytest.mark.parametrize("learner", [StandardScaler, MetricLearner])
+def test_scoring_monitor_takes_a_scorer_of_one_name(learner):
+    scorer, monitor = RetrievalScorer("map_at_r"), ScoringMonitor(scoring=RetrievalScorer("map_at_r"))
+    fitted = learner().set_callbacks(monitor).fit(X, y)
+    assert monitor.get_logs().data[-1]["map_at_r"] == scorer(fitted, X, y)
+    assert type(pickle.loads(pickle.dumps(scorer(fitted, X, y)))) is float
+
+
 def test_scoring_monitor_names_a_single_score():
     monitor = ScoringMonitor(scoring={"map": RetrievalScorer("map_at_r")})
     scaler = StandardScaler().set_callbacks(monitor).fit(X, y)
@@ -222,7 +231,7 @@ def test_requests_need_routing_and_survive_copies():
     with sklearn.config_context(enable_metadata_routing=True):
         scorer.set_score_request(sample_weight="w")
     copy = pickle.loads(pickle.dumps(scorer))
-    assert copy.get_metadata_routing().score.requests == {"sample_weight": "w"}
+    assert copy.get_metadata_routing().score.requests == {"sample_weight": "w", "groups": False}
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,9 @@ def test_distances_as_tensors_of_any_float_type_and_with_gradients(kind):
     distances = torch.tensor([0.25, 0.5, 0.375, 1.0], requires_grad=True).to(getattr(torch, kind))
     # one of the four pairs (same, different) is in the wrong order: 0.5 > 0.375
     assert verification_report(distances, torch.tensor([1, 1, 0, 0]))["auc"] == 0.75
+
+
+@pytest.mark.parametrize("far", [["0.1"], "0.1", [None], [True], [[0.1]], [0.1, "x"], 0.1, {"x": 0.1}])
+def test_rates_that_are_no_numbers(pairs, far):
+    with pytest.raises(ValueError, match=r"'?far'?.* must be "):
+        verification_report(*pairs, far=far)

@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 
 from skmetric.retrieval import nearest
 from skmetric.search import Calibration, ClassCenters, Evaluation, SimilaritySearch
-from skmetric.search._calibration._evidence import gather
+from skmetric.search._calibration._gathering._evidence import gather
+from skmetric.search._calibration._gathering._two_searches import search_twice
 from skmetric.search._calibration._matchers import MATCHERS, make_matcher
-from skmetric.search._calibration._two_searches import search_twice
 from skmetric.search._gallery._side import Side
 
 X, y = load_digits(return_X_y=True)

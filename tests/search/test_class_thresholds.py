@@ -7,9 +7,9 @@ from sklearn.datasets import load_digits
 
 from skmetric.retrieval import nearest
 from skmetric.search import ClassCenters, SimilaritySearch
-from skmetric.search._calibration._class_factors import class_factors, scaled
-from skmetric.search._calibration._evidence import Evidence
+from skmetric.search._calibration._gathering._evidence import Evidence
 from skmetric.search._calibration._matchers import MATCHERS, Match, make_matcher
+from skmetric.search._calibration._scoring._class_factors import class_factors, scaled
 
 X, y = load_digits(return_X_y=True)
 WORDS = np.array(["nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])

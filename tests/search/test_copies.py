@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmetric.search import ClassCenters, FaissIndex, SimilaritySearch
-from skmetric.search._calibration._copies import leave_items_out, own_items, twins
+from skmetric.search._calibration._gathering._copies import leave_items_out, own_items, twins
 from skmetric.search._calibration._matchers import MATCHERS
 from skmetric.search._gallery._side import Side
 from skmetric.search._ranking._k_reciprocal import KReciprocal
@@ -216,3 +216,35 @@ def test_pairs_of_samples_encoded_again_are_noticed():
         ValueError, match="all 3 pairs of one class are at distance 0, each a sample and itself"
     ):
         search.calibrate_pairs(X[[0, 1, 2, 3]], X[[0, 1, 2, 4]], [1, 1, 1, 0])
+
+
+def test_a_score_of_the_items_themselves_says_so():
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    labels = np.arange(40) % 4
+    search = SimilaritySearch().fit(points, labels)
+    with pytest.warns(UserWarning, match="40 of the 40 queries are at distance 0.*use evaluate") as caught:
+        assert search.score(points, labels) == 1.0
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.score(points + 0.1, labels)
+        search.score(points, (labels + 1) % 4)  # found under another label
+
+
+def test_pairs_of_a_sample_and_itself_in_verification():
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    search = SimilaritySearch().fit(points)
+    same = np.arange(60) % 2 == 0
+    moved = points + np.where(same, 0.01, 3.0)[:, None]
+    moved[1:9:2] = points[1:9:2]  # 4 of the 30 pairs of different classes
+    with pytest.warns(
+        UserWarning, match="4 of the 30 pairs of different classes are at distance 0"
+    ) as caught:
+        search.calibrate_pairs(points, moved, same, n_resamples=20)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="60 of the 60 pairs are at distance 0, each a sample and") as caught:
+        assert search.verify(points, points).all()
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.verify(points[:1], points[:1])  # of one pair it may be the question

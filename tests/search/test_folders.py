@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from skmetric._folder import _safetensors
 from skmetric._folder._folder import read_folder, write_folder
 from skmetric._folder._manifest import sealed
-from skmetric.search import ExactIndex, FaissIndex, SimilaritySearch
+from skmetric.search import ExactIndex, FaissIndex, KReciprocal, SimilaritySearch
 
 from .test_indexes import OwnIndex
 
@@ -420,3 +420,87 @@ def test_what_a_folder_cannot_hold_of_an_index_is_named(tmp_path):
     index.names = {1: "one"}
     with pytest.raises(TypeError, match="cannot hold 'names' of OwnIndex, a dict: override to_arrays"):
         index.save(tmp_path / "index")
+
+
+WRONG = [None, True, -1, 2**70, 1.5, "x", "", [], ["x"], {}, {"x": 1}, [[]]]
+MAY_BE = {  # values that a search may have too, or that say less
+    "no_match_label": WRONG[:7],
+    "no_match_label_used": WRONG[1:7],
+    "review_label": WRONG[:7],
+    "embedder": [None, "x", ""],
+    "embedder_steps": [[], ["x"]],
+    "fingerprint": [None, []],
+    "cutpoint": [None],
+    "review": [None],
+    "is_stale": [True],
+    "n_features_in": [None],
+    "rates": [[]],
+    "ranking": [{}],
+    "calibration": [None],
+    "index.arrays": [[], ["x"]],
+    "index.content": [{}, {"x": 1}],
+    "gallery.has_own_ids": [True],
+    "calibration.metric": ["x", ""],
+    "calibration.intervals": [{}],
+    "calibration.probability": [{}],
+    "calibration.thresholds": WRONG,  # which arrays hold
+    "calibration.class_factors": WRONG,
+}
+
+
+def test_values_of_other_types_are_named(tmp_path):  # with a digest that fits
+    points = np.array([[0.0], [5.0], [9.0]])[np.arange(12) % 3] + np.arange(12)[:, None] / 20
+    search = SimilaritySearch(n_neighbors=2, rerank=KReciprocal()).fit(points, list("abc" * 4))
+    search.calibrate(n_resamples=5)
+    search.save(tmp_path)
+    manifest, whole = tmp_path / "manifest.json", json.loads((tmp_path / "manifest.json").read_text())
+    del whole["digest"]
+    places = [(name,) for name in whole] + [
+        (name, inner) for name in ("index", "gallery", "calibration", "ranking") for inner in whole[name]
+    ]
+    said = []
+    for at in places:
+        for value in WRONG:
+            changed = json.loads(json.dumps(whole))
+            holder = changed if len(at) == 1 else changed[at[0]]
+            if holder[at[-1]] == value or value in MAY_BE.get(".".join(at), []):
+                continue
+            holder[at[-1]] = value
+            manifest.write_bytes(sealed(changed))
+            try:
+                loaded = SimilaritySearch.load(tmp_path)
+            except (ValueError, FileNotFoundError) as error:
+                said.append(str(error))
+            else:
+                for call in (loaded.predict, loaded.kneighbors, loaded.match_probability):
+                    call(points)
+                loaded.partial_fit([[7.0]], ["d"])
+                assert repr(loaded)
+    assert len(said) > 250
+    assert not [text for text in said if str(tmp_path) not in text and "of the class" not in text]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(n_neighbors="5"), "n_neighbors must be an integer from 1; got '5'"),
+        (lambda m: m.update(cutpoint="strict"), "cutpoint is 'strict', and there is no cutpoint"),
+        (lambda m: m["gallery"].update(next_key=3), "gallery.next_key is 3, and items have that key"),
+        (
+            lambda m: m["calibration"].update(n_gallery=None),
+            "n_gallery must be an integer from 1",
+        ),
+        (lambda m: m["calibration"]["cutpoints"]["optimal"].pop("distance"), "each with a .distance."),
+        (
+            lambda m: m["calibration"]["probability"].pop("slope"),
+            "probability must be an interce",
+        ),
+        (lambda m: m.update(matcher={"name": "center", "n_centers": 0}), "matcher must be one of nearest, "),
+        (lambda m: m["ranking"].update(rerank=["KReciprocal", {"k1": "x"}]), "The 'k1' parameter of KRecip"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_what_it_must_be(saved, change, message):
+    path, manifest, _ = saved
+    reseal(manifest, change)
+    with pytest.raises(ValueError, match=rf"manifest\.json is damaged \(TypeError: .*{message}"):
+        SimilaritySearch.load(path)

@@ -6,9 +6,9 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from skmetric.search import ClassCenters, FaissIndex, Not, SimilaritySearch
-from skmetric.search._calibration._evidence import gather
+from skmetric.search._calibration._gathering._evidence import gather
 from skmetric.search._calibration._matchers import make_matcher
-from skmetric.search._calibration._runner_up import best_weight, scored, scores
+from skmetric.search._calibration._scoring._runner_up import best_weight, scored, scores
 
 RNG = np.random.default_rng(0)
 CENTRES = RNG.normal(size=(12, 6)) * 2

@@ -5,10 +5,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmetric.search import SimilaritySearch
-from skmetric.search._calibration._evidence import Evidence, gather
+from skmetric.search._calibration._gathering._evidence import Evidence, gather
+from skmetric.search._calibration._gathering._two_searches import search_twice
 from skmetric.search._calibration._matchers import MATCHERS, ClassCenters, make_matcher
 from skmetric.search._calibration._targets import limit_for_target
-from skmetric.search._calibration._two_searches import search_twice
 from skmetric.search._gallery._side import Side
 
 X, y = load_digits(return_X_y=True)

@@ -11,6 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from skmetric._torch import end_workers, seeded, to_tensor
 
+from ._gathered import Gathered, GatheredSource
+from ._nested import shapes_of
+
 _RESIDENT = 4 << 30  # bytes of training data that are kept on a GPU as a whole
 _IN_MEMORY = 2 << 30  # bytes of images, as they are after decoding and resizing, that are read once and kept
 _BLOCK = 256  # samples read at once, where all are read in order
@@ -74,6 +77,22 @@ class Streamed:
     def shape(self):
         """Of the array that all samples would make."""
         return (len(self), *self._reader.items.shape)
+
+    @property
+    def sample_shape(self):
+        """Of one sample; of collated ones the structure, with the shape of each array of the first."""
+        spec = self.spec
+        return tuple(self._reader.items.shape) if spec is None else shapes_of(spec)
+
+    @property
+    def spec(self):
+        """Structure of the batches of a collate function; None of other samples."""
+        return getattr(self._reader.items, "spec", None)
+
+    @property
+    def example(self):
+        """The first samples, collated, and how many they are."""
+        return self._reader.items.example, min(2, len(self._reader.items))
 
     @property
     def nbytes(self):
@@ -218,7 +237,29 @@ def _as_is(batch):
 
 def as_source(samples):
     """What the loop takes, of checked samples: an array becomes resident."""
-    return samples if isinstance(samples, Streamed) else Resident(to_tensor(samples))
+    if isinstance(samples, Gathered):
+        return GatheredSource(as_source(samples.table), samples.index)
+    return Resident(to_tensor(samples)) if isinstance(samples, np.ndarray) else samples
+
+
+def sample_shape(samples):
+    """Shape of one sample."""
+    table = samples.table if isinstance(samples, Gathered) else samples
+    return tuple(table.shape[1:]) if isinstance(table, np.ndarray) else table.sample_shape
+
+
+def spec_of_samples(samples):
+    """Structure of batches that a collate function makes; None of other samples."""
+    table = samples.table if isinstance(samples, Gathered) else samples
+    return None if isinstance(table, np.ndarray) else table.spec
+
+
+def example_of(samples):
+    """Batch of the first collated samples, and how many they are."""
+    table = samples.table if isinstance(samples, Gathered) else samples
+    if isinstance(table, np.ndarray):
+        raise TypeError("only collated samples have an example")
+    return table.example
 
 
 def in_blocks(samples, size):
@@ -230,6 +271,9 @@ def in_blocks(samples, size):
 
 def read_if_small(*parts):
     """Read streamed samples into arrays, if all parts together take no more than 2 GiB; else leave them."""
+    if all(isinstance(part, Gathered) for part in parts):  # picked from rows that the parts have in common
+        table = read_if_small(parts[0].table)[0]
+        return [part.with_table(table) for part in parts]
     small = all(isinstance(part, Streamed) and part.is_fixed for part in parts)
     small = small and sum(part.nbytes for part in parts) <= _IN_MEMORY
     return [part.read() for part in parts] if small else list(parts)

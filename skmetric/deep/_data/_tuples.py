@@ -1,44 +1,214 @@
-"""Pairs and triplets as they come in: checked, flattened to samples, divided, served in batches."""
+"""Pairs and triplets as they come in: rows and row numbers, an array of tuples, or tuples of images."""
 
-import math
-from typing import NamedTuple
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_labels
+from skmetric._checks import as_array
+from skmetric._images._pil import is_pil
+from skmetric._tuples import KINDS, check_distinct, check_index
 
-from ._input import as_float32, read_images
-from ._labelled import normalises, remember_scale
+from ._gathered import Gathered
+from ._input import as_float32, is_dataset, read_images
+from ._labelled import normalises, read_rows, read_samples, remember_scale
 from ._scale import check_scale
+from ._source import Streamed
 
-_NAMES = {2: ("pairs", "(n_pairs, 2, ...)"), 3: ("triplets", "(n_triplets, 3, ...)")}
-
-
-class Tuples(NamedTuple):
-    """Tuples to train on and tuples held out, as flat samples: the members of a tuple one after the other."""
-
-    samples: np.ndarray  # (n * n_members, ...)
-    codes: np.ndarray  # (n * n_members,): for pairs 1 if similar, else 0; for triplets 0
-    held_out: np.ndarray  # (n_held_out * n_members, ...)
-    held_out_codes: np.ndarray  # (n_held_out,)
-    disjoint: bool  # whether no sample of a tuple held out is trained on
+ABSENT = -1  # number, and code, of a negative that a tuple does not have
+_SHAPES = {2: "(n_pairs, 2, ...)", 3: "(n_triplets, 3, ...)"}
 
 
-def read_tuples(estimator, X, n_members, *, reset, trains=False):
-    """Checked samples (n * n_members, ...) of tuples (n, n_members, ...): features or images."""
-    name, shape = _NAMES[n_members]
+class TupleSamples(NamedTuple):
+    """Checked samples of tuples, one tuple after the other."""
+
+    samples: Gathered  # n * n_members
+    present: NDArray[np.bool_]  # (n, n_members): False where a tuple has fewer negatives than others
+
+    def only(self, which: NDArray[np.bool_]) -> TupleSamples:
+        """Those tuples."""
+        places = np.repeat(which, self.present.shape[1])
+        return TupleSamples(self.samples[places], self.present[which])
+
+
+def read_tuples(
+    estimator: Any, X: Any, index: Any, n_members: int, *, reset: bool, trains: bool = False
+) -> TupleSamples:
+    """Check tuples.
+
+    Parameters
+    ----------
+    estimator : TupleLearner
+        Its parameters are read, and what it was fitted on.
+    X : array-like, sequence or Dataset
+        Samples, if there is an `index`; else tuples: an array (n, n_members, ...), or a list of tuples of
+        images (paths or PIL images), or an array of paths.
+    index : array-like of shape (n, n_members) or None
+        Row numbers. Triplets may have further columns of negatives, -1 where there is none.
+    n_members : {2, 3}
+        Pairs, or triplets.
+    reset : bool
+        Whether the network is new.
+    trains : bool, default=False
+        Whether this is a fit.
+
+    Returns
+    -------
+    TupleSamples
+        No row is copied for each tuple.
+    """
+    if index is None and (listed := _listed(estimator, X, n_members)) is not None:
+        X, index = listed
+    elif index is None and estimator.collate_fn is not None:
+        X, index = _flat(X, n_members)
+    elif index is None:
+        flat = _read_array(estimator, X, n_members, reset=reset, trains=trains)
+        return _numbered(flat, np.arange(len(flat)).reshape(-1, n_members))
+    elif estimator.collate_fn is None:
+        _refuse_tuples(X, n_members)
+    rows = read_rows(estimator, X, reset=reset) if trains else read_samples(estimator, X)
+    members = check_members(index, n_members, len(rows))
+    if trains:
+        _check_distinct(members)
+    if isinstance(rows, Streamed):  # what no tuple names is not read
+        picked, inverse = np.unique(members[members >= 0], return_inverse=True)
+        rows = rows[picked]
+        members[members >= 0] = inverse
+    return _numbered(rows, members)
+
+
+def check_members(index: Any, n_members: int, n_rows: int) -> NDArray[np.intp]:
+    """Row numbers as an array (n, n_members), a copy; of triplets (n, 2 + n_negatives), -1 for none."""
+    if n_members == 2:
+        return check_index(index, 2, n_rows).copy()
+    columns = as_array(index)
+    try:
+        columns = np.asarray(columns)
+    except ValueError:
+        raise ValueError(
+            "triplets must be an integer array (n_triplets, 3), or (n_tuples, 2 + n_negatives); its rows "
+            "differ in length: fill the shorter ones with -1, which is no row"
+        ) from None
+    if columns.ndim != 2 or columns.shape[1] <= 3 or not len(columns):
+        return check_index(columns, 3, n_rows).copy()
+    if columns.dtype.kind not in "iu":
+        raise ValueError(f"triplets must be an integer array of row numbers of X; got dtype {columns.dtype}")
+    members = columns.astype(np.intp)
+    absent = members == ABSENT
+    absent[:, :2] = False
+    short = absent[:, 2:].all(axis=1)
+    if short.any():
+        raise ValueError(f"triplets[{int(np.argmax(short))}] has no negative: each tuple needs one at least")
+    outside = ((members < 0) | (members >= n_rows)) & ~absent
+    if outside.any():
+        row, column = np.argwhere(outside)[0]
+        raise ValueError(
+            f"triplets[{row}] names row {members[row, column]}, and X has the rows 0 to {n_rows - 1}; -1 "
+            "means no negative, from the third column on"
+        )
+    return members
+
+
+def _check_distinct(members: NDArray[np.intp]) -> None:
+    """Refuse tuples that compare a row with itself."""
+    if members.shape[1] <= 3:
+        check_distinct(members)
+        return
+    same = (members[:, :1] == members[:, 1:]).any(axis=1) | (members[:, 1:2] == members[:, 2:]).any(axis=1)
+    if same.any():
+        bad = int(np.argmax(same))
+        raise ValueError(
+            f"triplets[{bad}] = {members[bad].tolist()} compares a row with itself, or has the positive "
+            f"among the negatives ({same.sum()} of {len(members)} do): leave these out"
+        )
+
+
+def _numbered(rows: NDArray[Any] | Streamed, members: NDArray[np.intp]) -> TupleSamples:
+    """Tuples of rows; the anchor is at the place of a negative that is not there."""
+    present = members != ABSENT
+    index = np.where(present, members, members[:, :1])
+    return TupleSamples(Gathered(rows, index.ravel()), present)
+
+
+def _refuse_tuples(X: Any, n_members: int) -> None:
+    """Refuse rows that are tuples themselves."""
+    shape: tuple[int, ...] = () if is_dataset(X) else tuple(getattr(X, "shape", ()))
+    is_colour = len(shape) == 4 and n_members == 3  # images whose first axis is that of the channels
+    if len(shape) > 2 and shape[1] == n_members and not is_colour:
+        name = KINDS[n_members]
+        raise ValueError(
+            f"X has shape {shape} and so holds the {name} themselves: pass X alone, or samples, one a "
+            f"row, with {name}="
+        )
+
+
+# Tuples without row numbers
+
+
+def _listed(estimator: Any, X: Any, n_members: int) -> tuple[list[Any], NDArray[np.intp]] | None:
+    """Samples of tuples that are listed, each once, and which each tuple holds; None for others.
+
+    Images by path or of PIL; with a collate function anything.
+    """
+    anything = estimator.collate_fn is not None
+    if anything and hasattr(X, "dtype") and len(getattr(X, "shape", ())) > 2:
+        return None
+    if isinstance(X, np.ndarray):
+        tuples = X.tolist() if X.ndim == 2 and X.dtype.kind in "UO" else []
+    else:
+        tuples = X if isinstance(X, list | tuple) else []
+    if not len(tuples) or not isinstance(tuples[0], list | tuple) or not tuples[0]:
+        return None
+    if not (anything or isinstance(tuples[0][0], str | PathLike) or is_pil(tuples[0][0])):
+        return None
+    name, of_what = KINDS[n_members], "samples" if anything else "images"
+    for row, members in enumerate(tuples):
+        n_own = len(members) if isinstance(members, list | tuple) else 0
+        if n_own != n_members and not (n_members == 3 and n_own > 3):
+            needs = f"3 {of_what} or more" if n_members == 3 else f"2 {of_what}"
+            raise ValueError(f"X lists {name} of {of_what}, and row {row} has {n_own}: each needs {needs}")
+    place_of: dict[Any, int] = {}
+    images: list[Any] = []
+    index = np.full((len(tuples), max(map(len, tuples))), ABSENT)
+    for row, members in enumerate(tuples):
+        for column, image in enumerate(members):
+            key = str(image) if isinstance(image, str | PathLike) else id(image)
+            if key not in place_of:
+                place_of[key] = len(images)
+                images.append(image)
+            index[row, column] = place_of[key]
+    return images, index
+
+
+def _flat(X: Any, n_members: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Samples of an array of tuples, one after the other, for a collate function; and which are together."""
+    name, shape = KINDS[n_members], tuple(getattr(X, "shape", ()))
+    if len(shape) < 2 or shape[1] != n_members or not shape[0]:
+        raise ValueError(
+            f"X must hold {name}: a list of tuples of samples, or samples with {name}=, an integer array of "
+            f"row numbers; got {type(X).__name__} of shape {shape}"
+        )
+    X = np.asarray(as_array(X))
+    return X.reshape(-1, *shape[2:]), np.arange(shape[0] * n_members).reshape(-1, n_members)
+
+
+def _read_array(estimator: Any, X: Any, n_members: int, *, reset: bool, trains: bool) -> NDArray[Any]:
+    """Checked samples (n * n_members, ...) of an array (n, n_members, ...) of features or images."""
+    name, shape = KINDS[n_members], _SHAPES[n_members]
     try:
         X = np.asarray(as_array(X))
     except ValueError:
         raise ValueError(f"X must hold {name}, {shape}, of samples of one size; got several") from None
     if X.ndim < 3 or X.shape[1] != n_members or len(X) == 0:
         raise ValueError(
-            f"X must hold {name}, {shape} of features or images; got shape {X.shape}"
-            + (". One sample after the other becomes tuples by X[indices]" if X.ndim == 2 else "")
+            f"X must hold {name}, {shape} of features or images; got shape {X.shape}. Samples, one a row, "
+            f"become {name} by {name}=, an integer array of row numbers"
+            + (", which may have several columns of negatives" if n_members == 3 else "")
         )
     if X.dtype.kind not in "fiub":
         raise ValueError(f"X has dtype {X.dtype}: {name} hold numbers")
@@ -49,7 +219,14 @@ def read_tuples(estimator, X, n_members, *, reset, trains=False):
         raise ValueError(f"X holds samples of shape {flat.shape[1:]}; fit saw {expected}")
     if flat.ndim > 2:
         any_range = not normalises(estimator, fitted=not reset)
-        flat = read_images(flat, estimator.channel_axis, expected, any_range=any_range)
+        flat = read_images(
+            flat,
+            estimator.channel_axis,
+            expected,
+            image_size=estimator.image_size,
+            num_workers=estimator.num_workers,
+            any_range=any_range,
+        )
         if any_range and not reset:
             check_scale(flat, estimator._scale)
         if trains:
@@ -59,86 +236,7 @@ def read_tuples(estimator, X, n_members, *, reset, trains=False):
     return as_float32(validate_data(estimator, flat, reset=reset, skip_check_array=True))
 
 
-def read_similarity(y, n_pairs):
-    """Which pairs are similar, and the two labels in order: (0, 1), (-1, 1) or (False, True)."""
-    if y is None:
-        raise ValueError("SiameseLearner requires y to be passed, but the target y is None")
-    y = check_labels(y, n_pairs)
-    values = np.unique(y)
-    if values.tolist() not in ([0, 1], [-1, 1]):
-        raise ValueError(
-            f"y must say of each pair whether it is similar (1) or not (0, or -1), and both must occur; got "
-            f"the values {values[:5].tolist()}"
-        )
-    return y == values[1], values
-
-
-def divide(samples, similar, n_members, fraction, seed):
-    """Hold tuples out.
-
-    Tuples that have samples in common, directly or over others, stay on one side if there are enough
-    such groups; else tuples are drawn one by one.
-
-    Parameters
-    ----------
-    samples : ndarray of n * n_members rows
-        Flat.
-    similar : ndarray of shape (n,), bool
-        Of pairs; kinds are held out in their proportion.
-    n_members : int
-        Rows of a tuple.
-    fraction : float
-        Share of the tuples to hold out; 0 holds none out.
-    seed : int
-        Of the draw.
-
-    Returns
-    -------
-    Tuples
-        With at least one of each kind on each side.
-    """
-    held_out, disjoint = _hold_out(samples, similar, n_members, fraction, np.random.RandomState(seed))
-    rows = np.repeat(held_out, n_members)
-    train = slice(None) if not held_out.any() else ~rows  # spares a copy of the samples
-    return Tuples(
-        samples[train],
-        np.repeat(similar[~held_out], n_members).astype(np.int64),
-        samples[rows],
-        similar[held_out].astype(np.int64),
-        disjoint,
-    )
-
-
-class TupleBatches:
-    """Lists of row numbers, the members of a tuple one after the other; every tuple once an epoch.
-
-    Parameters
-    ----------
-    n_tuples, n_members, batch_size : int
-        A batch holds `batch_size` tuples; the last one what is left.
-    seed : int
-        With the number of the epoch it gives the order.
-    """
-
-    def __init__(self, n_tuples, n_members, batch_size, seed):
-        self.n_tuples, self.n_members, self.batch_size, self.seed = n_tuples, n_members, batch_size, seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch):
-        """Choose the order."""
-        self.epoch = epoch
-
-    def __len__(self):
-        return math.ceil(self.n_tuples / self.batch_size)
-
-    def __iter__(self):
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n_tuples)
-        for start in range(0, self.n_tuples, self.batch_size):
-            first = self.n_members * order[start : start + self.batch_size, None]
-            yield (first + np.arange(self.n_members)).ravel().tolist()
-
-
-def _check_finite(X):
+def _check_finite(X: NDArray[Any]) -> None:
     """Name the tuple and the member with NaN or infinity."""
     if X.dtype.kind != "f" or np.isfinite(X.sum(dtype=np.float64)):
         return
@@ -148,51 +246,3 @@ def _check_finite(X):
             f"Input X contains NaN or infinity in row {bad[0, 0]}, member {bad[0, 1]}"
             f"{f' and {len(bad) - 1} other samples' if len(bad) > 1 else ''}: drop or impute these"
         )
-
-
-def _groups(samples, n_members):
-    """Number of the group of each tuple: tuples with a sample in common are in one group."""
-    flat = np.ascontiguousarray(samples).reshape(len(samples), -1)
-    keys = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
-    sample = np.unique(keys, return_inverse=True)[1].reshape(-1)
-    tuples = np.repeat(np.arange(len(samples) // n_members), n_members)
-    n_tuples, n_all = tuples[-1] + 1, tuples[-1] + 2 + sample.max()
-    links = coo_array((np.ones(len(sample)), (tuples, n_tuples + sample)), shape=(n_all, n_all))
-    return connected_components(links, directed=False)[1][:n_tuples]
-
-
-def _hold_out(samples, similar, n_members, fraction, rng):
-    """Which tuples are held out, and whether they share no sample with the others."""
-    if fraction == 0:
-        return np.zeros(len(similar), dtype=bool), True
-    in_groups = _draw(_groups(samples, n_members), similar, fraction, rng)
-    if in_groups is not None:
-        return in_groups, True
-    one_by_one = _draw(np.arange(len(similar)), similar, fraction, rng)
-    if one_by_one is None:
-        n_kind = np.bincount(similar)
-        raise ValueError(
-            f"X has {n_kind[n_kind > 0].min()} tuples of one kind: too few to hold some out; use "
-            "validation_fraction=0"
-        )
-    return one_by_one, False
-
-
-def _draw(groups, similar, fraction, rng):
-    """Tuples of groups drawn at random until each kind has its share held out; None if groups do not fit.
-
-    A group that would hold out half as much again as was asked is passed over.
-    """
-    held_out = np.zeros(len(similar), dtype=bool)
-    n_kind = np.bincount(similar, minlength=2)
-    wanted = np.minimum(np.ceil(fraction * n_kind), n_kind - 1)
-    members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
-    taken = np.zeros(2)
-    for group in rng.permutation(len(members)):
-        adds = np.bincount(similar[members[group]], minlength=2)
-        if (taken < wanted)[adds > 0].any() and (taken + adds <= np.minimum(1.5 * wanted, n_kind - 1))[
-            adds > 0
-        ].all():
-            held_out[members[group]] = True
-            taken += adds
-    return held_out if (taken >= wanted / 2).all() and (taken > 0)[n_kind > 0].all() else None

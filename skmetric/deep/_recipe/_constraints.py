@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from skmetric._params import Interval, StrOptions
+from skmetric.deep._distributed._settings import Distributed
 from skmetric.deep._network._trunk import LAYERS
 from skmetric.deep._training._optim import OPTIMIZERS, SCHEDULES
 
@@ -38,12 +39,15 @@ SHARED: dict[str, list[Any]] = {  # by all learners
     "channel_axis": [StrOptions({"auto", "first", "last"})],
     "random_state": ["random_state"],
     "checkpoint": [str, PathLike, None],
+    "collate_fn": [callable, None],
 }
 OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "loss": [str, callable],
     "batch_size": [_COUNT],
     "learning_rate": [_POSITIVE],
     "validation_fraction": [_SHARE, None],
+    "image_size": [_COUNT, "array-like", None],
+    "num_workers": [Interval(Integral, 0, None, closed="left")],
 }
 OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "init": [StrOptions({"auto", "closed_form", "random"})],
@@ -53,6 +57,12 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "freeze": [str, list, tuple, None],
     "loss": [str, callable, tuple],
     "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
+    "relevance": [
+        StrOptions({"labels", "multilabel", "hierarchy"}),
+        callable,
+        "array-like",
+        "sparse matrix",
+    ],
     "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
     "samples_per_class": [_COUNT, None],
     "steps_per_epoch": [_COUNT, None],
@@ -69,4 +79,5 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "std": [_POSITIVE, "array-like", None],
     "background": [str, "array-like"],
     "num_workers": [Interval(Integral, 0, None, closed="left")],
+    "distributed": [Distributed, None],
 }

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skmetric._torch import evaluating, infer, seeded
+from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._input import to_float
+from skmetric.deep._data._nested import to_device
 from skmetric.deep._data._source import in_blocks
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import freeze_by_name
@@ -21,15 +23,16 @@ from skmetric.deep._recipe._average import WeightAverage
 from skmetric.deep._recipe._class_means import proxies_in, start_at_class_means
 from skmetric.deep._recipe._schedules import check_schedule, make_schedule
 
-from ._changes import Changed, carried_over
-from ._checkpoint import keep_best, resume
-from ._criterion import ball_of_loss, bind
+from ._checkpoints._changes import Changed, carried_over
+from ._checkpoints._checkpoint import keep_best, resume
 from ._loop import Training
+from ._loss._criterion import ball_of_loss, bind
 from ._optim import is_module, make_optimizer
 
 if TYPE_CHECKING:
     from skmetric.deep._data._source import Streamed
     from skmetric.deep._estimator import NetworkMixin
+    from skmetric.deep._network._example import Example
 
 _INFER_BATCH = 256
 
@@ -37,7 +40,7 @@ _INFER_BATCH = 256
 def start(
     settings: NetworkMixin,
     loss: Any,
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int, ...] | Example,
     n_classes: int,
     seed: int,
     device: torch.device,
@@ -54,8 +57,8 @@ def start(
         Its parameters are read.
     loss : callable
         Not bound yet.
-    input_shape : tuple of int
-        Of one sample.
+    input_shape : tuple of int, or Example
+        Of one sample; or a batch of collated ones.
     n_classes : int
         For the proxies of the loss.
     seed : int
@@ -199,7 +202,7 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
 
 def embed(
     module: nn.Module,
-    samples: NDArray[Any] | Streamed,
+    samples: NDArray[Any] | Streamed | Gathered,
     device: torch.device,
     precision: str,
     *,
@@ -212,7 +215,7 @@ def embed(
     ----------
     module : nn.Module
         Moved to `device`.
-    samples : ndarray of n rows, or Streamed
+    samples : ndarray of n rows, Streamed or Gathered
         As :func:`skmetric.deep._data._input.read_images` gives them, or float32 features.
     device : torch.device
         Where to compute.
@@ -228,9 +231,14 @@ def embed(
     ndarray of shape (n, n_components), float32
         A row for each sample.
     """
+    if isinstance(samples, Gathered):
+        rows, inverse = samples.distinct()
+        return embed(module, rows, device, precision, compiled=compiled, in_last=in_last)[inverse]
     module = module.to(device)
     in_last = takes_channels_last(module, device) if in_last is None else in_last
     run = laid_out(runner(module, compiled), in_last)
     with evaluating(module):
         batches = in_blocks(samples, _INFER_BATCH)
-        return infer(lambda batch: run(to_float(batch)), batches, device=device, precision=precision)
+        return infer(
+            lambda batch: run(to_float(to_device(batch, device))), batches, device=device, precision=precision
+        )

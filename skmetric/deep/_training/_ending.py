@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from skmetric.deep._network._closed_form import fit_closed_form
 from skmetric.deep.modules import L2Normalize
 
-from ._diagnosis import warn_of_failure
 from ._loop import train
+from ._loss._diagnosis import warn_of_failure
 from ._session import Call, Found, Session, Task, fitted_state, open_session
 
 if TYPE_CHECKING:

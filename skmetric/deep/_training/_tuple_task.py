@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from skmetric.deep._data._tuples import TupleBatches, Tuples, divide, read_tuples
+from skmetric._tuples import KINDS
+from skmetric._weights import read_weights_of
+from skmetric.deep._data._division import Tuples, divide
+from skmetric.deep._data._tuple_batches import TupleBatches
+from skmetric.deep._data._tuples import ABSENT, read_tuples
 from skmetric.deep._recipe._defaults import without_recipe
 from skmetric.deep.augment._two_views import TwoViews
 
-from ._diagnosis import effective_rank
-from ._tuple_loss import TupleLoss, make_tuple_loss
+from ._loss._diagnosis import effective_rank
+from ._loss._tuple_loss import TupleLoss, make_tuple_loss
 
 if TYPE_CHECKING:
     from skmetric.deep._tuple_learner import TupleLearner
@@ -34,8 +38,8 @@ class TupleTask:
     ----------
     estimator : SiameseLearner or TripletLearner
         Its parameters are read, and its fitted state if the call goes on.
-    X : array-like of shape (n_tuples, n_members, ...)
-        As given.
+    X, index, sample_weight : array-like
+        As given: samples, or tuples if `index` is None.
     similar_of : callable
         From the number of tuples to which of them are similar, (n_tuples,) bool; for triplets all False.
     further_state : callable
@@ -50,15 +54,17 @@ class TupleTask:
         self,
         estimator: TupleLearner,
         X: Any,
+        index: Any,
+        sample_weight: Any,
         similar_of: Callable[[int], NDArray[np.bool_]],
         further_state: Callable[[Session], dict[str, Any]],
         *,
         call: Call,
     ) -> None:
         self.settings = without_recipe(estimator)
-        self.estimator, self.X = estimator, X
+        self.estimator, self.X, self.index, self.sample_weight = estimator, X, index, sample_weight
         self.similar_of, self.further_state = similar_of, further_state
-        self.n_members = estimator._n_members
+        self.n_members = estimator._n_members  # more with further negatives, once tuples are read
 
     def make_loss(self) -> TupleLoss:
         """The loss that the parameters ask for."""
@@ -70,14 +76,18 @@ class TupleTask:
 
     def read(self, call: Call, seed: int, loss: Any, augment: Any, *, loss_goes_on: bool) -> Tuples:
         """Check tuples, and hold some out."""
-        samples = read_tuples(self.estimator, self.X, self.n_members, reset=not call.goes_on, trains=True)
-        similar = self.similar_of(len(samples) // self.n_members)
+        kind = self.estimator._n_members
+        tuples = read_tuples(self.estimator, self.X, self.index, kind, reset=not call.goes_on, trains=True)
+        n_tuples, self.n_members = tuples.present.shape
+        loss.n_members = self.n_members
+        similar = self.similar_of(n_tuples)
+        weights = read_weights_of(self.sample_weight, n_tuples, KINDS[kind])
         fraction = 0.0 if call.single else self._fraction()
         if isinstance(augment, TwoViews):
             raise ValueError(
                 "augment='two_views' is for training without labels: tuples say what goes together"
             )
-        return divide(samples, similar, self.n_members, fraction, seed)
+        return divide(tuples, similar, fraction, seed, weights)
 
     def _fraction(self) -> float:
         """Share of the tuples held out."""
@@ -93,10 +103,9 @@ class TupleTask:
         return 2
 
     def batches(self, data: Tuples, seed: int) -> tuple[TupleBatches, int]:
-        """Batches in which every tuple comes once an epoch."""
-        batches = TupleBatches(
-            len(data.codes) // self.n_members, self.n_members, self.estimator.batch_size, seed
-        )
+        """Batches in which every tuple comes once an epoch, or as often as its weight says."""
+        n_tuples, size = len(data.codes) // self.n_members, self.estimator.batch_size
+        batches = TupleBatches(n_tuples, self.n_members, size, seed, data.weights)
         return batches, len(batches)
 
     def rows_to_start_from(self, data: Tuples) -> None:
@@ -107,7 +116,7 @@ class TupleTask:
 
     def same_held_out(self, data: Tuples) -> bool:
         """Whether as many tuples are held out as in the last call."""
-        return len(data.held_out_codes) == self.estimator._n_held_out
+        return len(data.held_out_codes) // self.n_members == self.estimator._n_held_out
 
     def statistics(self, module: nn.Module) -> Callable:
         """Mean distances of the tuples given."""
@@ -116,15 +125,16 @@ class TupleTask:
     def scores(self, data: Tuples, embedding: Callable, module: nn.Module) -> dict[str, float]:
         """Area under the ROC curve of pairs held out, or share of triplets in order."""
         name = "validation_auc" if self.n_members == 2 else "validation_accuracy"
-        distances = distances_of(embedding(module, data.held_out), self.n_members)
-        return {name: similarity_score(distances, data.held_out_codes)}
+        codes = data.held_out_codes.reshape(-1, self.n_members)
+        distances = distances_of(embedding(module, data.held_out), codes != ABSENT)
+        return {name: similarity_score(distances, codes[:, 0], data.held_out_weights)}
 
     def state(self, session: Session) -> dict[str, Any]:
         """The loss by itself, and how tuples were held out."""
         return {
             "loss_": session.training.loss.loss,
             "validation_disjoint_": session.data.disjoint,
-            "_n_held_out": len(session.data.held_out_codes),
+            "_n_held_out": len(session.data.held_out_codes) // self.n_members,
         } | self.further_state(session)
 
 
@@ -134,9 +144,10 @@ def tuple_statistics(n_members: int, batches: list[tuple[torch.Tensor, torch.Ten
     for embeddings, labels in batches:
         members = embeddings.unflatten(0, (-1, n_members))
         distances = (members[:, :1] - members[:, 1:]).norm(dim=2)  # (n_tuples, n_members - 1)
-        similar = labels[::n_members] == 1
+        codes = labels.unflatten(0, (-1, n_members))
+        similar = codes[:, 0] == 1
         near.append(distances[similar, 0] if n_members == 2 else distances[:, 0])
-        far.append(distances[~similar, 0] if n_members == 2 else distances[:, 1])
+        far.append(distances[~similar, 0] if n_members == 2 else distances[:, 1:][codes[:, 2:] != ABSENT])
     embeddings = torch.cat([embeddings for embeddings, _ in batches])
     return {
         "mean_positive_distance": torch.cat(near).mean().item(),
@@ -146,14 +157,20 @@ def tuple_statistics(n_members: int, batches: list[tuple[torch.Tensor, torch.Ten
     }
 
 
-def distances_of(embeddings: NDArray[Any], n_members: int) -> NDArray[np.float64]:
-    """Distances (n_tuples, n_members - 1) from the first member to the others, of flat embeddings."""
-    members = embeddings.astype(float).reshape(-1, n_members, embeddings.shape[1])
-    return np.linalg.norm(members[:, :1] - members[:, 1:], axis=2)
+def distances_of(embeddings: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distances (n_tuples, n_members - 1) from the first member to the others, of flat embeddings.
+
+    Infinite to a negative that is not `present`, (n_tuples, n_members).
+    """
+    members = embeddings.astype(float).reshape(*present.shape, embeddings.shape[1])
+    distances = np.linalg.norm(members[:, :1] - members[:, 1:], axis=2)
+    return np.where(present[:, 1:], distances, np.inf)
 
 
-def similarity_score(distances: NDArray[np.float64], similar: NDArray[Any] | None) -> float:
-    """Area under the ROC curve of pairs by distance, (n, 1); or share of triplets in order, (n, 2)."""
+def similarity_score(
+    distances: NDArray[np.float64], similar: NDArray[Any] | None, weights: NDArray[np.float64] | None = None
+) -> float:
+    """Area under the ROC curve by distance, of pairs (n, 1); or share of triplets in order."""
     if distances.shape[1] == 1:
-        return float(roc_auc_score(similar, -distances[:, 0]))
-    return float(np.mean(distances[:, 0] < distances[:, 1]))
+        return float(roc_auc_score(similar, -distances[:, 0], sample_weight=weights))
+    return float(np.average(distances[:, 0] < distances[:, 1:].min(axis=1), weights=weights))

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from skmetric.linear._closed_form import components, principal, whiten
-from skmetric.linear._scatter import ClassScatter
+from skmetric.linear._closed_form._scatter import ClassScatter
+from skmetric.linear._closed_form._whitening import components, principal, whiten
 
 Init = Literal["auto", "pca", "lda", "identity", "random"]
 NAMES: frozenset[str] = frozenset({"auto", "pca", "lda", "identity", "random"})

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._kernel._threads import map_blocks
-from skmetric.linear._closed_form import stretch, whiten
-from skmetric.linear._scatter import ClassScatter, class_scatter, merge
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, merge
+from skmetric.linear._closed_form._whitening import stretch, whiten
 from skmetric.metrics._scores import parse_score, score_queries
 
 from ._candidates import WITHIN, Candidate, between_choices

@@ -41,6 +41,16 @@ class Candidate(NamedTuple):
         """Whether labels have no part in the distance."""
         return self.within == self.between == 1 and not self.saturation
 
+    def attributes(self) -> dict[str, Any]:
+        """Fitted attributes that say what was chosen."""
+        return {
+            "normalize_": bool(self.normalize),
+            "center_": bool(self.center),
+            "shrinkage_": (float(self.within), float(self.between)),
+            "power_": float(self.power),
+            "saturation_": float(self.saturation),
+        }
+
 
 EUCLIDEAN, COSINE = Candidate(False, True, 1.0, 1.0), Candidate(True, False, 1.0, 1.0)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric.base import unit_rows
-from skmetric.linear._closed_form import scales, whiten
-from skmetric.linear._scatter import ClassScatter, class_scatter, joined
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, joined
+from skmetric.linear._closed_form._whitening import scales, whiten
 from skmetric.metrics._scores import parse_score, score_queries
 
 from ._candidates import Candidate, Offered

@@ -47,7 +47,7 @@ class Choice:
     Parameters
     ----------
     X, codes, n_classes, sample_weight
-        Training samples, as :func:`~skmetric.linear._scatter.class_scatter` takes them.
+        Training samples, as :func:`~skmetric.linear._closed_form._scatter.class_scatter` takes them.
     offered : Offered
         What is searched.
     rng : RandomState

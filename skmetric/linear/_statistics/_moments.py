@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array, issparse
 
-from skmetric.linear._scatter import ClassScatter, class_scatter
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter
 
 Rows: TypeAlias = Any  # an array or a CSR array, (n_samples, n_features), of float32 or float64
 
@@ -34,7 +34,7 @@ def scatter_of(
     n_classes : int
         How many classes there are; each must have a sample.
     sample_weight : ndarray of shape (n_samples,), default=None
-        As :func:`~skmetric.linear._scatter.class_scatter` takes it.
+        As :func:`~skmetric.linear._closed_form._scatter.class_scatter` takes it.
 
     Returns
     -------

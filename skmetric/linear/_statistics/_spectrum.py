@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.linalg import eigh
 
-from skmetric.linear._scatter import ClassScatter
+from skmetric.linear._closed_form._scatter import ClassScatter
 
 Matrix = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from skmetric.metrics._half_way import half_way
 from skmetric.metrics._report import _html, _text
 
 from ._advice import advice
-from ._evidence import Evidence
-from ._probability import fit_probability
+from ._gathering._evidence import Evidence
 from ._rates import closed_rates, open_rates, predictive_intervals
-from ._runner_up import scored
+from ._scoring._probability import fit_probability
+from ._scoring._runner_up import scored
 from ._targets import largest_that_meets, limit_for_target
 
 _NEARLY_ALL = 0.99

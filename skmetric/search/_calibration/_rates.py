@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._evidence import Evidence
+from ._gathering._evidence import Evidence
 
 OPEN = (
     "recall",

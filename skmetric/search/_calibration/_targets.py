@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from ._evidence import Evidence
+from ._gathering._evidence import Evidence
 from ._rates import CLOSED, OPEN, at_most
 
 _LEVELS = 101

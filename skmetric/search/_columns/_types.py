@@ -90,3 +90,10 @@ def shown(values: NDArray) -> NDArray:
         return values
     lengths = [len(value) for value in values.tolist()]
     return values.astype(str) if is_cheap(max(lengths, default=0), len(lengths), sum(lengths)) else values
+
+
+def concatenated(parts: list[NDArray]) -> NDArray:
+    """Parts of a column as one: some may be text in a fixed width, and others Python strings."""
+    if any(part.dtype == object for part in parts):
+        parts = [part.astype(object) for part in parts]
+    return np.concatenate(parts)

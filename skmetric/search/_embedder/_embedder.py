@@ -58,9 +58,13 @@ class KnownEmbedder:
     @classmethod
     def of_json(cls, described: Any) -> KnownEmbedder | None:
         """The one whose `fingerprint` JSON holds; None where it holds none."""
-        if described is None:
+        try:
+            parts = [(str(name), dict(digests)) for name, digests in described or ()]
+        except (TypeError, ValueError):  # edited by hand, on a server
             return None
-        return cls([(str(name), {str(k): str(v) for k, v in parts.items()}) for name, parts in described])
+        if not parts:
+            return None
+        return cls([(name, {str(k): str(v) for k, v in digests.items()}) for name, digests in parts])
 
     def check(self, embedder: Any, where: str = "the gallery") -> None:
         """Raise a ValueError if an embedder differs from this one."""

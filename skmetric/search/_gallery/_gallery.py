@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,15 +11,17 @@ import numpy as np
 
 from skmetric.retrieval import Neighbors
 
+from ._selection import Selection
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skmetric.search._columns._where import Condition
     from skmetric.search._index._hits import Hits
     from skmetric.search._index._index import Index
 
     from ._labels import LabelColumn
     from ._memory import MemoryGallery
-    from ._selection import Selection
 
     Where = Mapping[str, Any] | Selection | None
 
@@ -100,6 +102,29 @@ class Gallery(ABC):
         """Ids of the items that pass, with "label" and metadata; in the order of ids that were asked for."""
 
     @abstractmethod
+    def conditions(self, where: Any) -> list[Condition]:
+        """Conditions of a filter, checked; none without a filter."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Columns that a filter can name: "label", and those of metadata."""
+
+    @abstractmethod
+    def keys_of(self, ids: Any, named_by: str | None = None) -> NDArray[np.int64]:
+        """Key of each item in the index; KeyError if an id is unknown, ValueError if one comes twice.
+
+        The errors name the parameter that asks, if a call asks by which nothing changes.
+        """
+
+    def keys_among(self, where: Where) -> NDArray[np.int64] | None:
+        """Keys of the ids of a `Selection`; None for a filter alone."""
+        return self.keys_of(where.among, where.named_by) if isinstance(where, Selection) else None
+
+    @abstractmethod
+    def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
+        """Embeddings of items by key."""
+
+    @abstractmethod
     def tally(self) -> tuple[LabelColumn, NDArray[np.integer[Any]]]:
         """Labels that decode and encode classes, and the number of items under each code."""
 
@@ -144,8 +169,21 @@ class Gallery(ABC):
         """As `labelled`, among the items of other classes than that of a label; maybe nothing."""
 
     @abstractmethod
+    def hits(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits whose ids are rows, with columns that a filter can name; as many as `up_to` finds."""
+
+    @abstractmethod
+    def keyed(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits whose ids are keys, with these columns at least, for :meth:`named`."""
+
+    @abstractmethod
+    def named(self, hits: Hits) -> Hits:
+        """The hits of :meth:`keyed` under the ids of the user, with "label" and metadata as columns."""
+
     def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
         """Hits under the ids of the user, with "label" and metadata as columns."""
+        with self.reading():
+            return self.named(self.keyed(embeddings, k, where))
 
     @abstractmethod
     def in_memory(self) -> MemoryGallery:

@@ -97,6 +97,11 @@ class LabelColumn:
         return names[codes]
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the names; objects are text."""
+        return self._names.values.dtype
+
+    @property
     def is_text(self) -> bool:
         """Whether labels are text."""
         return self._is_text

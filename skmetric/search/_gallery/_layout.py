@@ -99,27 +99,40 @@ def check_user_ids(ids: Any, n_items: int) -> NDArray[Any]:
     return array
 
 
-def asked_ids(ids: Any, purpose: str = "ids") -> list[int | str]:
-    """Ids of items that are asked for, one or several, as Python values; a KeyError if one can be no id."""
+def asked_ids(ids: Any, named_by: str | None = None) -> list[int | str]:
+    """Ids of items that are asked for, one or several, as Python values; a KeyError if one can be no id.
+
+    `named_by` is the parameter of a call that changes nothing; None is that of one that does.
+    """
+    what, end = (named_by, "") if named_by else ("ids", ": nothing was changed")
     if isinstance(ids, str | bytes | Integral) or not (hasattr(ids, "__iter__") or hasattr(ids, "tolist")):
         ids = [ids]
     values = listed(ids)
     for value in values:
         if not isinstance(value, str) and not _is_integer(value):
-            raise KeyError(f"{purpose} has {value!r}, and ids are integers or text: nothing was changed")
+            raise KeyError(f"{what} has {value!r}, and ids are integers or text{end}")
         if isinstance(value, str) and text_fault(value):
-            raise KeyError(
-                f"{purpose} has {value[:40]!r} with {text_fault(value)} as no id: nothing was changed"
-            )
+            raise KeyError(f"{what} has {value[:40]!r} with {text_fault(value)}, as no id has{end}")
     return [value if isinstance(value, str) else int(value) for value in values]
 
 
-def refuse_duplicates(ids: Sequence[Any]) -> None:
+def refuse_unknown(unknown: Sequence[Any], named_by: str | None = None) -> None:
+    """Refuse ids that no item has; for `named_by` see `asked_ids`."""
+    if not unknown:
+        return
+    more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+    if named_by is None:
+        raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
+    raise KeyError(f"{named_by} has id {unknown[0]!r}{more}, which no item of the gallery has: see ids_")
+
+
+def refuse_duplicates(ids: Sequence[Any], named_by: str | None = None) -> None:
     """Refuse a list in which an id comes twice."""
     if len(set(ids)) < len(ids):
         seen: set[Any] = set()
         twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-        raise ValueError(f"id {twice!r} comes more than once: ids name one item each")
+        where = f" in {named_by}" if named_by else ""
+        raise ValueError(f"id {twice!r} comes more than once{where}: ids name one item each")
 
 
 def _is_integer(value: Any) -> bool:

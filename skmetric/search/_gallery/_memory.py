@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from skmetric._checks import encode_labels
+from skmetric._groups import check_groups
 from skmetric._kernel import _squares
 from skmetric.retrieval import Neighbors, nearest
 from skmetric.search._columns._types import TEXT, as_text, shown, type_of
-from skmetric.search._columns._where import conditions
+from skmetric.search._columns._where import Condition, conditions
 from skmetric.search._gallery._side import Side
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._growing import GrowingArray
@@ -21,9 +23,9 @@ from skmetric.search._index._hits import Hits
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, no_neighbors, widened
 from ._items import Items, KeysById, Made
 from ._labels import LabelColumn, is_text
-from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
+from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refuse_unknown
 from ._lock import SharedLock, reads, writes
-from ._metadata import check_metadata
+from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
 
 if TYPE_CHECKING:
@@ -211,14 +213,11 @@ class MemoryGallery(Gallery):
         if len(keys):
             self._items = self._items.without(keys)
 
-    def keys_of(self, ids: Any) -> NDArray[np.int64]:
+    def keys_of(self, ids: Any, named_by: str | None = None) -> NDArray[np.int64]:
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        ids, known = asked_ids(ids), self._items.known()
-        unknown = [i for i in ids if i not in known]
-        if unknown:
-            more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-            raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
-        refuse_duplicates(ids)
+        ids, known = asked_ids(ids, named_by), self._items.known()
+        refuse_unknown([i for i in ids if i not in known], named_by)
+        refuse_duplicates(ids, named_by)
         return np.array([known[i] for i in ids], dtype=np.int64)
 
     def _layout(self) -> Layout:
@@ -236,9 +235,9 @@ class MemoryGallery(Gallery):
     def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Ids, "label" and metadata of the items that pass."""
         rows = np.arange(len(self)) if where is None else self.passing(where)
-        among = parts_of(where)[1]
-        if among is not None:  # in their order
-            at = self.rows(self.keys_of(among))
+        keys = self.keys_among(where)
+        if keys is not None:  # in their order
+            at = self.rows(keys)
             rows = at[np.isin(at, rows)]
         return shown(self.ids.values[rows]), self._columns_of(rows)
 
@@ -272,6 +271,28 @@ class MemoryGallery(Gallery):
         """Embeddings and class codes, row by row."""
         return Side(self.index.vectors(), self.labels.codes.values)
 
+    def side_with_groups(self) -> Side:
+        """As `side`, with the groups of the items if they have some."""
+        groups = self._groups()
+        return self.side() if groups is None else self.side()._replace(groups=encode_labels(groups)[0])
+
+    def side_and_queries(self, queries: Side, groups: Any) -> tuple[Side, Side]:
+        """The gallery and queries, with groups as codes if those of the queries are given."""
+        if groups is None:
+            return self.side(), queries
+        of_items = self._groups()
+        if of_items is None:
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        groups = check_groups(groups, len(queries.codes))
+        codes, codes_items, _ = encode_labels(groups, of_items, "groups and those of the items")
+        return self.side()._replace(groups=codes_items), queries._replace(groups=codes)
+
+    def _groups(self) -> NDArray[Any] | None:
+        """Group of each item, none missing; None if items have no groups."""
+        if GROUPS not in self.columns:
+            return None
+        return check_groups(shown(self.columns[GROUPS].values), name=f"metadata {GROUPS!r}")
+
     def searchable(self) -> _squares.Gallery:
         """The embeddings, row by row, as the kernel searches them; kept until the gallery changes."""
         if isinstance(self.index, ExactIndex):
@@ -287,20 +308,37 @@ class MemoryGallery(Gallery):
 
     def passing(self, where: Where) -> NDArray[np.intp]:
         """Rows that pass a filter or a `Selection`; maybe none."""
-        where, among = parts_of(where)
-        mask = np.ones(len(self), dtype=bool)
-        if among is not None:
-            mask[:] = False
-            mask[self.rows(self.keys_of(among))] = True
-        if where is None:
-            return np.flatnonzero(mask)
-        columns = {name: column.values for name, column in self.columns.items()}
-        if self.has_labels:
-            columns.setdefault("label", self.labels.decode(self.labels.codes.values))
-        asked = conditions(where, {name: values.dtype for name, values in columns.items()})
-        for condition in asked:
-            mask &= condition.passes(columns[condition.column])
+        keys = self.keys_among(where)
+        mask = np.full(len(self), keys is None)
+        if keys is not None:
+            mask[self.rows(keys)] = True
+        for condition in self.conditions(parts_of(where)[0]):
+            mask &= condition.passes(self._values(condition.column))
         return np.flatnonzero(mask)
+
+    @reads
+    def conditions(self, where: Any) -> list[Condition]:
+        """Conditions of a filter."""
+        if where is None:
+            return []
+        dtypes = {name: column.values.dtype for name, column in self.columns.items()}
+        if self.has_labels:
+            dtypes.setdefault("label", self.labels.dtype)
+        return conditions(where, dtypes)
+
+    def names(self) -> list[str]:
+        return ["label"] * self.has_labels + list(self.columns)
+
+    def _values(self, name: str) -> NDArray[Any]:
+        """Values of a column that a filter can name, row by row."""
+        if name in self.columns:
+            return self.columns[name].values
+        return self.labels.decode(self.labels.codes.values)
+
+    @reads
+    def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
+        """Embeddings of items by key."""
+        return self.index.vectors(keys)
 
     # Searches
 
@@ -368,19 +406,38 @@ class MemoryGallery(Gallery):
         return Labelled(found.distances, np.where(at < 0, -1, codes[at]), self.labels)
 
     @reads
-    def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
-        """Hits with all that is known of them."""
-        return self.described(self.up_to(embeddings, k, where))
+    def hits(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits with rows for ids."""
+        return self.as_hits(self.up_to(embeddings, k, where), names)
 
     @reads
-    def described(self, found: Neighbors) -> Hits:
-        """Neighbours, whose indices are rows, as hits with ids and columns; without those of row -1."""
+    def keyed(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits with keys for ids."""
+        return self.with_keys(self.hits(embeddings, k, where, names))
+
+    @reads
+    def named(self, hits: Hits) -> Hits:
+        """Hits of `keyed` with all that is known of them."""
+        rows = self.rows(hits.ids)
+        return hits._replace(ids=shown(self.ids.values[rows]), columns=self._columns_of(rows))
+
+    def with_keys(self, hits: Hits) -> Hits:
+        """Hits whose ids are rows with their keys instead."""
+        return hits._replace(ids=self.keys.values[hits.ids])
+
+    def as_hits(self, found: Neighbors, names: Sequence[str] = ()) -> Hits:
+        """Neighbours, whose indices are rows, as hits; without those of row -1."""
         queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
         rows, distances = found.indices.ravel(), found.distances.ravel()
         if (rows < 0).any():
             is_found = rows >= 0
             queries, rows, distances = queries[is_found], rows[is_found], distances[is_found]
-        return Hits(queries, shown(self.ids.values[rows]), distances, self._columns_of(rows))
+        return Hits(queries, rows, distances, {name: self._values(name)[rows] for name in names})
+
+    @reads
+    def described(self, found: Neighbors) -> Hits:
+        """Neighbours, whose indices are rows, as hits with ids and columns; without those of row -1."""
+        return self.named(self.with_keys(self.as_hits(found)))
 
     def _columns_of(self, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         """Label and metadata of rows, in the forms that users get."""

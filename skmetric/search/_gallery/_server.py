@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, final
 
@@ -17,7 +17,7 @@ from skmetric.search._server._remote import batches
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
-from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates
+from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refuse_unknown
 from ._memory import MemoryGallery
 from ._metadata import check_metadata
 from ._selection import parts_of
@@ -132,19 +132,17 @@ class ServerGallery(Gallery):
     def _at_keys(self, ids, change):
         """Change the items of ids; once more where another process has replaced one in between."""
         try:
-            return change(self._keys_of(ids))
+            return change(self.keys_of(ids))
         except KeyError:
             pass
-        return change(self._keys_of(ids))
+        return change(self.keys_of(ids))
 
-    def _keys_of(self, asked):
+    def keys_of(self, ids: Any, named_by: str | None = None) -> NDArray[np.int64]:
         """Keys of items by id; KeyError if one is unknown, ValueError if one comes twice."""
-        refuse_duplicates(asked)
+        asked = asked_ids(ids, named_by)
+        refuse_duplicates(asked, named_by)
         found = self._found(asked)
-        unknown = [i for i in asked if i not in found]
-        if unknown:
-            more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-            raise KeyError(f"id {unknown[0]!r} is not in the gallery{more}: nothing was changed")
+        refuse_unknown([i for i in asked if i not in found], named_by)
         return np.array([found[i] for i in asked], dtype=np.int64)
 
     def _found(self, asked):
@@ -197,8 +195,8 @@ class ServerGallery(Gallery):
 
     def items(self, where: Where = None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Ids, "label" and metadata of the items that pass."""
-        names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
-        asked, keys = self._asked(where)
+        names = [*self.names(), *[ITEM_ID] * self.has_own_ids]
+        asked, keys = self.conditions(parts_of(where)[0]), self.keys_among(where)
         if keys is None:
             found, columns, _ = self._store.contents(names, with_vectors=False, conditions=asked)
         else:  # in their order
@@ -273,29 +271,43 @@ class ServerGallery(Gallery):
         """Neighbours with their classes, among the items of other classes than that of a label."""
         plain = label.item() if isinstance(label, np.generic) else label
         another = Condition(LABEL, self.types[LABEL], (plain,), negated=True)
-        keys, where = self._asked(where)[1], parts_of(where)[0]
-        hits = self.index._look_up(embeddings, k, (LABEL,), where=where, among=keys, also=[another])
+        hits = self._asked(embeddings, k, (LABEL,), where, also=[another])
         return _labelled(hits, len(embeddings), labels)
 
-    def look_up(self, embeddings: NDArray[Any], k: int, where: Where = None) -> Hits:
-        """Hits with all that is known of them."""
-        names = [LABEL] * self.has_labels + list(self._metadata()) + [ITEM_ID] * self.has_own_ids
-        hits = self._hits(embeddings, k, names, where)
-        ids = hits.columns.pop(ITEM_ID, hits.ids)
-        return hits._replace(ids=ids)
+    def hits(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits with rows for ids."""
+        return self._hits(embeddings, k, names, where, is_ranked=True)
 
-    def _asked(self, where):
-        """Conditions and keys of a filter or a `Selection`."""
-        where, among = parts_of(where)
+    def keyed(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
+        """Hits with keys for ids, and all columns, which come in the same round trip."""
+        return self._hits(embeddings, k, [*self.names(), *[ITEM_ID] * self.has_own_ids], where)
+
+    def named(self, hits: Hits) -> Hits:
+        """Hits of `keyed` under the ids of the user."""
+        columns = dict(hits.columns)
+        return hits._replace(ids=columns.pop(ITEM_ID, hits.ids), columns=columns)
+
+    def conditions(self, where: Any) -> list[Condition]:
+        """Conditions of a filter."""
         dtypes = dtypes_of({name: kind for name, kind in self.types.items() if name != ITEM_ID})
-        asked = [] if where is None else conditions(where, dtypes)
-        return asked, None if among is None else self._keys_of(among)
+        return [] if where is None else conditions(where, dtypes)
+
+    def names(self) -> list[str]:
+        return [LABEL] * self.has_labels + list(self._metadata())
+
+    def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
+        """Embeddings of items by key."""
+        return self._store.vectors(keys)
+
+    def _asked(self, embeddings, k, names, where, is_ranked=False, also=()):
+        """Up to `k` hits of each query, among those that pass a filter or a `Selection`."""
+        also = [*self.conditions(parts_of(where)[0]), *also]
+        keys = self.keys_among(where)
+        return self.index._look_up(embeddings, k, names, among=keys, also=also, is_ranked=is_ranked)
 
     def _hits(self, embeddings, k, names, where, is_ranked=False):
         """Up to `k` hits of each query; a gallery without items is refused, if there is no filter."""
-        keys = self._asked(where)[1]
-        where_alone = parts_of(where)[0]
-        hits = self.index._look_up(embeddings, k, names, where=where_alone, among=keys, is_ranked=is_ranked)
+        hits = self._asked(embeddings, k, names, where, is_ranked)
         if not len(hits.ids) and where is None:
             raise ValueError(EMPTY)
         return hits

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skmetric.deep import DeepMetricLearner, losses, miners
-from skmetric.deep._training._tuple_loss import make_tuple_loss
+from skmetric.deep._training._loss._tuple_loss import make_tuple_loss
 
 # distances 1, 1.5 and .5; the pair (0, 1) is positive
 LINE = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_matrix
 from skmetric._folder._arrays import mapped
-from skmetric._params import Interval, check_params
+from skmetric._params import Interval, InvalidParameterError, check_params
 from skmetric.retrieval import Neighbors
 from skmetric.search._index._checks import check_dimension, check_k, check_keys, refuse_columns
 from skmetric.search._index._growing import GrowingArray
@@ -261,6 +261,10 @@ class FaissIndex(Index):
     def of_arrays(cls, content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         is_old = "params" not in content  # of a version whose entries bore ids
         index = cls(**(content if is_old else content["params"]))
+        try:
+            check_params(index)
+        except InvalidParameterError as error:
+            raise TypeError(str(error)) from None  # for `load`, which names the manifest
         ids = Ids.of_file(arrays["ids"])
         vectors = GrowingArray.of_file(*mapped(arrays, "vectors")) if "vectors" in arrays else None
         data = np.array(arrays["faiss"])

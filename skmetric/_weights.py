@@ -1,0 +1,51 @@
+"""Weights of samples or of tuples: how often each is drawn, compared with the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skmetric._checks import as_array
+
+
+def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
+    """Weights (n,) from 0, finite and not all 0.
+
+    Parameters
+    ----------
+    sample_weight : array-like
+        As given.
+    n : int
+        How many there must be.
+    what : str
+        What they are of, in the plural.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+    """
+    try:
+        weights = np.asarray(as_array(sample_weight), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"sample_weight must hold a number for each of the {n} {what}; got {sample_weight!r:.60}"
+        ) from None
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight must have shape ({n},), a number for each of the {what}; got {weights.shape}"
+        )
+    wrong = ~np.isfinite(weights) | (weights < 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"sample_weight[{row}] is {weights[row]:g}: weights are finite numbers from 0, which leaves out "
+            f"({wrong.sum()} of {n} are not)"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is zero for all: nothing is left to train on")
+    return weights
+
+
+def read_weights_of(sample_weight: ArrayLike | None, n: int, what: str) -> NDArray[np.float64] | None:
+    """The same, where there may be none."""
+    return None if sample_weight is None else read_weights(sample_weight, n, what)

@@ -1,0 +1,1 @@
+"""State of training kept, compared and read back."""

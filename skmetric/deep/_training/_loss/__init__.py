@@ -1,0 +1,1 @@
+"""The loss of a fit, and what tells that it fails."""

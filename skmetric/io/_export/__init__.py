@@ -1,0 +1,1 @@
+"""Models as programs that other runtimes execute: ONNX, torch.export."""

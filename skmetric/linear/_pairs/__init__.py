@@ -1,0 +1,1 @@
+"""The closed form of `MetricLearner` from pairs in place of classes."""

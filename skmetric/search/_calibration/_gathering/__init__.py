@@ -1,0 +1,1 @@
+"""What calibration looks at: matches of queries whose class is known."""

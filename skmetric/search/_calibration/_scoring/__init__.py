@@ -1,0 +1,1 @@
+"""From distances to the score that a threshold cuts."""
