@@ -1,17 +1,26 @@
-"""What `MetricLearner()` does for classes never trained on, against cosine, NCA and LDA, on frozen features.
+"""What the defaults do for classes never trained on, against cosine, NCA and LDA, on frozen features.
 
-    python benchmarks/metric_learner_quality.py [--data DIR] [--sets NAME ...] [--seeds SEED ...]
+    python benchmarks/metric_learner_quality.py [--data DIR] [--sets NAME ...] [--seeds 0 1]
 
-DIR holds `load.py` and its `.npz` files; each set of features in it is a group of rows of the table. Learners
-are fitted on the first half of the classes and scored on the other half, each row searched among the others;
-`--seeds` adds halves drawn at random. All have their defaults. NCA takes time quadratic in the rows, so it
-alone gets the first principal components of some rows and few iterations: the table says how many.
+DIR holds `load.py` and its `.npz` files; each set of features in it is a group of rows. Half of the classes
+train, drawn anew for each seed, and the other half is scored: mean of the halves, in brackets the lowest and
+the highest. Three tables a set:
+
+unseen classes: each row is searched among the others. All learners have their defaults. NCA takes time
+quadratic in the rows, so it alone gets the first principal components of some rows and few iterations.
+
+unseen, pool known: half of the unseen rows are a pool without labels, to which `adapt` moves the metric; the
+other half is scored.
+
+few shots: two rows of each unseen class, or half of its rows, are a labelled gallery; the other rows are
+queries. `partial_fit(choose=True)` learns from the gallery, whose classes are then no longer unseen.
 """
 
 import argparse
 import importlib.util
 import time
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +31,13 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer
 
-from skmetric import MetricLearner
-from skmetric.metrics import retrieval_report
+from skmetric import DeepMetricLearner, MetricLearner
+from skmetric.metrics import compare, map_at_r, recall_at_k
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
 TWICE = {"caltech101_features": "Faces_easy"}  # the pictures of "Faces", cropped once more
 NCA_ROWS, NCA_COMPONENTS, NCA_ITERATIONS = 1500, 64, 30
-OURS, COSINE, PEERS = "MetricLearner()", "cosine", ("LDA", "NCA")
+COSINE, OURS, DEEP = "cosine", "MetricLearner()", "DeepMetricLearner()"
 
 
 def learners():
@@ -38,6 +47,7 @@ def learners():
         "Euclid": FunctionTransformer(),
         COSINE: Normalizer(),
         OURS: MetricLearner(random_state=0),
+        DEEP: DeepMetricLearner(random_state=0, device="cpu"),
         "LDA": LinearDiscriminantAnalysis(),
         "NCA": make_pipeline(PCA(NCA_COMPONENTS, random_state=0), reduced),
     }
@@ -57,95 +67,138 @@ def read_sets(folder, names):
             yield path.stem, data.data[kept], data.target[kept]
 
 
-def halves(y, seeds):
-    """Yield a name and the mask of the training rows: the first half of the classes, then random halves."""
-    classes = np.unique(y)
-    for seed in [None, *seeds]:
-        order = classes if seed is None else np.random.default_rng(seed).permutation(classes)
-        yield "first" if seed is None else f"seed {seed}", np.isin(y, order[: len(classes) // 2])
+def half(y, seed):
+    """Mask of the training rows: a random half of the classes."""
+    classes = np.random.default_rng(seed).permutation(np.unique(y))
+    return np.isin(y, classes[: len(classes) // 2])
 
 
 def fitted(name, learner, X, y):
-    """Fit, NCA on some rows only; return it and the seconds taken."""
+    """Fit, NCA on some rows only; return it and the CPU seconds taken."""
     if name == "NCA" and len(X) > NCA_ROWS:
         rows = np.random.default_rng(0).choice(len(X), NCA_ROWS, replace=False)
         X, y = X[rows], y[rows]
-    start = time.perf_counter()
+    start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the cap on iterations is meant
         learner.fit(X, y)
-    return learner, time.perf_counter() - start
+    return learner, time.process_time() - start
 
 
-def compare(X, y, train):
-    """Scores of the classes that are not in `train`, by name of the learner, each row printed."""
-    reports = {}
+def unseen(X, y, train):
+    """MAP@R, recall@1 and seconds by name of the learner; the linear one; its comparison with the network."""
+    rows, embedded, linear = {}, {}, None
     for name, learner in learners().items():
         learner, seconds = fitted(name, learner, X[train], y[train])
-        report = retrieval_report(learner.transform(X[~train]), y[~train], scores=["map_at_r", "recall_at_1"])
-        reports[name] = report
-        gain = report["map_at_r"] / reports[COSINE]["map_at_r"] - 1 if COSINE in reports else np.nan
-        print(
-            f"  {name:16} {with_interval(report, 'map_at_r')}  {with_interval(report, 'recall_at_1')}"
-            f"  {'' if np.isnan(gain) else f'{gain:+.1%}':>8} {seconds:8.1f}",
-            flush=True,
+        embeddings = learner.transform(X[~train])
+        rows[name] = (map_at_r(embeddings, y[~train]), recall_at_k(embeddings, y[~train]), seconds)
+        if name in (OURS, DEEP):
+            embedded[name] = embeddings
+        linear = learner if name == OURS else linear
+    return rows, linear, compare(embedded[OURS], embedded[DEEP], y[~train], scores=["map_at_r"])
+
+
+def pool_known(X, y, linear, rng):
+    """MAP@R of half of the rows: cosine, the linear learner, and adapted to the other half."""
+    order = rng.permutation(len(y))
+    pool, scored = order[: len(y) // 2], np.sort(order[len(y) // 2 :])
+    adapted = deepcopy(linear).adapt(X[pool])
+    made = (Normalizer(), linear, adapted)
+    return [map_at_r(each.transform(X[scored]), y[scored]) for each in made]
+
+
+def few_shots(X, y, linear, rng, per_class):
+    """MAP@R of queries in a gallery: cosine, the linear learner, and what it is with the gallery."""
+    groups = [rng.permutation(np.flatnonzero(y == label)) for label in np.unique(y)]
+    counts = [per_class or len(rows) // 2 for rows in groups]
+    gallery = np.concatenate([rows[:n] for rows, n in zip(groups, counts, strict=True)])
+    queries = np.concatenate([rows[n:] for rows, n in zip(groups, counts, strict=True)])
+    made = [Normalizer(), linear]
+    made += [deepcopy(linear).partial_fit(X[gallery], y[gallery], choose=choose) for choose in (False, True)]
+    return [
+        map_at_r(
+            each.transform(X[queries]), y[queries], gallery=each.transform(X[gallery]), y_gallery=y[gallery]
         )
-    return reports
-
-
-def with_interval(report, score):
-    """Score and bounds, as in '.812 [.790, .833]'."""
-    low, high = report.intervals[score]
-    return f"{report[score]:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def summarise(results):
-    """Print what the rows say together."""
-    gain = {key: r[OURS]["map_at_r"] / r[COSINE]["map_at_r"] - 1 for key, r in results.items()}
-    sets = list(dict.fromkeys(name for name, _ in gain))
-    print(f"\nRelative gain of {OURS} in MAP@R over cosine, mean of the splits:")
-    means = {s: np.mean([value for (name, _), value in gain.items() if name == s]) for s in sets}
-    for name, value in means.items():
-        print(f"  {name:24} {value:+.1%}")
-    print(f"  {'average':24} {np.mean(list(means.values())):+.1%}")
-    first = [
-        all(r[OURS]["map_at_r"] >= r[other]["map_at_r"] for other in (COSINE, *PEERS))
-        for r in results.values()
+        for each in made
     ]
-    below = [key for key, r in results.items() if r[OURS]["map_at_r"] < r[COSINE].intervals["map_at_r"][0]]
-    print(f"First of the four in MAP@R on {sum(first)} of {len(first)} splits.")
-    print(f"Below the interval of cosine: {', '.join(map(' '.join, below)) or 'nowhere'}.")
+
+
+def spread(values):
+    """Mean, lowest and highest, as in '0.812 [0.790, 0.833]'."""
+    return f"{np.mean(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+
+
+def gains(values, base):
+    """Mean relative gain, lowest and highest."""
+    gain = np.asarray(values) / np.asarray(base) - 1
+    return f"{gain.mean():+.1%} [{gain.min():+.1%}, {gain.max():+.1%}]"
+
+
+def show_unseen(found, comparisons):
+    """Print the table of unseen classes."""
+    for name in found[0]:
+        scores, recalls, seconds = zip(*(rows[name] for rows in found), strict=True)
+        base = [rows[COSINE][0] for rows in found]
+        print(
+            f"  {name:20} {spread(scores)}  {spread(recalls)}  {gains(scores, base):26}"
+            f" {np.mean(seconds):6.1f}"
+        )
+    for comparison in comparisons:
+        low, high = comparison.intervals["map_at_r"]
+        print(f"    {DEEP} less {OURS}: {comparison['map_at_r']:+.4f} [{low:+.4f}, {high:+.4f}]")
+
+
+def show_table(title, names, found):
+    """Print MAP@R of several ways, with gains over the linear learner."""
+    print(f"    {title}")
+    for name, values in zip(names, zip(*found, strict=True), strict=True):
+        base = [row[1] for row in found]
+        print(f"    {name:34} {spread(values)}  {gains(values, base)}")
 
 
 def main():
-    """Print one table."""
+    """Print three tables a set."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=SHARED, help="default: ../shared/data")
     parser.add_argument("--sets", nargs="+", default=[], metavar="NAME", help="default: all sets of features")
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[], metavar="SEED", help="more halves, at random"
-    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="of the halves")
     options = parser.parse_args()
     if not (options.data / "load.py").is_file():
         parser.error(f"no load.py in {options.data}: give --data a folder of feature sets")
     print(
-        f"Unseen half of the classes, 95% bootstrap intervals over classes. NCA: {NCA_COMPONENTS} principal"
+        f"Mean of {len(options.seeds)} halves [lowest, highest]; gain of MAP@R over cosine, below over"
+        f" {OURS}.\nNCA: {NCA_COMPONENTS} principal components of at most {NCA_ROWS} rows, at most"
+        f" {NCA_ITERATIONS} iterations.\n"
     )
-    print(f"components of at most {NCA_ROWS} rows, at most {NCA_ITERATIONS} iterations.\n")
-    print(f"  {'':16} {'MAP@R':22} {'recall@1':22} {'gain':>8} {'fit, s':>8}")
-    results = {}
+    print(f"  {'':20} {'MAP@R':20}  {'recall@1':20}  {'gain':26} {'CPU s':>6}")
+    n_sets = 0
     for name, X, y in read_sets(options.data, options.sets):
-        for split, train in halves(y, options.seeds):
-            print(
-                f"{name}, {split}: {train.sum()} x {X.shape[1]}, {len(np.unique(y[train]))} classes ->"
-                f" {(~train).sum()} queries, {len(np.unique(y[~train]))} classes"
-            )
-            results[name, split] = compare(X, y, train)
-    if not results:
+        n_sets += 1
+        train = half(y, options.seeds[0])
+        print(
+            f"{name}, {len(options.seeds)} halves: {train.sum()} x {X.shape[1]}, {len(np.unique(y[train]))}"
+            f" classes -> {(~train).sum()} queries, {len(np.unique(y[~train]))} classes",
+            flush=True,
+        )
+        found, comparisons, pools, pairs, many = [], [], [], [], []
+        for seed in options.seeds:
+            train, rng = half(y, seed), np.random.default_rng(seed)
+            rows, linear, comparison = unseen(X, y, train)
+            found.append(rows)
+            comparisons.append(comparison)
+            others = X[~train], y[~train], linear, rng
+            pools.append(pool_known(*others))
+            pairs.append(few_shots(*others, 2))
+            many.append(few_shots(*others, None))
+        show_unseen(found, comparisons)
+        show_table("unseen, pool known", [COSINE, OURS, "adapt(pool)"], pools)
+        ways = [COSINE, OURS, "partial_fit(gallery)", "partial_fit(gallery, choose=True)"]
+        show_table("few shots, two rows a class", ways, pairs)
+        show_table("few shots, half of the rows", ways, many)
+    if not n_sets:
         parser.error(f"no set of features in {options.data}")
-    summarise(results)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def _of_losses(text):
     ]
     return (
         f"A loss beats both the untrained features and MetricLearner() on {len(trained)} of {len(found)} sets"
-        f"{': ' + ', '.join(trained) if trained else ''}. On frozen features, use the closed form."
+        f"{': ' + ', '.join(trained) if trained else ''}. On frozen features, start from the closed form."
     )
 
 

@@ -27,6 +27,9 @@ _NO_SCORE = {
 }
 
 
+_REFIT = "loss, all classes"
+
+
 class TrainingDisplay:
     """Loss, scores of held-out classes, distances and effective rank over the epochs.
 
@@ -37,7 +40,11 @@ class TrainingDisplay:
     history : list of dict
         One for each epoch, with ``"epoch"``, ``"loss"`` and what else was noted.
     best_epoch : int, default=None
-        The epoch whose weights were kept.
+        The epoch whose weights were kept; 0 is the untrained network.
+    untrained_scores : dict of str to float, default=None
+        Scores of the untrained network, named as in `history`: drawn as epoch 0.
+    refit_history : list of dict, default=None
+        The same as `history`, of the run on all classes: its loss is drawn.
 
     Attributes
     ----------
@@ -62,9 +69,18 @@ class TrainingDisplay:
     ['loss', 'score of held-out classes', 'mean distance']
     """
 
-    def __init__(self, history: Sequence[Mapping[str, float]], best_epoch: int | None = None) -> None:
+    def __init__(
+        self,
+        history: Sequence[Mapping[str, float]],
+        best_epoch: int | None = None,
+        *,
+        untrained_scores: Mapping[str, float] | None = None,
+        refit_history: Sequence[Mapping[str, float]] | None = None,
+    ) -> None:
         self.history = history
         self.best_epoch = best_epoch
+        self.untrained_scores = untrained_scores
+        self.refit_history = refit_history
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
@@ -85,11 +101,22 @@ class TrainingDisplay:
         trained = [step for step in steps_of(estimator) if hasattr(step, "history_")]
         learner = trained[-1] if trained else estimator
         check_is_fitted(learner, "history_")
-        return cls(learner.history_, getattr(learner, "best_epoch_", None)).plot(ax=ax)
+        return cls(
+            learner.history_,
+            getattr(learner, "best_epoch_", None),
+            untrained_scores=getattr(learner, "untrained_scores_", None),
+            refit_history=getattr(learner, "refit_history_", None),
+        ).plot(ax=ax)
 
     @classmethod
     def from_predictions(
-        cls, history: Sequence[Mapping[str, float]], *, best_epoch: int | None = None, ax: Any = None
+        cls,
+        history: Sequence[Mapping[str, float]],
+        *,
+        best_epoch: int | None = None,
+        untrained_scores: Mapping[str, float] | None = None,
+        refit_history: Sequence[Mapping[str, float]] | None = None,
+        ax: Any = None,
     ) -> Self:
         """Draw a history.
 
@@ -99,6 +126,10 @@ class TrainingDisplay:
             One for each epoch, with ``"epoch"`` and ``"loss"``.
         best_epoch : int, default=None
             The epoch whose weights were kept.
+        untrained_scores : dict of str to float, default=None
+            Scores of the untrained network, named as in `history`.
+        refit_history : list of dict, default=None
+            The history of the run on all classes.
         ax : array of matplotlib Axes, default=None
             One for each panel; None makes a figure.
 
@@ -107,7 +138,9 @@ class TrainingDisplay:
         TrainingDisplay
             Drawn.
         """
-        return cls(history, best_epoch).plot(ax=ax)
+        return cls(history, best_epoch, untrained_scores=untrained_scores, refit_history=refit_history).plot(
+            ax=ax
+        )
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.
@@ -131,12 +164,22 @@ class TrainingDisplay:
             raise ValueError("history is empty: no epoch ended, so there is nothing to draw")
         panels = [panel for panel in self._panels() if panel[1]]
         axes = panels_of(ax, len(panels))
-        epochs = [row["epoch"] for row in self.history]
         for axis, (ylabel, lines) in zip(axes, panels, strict=True):
             for number, (label, color, name) in enumerate(lines):
                 dash = DASHES[number % len(DASHES)]
-                values = [row.get(name, np.nan) for row in self.history]
-                axis.plot(epochs, values, color=color, linestyle=dash, marker=".", label=label)
+                rows = self._rows_of(name)
+                values = [row.get(name, np.nan) for row in rows]
+                axis.plot(
+                    [row["epoch"] for row in rows],
+                    values,
+                    color=color,
+                    linestyle=dash,
+                    marker=".",
+                    label=label,
+                )
+            if ylabel == "loss" and self.refit_history:
+                refit = [(row["epoch"], row.get("loss", np.nan)) for row in self.refit_history]
+                axis.plot(*zip(*refit, strict=True), color=RED, linestyle="--", marker="x", label=_REFIT)
             if self.best_epoch is not None:
                 axis.axvline(self.best_epoch, color=BLACK, linewidth=1, linestyle=":", label="epoch kept")
             legend_beside(axis)
@@ -145,6 +188,12 @@ class TrainingDisplay:
         axes[-1].set_xlabel("epoch")
         self.axes_, self.figure_ = axes, axes[0].figure
         return self
+
+    def _rows_of(self, name: str) -> list[Mapping[str, float]]:
+        """Epochs that have a number of that name; the untrained network is epoch 0."""
+        untrained = self.untrained_scores or {}
+        first = [{"epoch": 0, **untrained}] if name in untrained else []
+        return [*first, *self.history]
 
     def _panels(self):
         """What is drawn in each panel: (label, colour, name in the history)."""

@@ -353,6 +353,18 @@ def test_history_is_drawn_with_the_epoch_kept(digits):
     assert display.axes_[-1].get_xlabel() == "epoch"
 
 
+def test_the_untrained_network_and_the_run_on_all_classes_are_drawn(digits):
+    learner = DeepMetricLearner(max_epochs=2, validation_fraction=0.3, random_state=0)
+    learner.fit(digits.data[:300] / 16, digits.target[:300])
+    display = TrainingDisplay.from_estimator(learner)
+    scores = lines_by_label(display.axes_[1])["validation_map_at_r"]
+    assert scores.get_xdata().tolist() == [0, 1, 2]
+    assert scores.get_ydata()[0] == learner.untrained_scores_["validation_map_at_r"]
+    history, refit = [{"epoch": 1, "loss": 2.0}], [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.5}]
+    display = TrainingDisplay.from_predictions(history, refit_history=refit)
+    assert lines_by_label(display.axes_[0])["loss, all classes"].get_ydata().tolist() == [3.0, 2.5]
+
+
 def test_training_display_refuses_bad_input():
     with pytest.raises(ValueError, match="history is empty"):
         TrainingDisplay.from_predictions([])

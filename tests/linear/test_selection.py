@@ -5,6 +5,7 @@ import pytest
 
 from skmetric import MetricLearner
 from skmetric.base import unit_rows
+from skmetric.linear._closed_form import whiten
 from skmetric.linear._selection._candidates import (
     COSINE,
     EUCLIDEAN,
@@ -120,6 +121,18 @@ def test_a_candidate_is_scored_as_the_learner_that_it_makes(normalize, n_classes
         ).fit(X[split.train], codes[split.train], weights[split.train])
         expected = class_scores(learner.transform(X[split.held_out]), split)
         np.testing.assert_allclose(choice.scores[candidate][-1], expected, err_msg=str(candidate))
+
+
+def test_few_classes_are_whitened_once_for_all_stages(monkeypatch):
+    asked = []
+
+    def counted(scatter, within):
+        asked.append((within, scatter.within.tobytes()))
+        return whiten(scatter, within)
+
+    monkeypatch.setattr("skmetric.linear._selection._scoring.whiten", counted)
+    MetricLearner(random_state=0).fit(*gaussian_classes(5, 8, 7))  # all ten pairs, each once
+    assert len(asked) == len(set(asked))
 
 
 def test_given_numbers_are_not_searched(many):

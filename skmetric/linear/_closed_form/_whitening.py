@@ -1,7 +1,7 @@
 """The one eigenproblem of linear metric learning: Sb v = psi Sw v, and a weight w(psi) for each direction."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,6 +16,15 @@ WEIGHTINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "lda": lambda psi: psi,
     "kissme": lambda psi: psi / (psi + 1),  # Sw^-1 - (Sw + Sb)^-1, whitened (Koestinger et al., CVPR 2012)
 }
+
+
+class Spectrum(Protocol):
+    """What weights of directions need: see :class:`Whitening`."""
+
+    @property
+    def psi(self) -> NDArray[np.float64]: ...
+    @property
+    def n_features(self) -> int: ...
 
 
 class Whitening(NamedTuple):
@@ -96,7 +105,7 @@ def whiten(scatter: ClassScatter, shrinkage: float) -> Whitening:
 
 
 def scales(
-    whitening: Whitening, shrinkage: float, weighting: str, saturation: float = 0.0
+    whitening: Spectrum, shrinkage: float, weighting: str, saturation: float = 0.0
 ) -> tuple[float, NDArray[np.float64]]:
     """Square roots of the weights: of the other directions, and of `directions`.
 

@@ -29,6 +29,15 @@ def preparation(normalize: bool) -> Callable[[NDArray[np.floating]], NDArray[np.
     return unit_rows if normalize else same_rows
 
 
+class Whitened(NamedTuple):
+    """Rows of the classes held out in the whitened space, in what candidates need of them."""
+
+    psi: NDArray[np.float64]  # (n_directions,)
+    n_features: int
+    along: NDArray[np.float64]  # (n_rows, n_directions)
+    products: NDArray[np.float64]  # (n_rows, n_rows)
+
+
 class Family(NamedTuple):
     """Rows under one power and normalisation, and their scatter in parts that make up any split."""
 
@@ -38,6 +47,7 @@ class Family(NamedTuple):
     parts: list[ClassScatter]
     part_of: NDArray[np.intp]  # (n_classes,)
     codes: NDArray[np.intp]
+    whitened: dict[tuple[int, float], Whitened] | None  # by number of the split and shrinkage, where kept
 
     def trained_on(self, split: Split) -> ClassScatter:
         """Scatter of the classes that a split learns on."""
@@ -65,8 +75,12 @@ def make_family(
     normalize: bool,
     power: float,
     n_features: int | None,
+    whitened: dict[tuple[int, float], Whitened] | None = None,
 ) -> Family:
-    """One pass over the rows: the scatter of each fold, or of each class where classes are few."""
+    """One pass over the rows: the scatter of each fold, or of each class where classes are few.
+
+    `whitened` is what an earlier call for the same family has whitened; None keeps nothing.
+    """
     part_of = np.arange(n_classes)
     if n_classes >= ENOUGH_CLASSES:
         for i, split in enumerate(splits):
@@ -78,7 +92,21 @@ def make_family(
         weights = None if sample_weight is None else sample_weight[rows]
         scatter = class_scatter(X[rows], renumbered, len(classes), weights, preparation(normalize))
         parts.append(scatter._replace(n_features=n_features))
-    return Family(X, normalize, power, parts, part_of, codes)
+    return Family(X, normalize, power, parts, part_of, codes, whitened)
+
+
+def whitened_by(family: Family, split: Split, within: float) -> Whitened:
+    """Whiten the classes held out by the others, once for all stages that try the same shrinkage."""
+    key = split.number, within
+    if family.whitened is not None and key in family.whitened:
+        return family.whitened[key]
+    scatter = family.trained_on(split)
+    whitening = whiten(scatter, within)
+    rows = whitening(family.scored(split) - scatter.mean)  # (n_rows, n_features)
+    made = Whitened(whitening.psi, whitening.n_features, rows @ whitening.directions, rows @ rows.T)
+    if family.whitened is not None:
+        family.whitened[key] = made
+    return made
 
 
 def score_learned(
@@ -89,11 +117,8 @@ def score_learned(
     Products of embeddings are products of whitened rows, changed along the few directions of the class means:
     no candidate pays for the dimension again.
     """
-    scatter = family.trained_on(split)
-    whitening = whiten(scatter, within)
-    whitened = whitening(family.scored(split) - scatter.mean)  # (n_rows, n_features)
-    along = whitened @ whitening.directions  # (n_rows, n_directions)
-    products = whitened @ whitened.T
+    whitening = whitened_by(family, split, within)
+    along, products = whitening.along, whitening.products
     scores = {}
     for between, saturation in others:
         rest, scale = scales(whitening, between, offered.weighting, saturation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from ._candidates import WITHIN, Candidate, Offered, between_choices, default
 from ._results import Scores, results, surest
 from ._scoring import (
     Family,
+    Whitened,
     embedding_scores,
     make_family,
     preparation,
@@ -72,15 +74,20 @@ class Choice:
         self.tested = np.concatenate([tested(split) for split in self.splits] or [np.empty(0, np.intp)])
         self.scores: Scores = {}
         self._family: Family | None = None  # the one that was made last
+        # few classes have many splits, of few rows each: what was whitened is worth keeping, and small
+        self._whitened: defaultdict[tuple[bool, float], dict[tuple[int, float], Whitened]] | None = None
+        if n_classes < ENOUGH_CLASSES:
+            self._whitened = defaultdict(dict)
 
     def family(self, normalize: bool, power: float) -> Family:
         """Rows and scatters under a normalisation and a power."""
         if self._family is None or (self._family.normalize, self._family.power) != (normalize, power):
             self._family = None  # two would be twice the memory
             X, n_features = self.rows_of(power)
-            weights = self.sample_weight
+            weights, kept = self.sample_weight, self._whitened
+            whitened = None if kept is None else kept[normalize, power]
             self._family = make_family(
-                X, self.codes, self.n_classes, weights, self.splits, normalize, power, n_features
+                X, self.codes, self.n_classes, weights, self.splits, normalize, power, n_features, whitened
             )
         return self._family
 

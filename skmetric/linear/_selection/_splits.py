@@ -23,6 +23,7 @@ class Split(NamedTuple):
     held_out: NDArray[np.intp]  # distinct rows
     held_out_codes: NDArray[np.intp]
     held_out_weights: NDArray[np.floating]
+    number: int = 0
 
 
 def class_splits(
@@ -38,7 +39,8 @@ def class_splits(
     groups = _folds(n_classes, rng) if n_classes >= ENOUGH_CLASSES else _repeated(n_classes, rng)
     weights = np.ones(len(X), int) if sample_weight is None else sample_weight
     most = MAX_HELD_OUT // len(groups)
-    return [_split(X, codes, weights, np.isin(np.arange(n_classes), group), most, rng) for group in groups]
+    masks = [np.isin(np.arange(n_classes), group) for group in groups]
+    return [_split(X, codes, weights, mask, most, rng)._replace(number=i) for i, mask in enumerate(masks)]
 
 
 def _folds(n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
