@@ -17,6 +17,7 @@ from torch import nn
 
 import skmetric
 from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
+from skmetric.features import FrozenText
 from skmetric.linear import ITML, LMNN, LSML, MLKR, MMC, NCA, SCML, SDML
 from skmetric.weak import FromLabels
 
@@ -32,6 +33,7 @@ ARGUMENTS = {
         for learner in (ITML(random_state=0), SCML(random_state=0), LSML())  # one for each kind of tuple
     ],
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
+    FrozenText: [{"model": np.char.str_len}],
     LMNN: [{"max_iter": 3}],
     MLKR: [{"max_iter": 3}],
     NCA: [{"max_iter": 3}, {"batch_size": 16, "max_iter": 2}],
@@ -39,8 +41,12 @@ ARGUMENTS = {
     SimilaritySearch: [{}, {"embedder": StandardScaler()}, {"matcher": "center"}],
 }
 
-# Estimator -> check -> why it may fail. Empty: none does.
-EXPECTED_FAILURES = {}
+# Estimator -> check -> why it may fail.
+EXPECTED_FAILURES = {
+    DeepMetricLearner: {
+        "check_sample_weight_equivalence_on_dense_data": "batches are drawn: weights say how often on average"
+    }
+}
 
 # Linear learners of tuples, on all checks, as if they took tables. These feed samples and their classes, or
 # wait for an error that such a table does not reach; FromLabels(learner) passes them.
