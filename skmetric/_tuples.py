@@ -47,13 +47,12 @@ def read_tuples(
     """
     name = KINDS[n_members]
     X = as_array(X)
-    n_axes = np.ndim(X) if not hasattr(X, "ndim") else X.ndim
     if index is None:
         X = _three_axes(estimator, X, n_members)
         index = np.arange(len(X) * n_members).reshape(-1, n_members)
         _check_finite_members(X)
         X = X.reshape(-1, X.shape[2])
-    elif n_axes == 3:
+    elif (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) == 3:
         raise ValueError(
             f"X has 3 axes and so holds the {name} themselves: pass X alone, or "
             f"X of shape (n_samples, n_features) with {name}="

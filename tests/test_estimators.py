@@ -18,7 +18,7 @@ from torch import nn
 import skmetric
 from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
 from skmetric.features import FrozenText
-from skmetric.linear import ITML, LMNN, MLKR, NCA
+from skmetric.linear import ITML, LMNN, LSML, MLKR, MMC, NCA, SCML, SDML
 from skmetric.weak import FromLabels
 
 # Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
@@ -28,7 +28,10 @@ ARGUMENTS = {
         {"module": "linear", "n_components": 2, "normalize": False, "max_epochs": 1, "random_state": 0},
         {"module": "linear", "n_components": 2, "distance": "poincare", "max_epochs": 1, "random_state": 0},
     ],
-    FromLabels: [{"estimator": ITML(random_state=0), "random_state": 0}],
+    FromLabels: [
+        {"estimator": learner, "random_state": 0}
+        for learner in (ITML(random_state=0), SCML(random_state=0), LSML())  # one for each kind of tuple
+    ],
     FrozenFeatures: [{"model": nn.Conv2d(3, 4, 3)}],
     FrozenText: [{"model": np.char.str_len}],
     LMNN: [{"max_iter": 3}],
@@ -44,6 +47,23 @@ EXPECTED_FAILURES = {
         "check_sample_weight_equivalence_on_dense_data": "batches are drawn: weights say how often on average"
     }
 }
+
+# Linear learners of tuples, on all checks, as if they took tables. These feed samples and their classes, or
+# wait for an error that such a table does not reach; FromLabels(learner) passes them.
+NO_TUPLES = "feeds a table of samples: tuples have three axes, or come with pairs=, triplets= or quadruplets="
+FEED_TABLES = """
+    complex_data dict_unchanged dont_overwrite_parameters dtype_object estimator_sparse_array
+    estimator_sparse_matrix estimator_sparse_tag estimators_dtypes estimators_empty_data_messages
+    estimators_fit_returns_self estimators_nan_inf estimators_overwrite_params estimators_pickle
+    f_contiguous_array_estimator fit2d_1feature fit2d_1sample fit2d_predict1d fit_check_is_fitted
+    fit_idempotent fit_score_takes_y methods_sample_order_invariance methods_subset_invariance n_features_in
+    n_features_in_after_fitting pipeline_consistency positive_only_tag_during_fit readonly_memmap_input
+    requires_y_none transformer_data_not_an_array transformer_general transformer_n_iter
+    transformer_preserve_dtypes all_zero_sample_weights_error sample_weights_pandas_series
+    sample_weights_not_an_array sample_weights_list sample_weights_shape sample_weights_not_overwritten
+    sample_weight_equivalence_on_dense_data
+"""
+EXPECTED_OF_TUPLES = dict.fromkeys((f"check_{name}" for name in FEED_TABLES.split()), NO_TUPLES)
 
 # scikit-learn's checks that feed no data; it skips them, with the others, for estimators that take no tables
 WITHOUT_DATA = (
@@ -79,6 +99,17 @@ ESTIMATORS = [cls(**arguments) for cls in public_estimators() for arguments in A
 TABLES = [estimator for estimator in ESTIMATORS if estimator.__sklearn_tags__().input_tags.two_d_array]
 
 
+def as_if_for_tables(kind):
+    """A learner of tuples whose tags say that it takes tables, so that no check is left out."""
+
+    def tags(self):
+        tags = kind.__sklearn_tags__(self)
+        tags.input_tags.two_d_array = True
+        return tags
+
+    return type(kind.__name__, (kind,), {"__sklearn_tags__": tags, "__init__": kind.__init__})()
+
+
 def other_checks():
     """Checks of estimators that take images and the like; those that feed tables are left out."""
     for estimator in ESTIMATORS:
@@ -98,6 +129,16 @@ def name_of(value):
 @parametrize_with_checks(TABLES, expected_failed_checks=lambda e: EXPECTED_FAILURES.get(type(e), {}))
 def test_takes_tables(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("kind", [ITML, MMC, SDML, SCML, LSML])
+def test_takes_tuples(kind):
+    estimator = as_if_for_tables(kind)
+    results = estimator_checks.check_estimator(
+        estimator, expected_failed_checks=EXPECTED_OF_TUPLES, on_fail=None, on_skip=None
+    )
+    assert [result["check_name"] for result in results if result["status"] == "failed"] == []
+    assert sum(result["status"] == "passed" for result in results) >= 10
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(other_checks()), ids=name_of)
