@@ -34,6 +34,7 @@ from ._training._loop import train
 from ._training._loss._criterion import margin_of
 from ._training._loss._diagnosis import warn_of_failure
 from ._training._session import Call, Task, fitted_state, open_session
+from .losses._graded import attach
 
 if TYPE_CHECKING:
     from ._data._gathered import Gathered
@@ -169,6 +170,7 @@ class NetworkMixin:
         add_head(session)
         vars(self).update(fitted_state(session))
         self._checkpoint = pack(session.training, last) if single or self.warm_start else None
+        attach(self.loss_, None)  # the samples of this call are not those of the next
         tasks.close()
 
     def __getstate__(self) -> dict[str, Any]:

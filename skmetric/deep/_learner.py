@@ -14,6 +14,7 @@ from torch import nn
 from skmetric._params import fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
+from skmetric.metrics import RetrievalScorer
 
 from ._ball import BallMixin
 from ._data._input import labels_of
@@ -22,6 +23,7 @@ from ._distributed._settings import Distributed
 from ._estimator import NetworkMixin
 from ._recipe._constraints import OF_LEARNER
 from ._recipe._fine_tuning import FineTuning
+from ._training._graded_task import GradedTask
 from ._training._label_task import LabelTask
 
 
@@ -90,6 +92,14 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Whatever uses the Euclidean distance between these points, such as scikit-learn's k-NN, gives another
         order; :class:`~skmetric.search.SimilaritySearch` refuses them. Losses that do not compare on the ball
         are refused; a function of your own gets points of the ball.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default="labels"
+        What says that samples belong together, and what `y` is with it: one label for each sample; a matrix
+        of 0 and 1 or a list of sets; a column for each level, from coarse to fine; the grades of all pairs of
+        samples, with `y` None or one label for each; or a function of two arrays of labels that gives the
+        grades, see :func:`skmetric.metrics.graded_ndcg_at_k`. Other than "labels", it is for the losses
+        "sup_con" (then the default), "log_ratio" and "cosine_regression"; the others are refused. Batches
+        draw samples of the finest level, or by the rarest label of each sample. Validation holds out classes
+        of the coarsest level, or where there are no levels *samples*, whose labels are not new.
     classes_per_batch : int, default=None
         **Batches.** Number of classes in a batch. None is 16, or all classes if there are fewer. With two
         views: number of samples, and None is 64.
@@ -214,7 +224,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of the epoch whose weights were kept; with `refit` the number of epochs on all classes. 0 is
         the untrained network.
     classes_ : ndarray of shape (n_classes,)
-        Labels seen, including the classes held out; empty if `y` was None.
+        Labels seen, including the classes held out; those of the sets or of the finest level with
+        `relevance`; empty if `y` was None.
     validation_classes_ : ndarray
         Labels held out in the last `fit`.
     input_shape_ : tuple of int
@@ -326,6 +337,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         loss: str | Callable | tuple = "auto",
         margin: float | None = None,
         distance: str = "euclidean",
+        relevance: Any = "labels",
         classes_per_batch: int | None = None,
         samples_per_class: int | None = None,
         steps_per_epoch: int | None = None,
@@ -370,6 +382,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.loss = loss
         self.margin = margin
         self.distance = distance
+        self.relevance = relevance
         self.classes_per_batch = classes_per_batch
         self.samples_per_class = samples_per_class
         self.steps_per_epoch = steps_per_epoch
@@ -412,8 +425,9 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         X : array, sequence of n images or torch Dataset
             Rows of features or images, see the notes of the class.
         y : array-like of shape (n_samples,), default=None
-            Their classes: numbers or strings; at least two. None: those of a Dataset, its ``targets`` or the
-            second part of its items; none are needed with two views, see `augment`.
+            Their classes: numbers or strings; at least two; or what `relevance` says. None: those of a
+            Dataset, its ``targets`` or the second part of its items; none are needed with two views, see
+            `augment`.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each sample is drawn, compared with the others of its class; a class is drawn in
             proportion to the mean weight of its samples. Weights of classes are weights of samples, such as
@@ -433,7 +447,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             If there are no files at some paths.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
-        task = partial(LabelTask, self, X, y, None, sample_weight)
+        task = partial(self._task, self, X, y, None, sample_weight)
         self._train(task, X, y, again=("_fit_weighted", X, y, sample_weight))
         return self
 
@@ -453,7 +467,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         X : array, sequence of n images or torch Dataset
             More samples.
         y : array-like of shape (n_samples,), default=None
-            Their classes. None: those of a Dataset; none are needed with two views.
+            Their classes, or what `relevance` says. None: those of a Dataset; none are needed with two views.
         classes : array-like, default=None
             In the first call: all labels to come. A loss with proxies needs them, others take new ones at any
             time.
@@ -471,7 +485,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
-        task = partial(LabelTask, self, X, y, classes, sample_weight)
+        task = partial(self._task, self, X, y, classes, sample_weight)
         again = ("_partial_fit_weighted", X, y, classes, sample_weight)
         self._train(task, X, y, single=True, again=again)
         return self
@@ -502,7 +516,15 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
         if y is None:
             raise ValueError("score needs y: X carries no labels")
-        return super().score(X, y)
+        if self._task is LabelTask:
+            return super().score(X, y)
+        return float(RetrievalScorer("map_at_r", relevance=self.relevance)(self, X, y))  # type: ignore[arg-type]
+
+    @property
+    def _task(self) -> type[LabelTask] | type[GradedTask]:
+        """What the network is trained on: classes, or grades."""
+        is_labels = isinstance(self.relevance, str) and self.relevance == "labels"
+        return LabelTask if is_labels else GradedTask
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Map samples into the learned space, where the Euclidean distance is the learned one by default.

@@ -57,6 +57,12 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "freeze": [str, list, tuple, None],
     "loss": [str, callable, tuple],
     "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
+    "relevance": [
+        StrOptions({"labels", "multilabel", "hierarchy"}),
+        callable,
+        "array-like",
+        "sparse matrix",
+    ],
     "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
     "samples_per_class": [_COUNT, None],
     "steps_per_epoch": [_COUNT, None],

@@ -169,6 +169,8 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         sizes = (input_shape, n_classes, seed, device, n_all)
         training = start(settings, loss, *sizes, schedule=schedule, rows=rows)
     _check_steps_on_all(task, data, training, schedule, call, seed)
+    if hasattr(task, "attach"):
+        task.attach(training.loss)
     if settings.fine_tuning.proxies == "class_means" and (changed.loss_is_new or not call.goes_on):
         start_proxies(training, data, settings)
     samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
