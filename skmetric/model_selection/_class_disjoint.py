@@ -23,6 +23,7 @@ class _ClassDisjointSplitter(BaseCrossValidator):
     """Rows follow their classes: a subclass writes ``__init__`` and ``_split_classes``."""
 
     n_splits: int
+    relevance: str = "labels"  # of splitters that were pickled before
     group_disjoint: bool = False  # also of splitters that earlier versions pickled
 
     @abstractmethod
@@ -62,7 +63,7 @@ class _ClassDisjointSplitter(BaseCrossValidator):
             missing or do not fit.
         """
         group_of_row = self._groups(X, groups)
-        codes = class_codes(X, y)
+        codes = class_codes(X, y, self.relevance)
         class_sizes = np.bincount(codes)  # (n_classes,)
         if len(class_sizes) < 4:
             raise ValueError(
@@ -151,6 +152,9 @@ class ClassDisjointKFold(_ClassDisjointSplitter):
         sorted order.
     random_state : int, RandomState instance or None, default=None
         Seed of `shuffle`, to be left alone without it. An int gives the same folds in every call of `split`.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split.
     group_disjoint : bool, default=False
         Whether no group is on both sides either, such as a session or a document that holds several classes:
         training rows of a group that the test set has are then left out. `split` needs ``groups``.
@@ -183,11 +187,13 @@ class ClassDisjointKFold(_ClassDisjointSplitter):
         *,
         shuffle: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        relevance: str = "labels",
         group_disjoint: bool = False,
     ) -> None:
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
+        self.relevance = relevance
         self.group_disjoint = group_disjoint
 
     def _split_classes(
@@ -225,6 +231,9 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
         leaves.
     random_state : int, RandomState instance or None, default=None
         Seed. An int gives the same splits in every call of `split`.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split.
     group_disjoint : bool, default=False
         Whether no group is on both sides either: as for :class:`ClassDisjointKFold`.
 
@@ -251,12 +260,14 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
         test_size: float | None = None,
         train_size: float | None = None,
         random_state: int | np.random.RandomState | None = None,
+        relevance: str = "labels",
         group_disjoint: bool = False,
     ) -> None:
         self.n_splits = n_splits
         self.test_size = test_size
         self.train_size = train_size
         self.random_state = random_state
+        self.relevance = relevance
         self.group_disjoint = group_disjoint
 
     def _split_classes(
@@ -277,6 +288,7 @@ def class_disjoint_split(
     test_size: float | None = None,
     train_size: float | None = None,
     random_state: int | np.random.RandomState | None = None,
+    relevance: str = "labels",
 ) -> list[Any]:
     """Split arrays into training and test sets that have no class in common.
 
@@ -302,6 +314,9 @@ def class_disjoint_split(
         leaves.
     random_state : int, RandomState instance or None, default=None
         Seed of the choice of classes.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split.
 
     Returns
     -------
@@ -335,6 +350,7 @@ def class_disjoint_split(
         test_size=test_size,
         train_size=train_size,
         random_state=random_state,
+        relevance=relevance,
         group_disjoint=groups is not None,
     )
     everything = indexable(X, y, *arrays)

@@ -12,7 +12,7 @@ from skmetric._checks import encode_labels
 from skmetric._groups import check_groups
 from skmetric._params import Interval, safe_indexing, validate_params
 
-from ._labels import class_codes
+from ._labels import RELEVANCE, class_codes
 
 
 @validate_params(
@@ -22,6 +22,7 @@ from ._labels import class_codes
             Interval(Integral, 1, None, closed="left"),
         ],
         "random_state": ["random_state"],
+        "relevance": RELEVANCE,
     },
     prefer_skip_nested_validation=True,
 )
@@ -32,6 +33,7 @@ def query_gallery_split(
     groups: Any = None,
     query_size: float = 0.5,
     random_state: int | np.random.RandomState | None = None,
+    relevance: str = "labels",
 ) -> list[Any]:
     """Split every class into queries and gallery, so that each query has something to find.
 
@@ -57,6 +59,9 @@ def query_gallery_split(
         way, one sample of the class stays in the gallery.
     random_state : int, RandomState instance or None, default=None
         Seed of the choice of samples inside each class.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split inside.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def query_gallery_split(
     (['ant', 'bee'], ['ant', 'bee', 'bee', 'cat'])
     """
     everything = indexable(X, y, *arrays)
-    codes = class_codes(X, y)
+    codes = class_codes(X, y, relevance)
     group_of_row = None if groups is None else encode_labels(check_groups(groups, len(codes)))[0]
     is_query = _choose_queries(codes, group_of_row, query_size, check_random_state(random_state))
     if not is_query.any():

@@ -99,11 +99,12 @@ def test_sizes_count_classes(sizes, n_train, n_test):
 
 def test_repr_is_scikit_learns():
     assert repr(ClassDisjointKFold(3)) == (
-        "ClassDisjointKFold(group_disjoint=False, n_splits=3, random_state=None,\n          shuffle=False)"
+        "ClassDisjointKFold(group_disjoint=False, n_splits=3, random_state=None,\n"
+        "          relevance='labels', shuffle=False)"
     )
     assert repr(ClassDisjointShuffleSplit(test_size=4)) == (
         "ClassDisjointShuffleSplit(group_disjoint=False, n_splits=5, random_state=None,\n"
-        "             test_size=4, train_size=None)"
+        "             relevance='labels', test_size=4, train_size=None)"
     )
 
 
