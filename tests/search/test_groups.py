@@ -292,3 +292,17 @@ def test_the_worst_queries_are_drawn_first():
     assert list(display.queries) == ["wrong", "fine", "right", "strange"]
     with pytest.raises(ValueError, match=r"worst=True sorts queries .* give y"):
         NeighborsDisplay.from_estimator(search, queries, gallery=names, worst=True)
+
+
+def test_groups_on_a_server(milvus):
+    X, y, group = photographed_twice(n_classes=5)
+    there = SimilaritySearch(index=milvus).fit(X, y, groups=group)
+    here = SimilaritySearch().fit(X, y, groups=group)
+    np.testing.assert_array_equal(there.predict(X, groups=group), here.predict(X, groups=group))
+    assert there.calibrate().n_known == here.calibrate().n_known == len(y)
+    first = there.ids_[0]
+    assert first not in there.lookup(X[:1], n_neighbors=29, exclude=[first])["id"]
+    with pytest.raises(ValueError, match="hides other items from each query, and the gallery is on a server"):
+        there.evaluate(X, y, groups=group)
+    with pytest.raises(ValueError, match="the items of the gallery have groups: give groups="):
+        there.partial_fit(X, y)
