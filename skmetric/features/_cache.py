@@ -77,7 +77,7 @@ class FeatureCache:
 
     def features(
         self,
-        images: Images,
+        images: Images | Any,
         run: Callable[[list[int]], NDArray[np.float32]],
         anew: Callable[[], NDArray[np.float32]],
         n_threads: int,
@@ -86,7 +86,7 @@ class FeatureCache:
 
         Parameters
         ----------
-        images : Images
+        images : Images or Texts
             Checked.
         run : callable
             From row numbers to features (n_rows, n_features); gets each row once at most.
@@ -150,8 +150,11 @@ class FeatureCache:
         return self._folder / name[:2] / name[2:]
 
 
-def _content(images: Images, i: int) -> Iterator[Any]:
+def _content(images: Any, i: int) -> Iterator[Any]:
     """What tells an image from others: bytes of a file, or shape and values of an array."""
+    if images.kind == "text":
+        yield images.rows[i].encode()
+        return
     if images.kind == "path":
         yield b"file"
         yield Path(images.rows[i]).read_bytes()
