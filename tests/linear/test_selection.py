@@ -5,7 +5,7 @@ import pytest
 
 from skmetric import MetricLearner
 from skmetric.base import unit_rows
-from skmetric.linear._closed_form import whiten
+from skmetric.linear._closed_form._whitening import whiten
 from skmetric.linear._selection._candidates import (
     COSINE,
     EUCLIDEAN,
