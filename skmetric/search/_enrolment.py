@@ -18,10 +18,13 @@ from ._gallery._metadata import PATH, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
+from ._progress import n_batches, told
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from ._progress import Step
 
 
 class Enrolment(SearchBase):
@@ -67,19 +70,22 @@ class Enrolment(SearchBase):
         if self.embedder is not None:  # what is wrong with these is said before an embedder works
             check_what_comes_with(X, y, ids, metadata)
         started = object.__new__(type(self))  # aside: a fit that is cut short leaves the search as it was
-        started.__dict__.update(self.__dict__)
-        started._start(X, y, ids, metadata)
-        self.__dict__ = started.__dict__
+        with told(self, "fit", X, y, n_batches(self, X) + 2) as step:
+            started.__dict__.update(self.__dict__)
+            started._start(X, y, ids, metadata, step)
+            self.__dict__ = started.__dict__
         return self
 
-    def _start(self, X: Any, y: Any, ids: Any, metadata: Any) -> None:
+    def _start(self, X: Any, y: Any, ids: Any, metadata: Any, step: Step) -> None:
         """Fit the embedder, and begin the gallery."""
-        self.embedder_ = self._fitted_embedder(X, y)
-        embeddings = self._embed(X, reset=True)
+        with step("fit embedder") as context:
+            self.embedder_ = self._fitted_embedder(X, y, context)
+        embeddings = self._embed_in_steps(X, step, reset=True)
         labels = check_targets(y, len(embeddings))
         index = ExactIndex() if self.index is None else clone(self.index)
         kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
-        gallery = kind(index, embeddings, ids, labels, metadata)
+        with step("enrol"):
+            gallery = kind(index, embeddings, ids, labels, metadata)
         self._gallery, self.n_components_ = gallery, embeddings.shape[1]
         self._know_embedder()
         self._forget_calibration()
@@ -309,7 +315,8 @@ class Enrolment(SearchBase):
 
     def _new_items(self, X: Any, y: Any, metadata: Any) -> tuple[NDArray[Any], NDArray[Any] | None, Any]:
         """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
-        embeddings = self._embed(X)
+        with told(self, "enrol", X, y, n_batches(self, X)) as step:
+            embeddings = self._embed_in_steps(X, step)
         if self._gallery.has_column(PATH):
             metadata = with_paths(metadata, X)
         return embeddings, check_targets(y, len(embeddings)), metadata

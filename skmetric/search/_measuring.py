@@ -21,6 +21,7 @@ from ._calibration._matchers import Match, PrototypeMatcher
 from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
 from ._gallery._side import Side
+from ._progress import n_batches, told
 from ._runners_up import DEPTH, ClassSearch
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ._calibration._scoring._rule import Rule
     from ._gallery._labels import LabelColumn
+    from ._progress import Step
 
 
 class Measuring(SearchBase):
@@ -89,17 +91,34 @@ class Measuring(SearchBase):
         if not np.iterable(recall_at) or not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
             raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
         self._check_labelled("evaluate")
-        embeddings, (labels, counts) = self._embed(X), self._gallery.tally()
+        with told(self, "evaluate", X, y, n_batches(self, X, X_unknown) + 2) as step:
+            return self._evaluate(
+                X, y, X_unknown, recall_at, confidence_level, n_resamples, random_state, step
+            )
+
+    def _evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_unknown: ArrayLike | None,
+        recall_at: Sequence[int],
+        confidence_level: float,
+        n_resamples: int,
+        random_state: int | np.random.RandomState | None,
+        step: Step,
+    ) -> Evaluation:
+        embeddings, (labels, counts) = self._embed_in_steps(X, step), self._gallery.tally()
         y = np.asarray(check_y(y, len(embeddings)))
         true = labels.encode(y)
         classes = with_strangers(true, y)
         if X_unknown is not None:
-            strangers = self._embed(X_unknown)
+            strangers = self._embed_in_steps(X_unknown, step)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
             classes = np.concatenate([classes, classes.min() - 1 - np.arange(len(strangers))])
         rule = self._rule()
-        match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule)
+        with step("match"):
+            match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule)
         for doubt in copies.warnings("The scores are better than those of new queries"):
             warn(doubt)
         true = np.where(counts[true] > is_item, true, -1)  # an only item has nothing left to find
@@ -112,11 +131,12 @@ class Measuring(SearchBase):
             return self._find_labelled(embeddings, codes, is_item, depth, labels)
 
         scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
-        evaluation = evaluate_matches(
-            retrieval_scores(find, known[1], recall_at, counts, known[2]),
-            Match(match.codes, scores), true, classes, rule.limit, labels, self.no_match_label_,
-            confidence_level, n_resamples, as_generator(random_state),
-        )  # fmt: skip
+        with step("score"):
+            evaluation = evaluate_matches(
+                retrieval_scores(find, known[1], recall_at, counts, known[2]),
+                Match(match.codes, scores), true, classes, rule.limit, labels, self.no_match_label_,
+                confidence_level, n_resamples, as_generator(random_state),
+            )  # fmt: skip
         if self.cutpoint_ is None:
             return evaluation
         return with_promises(evaluation, self.calibration_, self.cutpoint_)

@@ -81,7 +81,7 @@ class Prediction(SearchBase):
         """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
         counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
-        names, distances, runners_up = self._matched(self._embed(X), where, among, counts_runner_up)
+        names, distances, runners_up = self._match_all("predict", X, where, among, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         accepted = rule.accepts(distances, names, runners_up)
@@ -133,7 +133,8 @@ class Prediction(SearchBase):
             )
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
-        names, distances, runners_up = self._matched(self._embed(X), where, among, bool(rule.weight))
+        found = self._match_all("match_probability", X, where, among, bool(rule.weight))
+        names, distances, runners_up = found
         return probability_at(fitted, rule.scores(distances, names, runners_up))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -252,6 +253,21 @@ class Prediction(SearchBase):
         distances, rows = nearest_of_classes(embeddings, gallery.searchable(), made.by_class)
         is_nearest = distances == distances.min(axis=1, keepdims=True)
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
+
+    def _match_all(
+        self, task: str, X: Any, where: Where, among: Any, counts_runner_up: bool
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]:
+        """As `_matched`, of all samples, batch by batch where callbacks are told."""
+
+        def match(X: Any, where: Where) -> tuple[Any, ...]:
+            return self._matched(self._embed(X), where, among, counts_runner_up)
+
+        parts = [part for _, part in self._by_batches(task, X, where, match)]
+        if len(parts) == 1:
+            return parts[0]  # type: ignore[return-value]
+        names, distances, runners_up = zip(*parts, strict=True)
+        others = None if runners_up[0] is None else np.concatenate(runners_up)
+        return concatenated(list(names)), np.concatenate(distances), others
 
     def _matched(
         self, embeddings: NDArray[Any], where: Where, among: Any, counts_runner_up: bool

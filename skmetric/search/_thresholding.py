@@ -22,11 +22,13 @@ from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up,
 from ._calibration._targets import check_known, check_rates
 from ._gallery._labels import check_y
 from ._gallery._side import Side
+from ._progress import n_batches, told
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._gallery._memory import MemoryGallery
+    from ._progress import Step
 
 
 class Thresholding(SearchBase):
@@ -163,9 +165,12 @@ class Thresholding(SearchBase):
         check_rates(protocol, metric, targets, extra_metrics)
         gallery = self._labelled_gallery("calibrate")
         twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
-        queries, matcher = self._queries(X, y, gallery), self._matcher()
+        matcher = self._matcher()
         may_count = protocol == "open" and runner_up != 0 and counts_runner_up(matcher)
-        evidence = gather(matcher, self.n_neighbors, gallery.side(), queries, twice, may_count)
+        with told(self, "calibrate", X, y, n_batches(self, X) + 1) as step:
+            queries = self._queries(X, y, gallery, step)
+            with step("search"):
+                evidence = gather(matcher, self.n_neighbors, gallery.side(), queries, twice, may_count)
         check_known(evidence, protocol, targets)
         for doubt in evidence.doubts:
             warn(doubt)
@@ -241,11 +246,13 @@ class Thresholding(SearchBase):
                 "another by set_params(review_label=...)"
             )
 
-    def _queries(self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery) -> Side | None:
+    def _queries(
+        self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery, step: Step
+    ) -> Side | None:
         if X is None or y is None:
             if X is not y:
                 raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
             return None
-        embeddings = self._embed(X)
+        embeddings = self._embed_in_steps(X, step)
         y = np.asarray(check_y(y, len(embeddings)))
         return Side(embeddings, with_strangers(gallery.labels.encode(y), y))
