@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Turn", "seeded"]
+__all__ = ["Turn", "generators", "seeded", "set_generators"]
 
 
 class _Turns:
@@ -67,12 +67,12 @@ class Turn:
         """Let another thread have its turn, if one waits; then go on with the same numbers."""
         if not _TURNS.is_awaited or _TURNS.depth > 1:
             return
-        inside = _states()
-        _restore(self._outside)
+        inside = generators()
+        set_generators(self._outside)
         _TURNS.give_back()
         _TURNS.take()
-        self._outside[:] = _states()
-        _restore(inside)
+        self._outside[:] = generators()
+        set_generators(inside)
 
 
 @contextmanager
@@ -91,12 +91,12 @@ def seeded(seed: int) -> Iterator[Turn]:
     """
     _TURNS.take()
     try:
-        outside = _states()
+        outside = generators()
         try:
             _seed_all(seed)
             yield Turn(outside)
         finally:
-            _restore(outside)
+            set_generators(outside)
     finally:
         _TURNS.give_back()
 
@@ -113,7 +113,8 @@ def _seed_all(seed: int) -> None:
         torch.mps.manual_seed(seed)
 
 
-def _states() -> list[Any]:
+def generators() -> list[Any]:
+    """State of each generator of torch that is in use."""
     return [
         torch.get_rng_state(),
         torch.cuda.get_rng_state_all() if _cuda_is_used() else None,
@@ -121,7 +122,8 @@ def _states() -> list[Any]:
     ]
 
 
-def _restore(states: list[Any]) -> None:
+def set_generators(states: list[Any]) -> None:
+    """Put the generators back to a state that `generators` gave."""
     cpu, cuda, mps = states
     torch.set_rng_state(cpu)
     if cuda is not None:

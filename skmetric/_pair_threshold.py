@@ -78,7 +78,10 @@ def check_threshold(threshold: Any) -> float:
 
 
 def choose_threshold(
-    distances: NDArray[Any], similar: NDArray[np.bool_], target: Target = _BALANCED
+    distances: NDArray[Any],
+    similar: NDArray[np.bool_],
+    target: Target = _BALANCED,
+    weights: NDArray[np.floating] | None = None,
 ) -> float:
     """Largest distance to take for similar: the one that does best by the target.
 
@@ -90,6 +93,8 @@ def choose_threshold(
         Which are similar; both kinds occur.
     target : Target, default=balanced accuracy
         What is best. Of several that are equal the smallest distance is taken.
+    weights : ndarray of shape (n_pairs,), default=None
+        By which pairs count; None: each as one.
 
     Returns
     -------
@@ -97,11 +102,12 @@ def choose_threshold(
         Half-way to the next distance, where counts are the same; below that next distance in any case.
     """
     order = np.argsort(distances, kind="stable")
-    hits = np.concatenate([[0], np.cumsum(similar[order])])  # similar ones accepted, after each pair in order
-    wrong = np.concatenate([[0], np.cumsum(~similar[order])])
+    near, far = (kind if weights is None else kind * weights for kind in (similar, ~similar))
+    hits = np.concatenate([[0], np.cumsum(near[order])])  # similar ones accepted, after each pair in order
+    wrong = np.concatenate([[0], np.cumsum(far[order])])
     ends = np.concatenate([[np.nextafter(distances.min(), -np.inf)], distances[order]])
     last = np.append(ends[1:] > ends[:-1], True)  # of equal distances all are accepted or none
-    value = _value(hits, wrong, int(similar.sum()), int((~similar).sum()), target)
+    value = _value(hits, wrong, hits[-1], wrong[-1], target)
     best = int(np.argmax(np.where(last, value, -np.inf)))
     if best in (0, len(ends) - 1):
         return float(ends[best])
@@ -112,7 +118,7 @@ def choose_threshold(
 
 
 def _value(
-    hits: NDArray[np.intp], wrong: NDArray[np.intp], n_similar: int, n_others: int, target: Target
+    hits: NDArray[Any], wrong: NDArray[Any], n_similar: Any, n_others: Any, target: Target
 ) -> NDArray[np.floating]:
     """How good each threshold is: larger is better."""
     tpr, fpr = hits / n_similar, wrong / n_others

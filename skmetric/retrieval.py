@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import as_array, check_labels, check_matrix, encode_labels
+from skmetric._groups import check_both_groups, group_codes
+from skmetric._kernel._graded import Grades, Grading, order_of
 from skmetric._kernel._hidden import hidden_by_groups
 from skmetric._kernel._relevance import block_relevance
 from skmetric._kernel._squares import Gallery, Search, candidates
 from skmetric._kernel._threads import map_blocks
+from skmetric._relevance import is_matrix, read_relevance
 
 __all__ = ["Neighbors", "Ranking", "iter_rankings", "nearest", "rank"]
 
@@ -62,6 +65,9 @@ class Ranking(NamedTuple):
     n_gallery : int, or ndarray of shape (n_queries,)
         Items that each query was searched among, itself left out. With groups it is an array, since queries
         differ in how many items are left out. Ranks beyond it are False in `relevant`.
+    grades : Grades or None
+        With ``relevance=``: `found`, the grade at each rank; `best`, the largest grades in the gallery, both
+        (n_queries, depth); and `mean_gains`. None where labels are compared.
 
     See Also
     --------
@@ -80,6 +86,7 @@ class Ranking(NamedTuple):
     relevant: NDArray[np.bool_]
     n_relevant: NDArray[np.intp]
     n_gallery: int | NDArray[np.intp]
+    grades: Grades | None = None
 
 
 def nearest(queries: ArrayLike, gallery: Any = None, k: int = 1) -> Neighbors:
@@ -145,6 +152,7 @@ def rank(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
     depth: int | None = None,
 ) -> Ranking:
     """Search every row by Euclidean distance and say which of the items found are of its class.
@@ -167,6 +175,9 @@ def rank(
         classes stay, whatever their group.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, see :func:`skmetric.metrics.graded_ndcg_at_k`; None is "labels". Items
+        with a grade above 0 are relevant.
     depth : int, default=None
         Ranks to keep, at most the gallery's size; None keeps all. The result takes `n_queries * depth` bytes:
         :func:`iter_rankings` gives it in blocks.
@@ -194,14 +205,16 @@ def rank(
     (array([[False,  True,  True]]), array([2]), 3)
     """
     sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
-    blocks = list(iter_rankings(embeddings, y, **sides, depth=depth))
+    blocks = list(iter_rankings(embeddings, y, **sides, relevance=relevance, depth=depth))
     order = np.argsort(np.concatenate([rows for rows, _ in blocks]))
     relevant = np.concatenate([ranking.relevant for _, ranking in blocks])[order]
     n_relevant = np.concatenate([ranking.n_relevant for _, ranking in blocks])[order]
     n_gallery = blocks[0][1].n_gallery
     if groups is not None:
         n_gallery = np.concatenate([ranking.n_gallery for _, ranking in blocks])[order]
-    return Ranking(relevant, n_relevant, n_gallery)
+    parts = [ranking.grades for _, ranking in blocks if ranking.grades is not None]
+    grades = Grades(*(np.concatenate(p)[order] for p in zip(*parts, strict=True))) if parts else None
+    return Ranking(relevant, n_relevant, n_gallery, grades)
 
 
 def iter_rankings(
@@ -212,6 +225,7 @@ def iter_rankings(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
     depth: int | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], Ranking]]:
     """Yield rankings in blocks of queries, so that memory stays bounded; see :func:`rank`.
@@ -235,6 +249,9 @@ def iter_rankings(
         classes stay, whatever their group.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, see :func:`skmetric.metrics.graded_ndcg_at_k`; None is "labels". Items
+        with a grade above 0 are relevant.
     depth : int, default=None
         Ranks to keep, at most the gallery's size; None keeps all.
 
@@ -260,9 +277,22 @@ def iter_rankings(
     ...     print(rows, ranking.relevant.ravel())
     [0 1 2] [ True  True False]
     """
-    if (gallery is None) != (y_gallery is None):
+    if (gallery is None and y_gallery is not None) or (
+        gallery is not None and y_gallery is None and not is_matrix(relevance)
+    ):
         raise ValueError("gallery and y_gallery go together: give both or neither")
     search = Search(*_check_sides(embeddings, gallery))
+    grading = read_grading(
+        relevance,
+        y,
+        y_gallery,
+        groups,
+        groups_gallery,
+        search.n_queries,
+        None if gallery is None else search.n_gallery,
+    )
+    if grading is not None:
+        return _graded_rankings(search, grading, depth)
     codes, codes_gallery, n_classes = _check_codes(search, y, y_gallery)
     hidden = search.hidden = hidden_by_groups(
         codes, codes_gallery, groups, groups_gallery, gallery is not None
@@ -280,6 +310,37 @@ def iter_rankings(
         return rows, Ranking(relevant, n_relevant[rows], n_items if hidden is None else n_items[rows])
 
     return map_blocks(block, search.blocks())
+
+
+def _graded_rankings(
+    search: Search, grading: Grading, depth: int | None
+) -> Iterator[tuple[NDArray[np.intp], Ranking]]:
+    depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
+
+    def block(rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Ranking]:
+        found = grading.block(rows, order_of(search, rows, grading.needed(depth)), depth)
+        n_gallery = search.n_items if grading.groups is None else found.n_items
+        return rows, Ranking(found.relevant, found.n_relevant, n_gallery, found.grades)
+
+    return map_blocks(block, search.blocks())
+
+
+def read_grading(
+    relevance: Any,
+    y: Any,
+    y_gallery: Any,
+    groups: Any,
+    groups_gallery: Any,
+    n_queries: int,
+    n_gallery: int | None,
+) -> Grading | None:
+    """Grades of queries and gallery from what the user gives; None where labels are compared."""
+    read = read_relevance(relevance, y, y_gallery, n_queries=n_queries, n_gallery=n_gallery)
+    if read is None:
+        return None
+    check_both_groups(groups, groups_gallery, n_gallery is not None)
+    codes = None if groups is None else group_codes(groups, groups_gallery, n_queries, n_gallery)
+    return Grading(read, codes, alone=n_gallery is None)
 
 
 def _check_sides(queries: Any, gallery: Any) -> tuple[NDArray[Any], Gallery | None]:

@@ -3,6 +3,7 @@
 from skmetric._modules import publish
 
 from . import augment, losses, miners, modules, samplers
+from ._distributed._settings import Distributed
 from ._learner import DeepMetricLearner
 from ._recipe._fine_tuning import FineTuning
 from ._siamese import SiameseLearner
@@ -10,6 +11,7 @@ from ._triplet import TripletLearner
 
 __all__ = [
     "DeepMetricLearner",
+    "Distributed",
     "FineTuning",
     "SiameseLearner",
     "TripletLearner",

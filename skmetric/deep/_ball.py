@@ -14,7 +14,7 @@ from torch import nn
 
 from skmetric._checks import check_labels, check_matrix, encode_labels
 from skmetric._kernel._hidden import hidden_by_groups
-from skmetric.retrieval import Ranking, iter_rankings
+from skmetric.retrieval import Ranking, iter_rankings, read_grading
 
 from ._poincare import from_chords, inside
 from .losses._hyperbolic import poincare
@@ -44,6 +44,7 @@ def iter_ball_rankings(
     y_gallery=None,
     groups=None,
     groups_gallery=None,
+    relevance=None,
     depth=None,
     curvature,
 ):
@@ -62,6 +63,8 @@ def iter_ball_rankings(
         Points to search and their labels; None searches each query among the others.
     groups, groups_gallery : array-like, default=None
         Groups of queries and gallery: items of the query's class and group are left out of its search.
+    relevance : str, array, sparse matrix or callable, default=None
+        What makes an item relevant.
     depth : int, default=None
         Ranks to keep; None keeps all.
     curvature : float
@@ -77,15 +80,18 @@ def iter_ball_rankings(
     queries = check_matrix(embeddings, "embeddings").astype(np.float64, copy=False)
     alone = gallery is None
     points = queries if alone else check_matrix(gallery, "gallery").astype(np.float64, copy=False)
-    y = check_labels(y, len(queries))
-    codes, codes_gallery, classes = encode_labels(
-        y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
-    )
-    codes_gallery = codes if codes_gallery is None else codes_gallery
-    hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, not alone)
-    left_out = alone if hidden is None else hidden.counts
-    n_relevant = np.bincount(codes_gallery, minlength=len(classes))[codes] - left_out  # (n_queries,)
-    n_items = len(points) - left_out
+    sides = (groups, groups_gallery, len(queries), None if alone else len(points))
+    grading = read_grading(relevance, y, y_gallery, *sides)
+    if grading is None:
+        y = check_labels(y, len(queries))
+        codes, codes_gallery, classes = encode_labels(
+            y, None if alone else check_labels(y_gallery, len(points), "y_gallery")
+        )
+        codes_gallery = codes if codes_gallery is None else codes_gallery
+        hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, not alone)
+        left_out: Any = alone if hidden is None else hidden.counts
+        n_relevant = np.bincount(codes_gallery, minlength=len(classes))[codes] - left_out  # (n_queries,)
+        n_items: Any = len(points) - left_out  # of all queries, or with groups (n_queries,)
     depth = len(points) - alone if depth is None else min(depth, len(points) - alone)
     insides = inside(torch.from_numpy(points), curvature).numpy()
     n_blocks = -(-len(queries) * len(points) * 8 // _BLOCK_BYTES)
@@ -93,13 +99,23 @@ def iter_ball_rankings(
         order_by = cdist(queries[rows], points, "sqeuclidean") / insides  # (n_block, n_gallery)
         if alone:
             order_by[np.arange(len(rows)), rows] = np.inf  # last, and `depth` leaves it out
+        if grading is not None:
+            order = order_by.argsort(axis=1, kind="stable")[:, : grading.needed(depth)]
+            found = grading.block(rows, order, depth)
+            n_gallery = len(points) - alone if groups is None else found.n_items
+            yield rows, Ranking(found.relevant, found.n_relevant, n_gallery, found.grades)
+            continue
         if hidden is not None:
             order_by[hidden.pairs(rows)] = np.inf
         order = order_by.argsort(axis=1, kind="stable")[:, :depth]
+        assert codes_gallery is not None
         relevant = codes_gallery[order] == codes[rows, None]  # (n_block, depth)
         if hidden is not None:
             relevant &= np.take_along_axis(order_by, order, axis=1) < np.inf
-        yield rows, Ranking(relevant, n_relevant[rows], n_items if hidden is None else n_items[rows])
+        yield (
+            rows,
+            Ranking(relevant, n_relevant[rows], n_items if hidden is None else np.asarray(n_items)[rows]),
+        )
 
 
 def rankings_on(ball):

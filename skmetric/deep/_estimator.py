@@ -19,6 +19,10 @@ from skmetric._params import FitTasks, check_params
 from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 
 from ._data._scale import Scale
+from ._distributed._group import Alone
+from ._distributed._joining import ToStart, find_group
+from ._distributed._launch import fit_by_processes
+from ._distributed._ranks import NoTasks, silent_but_first
 from ._exported import as_module
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
@@ -80,6 +84,7 @@ class NetworkMixin:
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
     checkpoint: str | PathLike | None = None
+    distributed: Any = None
 
     # parameters as they are once the open ones are filled in
     freezes_batch_norm: bool | None
@@ -114,7 +119,15 @@ class NetworkMixin:
         """What a network behind the one with the places makes of their rows."""
         return rows_after(self, rows)
 
-    def _train(self, make_task: Callable[..., Task], X: Any, y: Any, *, single: bool = False) -> None:
+    def _train(
+        self,
+        make_task: Callable[..., Task],
+        X: Any,
+        y: Any,
+        *,
+        single: bool = False,
+        again: tuple[Any, ...] = (),
+    ) -> None:
         """Open a session, train, store what it ends with.
 
         Parameters
@@ -125,15 +138,26 @@ class NetworkMixin:
             As given to `fit`, for callbacks.
         single : bool, default=False
             Whether this is `partial_fit`.
+        again : tuple, default=()
+            Name of the method that was called, and its arguments, for processes that do the same together.
         """
+        group = find_group(self.distributed, self.device)
+        if isinstance(group, ToStart):
+            fit_by_processes(group, self, *again)
+            return
+        with silent_but_first(group):
+            self._train_here(make_task, X, y, single, group)
+
+    def _train_here(self, make_task: Callable[..., Task], X: Any, y: Any, single: bool, group: Alone) -> None:
         goes_on = hasattr(self, "module_") and (single or self.warm_start)
-        call = Call(1 if single else self.max_epochs, goes_on, single)
+        call = Call(1 if single else self.max_epochs, goes_on, single, group=group)
         if goes_on and single:
             check_params(self)  # which scikit-learn leaves out
         if self.checkpoint is not None and not single:
-            call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self))
+            call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self, group))
         task = make_task(call=call)
-        tasks = FitTasks(self, X, y, call.n_epochs * (2 if may_retrain(task) else 1))
+        n_epochs = call.n_epochs * (2 if may_retrain(task) else 1)
+        tasks = FitTasks(self, X, y, n_epochs) if group.rank == 0 else NoTasks()
         session = open_session(self, task, call)
         tasks.fitted = partial(fitted_state, session)
         n_before = len(session.training.history)

@@ -18,6 +18,7 @@ from skmetric.base import MetricLearnerMixin
 from ._ball import BallMixin
 from ._data._input import labels_of
 from ._data._labelled import read_samples
+from ._distributed._settings import Distributed
 from ._estimator import NetworkMixin
 from ._recipe._constraints import OF_LEARNER
 from ._recipe._fine_tuning import FineTuning
@@ -183,6 +184,9 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
         refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
         each fit its own. `partial_fit` does not use it.
+    distributed : Distributed, default=None
+        Several processes, each with a device of the kind `device`, train one network together; see
+        :class:`Distributed`. None: this process trains alone.
 
     Attributes
     ----------
@@ -221,6 +225,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     skmetric.MetricLearner : A linear metric in closed form: seconds instead of minutes, and hard to beat on
         features of a good network.
     FineTuning : Recipe for pretrained networks.
+    Distributed : Several processes train one network.
 
     Notes
     -----
@@ -328,6 +333,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
         checkpoint: str | PathLike | None = None,
+        distributed: Distributed | None = None,
     ) -> None:
         self.module = module
         self.init = init
@@ -370,6 +376,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.background = background
         self.num_workers = num_workers
         self.checkpoint = checkpoint
+        self.distributed = distributed
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
@@ -396,7 +403,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             If there are no files at some paths.
         """
         y = labels_of(X) if y is None else y
-        self._train(partial(LabelTask, self, X, y), X, y)
+        self._train(partial(LabelTask, self, X, y), X, y, again=("fit", X, y))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -424,7 +431,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
         y = labels_of(X) if y is None else y
-        self._train(partial(LabelTask, self, X, y, classes), X, y, single=True)
+        again = ("partial_fit", X, y, classes)
+        self._train(partial(LabelTask, self, X, y, classes), X, y, single=True, again=again)
         return self
 
     def score(self, X: Any, y: ArrayLike | None = None) -> float:

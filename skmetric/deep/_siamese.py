@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._params import fit_context
 from skmetric._tuples import read_similarity
 
@@ -341,6 +341,9 @@ class SiameseLearner(TupleLearner):
         y: ArrayLike,
         *,
         pairs: ArrayLike | None = None,
+        criterion: Criterion | None = None,
+        beta: float | None = None,
+        min_rate: float | None = None,
         max_false_accept_rate: float | None = None,
     ) -> Self:
         """Choose the threshold on pairs, best on pairs of classes that were never trained on.
@@ -353,9 +356,17 @@ class SiameseLearner(TupleLearner):
             Which are similar.
         pairs : array-like of shape (n_pairs, 2), default=None
             Row numbers of `X`.
+        criterion : str, default=None
+            What the threshold makes as large as possible: "balanced_accuracy" (None), "accuracy", "f_beta",
+            "max_tpr" (share of similar pairs accepted, with at least `min_rate` of the others rejected), or
+            "max_tnr" (share of other pairs rejected, with at least `min_rate` of the similar ones accepted).
+        beta : float, default=None
+            Weight of recall in "f_beta"; None is 1.
+        min_rate : float, default=None
+            From 0 to 1, for "max_tpr" and "max_tnr".
         max_false_accept_rate : float, default=None
-            Largest share, from 0 to below 1, of the pairs that are not similar to accept as similar. None:
-            the threshold has the largest balanced accuracy.
+            Largest share, from 0 to below 1, of the pairs that are not similar to accept as similar: short
+            for "max_tpr" with 1 minus this rate.
 
         Returns
         -------
@@ -365,18 +376,12 @@ class SiameseLearner(TupleLearner):
         Raises
         ------
         TypeError, ValueError
-            If the rate is no number, or out of range.
+            If an argument is out of range, or has no effect on the criterion.
         """
-        if max_false_accept_rate is not None:
-            rate = _check_number("max_false_accept_rate", max_false_accept_rate)
-            if not 0 <= rate < 1:
-                raise ValueError(
-                    f"max_false_accept_rate must be a share from 0 to below 1, such as 0.01 for 1%; got "
-                    f"{max_false_accept_rate!r}"
-                )
+        target = read_target(criterion, beta, min_rate, max_false_accept_rate)
         distances = self._tuple_distances(X, pairs)[:, 0]
         similar = read_similarity(y, len(distances), self)[0]
-        self.threshold_ = choose_threshold(distances, similar, max_false_accept_rate=max_false_accept_rate)
+        self.threshold_ = choose_threshold(distances, similar, target)
         return self
 
     def set_threshold(self, threshold: float) -> Self:
@@ -398,10 +403,7 @@ class SiameseLearner(TupleLearner):
             If it is no number, or no distance.
         """
         check_is_fitted(self)
-        distance = _check_number("threshold", threshold)
-        if not 0 <= distance < np.inf:
-            raise ValueError(f"threshold must be a distance, a finite number from 0; got {threshold!r}")
-        self.threshold_ = distance
+        self.threshold_ = check_threshold(threshold)
         return self
 
     def _fit(self, X: Any, y: ArrayLike, pairs: Any, sample_weight: Any, *, single: bool = False) -> Self:
@@ -434,52 +436,3 @@ def _judged(session: Session) -> tuple[NDArray[np.float64], NDArray[np.bool_], N
         samples, codes, weights = data.samples, data.codes[::2], data.weights
     embeddings = session.embedding(session.training.module, samples)
     return distances_of(embeddings, np.ones((len(codes), 2), dtype=bool))[:, 0], codes == 1, weights
-
-
-def _check_number(name: str, value: Any) -> float:
-    """Refuse what is no real number, such as text that looks like one."""
-    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be a number; got {value!r}, a {type(value).__name__}")
-    return float(value)
-
-
-def choose_threshold(
-    distances: NDArray[Any],
-    similar: NDArray[np.bool_],
-    max_false_accept_rate: float | None = None,
-    weights: NDArray[np.float64] | None = None,
-) -> float:
-    """Largest distance to take for similar: of the best balanced accuracy, or within a rate of false accepts.
-
-    Parameters
-    ----------
-    distances : ndarray of shape (n_pairs,)
-        Of pairs.
-    similar : ndarray of shape (n_pairs,), bool
-        Which are similar; both kinds occur.
-    max_false_accept_rate : float, default=None
-        In [0, 1]; None balances.
-    weights : ndarray of shape (n_pairs,), default=None
-        By which pairs count; None: each as one.
-
-    Returns
-    -------
-    float
-        Half-way to the next distance, where counts are the same; below that next distance in any case.
-    """
-    order = np.argsort(distances, kind="stable")
-    near, far = (kind if weights is None else kind * weights for kind in (similar, ~similar))
-    accepted = np.concatenate([[0], np.cumsum(near[order])]) / near.sum()  # after each pair in order
-    wrongly = np.concatenate([[0], np.cumsum(far[order])]) / far.sum()
-    ends = np.concatenate([[np.nextafter(distances.min(), -np.inf)], distances[order]])
-    last = np.append(ends[1:] > ends[:-1], True)  # of equal distances all are accepted or none
-    value = accepted - wrongly
-    if max_false_accept_rate is not None:
-        value = np.where(wrongly <= max_false_accept_rate, accepted, -1)
-    best = int(np.argmax(np.where(last, value, -2)))
-    if best in (0, len(ends) - 1):
-        return float(ends[best])
-    middle = ends[best] + (ends[best + 1] - ends[best]) / 2
-    return float(
-        middle if middle < ends[best + 1] else ends[best]
-    )  # of neighbouring floats the mean may be the larger

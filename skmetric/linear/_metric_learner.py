@@ -26,6 +26,7 @@ from ._closed_form._scatter import ClassScatter, class_scatter, merge
 from ._closed_form._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
 from ._closed_form._whitening import WEIGHTINGS, n_unresolved
 from ._pairs._from_pairs import FromPairsMixin
+from ._selection._again import Added, choose_again
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select
 
@@ -237,12 +238,15 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
 
     @available_if(_keeps_no_samples)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, choose: bool = False
+    ) -> Self:
         """Add labelled samples: scatters add up, so the map is that of all samples seen.
 
-        The first call chooses shrinkage and normalisation, as `fit` does; later calls keep them. So give the
-        first call many classes, or set `shrinkage` to numbers. A batch may hold any classes, also a single
-        one. The method does not exist with a `margin`, which needs all samples at once.
+        The first call chooses shrinkage and normalisation, as `fit` does; later calls keep them, unless
+        `choose` is True. So give the first call many classes, or set `shrinkage` to numbers. A batch may hold
+        any classes, also a single one. The method does not exist with a `margin`, which needs all samples at
+        once.
 
         Parameters
         ----------
@@ -252,6 +256,11 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
             Their classes, old or new.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights from 0, as for `fit`; each call decides for its own rows whether they are counts.
+        choose : bool, default=False
+            Whether to choose the shrinkage again, for the classes of this call: half of the rows of each
+            class are queries, the other half is learned with all earlier samples and searched, and the other
+            way round. For labelled items of a gallery before they are enrolled, when most classes have two
+            or more. Power, saturation, normalisation and centring stay. The first call chooses as `fit` does.
 
         Returns
         -------
@@ -265,18 +274,26 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         """
         first = not hasattr(self, "scatter_")
         samples = check_samples(self, X, y, sample_weight, reset=first, min_samples=1)
+        rng = check_random_state(self.random_state)
+        state: dict[str, Any] = {"n_steps_": 0, "n_adapted_": 0}  # set at once, at the end
         if first:
-            chosen, self.cv_results_ = self._choose(samples, check_random_state(self.random_state))
-            vars(self).update(chosen.attributes())
-        recipe = self._recipe()
+            chosen, state["cv_results_"] = self._choose(samples, rng)
+            recipe = Recipe(chosen, self.weighting, self.n_components)
+        else:
+            recipe = self._recipe()
         rows, classes = signed_power(samples.X, recipe.chosen.power), samples.classes
         scatter = class_scatter(rows, samples.codes, len(classes), samples.weights, recipe.prepare)
         if not first:
             old, new, union = unite(self.classes_, classes)
+            if choose:
+                added = Added(rows, samples.codes, samples.weights, self.scatter_, old, new, len(union))
+                chosen, results = choose_again(added, recipe.chosen, self.weighting, rng)
+                recipe = recipe._replace(chosen=chosen)
+                state["cv_results_"] = results or self.cv_results_
             classes, scatter = union, merge(self.scatter_, scatter, len(union), old, new)
-        self.classes_, self.scatter_, self.n_steps_, self.n_adapted_ = classes, scatter, 0, 0
+        state |= recipe.chosen.attributes() | attributes_of(solve(scatter, recipe), samples.X.dtype)
+        vars(self).update(state, classes_=classes, scatter_=scatter)
         self._warn_of_directions_without_spread(scatter, samples.X.dtype)
-        vars(self).update(attributes_of(solve(scatter, recipe), samples.X.dtype))
         return self
 
     @available_if(_is_closed_form)

@@ -2,8 +2,9 @@
 
 from skmetric._modules import publish
 
-from . import _retrieval
+from . import _graded_retrieval, _retrieval
 from ._comparison import Comparison, compare
+from ._graded_retrieval import *  # noqa: F403
 from ._retrieval import *  # noqa: F403
 from ._retrieval_report import RetrievalReport, retrieval_report
 from ._scorer import RetrievalScorer
@@ -19,5 +20,6 @@ __all__ = [
     "verification_report",
 ]
 __all__ += _retrieval.__all__
+__all__ += _graded_retrieval.__all__
 
 publish(__name__)

@@ -53,6 +53,21 @@ def ndcg_at_k(R: Any, n: Any, k: int) -> Any:
     return R / n * best[np.minimum(n, k) - 1] / best[np.minimum(R, k) - 1]
 
 
+def ir_recall_at_k(R: Any, n: Any, k: int) -> Any:
+    """Every relevant item is among the first k with probability k / n."""
+    return np.minimum(k / n, 1.0)
+
+
+def f1_at_k(R: Any, n: Any, k: int) -> Any:
+    """Twice the expected k R / n hits, over k + R."""
+    return 2 * R * np.minimum(k / n, 1.0) / (k + R)
+
+
+def average_precision_at_k(R: Any, n: Any, k: int) -> Any:
+    """The sum of :func:`average_precision` cut at rank k, over min(R, k)."""
+    return _expected_precision_sum(R, n, np.minimum(n, k)) * R / np.minimum(R, k)
+
+
 def _expected_precision_sum(R: Any, n: Any, depth: Any) -> Any:
     """Expected precision at the hits of the first `depth` ranks, summed, over R.
 

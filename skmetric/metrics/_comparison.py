@@ -193,7 +193,8 @@ def compare(
     """
     check_rows(a, b, "a and b")
     galleries = (None, None) if gallery is None else pair_of(gallery)
-    names = names_wanted(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
+    n_searched = len(read_labels(y)) - 1 if y_gallery is None else len(read_labels(y_gallery, "y_gallery"))
+    names = names_wanted(n_searched, k, scores)
     wanted = [parse_score(name) for name in names]
     sides: dict[str, Any] = {"y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
     of_a, of_b = (

@@ -5,6 +5,7 @@ deep as the score looks: k, the largest R, or the whole gallery.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -54,6 +55,63 @@ def ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
     return _of_answerable(ranking, gain / best[np.minimum(_at_least_one(ranking), k) - 1])
 
 
+def ir_recall_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
+    """Relevant items among the first k, over R."""
+    return _of_answerable(ranking, ranking.relevant[:, :k].sum(axis=1) / _at_least_one(ranking))
+
+
+def f1_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
+    """Twice the relevant items among the first k, over k + R: the harmonic mean of precision and recall."""
+    return _of_answerable(ranking, 2 * ranking.relevant[:, :k].sum(axis=1) / (k + ranking.n_relevant))
+
+
+def average_precision_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
+    """Precision at each hit among the first k, summed, over min(R, k)."""
+    total = _sum_over_hits(ranking.relevant[:, :k], _precision)
+    return _of_answerable(ranking, total / np.minimum(_at_least_one(ranking), k))
+
+
+def linear_ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
+    """Discounted grades of the first k, over those of the best order."""
+    return ndcg_at_k(ranking, k) if ranking.grades is None else _graded_ndcg(ranking, k, _grade)
+
+
+def exponential_ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
+    """The same of 2^g - 1."""
+    return ndcg_at_k(ranking, k) if ranking.grades is None else _graded_ndcg(ranking, k, _power)
+
+
+def _graded_ndcg(ranking: Ranking, k: int, gain: Callable[..., NDArray[Any]]) -> NDArray[np.float64]:
+    assert ranking.grades is not None
+    best = _discounted(gain(ranking.grades.best[:, :k]))
+    return _of_answerable(
+        ranking, _discounted(gain(ranking.grades.found[:, :k])) / np.where(best > 0, best, 1)
+    )
+
+
+def chance_of_graded_ndcg(ranking: Ranking, k: int, *, exponential: bool) -> NDArray[np.float64]:
+    """Expected value in a random order: each rank has the mean gain of all items."""
+    assert ranking.grades is not None
+    best = _discounted((_power if exponential else _grade)(ranking.grades.best[:, :k]))
+    n_ranks = np.minimum(ranking.n_gallery, k)
+    discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])[n_ranks]
+    gain = ranking.grades.mean_gains[:, int(exponential)] * discounts
+    return _of_answerable(ranking, gain / np.where(best > 0, best, 1))
+
+
+def _discounted(gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    return gains @ (1 / np.log2(np.arange(2, gains.shape[1] + 2)))
+
+
+def _grade(grades: NDArray[np.float64]) -> NDArray[np.float64]:
+    return grades
+
+
+def _power(grades: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers: NDArray[np.float64] = np.expm1(np.log(2) * grades)
+    return powers
+
+
 def _of_answerable(ranking: Ranking, values: Any) -> NDArray[np.float64]:
     return np.where(ranking.n_relevant > 0, values, np.nan)
 
@@ -98,6 +156,7 @@ class Definition(NamedTuple):
     per_query: Callable[..., NDArray[np.float64]]  # (ranking) or (ranking, k) -> (n_queries,)
     chance: Callable[..., NDArray[np.float64]]  # (R, n) or (R, n, k) -> (n_queries,)
     depth: Literal["k", "R", "all"]
+    chance_of: Callable[..., NDArray[np.float64]] | None = None  # of a ranking with grades; None: `chance`
 
 
 # in the order of reports; names that end in _at_k have a cut-off
@@ -109,4 +168,17 @@ SCORES = {
     "mean_average_precision": Definition(average_precision, _chance.average_precision, "all"),
     "mean_reciprocal_rank": Definition(reciprocal_rank, _chance.reciprocal_rank, "all"),
     "ndcg_at_k": Definition(ndcg_at_k, _chance.ndcg_at_k, "k"),
+}
+
+# known by name, and not in reports unless they are asked for
+FURTHER_SCORES = {
+    "mean_average_precision_at_k": Definition(average_precision_at_k, _chance.average_precision_at_k, "k"),
+    "ir_recall_at_k": Definition(ir_recall_at_k, _chance.ir_recall_at_k, "k"),
+    "f1_at_k": Definition(f1_at_k, _chance.f1_at_k, "k"),
+    "linear_ndcg_at_k": Definition(
+        linear_ndcg_at_k, _chance.ndcg_at_k, "k", partial(chance_of_graded_ndcg, exponential=False)
+    ),
+    "exponential_ndcg_at_k": Definition(
+        exponential_ndcg_at_k, _chance.ndcg_at_k, "k", partial(chance_of_graded_ndcg, exponential=True)
+    ),
 }

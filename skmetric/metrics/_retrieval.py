@@ -30,6 +30,7 @@ def recall_at_k(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Share of queries with a relevant item among the first `k`: metric learning's hit rate.
 
@@ -54,6 +55,8 @@ def recall_at_k(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -82,7 +85,7 @@ def recall_at_k(
     >>> round(recall_at_k(X, y), 3)  # the first two queries of three; nothing to find for b
     0.667
     """
-    return _score(f"recall_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score(f"recall_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
@@ -95,6 +98,7 @@ def precision_at_k(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Share of the first `k` items that are relevant.
 
@@ -119,6 +123,8 @@ def precision_at_k(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -143,7 +149,7 @@ def precision_at_k(
     >>> precision_at_k(X, y, k=2)  # one of two for each of the three queries
     0.5
     """
-    return _score(f"precision_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score(f"precision_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def r_precision(
@@ -154,6 +160,7 @@ def r_precision(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Share of the first R items that are relevant, R being how many relevant items there are.
 
@@ -175,6 +182,8 @@ def r_precision(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -203,7 +212,7 @@ def r_precision(
     >>> r_precision(X, y)  # R = 2: one of two for each of the three queries
     0.5
     """
-    return _score("r_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score("r_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def map_at_r(
@@ -214,6 +223,7 @@ def map_at_r(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """MAP@R: precision at each hit among the first R items, over R, averaged over queries.
 
@@ -236,6 +246,8 @@ def map_at_r(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -251,6 +263,7 @@ def map_at_r(
     See Also
     --------
     mean_average_precision : Goes through the whole gallery.
+    mean_average_precision_at_k : Cut at a fixed k.
     retrieval_report : All scores from one search.
 
     References
@@ -264,7 +277,7 @@ def map_at_r(
     >>> round(map_at_r(X, y), 3)  # (1/1) / 2, (1/1) / 2 and (1/2) / 2
     0.417
     """
-    return _score("map_at_r", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score("map_at_r", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def mean_average_precision(
@@ -275,6 +288,7 @@ def mean_average_precision(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Full MAP: precision at each hit in the whole gallery, over R, averaged over queries.
 
@@ -298,6 +312,8 @@ def mean_average_precision(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -326,7 +342,9 @@ def mean_average_precision(
     >>> round(mean_average_precision(X, y), 3)  # (1/1 + 2/3) / 2 twice, (1/2 + 2/3) / 2
     0.75
     """
-    return _score("mean_average_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score(
+        "mean_average_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
+    )
 
 
 def mean_reciprocal_rank(
@@ -337,6 +355,7 @@ def mean_reciprocal_rank(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """One over the rank of the first relevant item in the whole gallery, averaged over queries.
 
@@ -358,6 +377,8 @@ def mean_reciprocal_rank(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -386,7 +407,9 @@ def mean_reciprocal_rank(
     >>> round(mean_reciprocal_rank(X, y), 3)  # first hits at ranks 1, 1 and 2
     0.833
     """
-    return _score("mean_reciprocal_rank", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score(
+        "mean_reciprocal_rank", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
+    )
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
@@ -399,6 +422,7 @@ def ndcg_at_k(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
 ) -> float:
     """Discounted gain of the first `k` items, over the best that is possible.
 
@@ -423,6 +447,8 @@ def ndcg_at_k(
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Returns
     -------
@@ -452,11 +478,18 @@ def ndcg_at_k(
     >>> round(ndcg_at_k(X, y, k=2), 3)  # (2 * 1 + 0.631) / 1.631 / 3
     0.538
     """
-    return _score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery)
+    return _score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def _score(
-    name: str, embeddings: Any, y: Any, gallery: Any, y_gallery: Any, groups: Any, groups_gallery: Any
+    name: str,
+    embeddings: Any,
+    y: Any,
+    gallery: Any,
+    y_gallery: Any,
+    groups: Any,
+    groups_gallery: Any,
+    relevance: Any,
 ) -> float:
     sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
-    return mean_scores([name], embeddings, y, **sides)[name]
+    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]

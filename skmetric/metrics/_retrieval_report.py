@@ -11,9 +11,10 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import read_labels
+from skmetric._checks import as_array, read_labels
 from skmetric._groups import check_subgroups
 from skmetric._params import Interval, StrOptions, validate_params
+from skmetric._relevance import coarsest
 from skmetric._warning import warn
 
 from ._bootstrap import as_generator, class_sums, percentile_interval, resampled_means
@@ -139,6 +140,7 @@ def retrieval_report(
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
     k: ArrayLike | None = None,
     scores: ArrayLike | None = None,
     confidence_level: float = 0.95,
@@ -171,6 +173,10 @@ def retrieval_report(
         their group.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels". The
+        classes of a hierarchy are those of its coarsest level. Otherwise, unless `y` has one label for each
+        query, there are no classes: the intervals are over queries, and ``per_class=True`` is refused.
     k : sequence of int, default=None
         Cut-offs of recall, precision and nDCG; at 1 the three are equal and only recall is reported. None
         means (1, 10), without the 10 if the gallery is smaller.
@@ -239,7 +245,8 @@ def retrieval_report(
     <BLANKLINE>
     100 queries, each searched among 99 items; intervals over classes
     """
-    names = names_wanted(y if y_gallery is None else y_gallery, k, scores, leaves_self_out=y_gallery is None)
+    n_searched = _n_rows(embeddings) - 1 if gallery is None else _n_rows(gallery)
+    names = names_wanted(n_searched, k, scores)
     wanted = [parse_score(name) for name in names]
     sides: dict[str, Any] = {
         "gallery": gallery,
@@ -247,9 +254,13 @@ def retrieval_report(
         "groups": groups,
         "groups_gallery": groups_gallery,
     }
-    labels = read_labels(y)
+    classes = _classes(y, relevance)
+    if classes is None and per_class:
+        raise ValueError("per_class=True needs one label for each query, or a hierarchy: leave it out")
+    labels = np.zeros(_n_rows(embeddings)) if classes is None else classes
+    resample = "queries" if classes is None else resample
     subgroups = None if by is None else check_subgroups(by, len(labels))
-    result = score_queries(wanted, embeddings, y, **sides)
+    result = score_queries(wanted, embeddings, y, **sides, relevance=relevance)
     report = partial(
         _report,
         wanted,
@@ -316,14 +327,30 @@ def _by_subgroup(
     }
 
 
-def names_wanted(y_searched: Any, k: Any, scores: Any, leaves_self_out: bool) -> list[str]:
+def _n_rows(embeddings: Any) -> int:
+    return len(embeddings) if hasattr(embeddings, "__len__") else len(as_array(embeddings))
+
+
+def _classes(y: Any, relevance: Any) -> NDArray[Any] | None:
+    """Class of each query, for intervals; None if there is none."""
+    if relevance is None or (isinstance(relevance, str) and relevance == "labels"):
+        return read_labels(y)
+    if isinstance(relevance, str):
+        return coarsest(y) if relevance == "hierarchy" else None
+    try:
+        return read_labels(y)
+    except ValueError:  # labels of another kind, which only the function of the user reads
+        return None
+
+
+def names_wanted(n_searched: int, k: Any, scores: Any) -> list[str]:
     """Names of the scores that `k` or `scores` ask for."""
     if scores is not None:
         if k is not None or not len(scores):
             raise ValueError("give k or the names of at least one score, as in scores=['recall_at_5']")
         return list(dict.fromkeys(scores))
     if k is None:
-        k = [cutoff for cutoff in (1, 10) if cutoff <= len(read_labels(y_searched)) - leaves_self_out]
+        k = [cutoff for cutoff in (1, 10) if cutoff <= n_searched]
     return names_at(list(dict.fromkeys(k)))
 
 

@@ -7,6 +7,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skmetric._embedding import embed, rankings_of
+from skmetric._relevance import is_matrix
 
 from ._scores import mean_scores, parse_score
 from ._weights import check_weights
@@ -31,12 +32,17 @@ class RetrievalScorer:
     ----------
     *names : str
         Scores: ``"recall_at_1"``, ``"precision_at_10"`` and ``"ndcg_at_10"`` with any cut-off,
-        ``"r_precision"``, ``"map_at_r"``, ``"mean_average_precision"``, ``"mean_reciprocal_rank"``.
+        ``"r_precision"``, ``"map_at_r"``, ``"mean_average_precision"``, ``"mean_reciprocal_rank"``; with any
+        cut-off also ``"mean_average_precision_at_10"``, ``"ir_recall_at_10"``, ``"f1_at_10"``,
+        ``"linear_ndcg_at_10"`` and ``"exponential_ndcg_at_10"``.
+
+    relevance : {"labels", "multilabel", "hierarchy"} or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels".
 
     Raises
     ------
     ValueError
-        If no name is given or one is unknown.
+        If no name is given or one is unknown, or `relevance` is a matrix.
 
     See Also
     --------
@@ -61,17 +67,26 @@ class RetrievalScorer:
     """
 
     _sample_weight_request: bool | str | None = None
+    relevance: Any = None  # of scorers that were pickled before
     _groups_request: bool | str | None = False  # a splitter may ask for groups that no score needs
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, relevance: Any = None) -> None:
         if not names:
             raise ValueError("RetrievalScorer needs the name of a score, such as RetrievalScorer('map_at_r')")
         for name in names:
             parse_score(name)
-        self.names = names
+        if is_matrix(relevance):
+            raise ValueError(
+                "relevance as a matrix of grades does not follow the rows of a fold: give a function of two "
+                "arrays of labels, which are then numbers of rows"
+            )
+        self.names, self.relevance = names, relevance
 
     def __repr__(self) -> str:
-        return f"RetrievalScorer({', '.join(map(repr, self.names))})"
+        settings = [*map(repr, self.names)]
+        if self.relevance is not None:
+            settings.append(f"relevance={self.relevance!r}")
+        return f"RetrievalScorer({', '.join(settings)})"
 
     def set_score_request(
         self, *, sample_weight: bool | str | None = UNCHANGED, groups: bool | str | None = UNCHANGED
@@ -168,7 +183,13 @@ class RetrievalScorer:
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(embeddings))
         scores = mean_scores(
-            self.names, embeddings, y, groups=groups, sample_weight=sample_weight, rankings=rankings
+            self.names,
+            embeddings,
+            y,
+            groups=groups,
+            relevance=self.relevance,
+            sample_weight=sample_weight,
+            rankings=rankings,
         )
         return scores if len(self.names) > 1 else _Named(scores[self.names[0]], self.names[0])
 

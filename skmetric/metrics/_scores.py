@@ -15,7 +15,9 @@ from skmetric._groups import group_codes
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._copies import check_copies
-from ._ranking import SCORES
+from ._ranking import FURTHER_SCORES, SCORES
+
+_KNOWN = SCORES | FURTHER_SCORES
 
 
 class Score(NamedTuple):
@@ -26,6 +28,7 @@ class Score(NamedTuple):
     chance: Callable[[Any, Any], Any]  # (n_relevant, n_gallery) -> (n_queries,)
     depth: str  # "k", "R" or "all": ranks that it looks at
     k: int | None = None
+    chance_of: Callable[[Ranking], NDArray[np.float64]] | None = None  # of a ranking with grades
 
 
 class PerQuery(NamedTuple):
@@ -35,6 +38,7 @@ class PerQuery(NamedTuple):
     n_relevant: NDArray[np.intp]  # (n_queries,)
     n_gallery: int  # items that each query is searched among, itself left out
     n_searched: int | NDArray[np.intp]  # of these, what groups leave: (n_queries,)
+    graded_chance: NDArray[np.float64] | None = None  # (n_scores, n_queries), of scores of grades
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
@@ -43,7 +47,8 @@ class PerQuery(NamedTuple):
     def take(self, queries: NDArray[np.intp]) -> "PerQuery":
         """The same of some of the queries."""
         searched = self.n_searched if isinstance(self.n_searched, int) else self.n_searched[queries]
-        return PerQuery(self.values[:, queries], self.n_relevant[queries], self.n_gallery, searched)
+        chance = None if self.graded_chance is None else self.graded_chance[:, queries]
+        return PerQuery(self.values[:, queries], self.n_relevant[queries], self.n_gallery, searched, chance)
 
     @property
     def n_left_out(self) -> float | None:
@@ -56,20 +61,27 @@ class PerQuery(NamedTuple):
         """Chance level of each score, over the queries that have something to find."""
         kept = self.answerable
         n = self.n_searched if isinstance(self.n_searched, int) else self.n_searched[kept]
-        return [float(score.chance(self.n_relevant[kept], n).mean()) for score in scores]
+        return [
+            float(score.chance(self.n_relevant[kept], n).mean())
+            if score.chance_of is None or self.graded_chance is None
+            else float(self.graded_chance[place, kept].mean())
+            for place, score in enumerate(scores)
+        ]
 
 
 def parse_score(name: Any) -> Score:
     """The score of that name: of `SCORES`, or ``"recall_at_10"`` for `recall_at_k` at a cut-off of 10."""
-    if name in SCORES and not str(name).endswith("_k"):
-        score = SCORES[name]
+    if name in _KNOWN and not str(name).endswith("_k"):
+        score = _KNOWN[name]
         return Score(name, score.per_query, score.chance, score.depth)
-    parts = re.fullmatch(r"([a-z_]+_at_)([1-9]\d*)", name) if isinstance(name, str) else None
-    if parts is None or f"{parts[1]}k" not in SCORES:
-        choices = sorted((f"{at[:-1]}<k>" if at.endswith("_k") else at for at in SCORES), key=_cutoffs_first)
+    parts = re.fullmatch(r"([a-z_0-9]+_at_)([1-9]\d*)", name) if isinstance(name, str) else None
+    if parts is None or f"{parts[1]}k" not in _KNOWN:
+        usual = sorted((f"{at[:-1]}<k>" if at.endswith("_k") else at for at in SCORES), key=_cutoffs_first)
+        choices = [*usual, *(f"{at[:-1]}<k>" for at in FURTHER_SCORES)]
         raise ValueError(f"unknown score {name!r}; the choices are {', '.join(choices)}, with k from 1")
-    score, k = SCORES[f"{parts[1]}k"], int(parts[2])
-    return Score(name, partial(score.per_query, k=k), partial(score.chance, k=k), "k", k)
+    score, k = _KNOWN[f"{parts[1]}k"], int(parts[2])
+    chance_of = None if score.chance_of is None else partial(score.chance_of, k=k)
+    return Score(name, partial(score.per_query, k=k), partial(score.chance, k=k), "k", k, chance_of)
 
 
 def names_at(cutoffs: list[int]) -> list[str]:
@@ -100,6 +112,7 @@ def score_queries(
     y_gallery: Any = None,
     groups: Any = None,
     groups_gallery: Any = None,
+    relevance: Any = None,
     rankings: Callable[..., Any] = iter_rankings,
 ) -> PerQuery:
     """All `scores` of each query, from one pass of the kernel no deeper than they need.
@@ -117,28 +130,36 @@ def score_queries(
         gallery, and what the kernel raises.
     """
     parts = []
-    depth = _depth(scores, y, y_gallery)
+    relevance = None if isinstance(relevance, str) and relevance == "labels" else relevance
+    depth = _depth(scores, y, y_gallery) if relevance is None else _depth_of_grades(scores)
     settings = {"gallery": gallery, "y_gallery": y_gallery, "depth": depth}
     if groups is not None or groups_gallery is not None:  # which a learner's own rankings need not know
         settings |= {"groups": groups, "groups_gallery": groups_gallery}
-    n_gallery = len(read_labels(y)) - 1 if y_gallery is None else len(read_labels(y_gallery, "y_gallery"))
+    if relevance is not None:
+        settings |= {"relevance": relevance}
+    n_gallery = _count(embeddings) - 1 if gallery is None else _count(gallery)
     with closing(rankings(embeddings, y, **settings)) as blocks:
         for rows, ranking in blocks:
             _check_cutoffs(scores, n_gallery)
             values = np.stack([score.per_query(ranking) for score in scores])  # (n_scores, n_block)
             n_searched = np.broadcast_to(ranking.n_gallery, len(rows))
-            parts.append((rows, values, ranking.n_relevant, n_searched))
-    rows, values, n_relevant, n_searched = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
+            parts.append((rows, values, ranking.n_relevant, n_searched, _graded_chance(scores, ranking)))
+    rows, values, n_relevant, n_searched, chance = (
+        np.concatenate(p, axis=-1) for p in zip(*parts, strict=True)
+    )
     if not n_relevant.any():
-        raise ValueError(f"no query has anything to find: {_why_nothing(gallery, groups)}")
+        raise ValueError(f"no query has anything to find: {_why_nothing(gallery, groups, relevance)}")
     if gallery is not None:
+        labels = (read_labels(y), read_labels(y_gallery, "y_gallery")) if relevance is None else None
+        sides = (np.zeros(len(rows)), np.zeros(n_gallery)) if labels is None else labels  # of one class
         check_copies(
-            *(as_array(embeddings), read_labels(y), as_array(gallery), read_labels(y_gallery, "y_gallery")),
+            *(as_array(embeddings), sides[0], as_array(gallery), sides[1]),
             groups=None if groups is None else group_codes(groups, groups_gallery, len(rows), n_gallery),
         )
     order = np.argsort(rows)
     searched = n_gallery if groups is None else n_searched[order]
-    return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery, searched)
+    of_grades = None if relevance is None else chance.take(order, axis=1)
+    return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery, searched, of_grades)
 
 
 def mean_scores(
@@ -150,13 +171,14 @@ def mean_scores(
     y_gallery: Any = None,
     groups: Any = None,
     groups_gallery: Any = None,
+    relevance: Any = None,
     sample_weight: Any = None,
     rankings: Callable[..., Any] = iter_rankings,
 ) -> dict[str, float]:
     """Each score by name, averaged over the queries that have something to find."""
     scores = [parse_score(name) for name in names]
     sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
-    result = score_queries(scores, embeddings, y, **sides, rankings=rankings)
+    result = score_queries(scores, embeddings, y, **sides, relevance=relevance, rankings=rankings)
     kept = result.answerable
     weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
     if weights is not None and not weights.any():
@@ -176,7 +198,28 @@ def _depth(scores: list[Score], y: Any, y_gallery: Any) -> int | None:
     return max(score.k or largest for score in scores)
 
 
-def _why_nothing(gallery: Any, groups: Any) -> str:
+def _depth_of_grades(scores: list[Score]) -> int | None:
+    """The same where labels do not tell how many items are relevant."""
+    return None if any(score.depth != "k" for score in scores) else max(score.k or 1 for score in scores)
+
+
+def _graded_chance(scores: list[Score], ranking: Ranking) -> NDArray[np.float64]:
+    """Chance level (n_scores, n_block) of the scores of grades; NaN of the others."""
+    values = np.full((len(scores), len(ranking.relevant)), np.nan)
+    for place, score in enumerate(scores):
+        if score.chance_of is not None and ranking.grades is not None:
+            values[place] = score.chance_of(ranking)
+    return values
+
+
+def _count(rows: Any) -> int:
+    """Number of embeddings, which the kernel checks."""
+    return len(rows) if hasattr(rows, "__len__") else len(as_array(rows))
+
+
+def _why_nothing(gallery: Any, groups: Any, relevance: Any) -> str:
+    if relevance is not None:
+        return "no other item has a grade above 0 for any query"
     if groups is not None:
         return (
             "all items of a query's class are of its own group. Items of other groups of the class are needed"

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skmetric._checks import as_array, check_finite_rows
 from skmetric._documented import DocumentedMixin
-from skmetric._embedding import embed
+from skmetric._embedding import embed, steps_of
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin, ClassifierMixin
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
@@ -28,6 +28,7 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._progress import batches, n_samples, part_of, told
 from ._ranking._options import Options, find, prepare
+from ._refitted import samples_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +62,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
     augment_gallery: NeighborAverage | None
     review_label: Any = None  # also of searches that earlier versions pickled
     check_embedder: bool = True  # also of searches that earlier versions pickled
+    adapt_metric: bool = False  # likewise
 
     embedder_: Any
     calibration_: Calibration
@@ -72,6 +74,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
 
     _gallery: Gallery
     _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
+    _refit_key: int = 0  # items of smaller keys are those that the metric was fitted to
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
     _review: str | None = None  # name of the second cutpoint
     _is_stale: bool = False  # whether the calibration is that of embeddings before `reembed`
@@ -150,8 +153,11 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
                     found.append((0 if rows is None else rows.start, call(part_of(X, rows), mine)))
         return found
 
-    def _embed(self, X: Any, reset: bool = False) -> NDArray[Any]:
-        """Embeddings of samples, finite and of the gallery's dimension."""
+    def _embed(self, X: Any, reset: bool = False, last: Any = None) -> NDArray[Any]:
+        """Embeddings of samples, finite and of the gallery's dimension.
+
+        With the `last` step of the embedder, `X` is what the others made of samples.
+        """
         if self.embedder_ is None:
             embeddings = validate_data(
                 self, as_array(X), reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
@@ -164,13 +170,20 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
                 self.n_features_in_ = self.embedder_.n_features_in_
         elif self.check_embedder and self._known_embedder is not None:
             self._known_embedder.check(self.embedder_)
-        embeddings = embed(self.embedder_, X)
+        embeddings = embed(self.embedder_ if last is None else last, X)
         if not reset and embeddings.shape[1] != self.n_components_:
             raise ValueError(
                 f"the embedder gave {embeddings.shape[1]} dimensions and the gallery has {self.n_components_}"
                 ": it has changed since fit; fit again"
             )
         return embeddings
+
+    def _embed_kept(self, X: Any, step: Step) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Embeddings of items, and what the gallery keeps of them besides."""
+        if not (isinstance(self._gallery, MemoryGallery) and self._gallery.samples is not None):
+            return self._embed_in_steps(X, step), {}
+        samples = samples_of(self.embedder_, X)
+        return self._embed(samples, last=steps_of(self.embedder_)[-1]), {"samples": samples}
 
     def _know_embedder(self) -> None:
         """Remember the embedder, on a server too, as the one that made the embeddings of the gallery."""

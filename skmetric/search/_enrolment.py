@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from skmetric._embedding import check_steps_fitted
+from skmetric._embedding import check_euclidean, check_steps_fitted, steps_of
 from skmetric._params import fit_context
 
 from ._base import SearchBase
@@ -18,7 +18,9 @@ from ._gallery._metadata import PATH, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
-from ._progress import n_batches, told
+from ._index._growing import GrowingArray
+from ._progress import n_batches, silent, told
+from ._refitted import check_refittable, refitted, samples_of
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:
@@ -78,19 +80,40 @@ class Enrolment(SearchBase):
 
     def _start(self, X: Any, y: Any, ids: Any, metadata: Any, step: Step) -> None:
         """Fit the embedder, and begin the gallery."""
-        with step("fit embedder") as context:
-            self.embedder_ = self._fitted_embedder(X, y, context)
-        embeddings = self._embed_in_steps(X, step, reset=True)
-        labels = check_targets(y, len(embeddings))
         index = ExactIndex() if self.index is None else clone(self.index)
         kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
+        embeddings, kept = self._embed_first(X, y, isinstance(index, SharedIndex), step)
+        labels = check_targets(y, len(embeddings))
         with step("enrol"):
-            gallery = kind(index, embeddings, ids, labels, metadata)
+            gallery = kind(index, embeddings, ids, labels, metadata, **kept)
         self._gallery, self.n_components_ = gallery, embeddings.shape[1]
+        self._refit_key = len(embeddings) if kept else 0
         self._know_embedder()
         self._forget_calibration()
         if labels is not None:
             self.no_match_label_ = self._choose_no_match_label(labels)
+
+    def _embed_first(
+        self, X: Any, y: Any, is_shared: bool = False, step: Step = silent
+    ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Embeddings of the whole gallery, after fitting what is to be fitted; what is kept besides."""
+        if not self.adapt_metric:
+            with step("fit embedder") as context:
+                self.embedder_ = self._fitted_embedder(X, y, context)
+            return self._embed_in_steps(X, step, reset=True), {}
+        if is_shared:
+            raise ValueError(
+                "adapt_metric=True keeps the samples of the gallery in memory, and the index is on a server: "
+                "call partial_fit(X, y, choose=True) of the learner before fit, with adapt_metric=False"
+            )
+        check_refittable(self.embedder, y)
+        check_euclidean(self.embedder, "a search")
+        with step("fit embedder"):
+            samples = samples_of(self.embedder, X)
+            self.embedder_ = refitted(self.embedder, samples, y)
+        with step("embed"):
+            embeddings = self._embed(samples, reset=True, last=steps_of(self.embedder_)[-1])
+        return embeddings, {"samples": samples}
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
@@ -130,10 +153,10 @@ class Enrolment(SearchBase):
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
         self._drop_factors_left()
-        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        embeddings, labels, metadata, kept = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
-        self._gallery.add(embeddings, ids, labels, metadata)
+        self._gallery.add(embeddings, ids, labels, metadata, **kept)
         self._warn_if_grown()
         return self
 
@@ -196,10 +219,10 @@ class Enrolment(SearchBase):
             self._gallery.redescribe(ids, metadata)
             return self
         self._drop_factors_left()
-        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        embeddings, labels, metadata, kept = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
-        self._gallery.update(ids, embeddings, labels, metadata)
+        self._gallery.update(ids, embeddings, labels, metadata, **kept)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -241,10 +264,10 @@ class Enrolment(SearchBase):
         if not hasattr(self, "_gallery"):
             return self.fit(X, y, ids=ids, metadata=metadata)
         self._drop_factors_left()
-        embeddings, labels, metadata = self._new_items(X, y, metadata)
+        embeddings, labels, metadata, kept = self._new_items(X, y, metadata)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
-        self._gallery.upsert(ids, embeddings, labels, metadata)
+        self._gallery.upsert(ids, embeddings, labels, metadata, **kept)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -293,11 +316,15 @@ class Enrolment(SearchBase):
         return self
 
     def _reembed(self, X: Any) -> None:
-        try:
-            self.embedder_ = self._fitted_embedder()
-        except NotFittedError:  # `fit` has fitted a copy
-            check_steps_fitted(self.embedder_)
-        embeddings, n_items = self._embed(X, reset=True), len(self._gallery)
+        if self.adapt_metric:
+            embeddings, kept = self._embed_first(X, self._gallery.all_labels())
+        else:
+            try:
+                self.embedder_ = self._fitted_embedder()
+            except NotFittedError:  # `fit` has fitted a copy
+                check_steps_fitted(self.embedder_)
+            embeddings, kept = self._embed(X, reset=True), {}
+        n_items = len(self._gallery)
         if len(embeddings) != n_items:
             raise ValueError(
                 f"X has {len(embeddings)} rows and the gallery {n_items} items: give the sample of each "
@@ -307,16 +334,23 @@ class Enrolment(SearchBase):
         index = clone(old.index)
         index.add(old.keys.values, embeddings)
         new: MemoryGallery = object.__new__(MemoryGallery)
-        new.__setstate__(old.__getstate__() | {"index": index})
+        samples = {"samples": GrowingArray(kept["samples"]) if kept else None}
+        new.__setstate__(old.__getstate__() | samples | {"index": index})
+        self._refit_key = new.next_key if kept else 0
         self._gallery = new
         self.n_components_ = embeddings.shape[1]
         self._is_stale = hasattr(self, "calibration_")
         self._know_embedder()
 
-    def _new_items(self, X: Any, y: Any, metadata: Any) -> tuple[NDArray[Any], NDArray[Any] | None, Any]:
-        """Embeddings, labels and metadata of items to enrol, whose paths are kept if those at fit were."""
+    def _new_items(
+        self, X: Any, y: Any, metadata: Any
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, Any, dict[str, NDArray[Any]]]:
+        """Embeddings, labels and metadata of items to enrol, and what else the gallery keeps of them.
+
+        Paths are kept if those at fit were.
+        """
         with told(self, "enrol", X, y, n_batches(self, X)) as step:
-            embeddings = self._embed_in_steps(X, step)
+            embeddings, kept = self._embed_kept(X, step)
         if self._gallery.has_column(PATH):
             metadata = with_paths(metadata, X)
-        return embeddings, check_targets(y, len(embeddings)), metadata
+        return embeddings, check_targets(y, len(embeddings)), metadata, kept

@@ -104,6 +104,8 @@ class Opening(SearchBase):
             "review": self.review_cutpoint_,
             "review_label": plain(self.review_label, "review_label"),
             "is_stale": bool(self._is_stale),
+            "adapt_metric": bool(self.adapt_metric),
+            "refit_key": int(self._refit_key),
             "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
             "calibration": None,
@@ -197,12 +199,14 @@ class Opening(SearchBase):
             no_match_label=content["no_match_label"],
             review_label=content.get("review_label"),
             check_embedder=is_checked,
+            adapt_metric=content.get("adapt_metric", False),
             **{name: option_of(found) for name, found in content.get("ranking", {}).items()},
         )
         check_parameters(search, search.rerank, search.query_expansion, search.augment_gallery)
         search.embedder_ = search._fitted_embedder()
         search._know(content.get("fingerprint"), str(path))
         search._restore_gallery(content, arrays, index)
+        search._refit_key = content.get("refit_key", 0)
         search._forget_calibration()
         if content["no_match_label_used"] is not None:
             search.no_match_label_ = content["no_match_label_used"]

@@ -127,7 +127,7 @@ class Recommending(Finding):
             raise ValueError("like is empty: name one item or more")
         if unlike is not None:
             keys[1] = self._gallery.keys_of(unlike, "unlike")
-        if len(np.intersect1d(*keys)):
+        if len(np.intersect1d(keys[0], keys[1])):
             raise ValueError("like and unlike have an item in common: name it in one of them")
         return keys
 

@@ -84,6 +84,12 @@ class SimilaritySearch(
         What `predict` gives to queries between the two cutpoints of ``set_cutpoint(name, review=...)``, which
         somebody has to look at. None means -2 where labels are numbers and "review" where they are text. It
         must not be a class of the gallery.
+    adapt_metric : bool, default=False
+        Whether `fit` refits the metric on the labelled items of the gallery: the embedder must be a fitted
+        :class:`~skmetric.MetricLearner`, or end with one. ``embedder_`` has a copy that has learned from the
+        items too, by ``partial_fit(..., choose=True)``; `embedder` stays as it is. For classes of two items
+        or more; a label that the training classes have too means the same class. Items that are enrolled
+        later are not learned from until `reembed`. See the notes.
 
     Attributes
     ----------
@@ -144,6 +150,13 @@ class SimilaritySearch(
     was fitted is noticed by the next call; a change in place of a few numbers of a large array only by `load`
     and `attach`. After such a change use `reembed`, or `fit` again.
 
+    With `adapt_metric` queries of the classes of the gallery are found better, and distances to items that
+    the metric has learned from are smaller than to new ones. So `calibrate` refits the metric ten times, five
+    times without a fifth of the items of each class, to match these, and five times without a fifth of the
+    classes, which then are strangers. For that the gallery keeps the samples that the learner was given, and
+    `save` writes them. `remove` takes samples and embeddings out; what the metric learned from them, and the
+    names in its ``classes_``, stay until `reembed` or `fit`. Give `load` the ``embedder_``.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -174,6 +187,7 @@ class SimilaritySearch(
         "augment_gallery": [NeighborAverage, None],
         "check_embedder": ["boolean"],
         "review_label": "no_validation",
+        "adapt_metric": ["boolean"],
     }
 
     def __init__(
@@ -189,6 +203,7 @@ class SimilaritySearch(
         augment_gallery: NeighborAverage | None = None,
         check_embedder: bool = True,
         review_label: Any = None,
+        adapt_metric: bool = False,
     ) -> None:
         self.embedder = embedder
         self.index = index
@@ -200,6 +215,7 @@ class SimilaritySearch(
         self.augment_gallery = augment_gallery
         self.check_embedder = check_embedder
         self.review_label = review_label
+        self.adapt_metric = adapt_metric
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

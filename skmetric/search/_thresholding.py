@@ -15,14 +15,16 @@ from skmetric.metrics._bootstrap import as_generator
 from ._base import SearchBase
 from ._calibration._advice import hopeless
 from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
-from ._calibration._gathering._evidence import gather
+from ._calibration._gathering._evidence import Evidence, gather
 from ._calibration._gathering._strangers import check_bootstrap, with_strangers
+from ._calibration._refits import Queries, Refits, gather_refitted
 from ._calibration._scoring._class_factors import with_factors
 from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up, weight_of
 from ._calibration._targets import check_known, check_rates
 from ._gallery._labels import check_y
 from ._gallery._side import Side
 from ._progress import n_batches, told
+from ._refitted import embedder_without, samples_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -165,12 +167,9 @@ class Thresholding(SearchBase):
         check_rates(protocol, metric, targets, extra_metrics)
         gallery = self._labelled_gallery("calibrate")
         twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
-        matcher = self._matcher()
-        may_count = protocol == "open" and runner_up != 0 and counts_runner_up(matcher)
+        may_count = protocol == "open" and runner_up != 0 and counts_runner_up(self._matcher())
         with told(self, "calibrate", X, y, n_batches(self, X) + 1) as step:
-            queries = self._queries(X, y, gallery, step)
-            with step("search"):
-                evidence = gather(matcher, self.n_neighbors, gallery.side(), queries, twice, may_count)
+            evidence = self._evidence(X, y, gallery, twice, may_count, step)
         check_known(evidence, protocol, targets)
         for doubt in evidence.doubts:
             warn(doubt)
@@ -245,6 +244,20 @@ class Thresholding(SearchBase):
                 f"review_label={label!r} is a class of the gallery, or the label of strangers: choose "
                 "another by set_params(review_label=...)"
             )
+
+    def _evidence(
+        self, X: Any, y: Any, gallery: MemoryGallery, second: bool, runners_up: bool, step: Step
+    ) -> Evidence:
+        """Matches of queries, or items, as themselves and as strangers; also where the metric knows them."""
+        queries, side, matcher = self._queries(X, y, gallery, step), gallery.side(), self._matcher()
+        with step("search"):
+            if gallery.samples is None:
+                return gather(matcher, self.n_neighbors, side, queries, second, runners_up)
+            is_fitted = gallery.keys.values < self._refit_key
+            without = embedder_without(self.embedder_, gallery)
+            refits = Refits(side, gallery.samples.values, is_fitted, without)
+            asked = None if queries is None else Queries.of(queries, samples_of(self.embedder_, X), refits)
+            return gather_refitted(matcher, self.n_neighbors, refits, asked, second, runners_up)
 
     def _queries(
         self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery, step: Step

@@ -12,12 +12,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from skmetric._pair_threshold import choose_threshold, read_target
 from skmetric.deep import SiameseLearner, TripletLearner
 from skmetric.deep._data._division import divide
 from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import TupleSamples
-from skmetric.deep._siamese import choose_threshold
 from skmetric.deep._training._loss._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep.losses import ContrastiveLoss, MultiSimilarityLoss, TripletMarginLoss
 from skmetric.exceptions import DivergenceWarning
@@ -159,9 +159,10 @@ def test_threshold_by_hand():
     similar = np.array([True, True, False, True, False])
     # accepted up to .2: 2 of 3 similar, 0 of 2 others -> .667; up to .4: 3 of 3, 1 of 2 -> .5
     assert choose_threshold(distances, similar) == pytest.approx(0.25)
-    assert choose_threshold(distances, similar, max_false_accept_rate=0.5) == pytest.approx(0.45)
-    assert choose_threshold(distances, similar, max_false_accept_rate=0.0) == pytest.approx(0.25)
-    assert choose_threshold(np.ones(4), np.array([True, False] * 2), 0.0) < 1  # accepts nobody
+    half, none = (read_target(max_false_accept_rate=rate) for rate in (0.5, 0.0))
+    assert choose_threshold(distances, similar, half) == pytest.approx(0.45)
+    assert choose_threshold(distances, similar, none) == pytest.approx(0.25)
+    assert choose_threshold(np.ones(4), np.array([True, False] * 2), none) < 1  # accepts nobody
 
 
 def test_equal_distances_are_accepted_together():
@@ -178,6 +179,10 @@ def test_threshold_can_be_chosen_anew(quick, pairs):
     assert strict.set_threshold(0.5).threshold_ == 0.5
     with pytest.raises(ValueError, match="max_false_accept_rate"):
         learner.calibrate_threshold(X, y, max_false_accept_rate=2)
+    again = strict.calibrate_threshold(X, y, criterion="max_tpr", min_rate=0.95).threshold_
+    assert again == strict.calibrate_threshold(X, y, max_false_accept_rate=0.05).threshold_
+    with pytest.raises(ValueError, match="beta is for criterion='f_beta'"):
+        learner.calibrate_threshold(X, y, beta=2.0)
 
 
 @pytest.mark.parametrize("values", [(0, 1), (-1, 1), (False, True)])

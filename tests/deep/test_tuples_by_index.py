@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from skmetric._pair_threshold import choose_threshold
 from skmetric.deep import SiameseLearner, TripletLearner
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
-from skmetric.deep._siamese import choose_threshold
 from skmetric.deep._training._loss._tuple_loss import TupleLoss
 from skmetric.deep.losses import NTXentLoss, TripletMarginLoss
 

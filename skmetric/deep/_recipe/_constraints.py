@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from skmetric._params import Interval, StrOptions
+from skmetric.deep._distributed._settings import Distributed
 from skmetric.deep._network._trunk import LAYERS
 from skmetric.deep._training._optim import OPTIMIZERS, SCHEDULES
 
@@ -71,4 +72,5 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "std": [_POSITIVE, "array-like", None],
     "background": [str, "array-like"],
     "num_workers": [Interval(Integral, 0, None, closed="left")],
+    "distributed": [Distributed, None],
 }

@@ -41,6 +41,13 @@ class FineTuning(DocumentedMixin, BaseEstimator):
     accumulate : int, default=1
         Number of batches whose gradients are added up before a step. The loss still compares samples within
         one batch only.
+    grad_cache : int, default=None
+        Number of samples that the network holds at once in training. A larger batch is embedded in parts,
+        with the exact gradient of the loss of the whole batch [3]_: the memory for activations is that of one
+        part, and each step costs one more forward pass. Random numbers, as in dropout, are the same in both
+        passes, and running statistics are updated once. Only batch norms give other values: they use the
+        statistics of a part, so freeze them, or use a part of at least 32 samples. None: the batch as a
+        whole.
     proxies : {"random", "class_means"}, default="random"
         Where the proxies of a loss start. "class_means": at the mean embedding of each class under the
         untrained network. It needs a loss with proxies.
@@ -54,6 +61,8 @@ class FineTuning(DocumentedMixin, BaseEstimator):
     .. [1] J. Howard, S. Ruder, "Universal language model fine-tuning for text classification", ACL 2018.
     .. [2] B. Polyak, A. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM Journal on
        Control and Optimization, 1992.
+    .. [3] L. Gao, Y. Zhang, J. Han, J. Callan, "Scaling deep contrastive learning batch size under memory
+       limited setup", RepL4NLP 2021.
 
     Examples
     --------
@@ -66,6 +75,8 @@ class FineTuning(DocumentedMixin, BaseEstimator):
     64
     """
 
+    grad_cache: int | None = None  # which pickles of earlier versions lack
+
     _parameter_constraints = {
         "freeze_batch_norm": ["boolean", None],
         "layer_rates": [Mapping, None],
@@ -73,6 +84,7 @@ class FineTuning(DocumentedMixin, BaseEstimator):
         "warm_up": [Interval(Real, 0, 1, closed="both")],
         "ema": [Interval(Real, 0, 1, closed="neither"), None],
         "accumulate": [Interval(Integral, 1, None, closed="left")],
+        "grad_cache": [Interval(Integral, 1, None, closed="left"), None],
         "proxies": [StrOptions({"random", "class_means"})],
     }
 
@@ -85,6 +97,7 @@ class FineTuning(DocumentedMixin, BaseEstimator):
         warm_up: float = 0.0,
         ema: float | None = None,
         accumulate: int = 1,
+        grad_cache: int | None = None,
         proxies: Literal["random", "class_means"] = "random",
     ) -> None:
         self.freeze_batch_norm = freeze_batch_norm
@@ -93,6 +106,7 @@ class FineTuning(DocumentedMixin, BaseEstimator):
         self.warm_up = warm_up
         self.ema = ema
         self.accumulate = accumulate
+        self.grad_cache = grad_cache
         self.proxies = proxies
 
 

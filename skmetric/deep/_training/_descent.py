@@ -1,20 +1,23 @@
-"""From losses of batches to steps of the optimizer."""
+"""From batches to steps of the optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from skmetric._torch import autocast
+
+from ._grad_cache import in_parts
 from ._optim import trainable
 
 if TYPE_CHECKING:
     from skmetric.deep._recipe._thawing import Thawing
 
-    from ._loop import Training
+    from ._loop import Plan, Training
 
 
 class Descent:
@@ -24,47 +27,95 @@ class Descent:
     ----------
     training : Training
         Its weights change.
-    clip_norm : float or None
-        Longest gradient.
-    accumulate : int
-        Batches of a step.
+    plan : Plan
+        Settings.
+    n_batches : int
+        Of the epoch: the last one ends a step.
     """
 
-    def __init__(self, training: Training, clip_norm: float | None, accumulate: int) -> None:
-        self.training, self.clip_norm, self.accumulate = training, clip_norm, accumulate
-        self.n_added, self.has_gradient = 0, False
+    def __init__(self, training: Training, plan: Plan, n_batches: int) -> None:
+        self.training, self.plan, self.n_batches = training, plan, n_batches
+        self.n_taken, self.n_added, self.has_gradient = 0, 0, False
 
-    def add(self, value: torch.Tensor) -> None:
-        """Take the loss of a batch in, and a step if that was the last of `accumulate`."""
+    def take(
+        self, samples: torch.Tensor, labels: torch.Tensor, n_rows: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Take a batch in, and a step if it was the last of `accumulate`.
+
+        Parameters
+        ----------
+        samples, labels : Tensor of n_share rows
+            What this process embeds of the batch.
+        n_rows : int
+            Rows of the batch in all processes, before augmentation.
+
+        Returns
+        -------
+        value, embeddings, labels : Tensor
+            Loss, embeddings (n_batch, n_components) and labels of the whole batch.
+        """
         if self.n_added == 0:
             self.training.optimizer.zero_grad(set_to_none=True)
-        if value.requires_grad:
-            value = value if self.accumulate == 1 else value / self.accumulate
-            self.training.scaler.scale(value).backward()
-            self.has_gradient = True
+        self.n_taken += 1
         self.n_added += 1
-        if self.n_added == self.accumulate:
+        ends = self.n_added == self.plan.accumulate or self.n_taken == self.n_batches
+        value, embeddings, labels = self._gradient(samples, labels, n_rows)
+        if ends:
             self._step()
+        return value.detach(), embeddings.detach(), labels
 
-    def end(self) -> None:
-        """Take a step with what is left at the end of an epoch."""
-        if self.n_added:
-            self._step()
+    def _gradient(
+        self, samples: torch.Tensor, labels: torch.Tensor, n_rows: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Add the gradients of a batch."""
+        gather, size = self.plan.group.gather, self.plan.grad_cache
+        if size is None or len(samples) <= size:
+            embeddings, labels = gather(self._embed(samples), labels, n_rows)
+            return self._backward(embeddings, labels), embeddings, labels
+        cached = in_parts(self.training.module, self._embed, samples, size)
+        embeddings, labels = gather(cached.embeddings, labels, n_rows)
+        value = self._backward(embeddings, labels)
+        cached.backward()
+        return value, embeddings, labels
+
+    def _embed(self, samples: torch.Tensor) -> torch.Tensor:
+        with autocast(self.plan.device, self.plan.precision):
+            embeddings = self.training.run(samples)
+        return embeddings.float()
+
+    def _backward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        training, accumulate = self.training, self.plan.accumulate
+        value = check_scalar(training.loss(embeddings, labels), training.loss)
+        if value.requires_grad:
+            training.scaler.scale(value if accumulate == 1 else value / accumulate).backward()
+            self.has_gradient = True
+        return value
 
     def _step(self) -> None:
         """One step; none where the loss depends on no weight, as in a batch without pairs."""
         training = self.training
         if self.has_gradient:
-            if self.clip_norm is not None:
+            weights = [*training.module.parameters(), *trainable(training.loss)]
+            self.plan.group.average_gradients(weights)
+            if self.plan.clip_norm is not None:
                 training.scaler.unscale_(training.optimizer)
-                weights = [*training.module.parameters(), *trainable(training.loss)]
-                nn.utils.clip_grad_norm_(weights, self.clip_norm)
+                nn.utils.clip_grad_norm_(weights, self.plan.clip_norm)
             training.scaler.step(training.optimizer)
             training.scaler.update()
             if training.average is not None:
                 training.average.update()
         training.schedule.step()
         self.n_added, self.has_gradient = 0, False
+
+
+def check_scalar(value: Any, loss: Callable) -> torch.Tensor:
+    """Refuse what cannot be minimised."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return value.reshape(())
+    shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
+    raise ValueError(
+        f"loss must return one number for a batch; {loss!r} returned {shape}: reduce it, as by its mean"
+    )
 
 
 @contextmanager

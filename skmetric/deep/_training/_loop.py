@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from skmetric._torch import autocast, evaluating, seeded
+from skmetric._torch import evaluating, seeded
 from skmetric._warning import warn
 from skmetric.deep._data._input import to_float
 from skmetric.deep._data._source import Resident, Streamed, seed_of
+from skmetric.deep._distributed._group import ALONE, Alone
 from skmetric.exceptions import DivergenceWarning
 
 from ._descent import Descent, held_still
@@ -47,6 +48,8 @@ class Plan(NamedTuple):
     accumulate: int = 1  # batches of a step
     thawing: Any = None  # holds parts of the network still in early epochs
     scores_untrained: bool = False  # whether the network is a candidate before its first epoch
+    grad_cache: int | None = None  # samples of a part of a batch that is embedded in parts
+    group: Alone = ALONE  # the processes that train together
     checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write after each epoch
 
 
@@ -142,13 +145,13 @@ def train(training, plan, validate, tasks):
             good = training.snapshot()
             training.history.append(row | scores)
             _keep_best(training, scores)
-            training.stopped = tasks.end()
+            training.stopped = plan.group.on_first(tasks.end)
             ends = training.stopped or _waited_enough(training, plan.patience)
             _keep_in(folder, training, good, ended=ends or left == 1)
             if ends:
                 break
     except KeyboardInterrupt as error:
-        if goes_through(error):
+        if plan.group.size > 1 or goes_through(error):  # processes would end at different batches
             raise
         interrupted = training.stopped = True
         _settle(training, plan, good)
@@ -171,36 +174,27 @@ def run_epoch(training, plan):
     active: list[Any] = []
     recent: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_RECENT)
     training.module.train()
-    descent = Descent(training, plan.clip_norm, plan.accumulate)
     plan.batches.set_epoch(training.epoch)
-    seed = seed_of(training.seed, number)
+    group, batches = plan.group, list(plan.batches)
+    descent = Descent(training, plan, len(batches))
+    seed = seed_of(training.seed, number, *([group.rank] if group.rank else []))
+    shares = [group.share(rows) for rows in batches]
     with seeded(seed) as turn, held_still(plan.thawing, number):
-        for rows, samples in plan.samples.served(plan.batches, seed):
+        for batch, (rows, samples) in zip(batches, plan.samples.served(shares, seed), strict=True):
             samples, labels = _batch(plan, rows, samples)
-            with autocast(plan.device, plan.precision):
-                embeddings = training.run(samples)
-            embeddings = embeddings.float()
-            value = check_scalar(training.loss(embeddings, labels), training.loss)
-            descent.add(value)
-            total, n_done = total + value.detach(), n_done + 1
-            recent.append((embeddings.detach(), labels))
+            value, embeddings, labels = descent.take(samples, labels, len(batch))
+            total, n_done = total + value, n_done + 1
+            recent.append((embeddings, labels))
             active.append(getattr(training.loss, "active_share_", None))
-            if n_done % _LOOK_EVERY == 0 and not torch.isfinite(total):
+            if n_done % _LOOK_EVERY == 0 and not group.all(bool(torch.isfinite(total))):
                 break
             turn.pause()
-        descent.end()
+    group.average([total])  # which a loss that draws its own random numbers makes differ
+    group.even_out(training.module)
+    if training.average is not None:
+        group.even_out(training.average.module)
     row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
     return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
-
-
-def check_scalar(value, loss):
-    """Refuse what cannot be minimised."""
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return value.reshape(())
-    shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
-    raise ValueError(
-        f"loss must return one number for a batch; {loss!r} returned {shape}: reduce it, as by its mean"
-    )
 
 
 # Batches
@@ -237,7 +231,7 @@ def _is_sound(training, plan):
         probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
         embeddings = training.run(to_float(probed.to(plan.device)))
     kept = [embeddings, *trainable(training.loss)]
-    return all(bool(torch.isfinite(tensor).all()) for tensor in kept)
+    return plan.group.all(all(bool(torch.isfinite(tensor).all()) for tensor in kept))
 
 
 def _keep_in(folder, training, good, *, ended):

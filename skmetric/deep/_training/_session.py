@@ -12,22 +12,24 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from skmetric._torch import resolve_device, to_tensor
+from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._source import as_source, read_if_small
+from skmetric.deep._distributed._group import ALONE, Alone
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import without_frozen
 from skmetric.deep._network._layout import laid_out, takes_channels_last
 from skmetric.deep._recipe._schedules import check_schedule
 from skmetric.deep._recipe._thawing import Thawing
 from skmetric.deep.augment._two_views import resolve
+from skmetric.deep.losses import GatheredBatches
 
 from ._assembly import embed, go_on, start, start_proxies
 from ._checkpoints._changes import Changed, record, what_changed
 from ._checkpoints._checkpoint import CheckpointOnDemand
-from ._checkpoints._checkpoint_folder import CheckpointFolder
+from ._checkpoints._checkpoint_folder import CheckpointFolder, sketch_of_data
 from ._loop import Plan, Training
-from ._optim import trainable
+from ._optim import is_module, trainable
 
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
@@ -50,6 +52,7 @@ class Call(NamedTuple):
     single: bool = False  # one epoch of `partial_fit`: nothing is held out, the learning rate is constant
     found: Found | None = None
     checkpoint: CheckpointFolder | None = None
+    group: Alone = ALONE  # the processes that train together
 
 
 class Task(Protocol):
@@ -122,10 +125,12 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     Session
         Ready to train.
     """
-    device = resolve_device(estimator.device)
+    group = call.group
+    device = group.device(estimator.device)
     if device.type == "cuda":
         torch.cuda.init()  # so that `seeded` sees the generators that it has to leave as they are
     settings, loss, augment = task.settings, task.make_loss(), resolve(estimator.augment)
+    _check_not_gathered(loss, group)
     changed = what_changed(estimator, loss) if call.goes_on else Changed()
     keeps_seed = call.goes_on and "random_state" not in changed.names
     if call.found is not None:
@@ -133,6 +138,7 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     else:
         seed = estimator._seed if keeps_seed else _fresh_seed(estimator, call)
         data = task.read(call, seed, loss, augment, loss_goes_on=call.goes_on and not changed.loss_is_new)
+    _check_same_data(data, group)
     input_shape = tuple(data.samples.shape[1:])
     if hasattr(augment, "check"):
         augment.check(input_shape)
@@ -157,11 +163,14 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     data, run = data._replace(samples=samples, held_out=held_out), training.module
     in_last = takes_channels_last(training.module, device)
     if estimator.augment is None and getattr(samples, "is_fixed", True):
-        once = partial(embed, device=device, precision=estimator.precision, in_last=in_last)
+        once = partial(
+            group.embed, partial(embed, device=device, precision=estimator.precision, in_last=in_last)
+        )
         table = samples.table if isinstance(samples, Gathered) else samples
         run, table = without_frozen(run, table, once)
         samples = samples.with_table(table) if isinstance(samples, Gathered) else table
     training.run = laid_out(runner(run, estimator.compile), in_last)
+    group.begin(training.module, *([training.loss] if is_module(training.loss) else []))
     n_thawing = settings.fine_tuning.unfreeze_epochs
     plan = Plan(
         samples=as_source(samples),
@@ -175,6 +184,8 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         patience=estimator.patience if estimator.early_stopping and call.found is None else None,
         statistics=task.statistics(training.module),
         accumulate=settings.fine_tuning.accumulate,
+        grad_cache=settings.fine_tuning.grad_cache,
+        group=group,
         thawing=Thawing(cast("Network", training.module), n_thawing, bool(trainable(training.loss)))
         if n_thawing
         else None,
@@ -184,8 +195,8 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         of_run = call.checkpoint.of_run(data, training, on_all=call.found is not None)
         plan = plan._replace(checkpoint=of_run)
     embedding = partial(embed, device=device, precision=estimator.precision, compiled=estimator.compile)
-    validate = partial(_validate, task, data, embedding)
-    return Session(training, plan, validate, data, task, embedding, made_of)
+    validate = partial(_validate, task, data, embedding, group)
+    return Session(training, plan, validate, data, task, partial(group.embed, embedding), made_of)
 
 
 def _check_steps_on_all(task, data, training, schedule, call, seed):
@@ -197,10 +208,10 @@ def _check_steps_on_all(task, data, training, schedule, call, seed):
 
 
 def _fresh_seed(estimator: NetworkMixin, call: Call) -> int:
-    """The seed of a fit that goes on from a checkpoint, or a new one."""
+    """The seed of a fit that goes on from a checkpoint, or a new one: one for all processes."""
     if call.checkpoint is not None and call.checkpoint.seed is not None and not call.goes_on:
         return call.checkpoint.seed
-    return draw_seed(estimator.random_state)
+    return call.group.on_first(draw_seed, estimator.random_state)
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -233,5 +244,40 @@ def fitted_state(session: Session) -> dict[str, Any]:
     return state | {name: found[name] for name in kept} | {"refit_history_": training.history}
 
 
-def _validate(task, data, embedding, module):
-    return task.scores(data, embedding, module) if len(data.held_out) else {}
+def _validate(task, data, embedding, group, module):
+    """Scores of the samples held out: embedded in shares, computed once."""
+    if not len(data.held_out):
+        return {}
+    held_out = group.embed(embedding, module, data.held_out)
+
+    def known(module, samples):
+        return held_out if samples is data.held_out else embedding(module, samples)
+
+    return group.on_first(task.scores, data, known, module)
+
+
+# What processes that train together must agree on
+
+
+def _check_not_gathered(loss, group):
+    while loss is not None and group.size > 1:
+        if isinstance(loss, GatheredBatches):
+            raise ValueError(
+                "loss=GatheredBatches(...) gathers the batches of all processes, and distributed= does so "
+                "itself: pass the loss inside"
+            )
+        loss = getattr(loss, "loss", None)
+
+
+def _check_same_data(data, group):
+    """Refuse other samples or labels than those of the first process."""
+    if group.size == 1:
+        return
+    sketches = group.by_rank(sketch_of_data(data))
+    others = [rank for rank, sketch in enumerate(sketches) if sketch != sketches[0]]
+    if others:
+        raise ValueError(
+            f"distributed trains by {group.size} processes, and those of rank {others} have other samples "
+            "or labels than the first: every process needs the same ones, in the same order; the batches "
+            "are divided by fit"
+        )

@@ -9,6 +9,11 @@ Each is of use in a training loop of one's own::
 A loss that owns proxies gives a module when bound, whose ``parameters()`` the optimizer needs. What a batch
 without positives does, precision and memory are told in ``skmetric/deep/losses/_base.py``: such a batch warns
 with :class:`skmetric.exceptions.NothingToLearnWarning`.
+
+Each call takes ``weights=``, a weight for each row as an anchor (``class_weights[labels]`` weighs classes),
+and ``reduction="none"``, which gives a number for each row. Losses of pairs take ``references=`` and
+``reference_labels=``: the anchors are compared with these in place of the batch, as with the queue of a
+momentum encoder or with the other tower of two. A bound loss with proxies has ``logits(embeddings)``.
 """
 
 from skmetric._modules import publish
@@ -20,12 +25,14 @@ from ._circle import CircleLoss
 from ._clip import CLIPLoss, SigLIPLoss
 from ._contrastive import ContrastiveLoss
 from ._cos_face import CosFaceLoss
+from ._cosine_regression import CosineRegressionLoss
 from ._cross_batch_memory import CrossBatchMemory
 from ._fast_ap import FastAPLoss
 from ._foreign import ForeignLoss
 from ._gathered_batches import GatheredBatches
 from ._hyperbolic import HyperbolicInfoNCELoss
 from ._lifted_structure import GeneralizedLiftedStructureLoss, LiftedStructureLoss
+from ._log_ratio import LogRatioLoss
 from ._margin import MarginLoss
 from ._matryoshka import MatryoshkaLoss
 from ._multi_similarity import MultiSimilarityLoss
@@ -53,6 +60,7 @@ __all__ = [
     "CircleLoss",
     "ContrastiveLoss",
     "CosFaceLoss",
+    "CosineRegressionLoss",
     "CrossBatchMemory",
     "FastAPLoss",
     "ForeignLoss",
@@ -60,6 +68,7 @@ __all__ = [
     "GeneralizedLiftedStructureLoss",
     "HyperbolicInfoNCELoss",
     "LiftedStructureLoss",
+    "LogRatioLoss",
     "MarginLoss",
     "MatryoshkaLoss",
     "MultiSimilarityLoss",

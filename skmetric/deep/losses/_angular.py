@@ -8,7 +8,8 @@ import torch
 from skmetric._params import Interval
 
 from ._base import BatchLoss, report_missing
-from ._distance import LOW, masked_mean, relations, unit
+from ._distance import LOW, relations, unit
+from ._reduction import Reduction
 
 
 class AngularLoss(BatchLoss):
@@ -47,7 +48,7 @@ class AngularLoss(BatchLoss):
     def __init__(self, alpha: float = math.pi / 4) -> None:
         self.alpha = alpha
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
         sphere = unit(embeddings)
@@ -58,4 +59,4 @@ class AngularLoss(BatchLoss):
         terms = (exponents - top).exp() * negative
         sums = (terms @ terms.T).clamp_min(torch.finfo(terms.dtype).tiny)  # (batch, batch)
         costs = torch.nn.functional.softplus(sums.log() + top + top.T - 2 * (1 + squared_tan) * cosines)
-        return masked_mean(costs, positive)
+        return reduce.over(costs, positive)

@@ -4,12 +4,12 @@ import math
 from numbers import Integral, Real
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
 
 from ._distance import cosine, sine
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, proxies_of, random_directions
+from ._reduction import Reduction
 
 _COMMON = {
     "margin": [Interval(Real, 0, math.pi / 2, closed="both")],
@@ -64,8 +64,13 @@ class ArcFaceLoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
-        return arc_face(cosine(embeddings, proxies), labels, proxies, self.margin, self.scale)
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return self.scale * cosine(embeddings, proxies)
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
+        return arc_face(cosine(embeddings, proxies), labels, proxies, self.margin, self.scale, reduce)
 
 
 class SubCenterArcFaceLoss(ProxyLoss):
@@ -117,14 +122,24 @@ class SubCenterArcFaceLoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, self.n_centers, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return self.scale * self._cosines(embeddings, proxies)
+
+    def _cosines(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        """Cosines with the nearest proxy of each class, (batch, n_classes)."""
         cosines = cosine(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
-        return arc_face(cosines.amax(2), labels, proxies, self.margin, self.scale)
+        return cosines.amax(2)
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
+        cosines = self._cosines(embeddings, proxies)
+        return arc_face(cosines, labels, proxies, self.margin, self.scale, reduce)
 
 
-def arc_face(cosines, labels: torch.Tensor, proxies: torch.Tensor, margin, scale):
+def arc_face(cosines, labels: torch.Tensor, proxies: torch.Tensor, margin, scale, reduce: Reduction):
     """Cross-entropy of cosines (batch, n_classes), with the margin on the angle of the sample's own class."""
     widened = cosines * math.cos(margin) - sine(cosines) * math.sin(margin)  # cos(θ + m)
     beyond = cosines - margin * math.sin(margin)
     own = torch.where(cosines >= -math.cos(margin), widened, beyond)
-    return cross_entropy(scale * torch.where(proxies_of(labels, proxies), own, cosines), labels)
+    return reduce.cross_entropy(scale * torch.where(proxies_of(labels, proxies), own, cosines), labels)

@@ -12,6 +12,10 @@
   ``warnings.simplefilter("error", NothingToLearnWarning)``. A 0 without a warning means that every tuple is
   already where the loss wants it.
 - Memory is O(batch²): no loss lists triplets.
+- A value is a mean over rows, pairs or triplets. ``weights=`` of a call weighs the rows of the batch in it,
+  as anchors: ``weights=class_weights[labels]`` weighs classes. ``reduction="none"`` gives the value of each
+  row instead, from its own pairs alone, and 0 for a row that has none. A loss that is not made of rows
+  refuses both.
 - A loss of tuples that may stop counting (hinges, mining by a slack) sets `active_share_` at each call, which
   the training loop notes: the share of the valid tuples that have a gradient, a scalar tensor that makes no
   device wait; 0 where no tuple is valid. A softmax over tuples counts all of them always: it sets nothing.
@@ -31,12 +35,17 @@ from skmetric._sklearn import BaseEstimator
 from skmetric._warning import warn
 from skmetric.exceptions import NothingToLearnWarning
 
+from ._reduction import Reduction, read_reduction
+
+_GRADED = "SupConLoss, LogRatioLoss and CosineRegressionLoss"  # losses with a parameter `relevance`
+
 
 class Loss(DocumentedMixin, BaseEstimator, ABC):
     """A loss of embeddings and integer labels; a subclass writes ``__call__`` and ``_bind``."""
 
     _parameter_constraints: dict = {}
     active_share_: torch.Tensor | None = None  # of the last call
+    _by_row = True  # whether the value is a mean over rows, which can be weighed or given one by one
 
     def __getstate__(self):
         # a number of the last batch, perhaps on a GPU, is no part of the loss
@@ -45,6 +54,16 @@ class Loss(DocumentedMixin, BaseEstimator, ABC):
     @abstractmethod
     def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Scalar tensor of embeddings (batch, n_components) and integer labels (batch,)."""
+
+    def _reduction(self, reduction: str, weights: torch.Tensor | None, embeddings: torch.Tensor) -> Reduction:
+        """How costs become the value of this call."""
+        reduce = read_reduction(reduction, weights, embeddings)
+        if not (self._by_row or reduce.is_plain):
+            raise ValueError(
+                f"{type(self).__name__} has one value for the whole batch, which is no mean over rows: leave "
+                "out weights= and reduction="
+            )
+        return reduce
 
     @abstractmethod
     def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
@@ -72,25 +91,33 @@ class Loss(DocumentedMixin, BaseEstimator, ABC):
 
 
 class BatchLoss(Loss):
-    """A loss that learns nothing itself: a subclass writes ``_value(embeddings, labels)``."""
+    """A loss that learns nothing itself: a subclass writes ``_value(embeddings, labels, reduce)``."""
 
-    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        embeddings, labels = check_batch(embeddings, labels)
+    def __call__(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        weights: torch.Tensor | None = None,
+        reduction: str = "mean",
+    ) -> torch.Tensor:
+        embeddings, labels = check_batch(embeddings, labels, self)
+        reduce = self._reduction(reduction, weights, embeddings)
         with full_precision(embeddings):
-            return self._value(embeddings, labels)
+            return self._value(embeddings, labels, reduce)
 
     def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return self
 
     @abstractmethod
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Scalar of float32 or float64 embeddings."""
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction) -> torch.Tensor:
+        """Value of float32 or float64 embeddings."""
 
 
 class StatefulLoss(Loss):
     """A loss that must be bound before it is called, for it learns or remembers something."""
 
-    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor, **options: Any) -> torch.Tensor:
         name = type(self).__name__
         raise TypeError(
             f"{name} learns itself: call {name}.bind(n_components, n_classes) once, then what it gives"
@@ -109,7 +136,7 @@ class ParametricLoss(StatefulLoss):
 
     @abstractmethod
     def _value(self, *batch: Any, **parameters: Any) -> torch.Tensor:
-        """Scalar of float32 or float64 embeddings, labels, and the tensors that ``_parameters`` names."""
+        """Value of embeddings, labels, the reduction, and the tensors that ``_parameters`` names."""
 
 
 class TellsShare:
@@ -132,24 +159,33 @@ class BoundLoss(TellsShare, nn.Module):
         for name, values in parameters.items():
             self.register_parameter(name, nn.Parameter(values))
 
-    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Value of the loss."""
-        embeddings, labels = check_batch(embeddings, labels)
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        weights: torch.Tensor | None = None,
+        reduction: str = "mean",
+    ) -> torch.Tensor:
+        """Value of the loss, or of each row."""
+        embeddings, labels = check_batch(embeddings, labels, self.loss)
+        reduce = self.loss._reduction(reduction, weights, embeddings)
         with full_precision(embeddings):
             parameters = {name: widen(values) for name, values in self.named_parameters()}
-            return self.loss._value(embeddings, labels, **parameters)
+            return self.loss._value(embeddings, labels, reduce, **parameters)
 
     def extra_repr(self) -> str:
         """What stands in the module's repr."""
         return f"{self.loss!r}, n_classes={self.n_classes}"
 
 
-def check_batch(embeddings: torch.Tensor, labels: torch.Tensor):
-    """Embeddings in at least float32 and labels on their device; refuse what is no batch."""
-    if not isinstance(embeddings, torch.Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
-        raise ValueError(
-            f"embeddings must be a float tensor (batch, n_components), got {_described(embeddings)}"
-        )
+def check_batch(embeddings: torch.Tensor, labels: torch.Tensor, loss: Loss | None = None):
+    """Embeddings in at least float32 and labels on their device; refuse what is no batch.
+
+    A column of labels (batch, 1) is ravelled. `loss` is what refuses a wider one by name.
+    """
+    check_embeddings(embeddings)
+    labels = _ravelled(labels, loss)
     if not isinstance(labels, torch.Tensor) or labels.shape != embeddings.shape[:1] or len(labels) == 0:
         raise ValueError(
             f"labels must be a tensor ({len(embeddings)},), one for each embedding and at least one; "
@@ -158,6 +194,25 @@ def check_batch(embeddings: torch.Tensor, labels: torch.Tensor):
     if labels.is_floating_point() or labels.is_complex():
         raise ValueError(f"labels must be integers, got {labels.dtype}: encode them first")
     return widen(embeddings), labels.to(embeddings.device, torch.int64)
+
+
+def check_embeddings(embeddings: torch.Tensor, name: str = "embeddings"):
+    """Refuse what is no float tensor of rows."""
+    if not isinstance(embeddings, torch.Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
+        raise ValueError(f"{name} must be a float tensor (batch, n_components), got {_described(embeddings)}")
+
+
+def _ravelled(labels, loss):
+    """Labels of one column as a vector; several columns are refused."""
+    if not isinstance(labels, torch.Tensor) or labels.ndim != 2:
+        return labels
+    if labels.shape[1] != 1:
+        name = "this loss" if loss is None else type(loss).__name__
+        raise ValueError(
+            f"labels must be one for each embedding, and have {labels.shape[1]} columns: {name} compares "
+            f"classes. Several labels or levels of a sample are for {_GRADED} with relevance="
+        )
+    return labels[:, 0]
 
 
 def check_labels_in_range(labels: torch.Tensor, n_classes: int):

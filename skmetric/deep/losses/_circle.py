@@ -9,11 +9,12 @@ from torch.nn.functional import softplus
 from skmetric._params import Interval
 
 from ._base import share_of
-from ._distance import masked_logsumexp, masked_mean
-from ._pair import CosinePairLoss
+from ._distance import masked_logsumexp
+from ._pair import SimilarityPairLoss
+from ._reduction import Reduction
 
 
-class CircleLoss(CosinePairLoss):
+class CircleLoss(SimilarityPairLoss):
     r"""Circle loss: pairs weighted by how far each is from its own optimum [1]_.
 
     .. math:: \operatorname{mean}_a \log\Bigl(1 + \sum_{n \in N_a} e^{\gamma [S_{an} + m]_+ (S_{an} - m)}
@@ -57,11 +58,11 @@ class CircleLoss(CosinePairLoss):
         self.margin = margin
         self.scale = scale
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         positive, negative = tuples
         weight_near = torch.relu(1 + self.margin - matrix.detach())
         weight_far = torch.relu(matrix.detach() + self.margin)
         self.active_share_ = share_of((positive & (weight_near > 0), negative & (weight_far > 0)), tuples)
         pull = masked_logsumexp(-self.scale * weight_near * (matrix - 1 + self.margin), positive)
         push = masked_logsumexp(self.scale * weight_far * (matrix - self.margin), negative)
-        return masked_mean(softplus(pull + push), positive.any(1) & negative.any(1))
+        return reduce.over(softplus(pull + push), positive.any(1) & negative.any(1))

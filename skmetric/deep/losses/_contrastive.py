@@ -9,18 +9,19 @@ import torch
 from skmetric._params import Interval
 
 from ._base import share_of
-from ._distance import masked_mean
-from ._pair import EuclideanPairLoss
+from ._named_distances import DISTANCE
+from ._pair import DistancePairLoss
+from ._reduction import Reduction
 
 
-class ContrastiveLoss(EuclideanPairLoss):
+class ContrastiveLoss(DistancePairLoss):
     r"""Contrastive loss: positive pairs together, negative pairs at least a margin apart [1]_.
 
     .. math:: \tfrac12 \operatorname{mean}_P\, [d - m_+]_+^2 + \tfrac12 \operatorname{mean}_N\, [m - d]_+^2
 
     over the positive pairs P and the negative pairs N that violate their margin; each kind has its own
     mean, so that the many negative pairs of a batch do not drown the positive ones ([1]_ sums over pairs).
-    Distances are Euclidean and the embeddings are not normalised.
+    The embeddings are not normalised.
 
     Parameters
     ----------
@@ -32,6 +33,9 @@ class ContrastiveLoss(EuclideanPairLoss):
         Squares with their factor ½, as in [1]_; False takes the excess itself.
     miner : Miner or callable, default=None
         Chooses the pairs; None takes all.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default="euclidean"
+        The distance d. "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -56,6 +60,7 @@ class ContrastiveLoss(EuclideanPairLoss):
         "positive_margin": [Interval(Real, 0, None, closed="left")],
         "squared": ["boolean"],
         "miner": [callable, None],
+        "distance": DISTANCE,
     }
 
     def __init__(
@@ -64,20 +69,22 @@ class ContrastiveLoss(EuclideanPairLoss):
         positive_margin: float = 0.0,
         squared: bool = True,
         miner: Callable[..., Any] | None = None,
+        distance: str | Callable[..., torch.Tensor] = "euclidean",
     ) -> None:
         self.margin = margin
         self.positive_margin = positive_margin
         self.squared = squared
         self.miner = miner
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         value, self.active_share_ = contrastive(
-            matrix, tuples, self.margin, self.positive_margin, self.squared
+            matrix, tuples, self.margin, self.positive_margin, self.squared, reduce
         )
         return value
 
 
-def contrastive(distances, pairs, margin, positive_margin, squared):
+def contrastive(distances, pairs, margin, positive_margin, squared, reduce):
     """Mean cost of the positive pairs beyond their margin plus that of the negative pairs within theirs.
 
     Returns it, and the share of pairs that cost something.
@@ -86,5 +93,5 @@ def contrastive(distances, pairs, margin, positive_margin, squared):
     far = torch.relu(margin - distances)
     active = (pairs.positive & (near > 0), pairs.negative & (far > 0))
     costs = [0.5 * near.square(), 0.5 * far.square()] if squared else [near, far]
-    value = masked_mean(costs[0], active[0]) + masked_mean(costs[1], active[1])
+    value = reduce.over(costs[0], active[0]) + reduce.over(costs[1], active[1])
     return value, share_of(active, pairs)

@@ -3,12 +3,12 @@
 from numbers import Real
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
 
 from ._distance import cosine
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, proxies_of, random_directions
+from ._reduction import Reduction
 
 
 class CosFaceLoss(ProxyLoss):
@@ -60,6 +60,11 @@ class CosFaceLoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return self.scale * cosine(embeddings, proxies)
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
         lowered = cosine(embeddings, proxies) - self.margin * proxies_of(labels, proxies)
-        return cross_entropy(self.scale * lowered, labels)
+        return reduce.cross_entropy(self.scale * lowered, labels)

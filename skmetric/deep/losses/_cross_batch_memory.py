@@ -81,13 +81,21 @@ class Memory(TellsShare, nn.Module):
         """Number of embeddings remembered."""
         return self.n_seen.clamp_max(len(self.labels))
 
-    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        weights: torch.Tensor | None = None,
+        reduction: str = "mean",
+    ) -> torch.Tensor:
         """Value of the loss; then the batch is stored."""
-        embeddings, labels = check_batch(embeddings, labels)
+        embeddings, labels = check_batch(embeddings, labels, self.loss)
         n_stored = int(self.n_stored)
         # copies: what is stored next must not change what the backward pass will read
         memory, memory_labels = self.embeddings[:n_stored].clone(), self.labels[:n_stored].clone()
-        value = self.loss(embeddings, labels, memory=memory, memory_labels=memory_labels)
+        options = {"weights": weights, "reduction": reduction}
+        value = self.loss(embeddings, labels, memory=memory, memory_labels=memory_labels, **options)
         if self.training:
             self._store(embeddings.detach(), labels)
         return value

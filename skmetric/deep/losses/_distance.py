@@ -59,6 +59,12 @@ def relations(labels: torch.Tensor, n_rows):
     return positive, ~same
 
 
+def relations_with(labels: torch.Tensor, others: torch.Tensor):
+    """Positive and negative pairs (n_rows, n_others) of anchors with samples that none of them is among."""
+    same = labels[:, None] == others[None]
+    return same, ~same
+
+
 def masked_mean(values, mask):
     """Mean of the values that `mask` marks; 0 if there are none."""
     return torch.where(mask, values, 0).sum() / mask.sum().clamp_min(1)
@@ -70,7 +76,7 @@ def masked_logsumexp(values, mask, dim: int = 1):
 
 
 class _WithGradient(torch.autograd.Function):
-    """A value whose gradient is already known."""
+    """Values whose gradients are already known."""
 
     @staticmethod
     def forward(ctx, tensor, value, gradient):
@@ -81,9 +87,12 @@ class _WithGradient(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, upstream):
         (gradient,) = ctx.saved_tensors
-        return upstream * gradient, None, None
+        return (upstream[:, None] if upstream.ndim else upstream) * gradient, None, None
 
 
 def with_gradient(tensor: torch.Tensor, value, gradient: torch.Tensor):
-    """`value`, a scalar function of `tensor`, with the gradient worked out beside it."""
+    """`value`, a function of `tensor`, with the gradient worked out beside it.
+
+    A scalar, or one number for each row of `tensor`, of which it is a function alone.
+    """
     return _WithGradient.apply(tensor, value, gradient)

@@ -7,8 +7,9 @@ import torch
 
 from skmetric._params import Interval
 
-from ._distance import euclidean, masked_mean, unit
+from ._distance import euclidean, unit
 from ._pair import PairLoss
+from ._reduction import Reduction
 
 
 class FastAPLoss(PairLoss):
@@ -50,13 +51,13 @@ class FastAPLoss(PairLoss):
     def _matrix(self, embeddings: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         return euclidean(unit(embeddings), unit(others)).square()
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         positive, negative = tuples
         near = soft_histogram(matrix, positive, self.n_bins)  # (n_anchors, n_bins + 1)
         up_to = (near + soft_histogram(matrix, negative, self.n_bins)).cumsum(1)
         shares = near * near.cumsum(1) / torch.where(up_to > 0, up_to, 1)
         n_positives = positive.sum(1)
-        return masked_mean(1 - shares.sum(1) / n_positives.clamp_min(1), n_positives > 0)
+        return reduce.over(1 - shares.sum(1) / n_positives.clamp_min(1), n_positives > 0)
 
 
 def soft_histogram(squared, mask, n_bins):

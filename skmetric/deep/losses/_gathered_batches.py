@@ -1,6 +1,7 @@
 """Gathered batches: a loss that sees the batches of all processes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from sklearn.base import clone
@@ -63,14 +64,15 @@ class Gathered(TellsShare, nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor, **options: Any) -> torch.Tensor:
         """Value of the loss over all processes; it is the same on each."""
-        embeddings, labels = check_batch(embeddings, labels)
         if is_alone():
-            return self.loss(embeddings, labels)
+            return self.loss(embeddings, labels, **options)
+        if options:
+            raise ValueError(f"GatheredBatches gathers embeddings and labels alone: leave out {[*options]}")
+        embeddings, labels = check_batch(embeddings, labels, self.loss)
         sizes = sizes_everywhere(embeddings)
-        gathered = _Gather.apply(embeddings, sizes)
-        return self.loss(gathered, gather(labels, sizes))
+        return self.loss(gather_with_gradient(embeddings, sizes), gather(labels, sizes))
 
 
 def is_alone():
@@ -98,6 +100,11 @@ def gather(rows: torch.Tensor, sizes):
     parts = [torch.empty_like(padded) for _ in sizes]
     distributed.all_gather(parts, padded)  # takes parts of one size only
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def gather_with_gradient(rows: torch.Tensor, sizes):
+    """Rows of all processes; the gradient of a row is summed over them, and goes where the row was made."""
+    return _Gather.apply(rows, sizes)
 
 
 class _Gather(torch.autograd.Function):

@@ -11,6 +11,7 @@ from skmetric.deep._poincare import CLIP, CURVATURE, from_chords, inside, into_b
 from ._distance import euclidean
 from ._nt_xent import nt_xent
 from ._pair import PairLoss
+from ._reduction import Reduction
 
 
 class HyperbolicInfoNCELoss(PairLoss):
@@ -79,8 +80,8 @@ class HyperbolicInfoNCELoss(PairLoss):
             embeddings, others = (into_ball(x, self.curvature, self.clip) for x in (embeddings, others))
         return poincare(embeddings, others, self.curvature)
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
-        return nt_xent(-matrix / self.temperature, *tuples)
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
+        return nt_xent(-matrix / self.temperature, tuples, reduce)
 
 
 def poincare(u, v, curvature):

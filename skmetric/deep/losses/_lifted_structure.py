@@ -1,5 +1,6 @@
 """Lifted structured loss, as published and generalised."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -8,8 +9,10 @@ import torch
 from skmetric._params import Interval
 
 from ._base import BatchLoss, report_missing, share_of
-from ._distance import euclidean, masked_logsumexp, masked_mean, relations
-from ._pair import EuclideanPairLoss
+from ._distance import euclidean, masked_logsumexp, relations
+from ._named_distances import DISTANCE
+from ._pair import DistancePairLoss
+from ._reduction import Reduction
 
 _MARGIN = [Interval(Real, 0, None, closed="neither")]
 
@@ -50,29 +53,31 @@ class LiftedStructureLoss(BatchLoss):
     def __init__(self, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
         distances = euclidean(embeddings, embeddings)
         others = masked_logsumexp(self.margin - distances, negative)  # (batch,)
         excess = torch.relu(torch.logaddexp(others[:, None], others) + distances)
         self.active_share_ = share_of((positive & (excess > 0),), (positive,))
-        return masked_mean(excess.square() / 2, positive)
+        return reduce.over(excess.square() / 2, positive)
 
 
-class GeneralizedLiftedStructureLoss(EuclideanPairLoss):
+class GeneralizedLiftedStructureLoss(DistancePairLoss):
     r"""Lifted structured loss generalised to all positives of an anchor [1]_.
 
     .. math:: \operatorname{mean}_a \Bigl[\log \sum_{p \in P_a} e^{d_{ap}}
               + \log \sum_{n \in N_a} e^{m - d_{an}}\Bigr]_+
 
-    over the anchors that have a positive and a negative. Distances are Euclidean and the embeddings are not
-    normalised.
+    over the anchors that have a positive and a negative. The embeddings are not normalised.
 
     Parameters
     ----------
     margin : float, default=1.0
         Margin m.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default="euclidean"
+        The distance d. "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -93,15 +98,18 @@ class GeneralizedLiftedStructureLoss(EuclideanPairLoss):
     tensor(1.)
     """
 
-    _parameter_constraints = {"margin": _MARGIN}
+    _parameter_constraints = {"margin": _MARGIN, "distance": DISTANCE}
 
-    def __init__(self, margin: float = 1.0) -> None:
+    def __init__(
+        self, margin: float = 1.0, distance: str | Callable[..., torch.Tensor] = "euclidean"
+    ) -> None:
         self.margin = margin
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         positive, negative = tuples
         pull = masked_logsumexp(matrix, positive)
         push = masked_logsumexp(self.margin - matrix, negative)
         costs, valid = torch.relu(pull + push), positive.any(1) & negative.any(1)
         self.active_share_ = share_of((valid & (costs > 0),), (valid,))
-        return masked_mean(costs, valid)
+        return reduce.over(costs, valid)

@@ -11,6 +11,8 @@ from skmetric.deep.miners._base import Pairs, as_pairs
 
 from ._base import ParametricLoss, check_labels_in_range, report_missing, share
 from ._distance import euclidean, relations, unit
+from ._named_distances import distances as named_distances
+from ._reduction import Reduction
 
 
 class MarginLoss(ParametricLoss):
@@ -79,7 +81,9 @@ class MarginLoss(ParametricLoss):
     def _parameters(self, n_components: int, n_classes: int, generator: torch.Generator | None):
         return {"beta": torch.full((n_classes if self.class_beta else 1,), float(self.beta))}
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, beta) -> torch.Tensor:
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction, beta: torch.Tensor
+    ) -> torch.Tensor:
         if self.class_beta:
             check_labels_in_range(labels, len(beta))
         pairs = Pairs(*relations(labels, len(labels)))
@@ -87,10 +91,14 @@ class MarginLoss(ParametricLoss):
         sphere = unit(embeddings)
         distances = euclidean(sphere, sphere)
         if self.miner is not None:
-            pairs = as_pairs(self.miner(distances.detach(), labels), distances)
+            named = getattr(self.miner, "distance", None)
+            with torch.no_grad():
+                seen = distances if named is None else named_distances(named, embeddings, embeddings)
+            pairs = as_pairs(self.miner(seen.detach(), labels), distances)
         boundary = beta.to(embeddings.dtype)[labels if self.class_beta else torch.zeros_like(labels)]
         near = torch.relu(self.margin + distances - boundary[:, None]) * pairs.positive
         far = torch.relu(self.margin + boundary[:, None] - distances) * pairs.negative
-        n_active = (near > 0).sum() + (far > 0).sum()
-        self.active_share_ = share(n_active, pairs.positive.sum() + pairs.negative.sum())
-        return (near + far).sum() / n_active.clamp_min(1) + self.nu * boundary.mean()
+        n_active = (near > 0).sum(1) + (far > 0).sum(1)  # (batch,)
+        self.active_share_ = share(n_active.sum(), pairs.positive.sum() + pairs.negative.sum())
+        value = reduce.of_sums((near + far).sum(1), n_active.to(near.dtype))
+        return value + self.nu * reduce.of_rows(boundary)

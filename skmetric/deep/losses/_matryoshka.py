@@ -7,7 +7,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from ._base import Loss, StatefulLoss, check_batch
+from ._base import Loss, StatefulLoss, check_embeddings
 
 
 class MatryoshkaLoss(StatefulLoss):
@@ -84,11 +84,18 @@ class Prefixes(nn.Module):
         told: list[Any] = [getattr(loss, "active_share_", None) for loss in self.losses]
         return None if any(share is None for share in told) else torch.stack(told).mean()
 
-    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Weighted sum over the prefixes."""
-        embeddings, labels = check_batch(embeddings, labels)
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor, **options: Any) -> torch.Tensor:
+        """Weighted sum over the prefixes; options go to their losses."""
+        check_embeddings(embeddings)
         parts = zip(self.losses, self.lengths, self.weights, strict=True)
-        return torch.stack([w * loss(embeddings[:, :m], labels) for loss, m, w in parts]).sum()
+        values = [w * loss(embeddings[:, :m], labels, **_cut(options, m)) for loss, m, w in parts]
+        return torch.stack(values).sum(0)
+
+
+def _cut(options: dict[str, Any], length: int) -> dict[str, Any]:
+    """Options of a call, of which embeddings are shortened as well."""
+    sides = {name: options[name][:, :length] for name in ("memory", "references") if name in options}
+    return options | sides
 
 
 def halvings(n_components: int):

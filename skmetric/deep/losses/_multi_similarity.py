@@ -1,5 +1,6 @@
 """Multi-similarity loss with its mining."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -11,10 +12,12 @@ from skmetric.deep.miners._multi_similarity import informative_pairs
 
 from ._base import share_of
 from ._distance import masked_logsumexp
-from ._pair import CosinePairLoss
+from ._named_distances import DISTANCE
+from ._pair import SimilarityPairLoss
+from ._reduction import Reduction
 
 
-class MultiSimilarityLoss(CosinePairLoss):
+class MultiSimilarityLoss(SimilarityPairLoss):
     r"""Multi-similarity loss: a pair weighs by its own cosine and by those of the anchor's other pairs [1]_.
 
     .. math:: \frac1B \sum_i \frac1\alpha \log\Bigl(1 + \sum_{p \in P_i} e^{-\alpha (S_{ip} - \lambda)}\Bigr)
@@ -31,9 +34,12 @@ class MultiSimilarityLoss(CosinePairLoss):
     beta : float, default=40.0
         Scale of negative pairs.
     base : float, default=0.5
-        Cosine λ around which pairs are weighed.
+        Similarity λ around which pairs are weighed.
     epsilon : float or None, default=0.1
         Slack ε of the mining; None takes all pairs.
+    distance : {"cosine", "euclidean", "squared_euclidean", "dot_product"} or callable, default="cosine"
+        What the similarity S comes from: the cosine, the inner product, or the negative of a distance. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -57,19 +63,26 @@ class MultiSimilarityLoss(CosinePairLoss):
     _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "beta": [Interval(Real, 0, None, closed="neither")],
-        "base": [Interval(Real, -1, 1, closed="both")],
+        "base": [Interval(Real, None, None, closed="neither")],
         "epsilon": [Interval(Real, 0, None, closed="left"), None],
+        "distance": DISTANCE,
     }
 
     def __init__(
-        self, alpha: float = 2.0, beta: float = 40.0, base: float = 0.5, epsilon: float | None = 0.1
+        self,
+        alpha: float = 2.0,
+        beta: float = 40.0,
+        base: float = 0.5,
+        epsilon: float | None = 0.1,
+        distance: str | Callable[..., torch.Tensor] = "cosine",
     ) -> None:
         self.alpha = alpha
         self.beta = beta
         self.base = base
         self.epsilon = epsilon
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         valid = tuples
         if self.epsilon is not None:
             tuples = informative_pairs(1 - matrix.detach(), tuples.positive, tuples.negative, self.epsilon)
@@ -77,4 +90,4 @@ class MultiSimilarityLoss(CosinePairLoss):
         excess = matrix - self.base
         pull = softplus(masked_logsumexp(-self.alpha * excess, tuples.positive)) / self.alpha
         push = softplus(masked_logsumexp(self.beta * excess, tuples.negative)) / self.beta
-        return (pull + push).mean()
+        return reduce.of_rows(pull + push)

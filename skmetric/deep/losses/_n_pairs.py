@@ -8,7 +8,8 @@ from torch.nn.functional import softplus
 from skmetric._params import Interval
 
 from ._base import BatchLoss, report_missing
-from ._distance import masked_logsumexp, masked_mean, relations
+from ._distance import masked_logsumexp, relations
+from ._reduction import Reduction
 
 
 class NPairsLoss(BatchLoss):
@@ -50,11 +51,11 @@ class NPairsLoss(BatchLoss):
     def __init__(self, norm_weight: float = 0.0) -> None:
         self.norm_weight = norm_weight
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
         products = embeddings @ embeddings.T  # (batch, batch)
         class_sizes = 1 + positive.sum(0)
         others = masked_logsumexp(products - class_sizes.to(products.dtype).log(), negative)
-        value = masked_mean(softplus(others[:, None] - products), positive)
-        return value + self.norm_weight * embeddings.square().sum(1).mean()
+        value = reduce.over(softplus(others[:, None] - products), positive)
+        return value + self.norm_weight * reduce.of_rows(embeddings.square().sum(1))

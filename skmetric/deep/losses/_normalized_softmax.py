@@ -3,12 +3,12 @@
 from numbers import Real
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
 
 from ._distance import cosine
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, random_directions
+from ._reduction import Reduction
 
 
 class NormalizedSoftmaxLoss(ProxyLoss):
@@ -56,5 +56,10 @@ class NormalizedSoftmaxLoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(cosine(embeddings, proxies) / self.temperature, labels)
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return cosine(embeddings, proxies) / self.temperature
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
+        return reduce.cross_entropy(self._logits(embeddings, proxies), labels)

@@ -1,17 +1,21 @@
 """NT-Xent, also called InfoNCE: each positive against all negatives."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
 import torch
 
 from skmetric._params import Interval
+from skmetric.deep.miners._base import Pairs
 
-from ._distance import masked_logsumexp, masked_mean
-from ._pair import CosinePairLoss
+from ._distance import masked_logsumexp
+from ._named_distances import DISTANCE
+from ._pair import SimilarityPairLoss
+from ._reduction import Reduction
 
 
-class NTXentLoss(CosinePairLoss):
+class NTXentLoss(SimilarityPairLoss):
     r"""NT-Xent or InfoNCE: pick the positive out among the anchor's negatives [1]_ [2]_.
 
     .. math:: -\operatorname{mean}_{(a, p)} \log
@@ -24,6 +28,9 @@ class NTXentLoss(CosinePairLoss):
     ----------
     temperature : float, default=0.07
         Temperature τ.
+    distance : {"cosine", "euclidean", "squared_euclidean", "dot_product"} or callable, default="cosine"
+        What the similarity S comes from: the cosine, the inner product, or the negative of a distance. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -44,16 +51,22 @@ class NTXentLoss(CosinePairLoss):
     tensor(0.3133)
     """
 
-    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "distance": DISTANCE,
+    }
 
-    def __init__(self, temperature: float = 0.07) -> None:
+    def __init__(
+        self, temperature: float = 0.07, distance: str | Callable[..., torch.Tensor] = "cosine"
+    ) -> None:
         self.temperature = temperature
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
-        return nt_xent(matrix / self.temperature, *tuples)
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
+        return nt_xent(matrix / self.temperature, tuples, reduce)
 
 
-def nt_xent(logits, positive: torch.Tensor, negative: torch.Tensor):
+def nt_xent(logits: torch.Tensor, pairs: Pairs, reduce: Reduction):
     """Mean over positive pairs of -log softmax among the pair itself and the anchor's negatives."""
-    others = masked_logsumexp(logits, negative)[:, None]  # (n_anchors, 1)
-    return masked_mean(torch.nn.functional.softplus(others - logits), positive)
+    others = masked_logsumexp(logits, pairs.negative)[:, None]  # (n_anchors, 1)
+    return reduce.over(torch.nn.functional.softplus(others - logits), pairs.positive)

@@ -9,13 +9,22 @@ from torch import nn
 
 from skmetric._params import Interval
 
-from ._base import StatefulLoss, TellsShare, check_batch, check_labels_in_range, full_precision, widen
+from ._base import (
+    StatefulLoss,
+    TellsShare,
+    check_batch,
+    check_embeddings,
+    check_labels_in_range,
+    full_precision,
+    widen,
+)
+from ._reduction import Reduction
 
 SAMPLED_CLASSES = [Interval(Integral, 2, None, closed="left"), None]
 
 
 class ProxyLoss(StatefulLoss):
-    """A loss with proxies: a subclass writes ``_proxies`` and ``_value``, and has ``sampled_classes``.
+    """A loss with proxies: a subclass writes ``_proxies``, ``_logits`` and ``_value``.
 
     With ``sampled_classes`` a training batch sees the proxies of its own classes and of random others, that
     many in all (Partial FC): the matrix of similarities and its gradient then do not grow with the number of
@@ -35,8 +44,14 @@ class ProxyLoss(StatefulLoss):
         """Initial proxies; the first axis is the class."""
 
     @abstractmethod
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
-        """Scalar of float embeddings, labels and proxies, the first axis of which the labels index."""
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        """Scores (batch, n_classes) of float embeddings for the classes, larger is more likely; no margin."""
+
+    @abstractmethod
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
+        """Value of float embeddings, labels and proxies, the first axis of which the labels index."""
 
 
 class Proxies(TellsShare, nn.Module):
@@ -52,9 +67,17 @@ class Proxies(TellsShare, nn.Module):
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Value of the loss; labels without a proxy are refused."""
-        embeddings, labels = check_batch(embeddings, labels)
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        weights: torch.Tensor | None = None,
+        reduction: str = "mean",
+    ) -> torch.Tensor:
+        """Value of the loss, or of each row; labels without a proxy are refused."""
+        embeddings, labels = check_batch(embeddings, labels, self.loss)
+        reduce = self.loss._reduction(reduction, weights, embeddings)
         check_labels_in_range(labels, len(self.proxies))
         with full_precision(embeddings):
             proxies = widen(self.proxies).to(embeddings.dtype)
@@ -62,7 +85,28 @@ class Proxies(TellsShare, nn.Module):
             if self.training and sampled is not None and sampled < len(proxies):
                 classes = self._sample(labels, sampled)
                 proxies, labels = proxies[classes], torch.searchsorted(classes, labels)
-            return self.loss._value(embeddings, labels, proxies)
+            return self.loss._value(embeddings, labels, proxies, reduce)
+
+    def logits(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Scores of samples for the classes that have proxies: classification by what the loss learned.
+
+        No margin is in them, and no class is left out. For the losses with a softmax over the classes,
+        ``logits(embeddings).softmax(1)`` are its probabilities without the margin.
+
+        Parameters
+        ----------
+        embeddings : Tensor of shape (n_samples, n_components)
+            As the network gives them.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_classes)
+            Larger is more likely.
+        """
+        check_embeddings(embeddings)
+        embeddings = widen(embeddings)
+        with full_precision(embeddings):
+            return self.loss._logits(embeddings, widen(self.proxies).to(embeddings.dtype))
 
     def _sample(self, labels: torch.Tensor, n_sampled):
         """Sorted classes: those of the batch, then random ones up to `n_sampled`."""

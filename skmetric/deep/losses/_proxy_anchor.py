@@ -9,6 +9,7 @@ from skmetric._params import Interval
 
 from ._distance import cosine, masked_logsumexp, masked_mean
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, proxies_of, random_directions
+from ._reduction import Reduction
 
 
 class ProxyAnchorLoss(ProxyLoss):
@@ -47,6 +48,7 @@ class ProxyAnchorLoss(ProxyLoss):
     tensor(True)
     """
 
+    _by_row = False  # proxies are the anchors
     _parameter_constraints = {
         "margin": [Interval(Real, 0, 1, closed="both")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
@@ -61,7 +63,12 @@ class ProxyAnchorLoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return self.alpha * cosine(embeddings, proxies)
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
         cosines, own = cosine(embeddings, proxies), proxies_of(labels, proxies)  # (batch, n_classes)
         pull = softplus(masked_logsumexp(-self.alpha * (cosines - self.margin), own, dim=0))
         push = softplus(masked_logsumexp(self.alpha * (cosines + self.margin), ~own, dim=0))

@@ -3,12 +3,12 @@
 from numbers import Real
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
 
 from ._distance import euclidean, unit
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, random_directions
+from ._reduction import Reduction
 
 
 class ProxyNCALoss(ProxyLoss):
@@ -58,6 +58,10 @@ class ProxyNCALoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
-        squared = euclidean(unit(embeddings), unit(proxies)).square()  # (batch, n_classes)
-        return cross_entropy(-squared / self.temperature, labels)
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return -euclidean(unit(embeddings), unit(proxies)).square() / self.temperature
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
+        return reduce.cross_entropy(self._logits(embeddings, proxies), labels)

@@ -2,30 +2,33 @@
 
 import torch
 
+from skmetric.deep.miners._base import Pairs
+
 from ._distance import with_gradient
+from ._reduction import Reduction
 
 _BLOCK = 1 << 20  # comparisons that a chunk may hold even where the batch is small
 
 
-def mean_over_queries(function, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor):
+def mean_over_queries(function, matrix: torch.Tensor, pairs: Pairs, reduce: Reduction):
     """Mean of `function` over the rows that have a positive, its gradient worked out chunk by chunk.
 
     `function` maps rows of the matrix and of both masks to the cost of each row, at the price of one
     comparison for each item and each positive of a row.
     """
-    total, gradient = matrix.new_zeros(()), torch.zeros_like(matrix)
-    rows = positive.any(1).nonzero().flatten()
-    for chunk in _chunks(rows, matrix, positive):
+    positive, negative = pairs
+    costs, gradient = matrix.new_zeros(len(matrix)), torch.zeros_like(matrix)
+    answerable = positive.any(1)
+    for chunk in _chunks(answerable.nonzero().flatten(), matrix, positive):
         if matrix.requires_grad:
             with torch.enable_grad():
                 leaf = matrix.detach()[chunk].requires_grad_()
-                costs = function(leaf, positive[chunk], negative[chunk]).sum()
-            (gradient[chunk],) = torch.autograd.grad(costs, leaf)
+                found = function(leaf, positive[chunk], negative[chunk])
+            (gradient[chunk],) = torch.autograd.grad(found.sum(), leaf)
         else:
-            costs = function(matrix[chunk], positive[chunk], negative[chunk]).sum()
-        total += costs.detach()
-    n_answerable = max(1, len(rows))
-    return with_gradient(matrix, total / n_answerable, gradient / n_answerable)
+            found = function(matrix[chunk], positive[chunk], negative[chunk])
+        costs[chunk] = found.detach()
+    return reduce.over(with_gradient(matrix, costs, gradient), answerable)
 
 
 def _chunks(rows: torch.Tensor, matrix: torch.Tensor, positive: torch.Tensor):

@@ -1,6 +1,6 @@
 """Recall@k surrogate loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -8,11 +8,13 @@ import torch
 
 from skmetric._params import Interval
 
-from ._pair import CosinePairLoss
+from ._named_distances import DISTANCE
+from ._pair import SimilarityPairLoss
 from ._ranking import mean_over_queries, smooth_ranks
+from ._reduction import Reduction
 
 
-class RecallAtKLoss(CosinePairLoss):
+class RecallAtKLoss(SimilarityPairLoss):
     r"""Recall@k surrogate: one less the share of positives among the first k, counted with sigmoids [1]_.
 
     .. math:: 1 - \operatorname{mean}_k \operatorname{mean}_q \frac{1}{\min(k, |P_q|)}
@@ -37,6 +39,9 @@ class RecallAtKLoss(CosinePairLoss):
         Temperature of the cut-off, in ranks.
     temperature : float, default=0.01
         Temperature of the comparisons, in cosines.
+    distance : {"cosine", "euclidean", "squared_euclidean", "dot_product"} or callable, default="cosine"
+        What the similarity S comes from: the cosine, the inner product, or the negative of a distance. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -61,6 +66,7 @@ class RecallAtKLoss(CosinePairLoss):
         "k": [tuple, list],
         "rank_temperature": [Interval(Real, 0, None, closed="neither")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
+        "distance": DISTANCE,
     }
 
     def __init__(
@@ -68,15 +74,17 @@ class RecallAtKLoss(CosinePairLoss):
         k: Sequence[int] = (1, 2, 4, 8, 16),
         rank_temperature: float = 1.0,
         temperature: float = 0.01,
+        distance: str | Callable[..., torch.Tensor] = "cosine",
     ) -> None:
         self.k = k
         self.rank_temperature = rank_temperature
         self.temperature = temperature
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         if not len(self.k) or min(self.k) < 1:
             raise ValueError(f"k must hold cut-offs from 1, got {self.k!r}")
-        return mean_over_queries(self._costs, matrix, *tuples)
+        return mean_over_queries(self._costs, matrix, tuples, reduce)
 
     def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         (ranks,), filled = smooth_ranks(rows, positive, [positive | negative], self.temperature)

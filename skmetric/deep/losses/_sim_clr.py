@@ -1,5 +1,6 @@
 """SimCLR's loss of two views."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -7,11 +8,13 @@ import torch
 
 from skmetric._params import Interval
 
+from ._named_distances import DISTANCE
 from ._nt_xent import nt_xent
-from ._pair import CosinePairLoss
+from ._pair import SimilarityPairLoss
+from ._reduction import Reduction
 
 
-class SimCLRLoss(CosinePairLoss):
+class SimCLRLoss(SimilarityPairLoss):
     r"""SimCLR's loss: each view picks the other view of its sample out of the batch [1]_.
 
     .. math:: -\frac{1}{2n} \sum_i \log \frac{e^{S_{i i'} / \tau}}{\sum_{k \neq i} e^{S_{ik} / \tau}}
@@ -24,6 +27,9 @@ class SimCLRLoss(CosinePairLoss):
     ----------
     temperature : float, default=0.5
         Temperature τ; [1]_ take 0.5 for small images and 0.1 for large batches of large ones.
+    distance : {"cosine", "euclidean", "squared_euclidean", "dot_product"} or callable, default="cosine"
+        What the similarity S comes from: the cosine, the inner product, or the negative of a distance. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -44,10 +50,16 @@ class SimCLRLoss(CosinePairLoss):
     tensor(0.5514)
     """
 
-    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "distance": DISTANCE,
+    }
 
-    def __init__(self, temperature: float = 0.5) -> None:
+    def __init__(
+        self, temperature: float = 0.5, distance: str | Callable[..., torch.Tensor] = "cosine"
+    ) -> None:
         self.temperature = temperature
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
-        return nt_xent(matrix / self.temperature, *tuples)
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
+        return nt_xent(matrix / self.temperature, tuples, reduce)

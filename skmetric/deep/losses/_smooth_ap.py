@@ -1,5 +1,6 @@
 """Smooth-AP loss."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -7,11 +8,13 @@ import torch
 
 from skmetric._params import Interval
 
-from ._pair import CosinePairLoss
+from ._named_distances import DISTANCE
+from ._pair import SimilarityPairLoss
 from ._ranking import mean_over_queries, smooth_ranks
+from ._reduction import Reduction
 
 
-class SmoothAPLoss(CosinePairLoss):
+class SmoothAPLoss(SimilarityPairLoss):
     r"""Smooth-AP: one less the average precision, ranks counted with sigmoids [1]_.
 
     .. math:: 1 - \operatorname{mean}_q \frac{1}{|P_q|} \sum_{p \in P_q}
@@ -26,6 +29,9 @@ class SmoothAPLoss(CosinePairLoss):
     ----------
     temperature : float, default=0.01
         Temperature τ of the sigmoid.
+    distance : {"cosine", "euclidean", "squared_euclidean", "dot_product"} or callable, default="cosine"
+        What the similarity S comes from: the cosine, the inner product, or the negative of a distance. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -45,13 +51,19 @@ class SmoothAPLoss(CosinePairLoss):
     tensor(0.)
     """
 
-    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "distance": DISTANCE,
+    }
 
-    def __init__(self, temperature: float = 0.01) -> None:
+    def __init__(
+        self, temperature: float = 0.01, distance: str | Callable[..., torch.Tensor] = "cosine"
+    ) -> None:
         self.temperature = temperature
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
-        return mean_over_queries(self._costs, matrix, *tuples)
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
+        return mean_over_queries(self._costs, matrix, tuples, reduce)
 
     def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
         masks = [positive, positive | negative]

@@ -10,6 +10,7 @@ from skmetric._params import Interval
 from ._contrastive import contrastive
 from ._distance import euclidean
 from ._pair import PairLoss
+from ._reduction import Reduction
 
 
 class SNRContrastiveLoss(PairLoss):
@@ -70,11 +71,11 @@ class SNRContrastiveLoss(PairLoss):
         noise = euclidean(signal, others - others.mean(1, keepdim=True)).square()  # (batch, n_others)
         return noise / signal.square().sum(1, keepdim=True).clamp_min(1e-6)
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         value, self.active_share_ = contrastive(
-            matrix, tuples, self.margin, self.positive_margin, squared=False
+            matrix, tuples, self.margin, self.positive_margin, False, reduce
         )
         return value
 
-    def _penalty(self, embeddings: torch.Tensor):
-        return self.mean_weight * embeddings.sum(1).abs().mean()
+    def _penalty(self, embeddings: torch.Tensor, reduce: Reduction) -> torch.Tensor:
+        return self.mean_weight * reduce.of_rows(embeddings.sum(1).abs())

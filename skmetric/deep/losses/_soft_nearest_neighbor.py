@@ -1,5 +1,6 @@
 """Soft nearest neighbour loss, also known from neighbourhood components analysis."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -7,23 +8,29 @@ import torch
 
 from skmetric._params import Interval
 
-from ._distance import masked_logsumexp, masked_mean
-from ._pair import EuclideanPairLoss
+from ._distance import masked_logsumexp
+from ._named_distances import DISTANCE
+from ._pair import DistancePairLoss
+from ._reduction import Reduction
 
 
-class SoftNearestNeighborLoss(EuclideanPairLoss):
+class SoftNearestNeighborLoss(DistancePairLoss):
     r"""Soft nearest neighbour loss: the neighbour that an anchor draws shall be of its class [1]_ [2]_.
 
     .. math:: -\operatorname{mean}_a \log
-              \frac{\sum_{p \in P_a} e^{-d_{ap}^2 / T}}{\sum_{k \neq a} e^{-d_{ak}^2 / T}}
+              \frac{\sum_{p \in P_a} e^{-D_{ap} / T}}{\sum_{k \neq a} e^{-D_{ak} / T}}
 
     over the anchors that have a positive; neighbourhood components analysis [1]_ is this with T = 1 (without
-    the logarithm, in its first form). Distances are Euclidean and the embeddings are not normalised.
+    the logarithm, in its first form). D is the squared Euclidean distance; the embeddings are not normalised.
 
     Parameters
     ----------
     temperature : float, default=1.0
-        Temperature T, in the unit of squared distances.
+        Temperature T, in the unit of D.
+    distance : {"squared_euclidean", "euclidean", "cosine", "dot_product"} or callable, \
+            default="squared_euclidean"
+        The distance D. "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -44,13 +51,24 @@ class SoftNearestNeighborLoss(EuclideanPairLoss):
     tensor(0.3133)
     """
 
-    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "distance": DISTANCE,
+    }
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        distance: str | Callable[..., torch.Tensor] = "squared_euclidean",
+    ) -> None:
         self.temperature = temperature
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _given(self, matrix: torch.Tensor) -> torch.Tensor:
+        return matrix.square() if self.distance == "squared_euclidean" else matrix
+
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         positive, negative = tuples
-        logits = -matrix.square() / self.temperature
+        logits = -matrix / self.temperature
         log_shares = masked_logsumexp(logits, positive) - masked_logsumexp(logits, positive | negative)
-        return -masked_mean(log_shares, positive.any(1))
+        return -reduce.over(log_shares, positive.any(1))

@@ -3,12 +3,12 @@
 from numbers import Integral, Real
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from skmetric._params import Interval
 
 from ._distance import cosine, unit
 from ._proxy import SAMPLED_CLASSES, ProxyLoss, proxies_of, random_directions
+from ._reduction import Reduction
 
 
 class SoftTripleLoss(ProxyLoss):
@@ -85,11 +85,21 @@ class SoftTripleLoss(ProxyLoss):
     def _proxies(self, n_components: int, n_classes: int, generator: torch.Generator | None) -> torch.Tensor:
         return random_directions(n_classes, self.n_centers, n_components, generator=generator)
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
-        cosines = cosine(embeddings, proxies.flatten(0, 1)).unflatten(1, proxies.shape[:2])
+    def _logits(self, embeddings: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+        return self.scale * self._similarities(embeddings, proxies)
+
+    def _similarities(self, embeddings: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+        """Similarities S (batch, n_classes), of which the centres of a class have their shares."""
+        cosines = cosine(embeddings, centers.flatten(0, 1)).unflatten(1, centers.shape[:2])
         shares = torch.softmax(cosines / self.temperature, dim=2)  # (batch, n_classes, n_centers)
-        similarities = (shares * cosines).sum(2) - self.margin * proxies_of(labels, proxies)
-        value = cross_entropy(self.scale * similarities, labels)
+        return (shares * cosines).sum(2)
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, proxies: torch.Tensor, reduce: Reduction
+    ) -> torch.Tensor:
+        own = proxies_of(labels, proxies)
+        similarities = self._similarities(embeddings, proxies) - self.margin * own
+        value = reduce.cross_entropy(self.scale * similarities, labels)
         return value + self.merge_weight * spread_of_centers(proxies) if self.merge_weight else value
 
 

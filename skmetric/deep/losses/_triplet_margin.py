@@ -12,10 +12,12 @@ from skmetric.deep.miners._base import Triplets
 
 from ._base import share
 from ._distance import with_gradient
-from ._pair import EuclideanPairLoss
+from ._named_distances import DISTANCE
+from ._pair import DistancePairLoss
+from ._reduction import Reduction
 
 
-class TripletMarginLoss(EuclideanPairLoss):
+class TripletMarginLoss(DistancePairLoss):
     r"""Triplet loss: an anchor nearer to a positive than to a negative, by a margin [1]_.
 
     .. math:: \operatorname{mean}_{(a, p, n)}\, [m + d(a, p) - d(a, n)]_+
@@ -24,8 +26,8 @@ class TripletMarginLoss(EuclideanPairLoss):
     positives are sorted, each negative is counted against those it is too near to, and cumulative sums give
     value and gradient. Time is O(batch² log batch), memory O(batch²). The soft margin and the swap admit no
     such order and take O(batch² · positives of an anchor) time, in O(batch²) memory too.
-    ``miner=BatchHardMiner()`` is batch-hard [2]_, ``miner=SemiHardMiner()`` semi-hard [1]_. Distances are
-    Euclidean and the embeddings are not normalised.
+    ``miner=BatchHardMiner()`` is batch-hard [2]_, ``miner=SemiHardMiner()`` semi-hard [1]_. The embeddings
+    are not normalised.
 
     Parameters
     ----------
@@ -40,6 +42,9 @@ class TripletMarginLoss(EuclideanPairLoss):
         Mean over the triplets that cost something, or over all.
     miner : Miner or callable, default=None
         Chooses the triplets; None takes all.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default="euclidean"
+        The distance d. "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -70,6 +75,7 @@ class TripletMarginLoss(EuclideanPairLoss):
         "swap": ["boolean"],
         "average": [StrOptions({"active", "all"})],
         "miner": [callable, None],
+        "distance": DISTANCE,
     }
     _takes_triplets = True
 
@@ -80,52 +86,72 @@ class TripletMarginLoss(EuclideanPairLoss):
         swap: bool = False,
         average: str = "active",
         miner: Callable[..., Any] | None = None,
+        distance: str | Callable[..., torch.Tensor] = "euclidean",
     ) -> None:
         self.margin = margin
         self.soft_margin = soft_margin
         self.swap = swap
         self.average = average
         self.miner = miner
+        self.distance = distance
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    @property
+    def _of_columns(self) -> bool:  # type: ignore[override]
+        return self.swap
+
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         if self.swap and matrix.shape[0] != matrix.shape[1]:
             raise ValueError("swap=True needs distances among all samples: it does not go with a memory")
         if isinstance(tuples, Triplets):
-            return self._of_triplets(matrix, tuples)
+            return self._of_triplets(matrix, tuples, reduce)
         if self.soft_margin or self.swap:
-            return self._by_positive(matrix, *tuples)
-        return self._by_counting(matrix, *tuples)
+            return self._by_positive(matrix, tuples.positive, tuples.negative, reduce)
+        return self._by_counting(matrix, tuples.positive, tuples.negative, reduce)
 
-    def _of_triplets(self, matrix: torch.Tensor, triplets):
+    def _of_triplets(self, matrix: torch.Tensor, triplets, reduce: Reduction):
         anchor, positive, negative = triplets
         to_negative = matrix[anchor, negative]
         if self.swap:
             to_negative = torch.minimum(to_negative, matrix[positive, negative])
         costs = self._cost(matrix[anchor, positive] - to_negative)
-        return costs.sum() / self._divisor((costs > 0).sum(), torch.as_tensor(len(costs)))
+        none = matrix.new_zeros(len(matrix))
+        n_active = none.index_add(0, anchor, (costs > 0).to(none.dtype))
+        n_all = none.index_add(0, anchor, torch.ones_like(costs))
+        return reduce.of_sums(none.index_add(0, anchor, costs), self._counted(n_active, n_all))
 
-    def _by_counting(self, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor):
+    def _by_counting(
+        self, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, reduce: Reduction
+    ):
         """The hinge is linear in distances that carry, as weights, in how many active triplets they stand."""
         with torch.no_grad():
             weights, n_active = count_active(matrix, positive, negative, self.margin)
-            divisor = self._divisor(n_active, _n_triplets(positive, negative))
-            weights, lifted = weights / divisor, self.margin * n_active / divisor
-        return (weights * matrix).sum() + lifted
+            counted = self._counted(n_active, _n_triplets(positive, negative))
+        return reduce.of_sums((weights * matrix).sum(1) + self.margin * n_active, counted)
 
-    def _by_positive(self, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor):
+    def _by_positive(
+        self, matrix: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, reduce: Reduction
+    ):
         """Value and gradient, one positive of every anchor at a time."""
+        if reduce.each and self.swap:
+            raise ValueError(
+                "reduction='none' does not go with swap=True, which uses distances of other rows"
+            )
         with torch.no_grad():
-            total, n_active = matrix.new_zeros(()), matrix.new_zeros(())
+            sums, n_active = matrix.new_zeros(len(matrix)), matrix.new_zeros(len(matrix))
+            weights = torch.ones_like(sums) if reduce.weights is None else reduce.weights
             gradient = torch.zeros_like(matrix)
             for row, column in _positives_in_turn(positive):
                 costs, slopes, crossed = self._against_negatives(matrix, row, column, negative)
-                total += costs.sum()
-                n_active += (costs > 0).sum()
+                sums.index_add_(0, row, costs.sum(1))
+                n_active.index_add_(0, row, (costs > 0).sum(1).to(sums.dtype))
+                slopes = slopes * weights[row][:, None]
                 gradient[row, column] += slopes.sum(1)
                 gradient.index_add_(0, row, -slopes.masked_fill(crossed, 0))
                 gradient.index_add_(0, column, -slopes.masked_fill(~crossed, 0))
-            divisor = self._divisor(n_active, _n_triplets(positive, negative))
-        return with_gradient(matrix, total / divisor, gradient / divisor)
+            counted = self._counted(n_active, _n_triplets(positive, negative))
+            divisor = reduce.divisor(counted)
+            gradient /= divisor[:, None] if reduce.each else divisor
+        return with_gradient(matrix, reduce.of_sums(sums, counted), gradient)
 
     def _against_negatives(self, matrix: torch.Tensor, row, column, negative: torch.Tensor):
         """Cost and slope of the triplets of pairs (row, column), and where a swap takes place."""
@@ -141,14 +167,15 @@ class TripletMarginLoss(EuclideanPairLoss):
     def _cost(self, excess):
         return softplus(self.margin + excess) if self.soft_margin else torch.relu(self.margin + excess)
 
-    def _divisor(self, n_active, n_all):
-        """What to divide a sum of costs by; the share of active triplets is noted."""
-        self.active_share_ = share(n_active, n_all)
-        return (n_active if self.average == "active" else n_all).clamp_min(1)
+    def _counted(self, n_active: torch.Tensor, n_all: torch.Tensor):
+        """Triplets of each anchor that the mean is over; the share of active ones is noted."""
+        self.active_share_ = share(n_active.sum(), n_all.sum())
+        return (n_active if self.average == "active" else n_all).to(n_active.dtype)
 
 
 def _n_triplets(positive: torch.Tensor, negative: torch.Tensor):
-    return (positive.sum(1) * negative.sum(1)).sum()
+    """Number of triplets of each anchor."""
+    return positive.sum(1) * negative.sum(1)
 
 
 def _positives_in_turn(positive: torch.Tensor):
@@ -168,7 +195,7 @@ def _turn(row, n_rows):
 def count_active(distances, positive: torch.Tensor, negative: torch.Tensor, margin):
     """In how many triplets with m + d(a, p) > d(a, n) each distance stands: + as d(a, p), - as d(a, n).
 
-    Returns the signed counts, of the shape of `distances`, and the number of active triplets.
+    Returns the signed counts, of the shape of `distances`, and the number of active triplets of each anchor.
     """
     row, column = positive.nonzero(as_tuple=True)
     turn = _turn(row, len(positive))
@@ -184,4 +211,5 @@ def count_active(distances, positive: torch.Tensor, negative: torch.Tensor, marg
     within = torch.empty_like(within).scatter_(1, order, within)
     counts = (passed - n_turns).to(distances.dtype)
     counts[row, column] = within[row, turn]
-    return counts, within[row, turn].sum(dtype=torch.float64).to(distances.dtype)
+    active = within.new_zeros(len(within)).index_add(0, row, within[row, turn])  # (n_anchors,)
+    return counts, active

@@ -9,11 +9,12 @@ from torch.nn.functional import softplus
 
 from skmetric._params import Interval
 
-from ._distance import masked_logsumexp, masked_mean, sine
-from ._pair import CosinePairLoss
+from ._distance import masked_logsumexp, sine
+from ._pair import SimilarityPairLoss
+from ._reduction import Reduction
 
 
-class TupletMarginLoss(CosinePairLoss):
+class TupletMarginLoss(SimilarityPairLoss):
     r"""Tuplet margin loss: a positive, its angle narrowed by a margin, against all negatives [1]_.
 
     .. math:: \operatorname{mean}_{(a, p)} \log\Bigl(1 + \sum_{n \in N_a}
@@ -56,8 +57,8 @@ class TupletMarginLoss(CosinePairLoss):
         self.margin = margin
         self.scale = scale
 
-    def _value(self, matrix: torch.Tensor, tuples: Any) -> torch.Tensor:
+    def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         positive, negative = tuples
         narrowed = matrix * math.cos(self.margin) + sine(matrix) * math.sin(self.margin)  # cos(θ - β)
         others = masked_logsumexp(self.scale * matrix, negative)[:, None]  # (n_anchors, 1)
-        return masked_mean(softplus(others - self.scale * narrowed), positive)
+        return reduce.over(softplus(others - self.scale * narrowed), positive)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ._base import BatchLoss, ParametricLoss, report
+from ._reduction import Reduction
 
 
 def two_views(embeddings: torch.Tensor, labels: torch.Tensor):
@@ -28,9 +29,10 @@ def two_views(embeddings: torch.Tensor, labels: torch.Tensor):
 class TwoViewsLoss(BatchLoss):
     """A loss of two views: a subclass writes ``_between(first, second)`` and ``_fewest``."""
 
+    _by_row = False
     _fewest = 2  # pairs, below which the loss has nothing to say
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction) -> torch.Tensor:
         first, second, _ = two_views(embeddings, labels)
         if len(first) < self._fewest:
             report_too_few(len(first), self._fewest)
@@ -45,7 +47,11 @@ class TwoViewsLoss(BatchLoss):
 class TwoViewsParametricLoss(ParametricLoss):
     """A loss of two views that learns a scale: a subclass writes ``_parameters`` and ``_between``."""
 
-    def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, **parameters) -> torch.Tensor:
+    _by_row = False
+
+    def _value(
+        self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction, **parameters: Any
+    ) -> torch.Tensor:
         first, second, pair_labels = two_views(embeddings, labels)
         if len(first) < 2:
             report_too_few(len(first), 2)

@@ -2,17 +2,30 @@
 
 ``distances`` (n_anchors, n_others) holds the distance of each anchor from each sample, the smaller the
 nearer; ``labels`` (n_others,) are those of the samples, and the anchors are the first of them: an anchor
-and its own column are no pair. The answer is `Pairs` or `Triplets`. A loss takes any callable with this
-contract.
+and its own column are no pair. With ``anchor_labels`` (n_anchors,) the anchors are not among the samples: a
+loss passes it where it is called with references. The answer is `Pairs` or `Triplets`. A loss takes any
+callable with this contract.
+
+A miner with an attribute `distance` that is not None gets distances of that kind; others get those that the
+loss compares by.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 
 from skmetric._documented import DocumentedMixin
+from skmetric._params import StrOptions
 from skmetric._sklearn import BaseEstimator
+
+# what the parameter `distance` of a miner may be; losses say what the names mean
+DISTANCE: list[Any] = [
+    StrOptions({"euclidean", "squared_euclidean", "cosine", "dot_product"}),
+    callable,
+    None,
+]
 
 
 class Pairs(NamedTuple):
@@ -77,10 +90,15 @@ class Triplets(NamedTuple):
 class Miner(DocumentedMixin, BaseEstimator, ABC):
     """A choice of tuples; a subclass writes ``_mine(distances, positive, negative)``."""
 
-    def __call__(self, distances: torch.Tensor, labels: torch.Tensor) -> Pairs | Triplets:
-        same = labels[: len(distances), None] == labels[None]
+    distance: str | Callable[..., torch.Tensor] | None = None
+
+    def __call__(
+        self, distances: torch.Tensor, labels: torch.Tensor, anchor_labels: torch.Tensor | None = None
+    ) -> Pairs | Triplets:
+        same = (labels[: len(distances)] if anchor_labels is None else anchor_labels)[:, None] == labels[None]
         positive = same.clone()
-        positive.fill_diagonal_(False)
+        if anchor_labels is None:
+            positive.fill_diagonal_(False)
         with torch.no_grad():
             return self._mine(distances, positive, ~same)
 

@@ -1,10 +1,12 @@
 """Easy-positive mining."""
 
+from collections.abc import Callable
+
 import torch
 
 from skmetric._params import StrOptions
 
-from ._base import Miner, Pairs, Triplets, one_per_row
+from ._base import DISTANCE, Miner, Pairs, Triplets, one_per_row
 
 
 class EasyPositiveMiner(Miner):
@@ -17,6 +19,9 @@ class EasyPositiveMiner(Miner):
     negatives : {"semi-hard", "hard", "all"}, default="semi-hard"
         The nearest negative that is farther than the positive chosen (none if there is none), the nearest
         one, or all.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default=None
+        Distance that the choice is by, as in :class:`~skmetric.deep.losses.TripletMarginLoss`; None uses the
+        one that the loss compares by.
 
     See Also
     --------
@@ -37,10 +42,13 @@ class EasyPositiveMiner(Miner):
     (tensor([[False,  True, False, False, False]]), tensor([[False, False, False, False,  True]]))
     """
 
-    _parameter_constraints = {"negatives": [StrOptions({"semi-hard", "hard", "all"})]}
+    _parameter_constraints = {"negatives": [StrOptions({"semi-hard", "hard", "all"})], "distance": DISTANCE}
 
-    def __init__(self, negatives: str = "semi-hard") -> None:
+    def __init__(
+        self, negatives: str = "semi-hard", distance: str | Callable[..., torch.Tensor] | None = None
+    ) -> None:
         self.negatives = negatives
+        self.distance = distance
 
     def _mine(
         self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor

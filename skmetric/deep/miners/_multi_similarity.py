@@ -1,12 +1,13 @@
 """Multi-similarity mining."""
 
+from collections.abc import Callable
 from numbers import Real
 
 import torch
 
 from skmetric._params import Interval
 
-from ._base import Miner, Pairs, Triplets
+from ._base import DISTANCE, Miner, Pairs, Triplets
 
 
 class MultiSimilarityMiner(Miner):
@@ -20,6 +21,9 @@ class MultiSimilarityMiner(Miner):
     ----------
     epsilon : float, default=0.1
         Slack, in the unit of the distances.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default=None
+        Distance that the choice is by, as in :class:`~skmetric.deep.losses.TripletMarginLoss`; None uses the
+        one that the loss compares by.
 
     See Also
     --------
@@ -39,10 +43,13 @@ class MultiSimilarityMiner(Miner):
     tensor([[False, False,  True, False]])
     """
 
-    _parameter_constraints = {"epsilon": [Interval(Real, 0, None, closed="left")]}
+    _parameter_constraints = {"epsilon": [Interval(Real, 0, None, closed="left")], "distance": DISTANCE}
 
-    def __init__(self, epsilon: float = 0.1) -> None:
+    def __init__(
+        self, epsilon: float = 0.1, distance: str | Callable[..., torch.Tensor] | None = None
+    ) -> None:
         self.epsilon = epsilon
+        self.distance = distance
 
     def _mine(
         self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor

@@ -1,8 +1,10 @@
 """Semi-hard mining."""
 
+from collections.abc import Callable
+
 import torch
 
-from ._base import Miner, Pairs, Triplets
+from ._base import DISTANCE, Miner, Pairs, Triplets
 
 
 class SemiHardMiner(Miner):
@@ -15,6 +17,9 @@ class SemiHardMiner(Miner):
     ----------
     fallback : bool, default=True
         Take the farthest negative where none is farther than the positive; False leaves the pair out.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default=None
+        Distance that the choice is by, as in :class:`~skmetric.deep.losses.TripletMarginLoss`; None uses the
+        one that the loss compares by.
 
     See Also
     --------
@@ -34,10 +39,13 @@ class SemiHardMiner(Miner):
     tensor([3])
     """
 
-    _parameter_constraints = {"fallback": ["boolean"]}
+    _parameter_constraints = {"fallback": ["boolean"], "distance": DISTANCE}
 
-    def __init__(self, fallback: bool = True) -> None:
+    def __init__(
+        self, fallback: bool = True, distance: str | Callable[..., torch.Tensor] | None = None
+    ) -> None:
         self.fallback = fallback
+        self.distance = distance
 
     def _mine(
         self, distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor

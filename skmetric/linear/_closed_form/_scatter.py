@@ -12,6 +12,7 @@ from skmetric._documented import kept_as_dict
 
 _EPS = np.finfo(np.float64).eps
 _MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
+_LEAST = 1e-9  # share of the weight of a class that is none
 _CHUNK = 8192  # rows held as a copy at a time
 
 
@@ -165,6 +166,29 @@ def merge(
     gap = np.sqrt(weights[0] * weights[1] / total)[:, None] * (means[0] - means[1])  # (n_classes, n_features)
     merged = (weights[:, :, None] * means).sum(axis=0) / total[:, None]
     return ClassScatter(total, merged, first.within + second.within + gap.T @ gap, squares)
+
+
+def parted(whole: ClassScatter, part: ClassScatter, codes: NDArray) -> tuple[ClassScatter, NDArray[np.bool_]]:
+    """Statistics of what is left of a set of samples without some of them: :func:`merge` undone.
+
+    `codes` are the places of the classes of `part` among those of `whole`. A class that loses all of its
+    weight is left out; the mask tells which classes stay.
+    """
+    weights, means = whole.weights.copy(), whole.means.copy()
+    squares = (whole.weights if whole.squares is None else whole.squares).copy()
+    weights[codes] -= part.weights
+    squares[codes] -= part.weights if part.squares is None else part.squares
+    left = weights[codes] > _LEAST * whole.weights[codes]  # classes of `part` that stay
+    at, rest = codes[left], weights[codes[left]][:, None]
+    means[at] = (
+        whole.weights[at][:, None] * whole.means[at] - part.weights[left][:, None] * part.means[left]
+    ) / rest
+    share = np.sqrt(weights[at] * part.weights[left] / whole.weights[at])
+    gap = share[:, None] * (means[at] - part.means[left])  # (n_left, n_features)
+    kept = np.ones(len(weights), bool)
+    kept[codes[~left]] = False
+    within = whole.within - part.within - gap.T @ gap
+    return ClassScatter(weights[kept], means[kept], within, squares[kept], whole.n_features), kept
 
 
 def joined(parts: list[ClassScatter]) -> ClassScatter:

@@ -158,7 +158,7 @@ def squares_scores(squares: NDArray[np.float64], split: Split) -> NDArray[np.flo
     ranks = np.arange(1, depth + 1)
     hits = (codes[found] == codes[:, None]) & (ranks <= n_relevant[:, None])  # (n_rows, depth)
     values = (np.cumsum(hits, axis=1) * hits / ranks).sum(axis=1) / np.maximum(n_relevant, 1)
-    return _class_means(values, codes, np.where(n_relevant > 0, weights, 0))
+    return class_means(values, codes, np.where(n_relevant > 0, weights, 0))
 
 
 def class_scores(embeddings: NDArray[np.floating], split: Split) -> NDArray[np.float64]:
@@ -175,12 +175,13 @@ def embedding_scores(
     except ValueError:  # no class has a pair
         return np.empty(0)
     kept = ~np.isnan(values)
-    return _class_means(values[kept], codes[kept], weights[kept])
+    return class_means(values[kept], codes[kept], weights[kept])
 
 
-def _class_means(
+def class_means(
     values: NDArray[np.float64], codes: NDArray[np.intp], weights: NDArray[np.floating]
 ) -> NDArray[np.float64]:
+    """Weighted mean of each class that has a weight."""
     total = np.bincount(codes, weights)
     sums = np.bincount(codes, weights * values)
     return sums[total > 0] / total[total > 0]

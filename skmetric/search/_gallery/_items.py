@@ -66,6 +66,7 @@ class Items:
     next_key: int
     keys_by_id: KeysById
     made: Made
+    samples: GrowingArray | None = None  # what the metric learner embeds, where the gallery refits it
 
     def known(self) -> dict[Any, int]:
         """Key of each id; only to read."""
@@ -81,6 +82,7 @@ class Items:
         ids: NDArray[Any] | None,
         labels: NDArray[Any] | None,
         columns: dict[str, NDArray[Any]],
+        samples: NDArray[Any] | None = None,
     ) -> Items:
         """These items and more at the end; an id that is here already then means the new item."""
         keys = np.arange(self.next_key, self.next_key + len(embeddings))
@@ -100,6 +102,7 @@ class Items:
             next_key=self.next_key + len(embeddings),
             keys_by_id=keys_by_id,
             made=Made(),
+            samples=None if self.samples is None or samples is None else self.samples.appended(samples),
         )
 
     def without(self, keys: NDArray[np.int64]) -> Items:
@@ -123,6 +126,7 @@ class Items:
             columns={name: column.kept(kept) for name, column in self.columns.items()},
             keys_by_id=keys_by_id,
             made=Made(),
+            samples=None if self.samples is None else self.samples.kept(kept),
         )
 
     def described(self, rows: NDArray[np.intp], columns: dict[str, NDArray[Any]]) -> Items:

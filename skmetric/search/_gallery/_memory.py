@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Where = Mapping[str, Any] | Selection | None
 
-_PICKLED = ("index", "keys", "ids", "labels", "columns", "next_key")  # of `Items`; others are made anew
+_PICKLED = ("index", "keys", "ids", "labels", "columns", "next_key", "samples")  # of `Items`
 
 
 @final
@@ -54,6 +54,7 @@ class MemoryGallery(Gallery):
         ids: Any,
         labels: NDArray[Any] | None,
         metadata: Any,
+        samples: NDArray[Any] | None = None,
     ) -> None:
         n_items = len(embeddings)
         keys = np.arange(n_items)
@@ -71,6 +72,7 @@ class MemoryGallery(Gallery):
             n_items,
             KeysById(),
             Made(),
+            None if samples is None else GrowingArray(samples),
         )
 
     # One state of the items, which changes replace by one assignment
@@ -105,6 +107,11 @@ class MemoryGallery(Gallery):
         return self._items.columns
 
     @property
+    def samples(self) -> GrowingArray | None:
+        """What the metric learner embeds, row by row, where the gallery refits it."""
+        return self._items.samples
+
+    @property
     def next_key(self) -> int:
         """Key of the next item: it tells one state of the items from another with as many."""
         return self._items.next_key
@@ -128,7 +135,7 @@ class MemoryGallery(Gallery):
         return state | {name: getattr(items, name) for name in _PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        parts = {name: state[name] for name in _PICKLED}
+        parts: dict[str, Any] = {name: state.get(name) for name in _PICKLED}  # of earlier ones no samples
         rest = {name: value for name, value in state.items() if name not in _PICKLED}
         for name in ("_key_of", "prototypes", "by_class", "ranked", "_searchable"):  # of earlier versions
             rest.pop(name, None)
@@ -144,30 +151,51 @@ class MemoryGallery(Gallery):
     # Changes
 
     @writes
-    def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
+    def add(
+        self,
+        embeddings: NDArray[Any],
+        ids: Any,
+        labels: Any,
+        metadata: Any,
+        samples: NDArray[Any] | None = None,
+    ) -> None:
         rows = self._layout().check(len(embeddings), ids, labels, metadata)
         if rows[0] is not None:
             known = self._items.known()
             used = next((i for i in rows[0].tolist() if i in known), None)
             if used is not None:
                 raise ValueError(f"id {used!r} is in the gallery already: use update, or remove it first")
-        self._items = self._items.with_items(embeddings, *rows)
+        self._items = self._items.with_items(embeddings, *rows, samples)
 
     @writes
-    def update(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+    def update(
+        self,
+        ids: Any,
+        embeddings: NDArray[Any],
+        labels: Any,
+        metadata: Any,
+        samples: NDArray[Any] | None = None,
+    ) -> None:
         """Replace items; they move to the end."""
         ids = asked_ids(ids)
         old = self.keys_of(ids)
         rows = self._layout().check(len(embeddings), ids, labels, metadata, is_update=True)
-        self._items = self._items.with_items(embeddings, *rows).without(old)
+        self._items = self._items.with_items(embeddings, *rows, samples).without(old)
 
     @writes
-    def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
+    def upsert(
+        self,
+        ids: Any,
+        embeddings: NDArray[Any],
+        labels: Any,
+        metadata: Any,
+        samples: NDArray[Any] | None = None,
+    ) -> None:
         """Replace items, which move to the end, and enrol the others."""
         rows = self._layout().check(len(embeddings), ids, labels, metadata)
         known = self._items.known()
         old = [known[i] for i in ([] if rows[0] is None else rows[0].tolist()) if i in known]
-        items = self._items.with_items(embeddings, *rows)
+        items = self._items.with_items(embeddings, *rows, samples)
         self._items = items.without(np.array(old, dtype=np.int64)) if old else items
 
     @writes
@@ -402,6 +430,7 @@ class MemoryGallery(Gallery):
             "next_key": self.next_key,
             "has_own_ids": self.has_own_ids,
             "has_labels": self.labels is not None,
+            "has_samples": self.samples is not None,
             "columns": list(self.columns),
         }
 
@@ -411,6 +440,8 @@ class MemoryGallery(Gallery):
         if self.labels is not None:
             arrays["labels"] = self.labels.decode(np.arange(len(self.labels)))
             arrays["codes"] = self.labels.codes.values
+        if self.samples is not None:
+            arrays["samples"] = self.samples.values
         return arrays | {f"metadata_{i}": column.values for i, column in enumerate(self.columns.values())}
 
     @classmethod
@@ -433,6 +464,7 @@ class MemoryGallery(Gallery):
             described["next_key"],
             KeysById(),
             Made(),
+            _restored("samples", arrays) if described.get("has_samples") else None,
         )
         return gallery
 

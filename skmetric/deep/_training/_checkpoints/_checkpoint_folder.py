@@ -22,12 +22,20 @@ from torch import nn
 from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
+from skmetric.deep._distributed._group import ALONE, Alone
 
 if TYPE_CHECKING:
     from skmetric.deep._training._loop import Training
 
 _KIND = "skmetric.deep.checkpoint"
-_NO_EFFECT = {"checkpoint", "device", "num_workers", "compile", "warm_start"}  # on what is trained
+_NO_EFFECT = {
+    "checkpoint",
+    "device",
+    "num_workers",
+    "compile",
+    "warm_start",
+    "distributed",
+}  # on what is trained
 _LOOKED_AT = 8  # samples of a Dataset, or of files, that tell it from another
 _SHOWN = 60  # characters of a value that are kept
 
@@ -41,25 +49,27 @@ class CheckpointFolder:
         Of the folder, there or not.
     estimator : estimator
         Its parameters must be those of the fit that the folder is of.
+    group : Alone
+        The processes that train together. The first one reads and writes the folder.
 
     Raises
     ------
     ValueError
-        If they are not; each is named.
+        If parameters or the number of processes differ; each is named.
     """
 
-    def __init__(self, path: str | os.PathLike[str], estimator: Any) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], estimator: Any, group: Alone = ALONE) -> None:
+        self.path, self.group = Path(path), group
         self.parameters = {
             name: _told(value)
             for name, value in estimator.get_params(deep=False).items()
             if name not in _NO_EFFECT
         }
         self.seed: int | None = None
-        found = _read(self.path / "fit")
+        found = group.on_first(_read_content, self.path / "fit")
         if found is not None:
-            self.seed = found[0]["seed"]
-            self._check(found[0])
+            self.seed = found["seed"]
+            self._check(found)
 
     def of_run(self, data: Any, training: Training, *, on_all: bool) -> CheckpointOfRun:
         """The part of the folder for one run of the loop."""
@@ -68,10 +78,18 @@ class CheckpointFolder:
             "samples": _digest_of_data(data),
             "seed": training.seed,
             "begins_at": training.epoch,
+            "n_processes": self.group.size,
         }
-        return CheckpointOfRun(self.path / ("refit" if on_all else "fit"), described)
+        return CheckpointOfRun(self.path / ("refit" if on_all else "fit"), described, self.group)
 
     def _check(self, found: Mapping[str, Any]) -> None:
+        n_before, n_now = found.get("n_processes", 1), self.group.size
+        if n_before != n_now:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is of a fit by {n_before} processes, and this one has "
+                f"{n_now}: go on with distributed=Distributed(devices={n_before}), or choose another folder "
+                "to train anew"
+            )
         before = found["parameters"]
         for name, value in self.parameters.items():
             if before.get(name, value) != value:
@@ -84,8 +102,8 @@ class CheckpointFolder:
 class CheckpointOfRun:
     """State of one run of the training loop in a folder."""
 
-    def __init__(self, path: Path, described: dict[str, Any]) -> None:
-        self.path, self.described = path, described
+    def __init__(self, path: Path, described: dict[str, Any], group: Alone = ALONE) -> None:
+        self.path, self.described, self.group = path, described, group
 
     def resume(self, training: Training) -> bool:
         """Put `training` where the folder ends, if there is one.
@@ -100,7 +118,7 @@ class CheckpointOfRun:
         ValueError
             If the folder is of other samples, or damaged.
         """
-        found = _read(self.path)
+        found = self.group.on_first(_read, self.path)
         if found is None:
             return False
         content, arrays = found
@@ -115,7 +133,10 @@ class CheckpointOfRun:
         return bool(content["ended"])
 
     def save(self, training: Training, state: Mapping[str, Any], *, ended: bool) -> None:
-        """Write the state after an epoch."""
+        """Write the state after an epoch, by the first process."""
+        self.group.on_first(self._save, training, state, ended)
+
+    def _save(self, training: Training, state: Mapping[str, Any], ended: bool) -> None:
         arrays: dict[str, NDArray[Any]] = {}
         begins_at = self.described["begins_at"]
         content = self.described | {
@@ -148,6 +169,11 @@ def _read(path: Path) -> tuple[dict[str, Any], Mapping[str, NDArray[Any]]] | Non
     if not (path / "manifest.json").exists():
         return None
     return read_folder(path, _KIND, verify=True)
+
+
+def _read_content(path: Path) -> dict[str, Any] | None:
+    found = _read(path)
+    return None if found is None else found[0]
 
 
 # Nested states as JSON and arrays
@@ -261,3 +287,13 @@ def _digest_of_data(data: Any) -> str:
         else:
             digest.update(repr(getattr(part, "shape", part)).encode())
     return digest.hexdigest()
+
+
+def sketch_of_data(data: Any) -> str:
+    """Digest of the labels and of a few samples: cheap, to tell data of one process from those of another."""
+    few = {
+        name: part[np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int))]
+        for name, part in data._asdict().items()
+        if isinstance(part, np.ndarray) and part.ndim > 1 and len(part)
+    }
+    return _digest_of_data(data._replace(**few)) + repr(data.samples.shape)

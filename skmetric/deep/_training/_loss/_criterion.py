@@ -164,5 +164,9 @@ def _snake(name):
 
 
 def is_pairwise(bound):
-    """Whether a loss learns from pairs in a batch alone: a class of one sample then teaches nothing."""
-    return not (isinstance(bound, nn.Module) and any(True for _ in bound.parameters()))
+    """Whether a loss learns from pairs in a batch alone: a class of one sample then teaches nothing.
+
+    A loss that owns weights does not, unless they are those of its distance.
+    """
+    weights = bound.named_parameters() if isinstance(bound, nn.Module) else ()
+    return all("distance" in name.split(".") for name, _ in weights)

@@ -3,11 +3,13 @@
 import copy
 
 import torch
+from torch import nn
 
+from skmetric._params import check_params
 from skmetric.deep._data._tuples import ABSENT
 from skmetric.deep.losses._base import full_precision, widen
-from skmetric.deep.losses._distance import unit
-from skmetric.deep.losses._pair import CosinePairLoss, EuclideanPairLoss
+from skmetric.deep.losses._named_distances import distances_in_tuples, similarities_in_tuples
+from skmetric.deep.losses._pair import DistancePairLoss, SimilarityPairLoss
 
 from ._criterion import resolve_loss
 
@@ -20,7 +22,7 @@ class TupleLoss:
     Parameters
     ----------
     loss : PairLoss
-        Of Euclidean distances or of cosines.
+        Of distances or of similarities.
     n_members : int
         Rows of a tuple: 2 are a pair; 3 or more are an anchor, a positive and negatives.
     """
@@ -48,7 +50,7 @@ class TupleLoss:
             if self.n_members == 2:
                 matrix = self._compare(members[:, :1], members[:, 1:])  # (n_tuples, 1)
                 similar = labels[:: self.n_members, None] == 1
-                return self.loss.from_matrix(matrix, similar, ~similar)
+                return self.loss._of_pairs(matrix, similar, ~similar)
             matrix = self._compare(members[:, :1], members[:, 1:])  # (n_tuples, 1 + n_negatives)
             if self.swap:
                 crossed = self._compare(members[:, 1:2], members[:, 2:])  # (n_tuples, n_negatives)
@@ -57,7 +59,7 @@ class TupleLoss:
             near[:, 0] = True
             present = labels.unflatten(0, (-1, self.n_members))[:, 1:] != ABSENT
             plain = self._plain()
-            value = plain.from_matrix(matrix, near, ~near & present)
+            value = plain._of_pairs(matrix, near, ~near & present)
             self.loss.active_share_ = plain.active_share_
             return value
 
@@ -71,16 +73,9 @@ class TupleLoss:
         return copy.copy(self.loss).set_params(swap=False) if self.swap else self.loss
 
     def _compare(self, a, b):
-        """Distances, or cosines, of one member with others of its tuple: (n_tuples, n_others)."""
-        if isinstance(self.loss, CosinePairLoss):
-            return (unit(a) * unit(b)).sum(dim=2)
-        return pair_distances(a, b)
-
-
-def pair_distances(a, b):
-    """Euclidean distances over the last axis, whose gradient is 0 where the distance is."""
-    squared = (a - b).square().sum(dim=-1)
-    return torch.where(squared > 0, squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt(), 0)
+        """Distances or similarities of one member with others of its tuple: (n_tuples, n_others)."""
+        compare = similarities_in_tuples if isinstance(self.loss, SimilarityPairLoss) else distances_in_tuples
+        return compare(self.loss.distance, a, b)
 
 
 def make_tuple_loss(loss, margin, n_members):
@@ -108,14 +103,20 @@ def make_tuple_loss(loss, margin, n_members):
     resolved = resolve_loss(loss, margin)
     kind = {2: "pairs", 3: "triplets"}[n_members]
     named = repr(loss) if isinstance(loss, str) else type(loss).__name__
-    if not isinstance(resolved, EuclideanPairLoss | CosinePairLoss):
+    if not isinstance(resolved, DistancePairLoss | SimilarityPairLoss):
         raise ValueError(
             f"loss={named} is no loss of {kind} that are given: use 'contrastive', 'triplet' or another that "
-            "compares pairs by Euclidean distance or cosine"
+            "compares pairs by a distance or a cosine"
         )
     if getattr(resolved, "miner", None) is not None:
         raise ValueError(f"loss={named} has a miner, and {kind} that are given leave nothing to mine")
-    bound = TupleLoss(resolved.bind(1, 2), n_members)
+    if isinstance(resolved.distance, nn.Module) and any(True for _ in resolved.distance.parameters()):
+        raise ValueError(
+            f"loss={named} has a distance with weights of its own, which learners of {kind} do not train: "
+            "use a distance by name, or a function"
+        )
+    check_params(resolved)
+    bound = TupleLoss(resolved, n_members)
     if not _learns(bound):
         raise ValueError(
             f"loss={named} compares a pair with others of its batch and learns nothing from single {kind}: "
@@ -136,7 +137,7 @@ def _has_gradient(loss, near, n_columns):
     margins = [getattr(loss.loss, name, None) or 0.0 for name in ("margin", "positive_margin")]
     for probe in (*_PROBES, margins[0] / 2, margins[1] + 1.0):
         matrix = torch.full((1, n_columns), probe, requires_grad=True)
-        value = loss._plain().from_matrix(matrix, near, ~near)
+        value = loss._plain()._of_pairs(matrix, near, ~near)
         if value.requires_grad and torch.autograd.grad(value, matrix)[0].any():
             return True
     return False

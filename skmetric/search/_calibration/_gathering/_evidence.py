@@ -186,7 +186,7 @@ def match_to_prototypes(
     own = np.full((len(queries.codes), 2), np.inf)
     if rows is None:
         rows, own = own_items(queries, gallery)
-    fold_of_item = _folds(gallery.codes)
+    fold_of_item = item_folds(gallery.codes)
     fold = np.where(rows >= 0, fold_of_item[rows], -1)
     parts, order = [], []
     for left_out in np.unique(fold):
@@ -211,7 +211,7 @@ def match_to_prototypes(
     )
 
 
-def _folds(codes):
+def item_folds(codes):
     """Fold in which each item is left out of the prototypes of its class; -1 for the only item."""
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)

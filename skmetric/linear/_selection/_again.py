@@ -1,0 +1,133 @@
+"""The shrinkages chosen anew for samples that are added: on rows of these, with what was learned before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmetric._kernel._threads import map_blocks
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, merge
+from skmetric.linear._closed_form._whitening import stretch, whiten
+from skmetric.metrics._scores import parse_score, score_queries
+
+from ._candidates import WITHIN, Candidate, between_choices
+from ._results import Scores, results, surest
+from ._scoring import class_means, preparation
+
+_N_FOLDS = 2  # of the rows of each class, so that classes of two rows are tried too
+_MAX_ROWS = 2000  # of the added samples, that are scored
+
+Rows = NDArray[np.floating]
+
+
+class Added(NamedTuple):
+    """Samples that are added to a scatter, and where classes of both stand among those of the union."""
+
+    X: Rows  # under the power
+    codes: NDArray[np.intp]
+    weights: Rows | None
+    before: ClassScatter
+    codes_before: NDArray[np.intp]
+    codes_added: NDArray[np.intp]
+    n_classes: int
+
+    def united(self, rows: NDArray[np.intp], normalize: bool) -> ClassScatter:
+        """Scatter of what was learned before and of some of the rows, which have all classes."""
+        weights = None if self.weights is None else self.weights[rows]
+        n_added = len(self.codes_added)
+        added = class_scatter(self.X[rows], self.codes[rows], n_added, weights, preparation(normalize))
+        return merge(self.before, added, self.n_classes, self.codes_before, self.codes_added)
+
+
+def choose_again(
+    added: Added, now: Candidate, weighting: str, rng: np.random.RandomState
+) -> tuple[Candidate, dict[str, Any] | None]:
+    """Choose the shrinkages under which rows of the added samples find others of their class.
+
+    Half of the rows of each class are queries, the other half is learned from and searched; then the other
+    way round. So the classes are fitted ones and the queries are not.
+
+    Parameters
+    ----------
+    added : Added
+        Samples.
+    now : Candidate
+        In use: the shrinkages that others must beat, and all else.
+    weighting : str
+        A key of ``WEIGHTINGS``.
+    rng : RandomState
+        Draws the halves.
+
+    Returns
+    -------
+    chosen : Candidate
+    results : dict or None
+        None where no class has two rows.
+    """
+    halves = list(_halves(added.codes, rng))
+    if not halves:
+        return now, None
+    pairs = dict.fromkeys([(now.within, now.between)])
+    pairs |= dict.fromkeys((a, b) for a in WITHIN for b in between_choices(added.n_classes))
+
+    def score(half: tuple[NDArray[np.intp], NDArray[np.intp]]) -> dict[Candidate, NDArray[np.float64]]:
+        return _score(added, half, now, weighting, list(pairs))
+
+    per_half = list(map_blocks(score, halves))
+    scores: Scores = {candidate: [part[candidate] for part in per_half] for candidate in per_half[0]}
+    classes = np.concatenate([np.unique(added.codes[queries]) for queries, _ in halves])
+    return surest(scores, now, classes), results(scores, now, classes)
+
+
+def _halves(
+    codes: NDArray[np.intp], rng: np.random.RandomState
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows that are queries, and rows that are learned from: of each class at least one."""
+    order = rng.permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    sizes = np.bincount(codes)
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # within the class
+    half = np.empty(len(codes), np.intp)
+    half[order] = np.where(np.repeat(sizes, sizes) > 1, place % _N_FOLDS, -1)
+    for i in range(_N_FOLDS):
+        queries = np.flatnonzero(half == i)
+        if len(queries):
+            kept = np.sort(rng.permutation(queries)[: _MAX_ROWS // _N_FOLDS])
+            yield kept, np.flatnonzero(half != i)
+
+
+def _score(
+    added: Added,
+    half: tuple[NDArray[np.intp], NDArray[np.intp]],
+    now: Candidate,
+    weighting: str,
+    pairs: list[tuple[float, float]],
+) -> dict[Candidate, NDArray[np.float64]]:
+    """MAP@R of each class, queries searched in the rows that were learned from."""
+    queries, kept = half
+    before, codes = preparation(now.normalize), added.codes
+    scatter = added.united(kept, now.normalize)
+    mean = scatter.mean if now.center else 0.0
+    rows = before(added.X[np.concatenate([queries, kept])]) - mean
+    scores = {}
+    for within in dict.fromkeys(within for within, _ in pairs):
+        whitening = whiten(scatter, within)
+        whitened = whitening(rows)
+        along = whitened @ whitening.directions
+        for between in [b for a, b in pairs if a == within]:
+            embeddings = before(
+                stretch(whitening, whitened, between, weighting, along, now.saturation)
+            ).astype(np.float32)
+            values = score_queries(
+                [parse_score("map_at_r")],
+                embeddings[: len(queries)],
+                codes[queries],
+                gallery=embeddings[len(queries) :],
+                y_gallery=codes[kept],
+            ).values[0]
+            candidate = now._replace(within=within, between=between)
+            scores[candidate] = class_means(values, codes[queries], np.ones(len(queries)))
+    return scores

@@ -1,0 +1,188 @@
+"""Processes that `fit` starts itself, and those of a launcher."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skmetric.deep import Distributed
+from skmetric.deep._distributed._handing_over import Folder
+from skmetric.deep._distributed._joining import ToStart, find_group
+
+from .test_group import X, Y, learned, learner
+
+pytest.importorskip("lightning_fabric")
+FORK = Distributed("ddp_fork", devices=2)
+needs_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core runs one process")
+
+
+class Dying:
+    """A loss in one process of which a signal, or an error, ends training."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def __call__(self, embeddings, labels):
+        if torch.distributed.get_rank() == 1:
+            if self.how == "error":
+                raise RuntimeError("the second process cannot go on")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return embeddings.square().sum()
+
+
+@needs_cores
+def test_fit_starts_processes_and_ends_with_what_they_learned():
+    environment = dict(os.environ)
+    together = learner(distributed=FORK, warm_start=True).fit(X, Y)
+    alone = learner(warm_start=True).fit(X, Y)
+    np.testing.assert_allclose(learned(together)["0"], learned(alone)["0"], atol=1e-5)
+    assert together.get_params(deep=False)["distributed"] is FORK
+    assert dict(os.environ) == environment
+    # both go on from there, with the moments of the optimizer
+    np.testing.assert_allclose(learned(together.fit(X, Y))["0"], learned(alone.fit(X, Y))["0"], atol=1e-5)
+    assert [row["epoch"] for row in together.history_] == [1, 2]
+
+
+@needs_cores
+def test_an_error_in_one_process_is_raised_as_it_was():
+    with pytest.raises(RuntimeError, match=r"^the second process cannot go on$"):
+        learner(Dying("error"), distributed=FORK).fit(X, Y)
+
+
+@needs_cores
+def test_a_killed_process_ends_the_fit_with_an_error():
+    with pytest.raises(RuntimeError, match=r"process 1 of 2 died .*SIGKILL.*checkpoint="):
+        learner(Dying("signal"), distributed=FORK).fit(X, Y)
+
+
+@needs_cores
+def test_errors_of_the_data_are_those_of_one_process():
+    with pytest.raises(ValueError, match="y has one class only"):
+        learner(distributed=FORK).fit(X, np.zeros(len(X)))
+
+
+@needs_cores
+def test_warnings_of_the_first_process_point_to_the_line_that_called_fit():
+    with pytest.warns(UserWarning, match="1 classes with one sample are left out") as caught:
+        learner(distributed=FORK).fit(X, [99, *Y[1:]])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys
+        from pathlib import Path
+
+        sys.path.insert(0, sys.argv[1])
+        from tests.deep.distributed.test_group import Distributed, X, Y, learned, learner, torch
+
+        fitted = learner(distributed=Distributed()).fit(X, Y)
+        name = Path(sys.argv[2]) / f"{torch.distributed.get_rank()}"
+        name.write_bytes(learned(fitted)["0"].tobytes())
+        """)
+    )
+    root = Path(__file__).parents[3]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launcher, str(script), str(root), str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    subprocess.run(command, check=True, env=environment, timeout=240, capture_output=True)
+    expected = learned(learner().fit(X, Y))["0"].ravel()
+    for rank in "01":
+        found = np.frombuffer((tmp_path / rank).read_bytes(), np.float32)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+# Refusals, before anything starts
+
+
+def test_one_device_is_this_process():
+    assert find_group(Distributed(devices=1), "cpu").size == 1
+    assert find_group(Distributed(), "cpu").size == 1  # the CPU is one device
+
+
+def test_a_new_interpreter_is_the_default_in_a_script(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert find_group(Distributed(devices=3), "cpu") == ToStart("cpu", 3, "ddp_spawn")
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "message"),
+    [
+        (Distributed(devices=10**6), "cpu", r"asks for devices=1000000, and this machine has \d+ CPU cores"),
+        (Distributed("ddp", devices=2), "cpu", "joins the group of a launcher, and there is none"),
+        (Distributed(devices=2, num_nodes=2), "cpu", "num_nodes=2 without a launcher"),
+        (Distributed(devices=2), "cpu:0", "device='cpu:0' names one device, and .* devices=2"),
+        (Distributed(devices=0), "cpu", "The 'devices' parameter of Distributed must be an int in the range"),
+        (Distributed("fsdp"), "cpu", "The 'strategy' parameter of Distributed must be a str among"),
+    ],
+)
+def test_what_cannot_be_started_is_refused(settings, device, message, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with pytest.raises(ValueError, match=message):
+        find_group(settings, device)
+
+
+def test_a_system_that_cannot_fork_is_named(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.delattr(os, "fork", raising=False)
+    with pytest.raises(ValueError, match="forks, which this system cannot: use 'ddp_spawn'"):
+        find_group(FORK, "cpu")
+
+
+def test_more_devices_than_the_launcher_started_are_refused(monkeypatch):
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="devices=4, but the launcher started has 2 processes"):
+        find_group(Distributed(devices=4), "cpu")
+
+
+def test_fabric_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    monkeypatch.setitem(sys.modules, "lightning_fabric.fabric", None)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with pytest.raises(ImportError, match=r"pip install 'skmetric\[distributed\]'"):
+        learner(distributed=FORK).fit(X, Y)
+
+
+# What is handed over
+
+
+class Taker:
+    """Keeps what it is given."""
+
+    def fit(self, X, y):
+        self.X_, self.y_ = type(X), X.shape
+        return self
+
+    def get_params(self, deep=True):
+        return {}
+
+
+def test_a_memory_map_and_a_large_array_reach_a_process_by_their_files(tmp_path):
+    array = np.arange(20_000, dtype=np.float64).reshape(-1, 4)
+    np.save(tmp_path / "x.npy", array)
+    for given in (np.load(tmp_path / "x.npy", mmap_mode="r"), array):
+        folder = Folder(tmp_path)
+        folder.give(Taker(), "fit", (given, [1, 2]))
+        assert (tmp_path / "task.pickle").stat().st_size < 2000
+        folder.work(0)
+        fitted, warnings = folder.result()
+        assert fitted == {"X_": np.memmap, "y_": (5000, 4)}
+        assert warnings == []
+
+
+def test_a_part_of_a_memory_map_is_the_part(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(20_000.0).reshape(-1, 4))
+    folder = Folder(tmp_path)
+    folder.give(Taker(), "fit", (np.load(tmp_path / "x.npy", mmap_mode="r")[1:4], None))
+    folder.work(0)
+    assert folder.result()[0]["y_"] == (3, 4)

@@ -1,0 +1,230 @@
+"""Scores by grades against loops by hand; with one label each they are the scores of labels, exactly."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.metrics import ndcg_score
+
+from skmetric import metrics
+from skmetric.metrics import RetrievalScorer, retrieval_report
+from skmetric.metrics._scores import mean_scores
+from skmetric.retrieval import rank
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 3))
+SETS = [set(RNG.choice(6, size=RNG.integers(0, 4), replace=False).tolist()) for _ in range(40)]
+TAGS = np.array([[label in row for label in range(6)] for row in SETS], dtype=int)
+FINE = RNG.integers(0, 12, size=40)
+TREE = np.stack([FINE // 6, FINE // 3, FINE], axis=1)
+ALL = [
+    "recall_at_3",
+    "precision_at_3",
+    "r_precision",
+    "map_at_r",
+    "mean_average_precision",
+    "mean_reciprocal_rank",
+    "ndcg_at_5",
+    "mean_average_precision_at_5",
+    "ir_recall_at_5",
+    "f1_at_5",
+    "linear_ndcg_at_5",
+    "exponential_ndcg_at_5",
+]
+
+
+def jaccard(a, b):
+    return len(a & b) / len(a | b) if a | b else 0.0
+
+
+OVERLAP = np.array([[jaccard(a, b) for b in SETS] for a in SETS])
+LEVELS = np.mean([TREE[:, None, level] == TREE[:, level] for level in range(3)], axis=0)
+
+
+def by_hand(grades, queries=X, gallery=None, groups=None):
+    """All scores, query by query, from their definitions."""
+    values = []
+    for i, query in enumerate(queries):
+        items = [j for j in range(grades.shape[1]) if gallery is not None or j != i]
+        if groups is not None:
+            items = [j for j in items if not (grades[i, j] > 0 and groups[j] == groups[i])]
+        found = sorted(items, key=lambda j: np.linalg.norm((X if gallery is None else gallery)[j] - query))
+        g = np.array([grades[i, j] for j in found])
+        hits, n = g > 0, int((g > 0).sum())
+        if not n:
+            continue
+        precision = np.cumsum(hits) / np.arange(1, len(g) + 1)
+        discount = 1 / np.log2(np.arange(2, len(g) + 2))
+        best = np.sort(g)[::-1]
+        values.append(
+            [
+                hits[:3].any(),
+                hits[:3].sum() / 3,
+                hits[:n].sum() / n,
+                (precision * hits)[:n].sum() / n,
+                (precision * hits).sum() / n,
+                1 / (1 + hits.argmax()),
+                (hits * discount)[:5].sum() / discount[: min(5, n)].sum(),
+                (precision * hits)[:5].sum() / min(n, 5),
+                hits[:5].sum() / n,
+                2 * hits[:5].sum() / (5 + n),
+                (g * discount)[:5].sum() / (best * discount)[:5].sum(),
+                ((2**g - 1) * discount)[:5].sum() / ((2**best - 1) * discount)[:5].sum(),
+            ]
+        )
+    return dict(zip(ALL, np.mean(values, axis=0), strict=True)), len(values)
+
+
+FORMS = {
+    "indicator": (TAGS, "multilabel", OVERLAP),
+    "sparse indicator": (csr_array(TAGS), "multilabel", OVERLAP),
+    "sets": (SETS, "multilabel", OVERLAP),
+    "levels": (TREE, "hierarchy", LEVELS),
+    "lists of levels": (TREE.astype(str).tolist(), "hierarchy", LEVELS),
+    "matrix": (None, 3 * OVERLAP, 3 * OVERLAP),
+    "sparse matrix": (None, csr_array(OVERLAP), OVERLAP),
+    "function": (TAGS, lambda a, b: a @ b.T, TAGS @ TAGS.T),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scores_are_those_of_loops(form):
+    y, relevance, grades = FORMS[form]
+    expected, n_queries = by_hand(grades)
+    report = retrieval_report(X, y, relevance=relevance, scores=ALL, n_resamples=5)
+    assert report.scores == pytest.approx(expected, abs=1e-12)
+    assert (report.n_queries, report.n_unanswerable) == (n_queries, 40 - n_queries)  # empty sets
+
+
+def test_a_gallery_and_groups():
+    y, gallery, groups = SETS[:15], X[15:], RNG.integers(0, 3, size=40)
+    expected, _ = by_hand(OVERLAP[:15, 15:], X[:15], gallery)
+    sides = {"gallery": gallery, "y_gallery": SETS[15:]}
+    report = retrieval_report(X[:15], y, relevance="multilabel", scores=ALL, n_resamples=5, **sides)
+    assert report.scores == pytest.approx(expected, abs=1e-12)
+    as_matrix = metrics.map_at_r(X[:15], None, gallery=gallery, relevance=OVERLAP[:15, 15:])
+    assert as_matrix == pytest.approx(expected["map_at_r"], abs=1e-12)
+    expected, n_queries = by_hand(OVERLAP, groups=groups)
+    report = retrieval_report(X, SETS, relevance="multilabel", groups=groups, scores=ALL, n_resamples=5)
+    assert report.scores == pytest.approx(expected, abs=1e-12)
+    assert report.n_queries == n_queries
+
+
+def test_one_label_each_gives_the_scores_of_labels_exactly():
+    expected = retrieval_report(X, FINE, scores=ALL, n_resamples=20)
+    one_hot = np.eye(12, dtype=int)[FINE]
+    forms = [
+        ([{label} for label in FINE], "multilabel"),
+        (one_hot, "multilabel"),
+        (FINE[:, None], "hierarchy"),
+    ]
+    forms += [(FINE[:, None], "labels"), (FINE, lambda a, b: a[:, None] == b)]
+    for y, relevance in forms:
+        report = retrieval_report(X, y, relevance=relevance, scores=ALL, n_resamples=20)
+        assert report.scores == expected.scores
+        assert report.chance == pytest.approx(expected.chance, rel=1e-12)
+    assert report.intervals == expected.intervals  # the function's labels are classes too
+
+
+def test_graded_ndcg_is_that_of_scikit_learn():
+    grades = RNG.integers(0, 4, size=(10, 30)).astype(float)
+    queries, gallery = X[:10], X[10:]
+    near = -np.linalg.norm(queries[:, None] - gallery, axis=2)
+    ours = metrics.graded_ndcg_at_k(queries, None, k=7, gallery=gallery, relevance=grades)
+    assert ours == pytest.approx(ndcg_score(grades, near, k=7))
+    sides = {"gallery": gallery, "relevance": grades, "gain": "exponential"}
+    assert metrics.graded_ndcg_at_k(queries, None, 7, **sides) == pytest.approx(
+        ndcg_score(2**grades - 1, near, k=7)
+    )
+
+
+def test_chance_is_the_mean_over_orders():
+    grades = np.array([[0.0, 1.0, 3.0, 0.5], [1, 0, 0, 0], [3, 0, 0, 2], [0.5, 0, 2, 0]])
+    names = [name.replace("_3", "_2").replace("_5", "_2") for name in ALL]
+    chance = retrieval_report(X[:4], None, relevance=grades, scores=names, n_resamples=1).chance
+    embeddings = np.random.default_rng(1).normal(size=(250, 4, 3))
+    scores = [list(_scores(names, e, relevance=grades).values()) for e in embeddings]
+    assert chance == pytest.approx(dict(zip(names, np.mean(scores, axis=0), strict=True)), abs=0.05)
+
+
+def _scores(names, embeddings, relevance):
+    return mean_scores(names, embeddings, None, relevance=relevance)
+
+
+def test_functions_by_hand():
+    # metric learning's recall@2 is 1, that of information retrieval 2/3, precision 1, F1 2 · 2 / (2 + 3)
+    line, y = [[0.0], [1.0], [2.0], [9.0]], ["a", "a", "a", "a"]
+    sides = {"gallery": [[0.5], [0.6], [7.0]], "y_gallery": ["a", "a", "a"]}
+    assert metrics.recall_at_k(line[:1], y[:1], 2, **sides) == 1
+    assert metrics.ir_recall_at_k(line[:1], y[:1], 2, **sides) == pytest.approx(2 / 3)
+    assert metrics.f1_at_k(line[:1], y[:1], 2, **sides) == pytest.approx(0.8)
+    assert metrics.mean_average_precision_at_k(line[:1], y[:1], 2, **sides) == 1  # over min(3, 2)
+
+
+def test_scorer_takes_labels_as_they_are_folded():
+    class Same:
+        def transform(self, X):
+            return X
+
+    expected, _ = by_hand(OVERLAP)
+    scorer = RetrievalScorer("map_at_r", "f1_at_5", relevance="multilabel")
+    assert scorer(Same(), X, TAGS) == pytest.approx({n: expected[n] for n in ("map_at_r", "f1_at_5")})
+    assert repr(scorer) == "RetrievalScorer('map_at_r', 'f1_at_5', relevance='multilabel')"
+    with pytest.raises(ValueError, match="does not follow the rows"):
+        RetrievalScorer("map_at_r", relevance=OVERLAP)
+
+
+def test_ranking_has_the_grades():
+    ranking = rank([[0.0], [1.0], [3.0]], [{1, 2}, {1}, {1, 2}], relevance="multilabel", depth=1)
+    assert ranking.grades.found.tolist() == [[0.5], [0.5], [0.5]]
+    assert ranking.grades.best.tolist() == [[1.0], [0.5], [1.0]]
+
+
+NESTED = np.array([["cat", "tabby"], ["dog", "tabby"], ["dog", "collie"], ["cat", "manx"]])
+
+
+@pytest.mark.parametrize(
+    ("y", "relevance", "match"),
+    [
+        (None, np.ones((4, 3)), r"shape \(4, 3\), and must have \(4, 4\): a square"),
+        (None, -np.eye(4), r"negative or not finite in rows 0, 1, 2, 3"),
+        (None, csr_array(-np.eye(4)), "negative or not finite in rows 0"),
+        (None, np.full((4, 4), np.nan), "not finite"),
+        (None, np.array([["a"] * 4] * 4), "must hold numbers"),
+        (NESTED, "hierarchy", "'tabby' of level 1 lies in 'cat' and in 'dog' of level 0"),
+        ([["a", "b"], ["a"], ["a", "b"], ["a", "b"]], "hierarchy", "different numbers of levels"),
+        (np.full((4, 2), 2), "multilabel", "0 and 1 alone"),
+        ([0, 1, 1, 0], "multilabel", "relevance='labels'"),
+        ([[0, 1], [1, 1], [0, 0], [1, 0]], "multilabel", "could be a matrix"),
+        ([{1}, {2}], "multilabel", "y has labels of 2 samples for 4 rows"),
+        ([set()] * 4, "multilabel", "no other item has a grade above 0"),
+        ([0, 1, 1, 0], "tags", "'labels', 'multilabel', 'hierarchy'"),
+        ([0, 1, 1, 0], lambda a, b: np.ones(3), r"gave grades of shape \(3,\) for 4 and 4"),
+        ([0, 1, 1, 0], lambda a, b: -np.ones((len(a), len(b))), "negative"),
+        (TAGS[:4], None, "1d array"),
+        (TAGS[:4], "labels", "1d array"),
+    ],
+)
+def test_what_does_not_fit_is_refused(y, relevance, match):
+    with pytest.raises(ValueError, match=match):
+        metrics.map_at_r(X[:4], y, relevance=relevance)
+
+
+def test_intervals_need_classes():
+    report = retrieval_report(X, SETS, relevance="multilabel", scores=["map_at_r"])
+    assert "intervals over queries" in repr(report)
+    assert retrieval_report(X, TREE, relevance="hierarchy", per_class=True).per_class.keys() == {0, 1}
+    with pytest.raises(ValueError, match="per_class"):
+        retrieval_report(X, SETS, relevance="multilabel", per_class=True)
+
+
+def test_reports_list_what_they_listed_before():
+    assert list(retrieval_report(X, FINE, n_resamples=1).scores) == [
+        "recall_at_1",
+        "recall_at_10",
+        "precision_at_10",
+        "r_precision",
+        "map_at_r",
+        "mean_average_precision",
+        "mean_reciprocal_rank",
+        "ndcg_at_10",
+    ]
