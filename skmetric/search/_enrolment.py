@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._embedding import check_euclidean, check_steps_fitted, steps_of
 from skmetric._params import fit_context
+from skmetric._warning import warn
 
 from ._base import SearchBase
+from ._calibration._gathering._copies import leave_items_out
+from ._calibration._matchers import DistanceVote, Majority, Nearest
+from ._enrolment_quality import farthest_known, names_of, outliers, to_classes, zeros
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import PATH, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ._progress import Step
+
+
+BY_ITEM = (Nearest, Majority, DistanceVote)  # matchers whose threshold is a distance to an item
+_AROUND = 10  # neighbours of a new item that are looked at
 
 
 class Enrolment(SearchBase):
@@ -90,6 +99,7 @@ class Enrolment(SearchBase):
         self._refit_key = len(embeddings) if kept else 0
         self._know_embedder()
         self._forget_calibration()
+        self._say_doubts(embeddings, labels, ids)
         if labels is not None:
             self.no_match_label_ = self._choose_no_match_label(labels)
 
@@ -157,6 +167,7 @@ class Enrolment(SearchBase):
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.add(embeddings, ids, labels, metadata, **kept)
+        self._say_doubts(embeddings, labels, ids)
         self._warn_if_grown()
         return self
 
@@ -223,6 +234,7 @@ class Enrolment(SearchBase):
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata, **kept)
+        self._say_doubts(embeddings, labels, ids)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -268,6 +280,7 @@ class Enrolment(SearchBase):
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.upsert(ids, embeddings, labels, metadata, **kept)
+        self._say_doubts(embeddings, labels, ids)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -341,6 +354,27 @@ class Enrolment(SearchBase):
         self.n_components_ = embeddings.shape[1]
         self._is_stale = hasattr(self, "calibration_")
         self._know_embedder()
+
+    def _say_doubts(self, embeddings: NDArray[Any], labels: NDArray[Any] | None, ids: Any) -> None:
+        """Warn of new items whose embedding is zero, or, once calibrated, that are far from their class."""
+        names = names_of(ids, len(embeddings))
+        if said := zeros(embeddings, names, self.embedder_ is not None):
+            warn(said)
+        gallery, matcher = self._gallery, self._matcher()
+        if labels is None or not isinstance(gallery, MemoryGallery) or not isinstance(matcher, BY_ITEM):
+            return
+        if self.cutpoint_ is None or self._is_stale or self.calibration_.protocol == "pairs":
+            return
+        with gallery.reading():
+            found = gallery.labelled(embeddings, _AROUND + 1)
+            (column, counts), true = gallery.tally(), gallery.labels.encode(labels)
+        distances, codes, *_ = leave_items_out(found.distances, found.codes, true, _AROUND)
+        own, other, others = to_classes(distances, codes, true)
+        own[counts[true] < 2] = np.nan  # there is no other item of the class
+        factors = [self._factors().get(label, 1.0) for label in labels.tolist()]
+        limits, farthest = self._threshold() * np.array(factors), farthest_known(self.calibration_)
+        if said := outliers(names, labels, own, other, column.decode(others), limits, farthest):
+            warn(said)
 
     def _new_items(
         self, X: Any, y: Any, metadata: Any
