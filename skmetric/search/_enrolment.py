@@ -153,9 +153,9 @@ class Enrolment(SearchBase):
         Returns
         -------
         SimilaritySearch
-            With more items, searchable at once; with none of them if an error is raised. Items whose embedding
-            is zero, or, in memory and once calibrated, that are nearer to another class than to the items of
-            their own or farther from it than any item was at calibration, are enrolled and named by a warning.
+            With more items, searchable at once; with none of them if an error is raised. A warning names
+            items whose embedding is zero and, in memory and once calibrated, those that are nearer to another
+            class than to their own or farther from it than any item was at calibration.
 
         Raises
         ------

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._calibration._calibration import Calibration
 
 _NAMED = 5  # items in a warning
+_MANY = 8  # features, all of which are 0 by no chance
 
 
 def names_of(ids: Any, n_items: int) -> NDArray[np.object_]:
@@ -27,12 +28,15 @@ def names_of(ids: Any, n_items: int) -> NDArray[np.object_]:
 def zeros(embeddings: NDArray[Any], names: NDArray[Any], has_embedder: bool) -> str | None:
     """The warning about items, (n_items,), whose embedding is zero where that means nothing; or None.
 
-    Of embeddings that the user gave, zero means something, unless all others are on the unit sphere.
+    Among points on the unit sphere it means nothing, nor where an embedder gave many features. Elsewhere it
+    is a value as any other.
     """
     squares = np.einsum("ij,ij->i", embeddings, embeddings, dtype=np.float64)
     is_zero = squares == 0
     others = squares[~is_zero]
-    if not is_zero.any() or not (has_embedder or (len(others) and on_sphere(others))):
+    n_features = embeddings.shape[1]
+    is_odd = (has_embedder and n_features >= _MANY) or (n_features > 1 and len(others) and on_sphere(others))
+    if not is_zero.any() or not is_odd:
         return None
     return (
         f"{_list(names[is_zero])} {'has' if is_zero.sum() == 1 else 'have'} an embedding of zeros, as "
