@@ -1,5 +1,6 @@
 """What comes in at the edge: finite rows, labels of one kind. Inside, trust."""
 
+import mmap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,10 +61,28 @@ def as_array(X: Any) -> Any:
         raise ValueError(
             f"X is a {type(X).__name__}, which gives batches: pass the features of all samples as one array"
         )
+    if isinstance(X, np.ndarray):
+        check_map(X)
+        return X
     if not (hasattr(X, "detach") and hasattr(X, "cpu")):
         return X
     X = X.detach().cpu()
     return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+
+
+def check_map(X: NDArray[Any], name: str = "X") -> None:
+    """Refuse a memory map whose file has shrunk: reading it would end the process without an error."""
+    part: Any = X
+    while isinstance(part, np.ndarray):
+        offset = getattr(part, "offset", 0)  # of a memory map
+        part = part.base
+    if isinstance(part, mmap.mmap):
+        needed = (offset or 0) // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY + len(part)
+        if part.size() < needed:
+            raise ValueError(
+                f"{name} is a memory map of a file that has shrunk: it has {part.size()} bytes, and had "
+                f"{needed} when it was opened. Write the file anew and open it again"
+            )
 
 
 def check_matrix(X: Any, name: str = "X") -> NDArray[np.floating]:

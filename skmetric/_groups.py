@@ -24,9 +24,9 @@ def check_groups(groups: Any, n_samples: int | None = None, name: str = "groups"
     return _check_column(groups, n_samples, name, "group", remedy)
 
 
-def check_subgroups(by: Any, n_samples: int) -> NDArray[Any]:
+def check_subgroups(by: Any, n_samples: int, name: str = "by") -> NDArray[Any]:
     """Return `by`, the subgroups of queries that scores are also reported for, like :func:`check_groups`."""
-    return _check_column(by, n_samples, "by", "subgroup", "name their subgroup, such as 'unknown'")
+    return _check_column(by, n_samples, name, "subgroup", "name their subgroup, such as 'unknown'")
 
 
 def _check_column(values: Any, n_samples: int | None, name: str, noun: str, remedy: str) -> NDArray[Any]:

@@ -5,7 +5,10 @@ from types import ModuleType
 
 __all__ = ["import_optional"]
 
-_DISTRIBUTIONS = {"PIL": "pillow"}  # packages that an extra brings among larger ones
+_DISTRIBUTIONS = {  # whose name differs from that of the module
+    "PIL": "pillow",
+    "sentence_transformers": "sentence-transformers",
+}
 _TORCHVISION = (
     "torchvision was built for another torch. Install both from one index, the CPU's or that of your CUDA: "
     "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"

@@ -138,7 +138,7 @@ def infer(
     forward : callable
         Maps a tensor (n_batch, ...) on `device` to a tensor (n_batch, n_outputs).
     batches : iterable of Tensor
-        At least one, on any device.
+        At least one, on any device. What is no tensor goes to `forward` as it is.
     device : torch.device
         Where `forward` computes.
     precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
@@ -152,7 +152,8 @@ def infer(
     outputs = []
     with torch.inference_mode(), autocast(device, precision):
         for batch in batches:
-            outputs.append(forward(batch.to(device)).float().cpu().numpy())
+            batch = batch.to(device) if isinstance(batch, torch.Tensor) else batch
+            outputs.append(forward(batch).float().cpu().numpy())
     return np.concatenate(outputs)
 
 

@@ -15,8 +15,9 @@ from skmetric._checks import as_array, check_labels, check_matrix, encode_labels
 from skmetric._groups import check_both_groups, group_codes
 from skmetric._kernel._graded import Grades, Grading, order_of
 from skmetric._kernel._hidden import hidden_by_groups
+from skmetric._kernel._nearest import nearest_items
 from skmetric._kernel._relevance import block_relevance
-from skmetric._kernel._squares import Gallery, Search, candidates
+from skmetric._kernel._squares import Gallery, Search
 from skmetric._kernel._threads import map_blocks
 from skmetric._relevance import is_matrix, read_relevance
 
@@ -128,20 +129,7 @@ def nearest(queries: ArrayLike, gallery: Any = None, k: int = 1) -> Neighbors:
     """
     search = Search(*_check_sides(queries, gallery))
     k = _check_count(k, "k", search.n_items)
-    distances = np.empty((search.n_queries, k))
-    indices = np.empty((search.n_queries, k), dtype=np.intp)
-
-    def fill(rows: NDArray[np.intp]) -> None:
-        for row, squares, norm in zip(rows, *search.squares(rows), strict=True):
-            found = candidates(search, squares, norm, k)
-            exact = search.exact_squares(row, found)
-            order = search.order(exact, found)[:k]
-            distances[row] = np.sqrt(exact[order])
-            indices[row] = found[order]
-
-    for _ in map_blocks(fill, search.blocks()):
-        pass
-    return Neighbors(distances, indices)
+    return Neighbors(*nearest_items(search, k))
 
 
 def rank(
@@ -294,9 +282,8 @@ def iter_rankings(
     if grading is not None:
         return _graded_rankings(search, grading, depth)
     codes, codes_gallery, n_classes = _check_codes(search, y, y_gallery)
-    hidden = search.hidden = hidden_by_groups(
-        codes, codes_gallery, groups, groups_gallery, gallery is not None
-    )
+    hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, gallery is not None)
+    search.hidden = hidden
     depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
     sizes = np.bincount(codes_gallery, minlength=n_classes)
     left_out: Any = search.leaves_self_out if hidden is None else hidden.counts  # a row is of its own group

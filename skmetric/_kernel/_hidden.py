@@ -56,6 +56,18 @@ class Hidden:
         return place, self._items[self._starts[rows][place] + nth]
 
 
+class HiddenTwice:
+    """What two rules hide together."""
+
+    def __init__(self, first: Hidden, second: Hidden) -> None:
+        self._both = first, second
+
+    def pairs(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """As :meth:`Hidden.pairs`; a pair may come twice."""
+        (first, items), (second, more) = (hidden.pairs(rows) for hidden in self._both)
+        return np.concatenate([first, second]), np.concatenate([items, more])
+
+
 def hidden_by_groups(
     codes: NDArray[np.integer],
     codes_gallery: NDArray[np.integer],

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._kernel._hidden import Hidden
+from skmetric._kernel._hidden import Hidden, HiddenTwice
 from skmetric._kernel._threads import map_blocks, n_threads
 
 Floats = NDArray[np.floating[Any]]
@@ -141,7 +141,10 @@ class Search:
     """
 
     def __init__(
-        self, queries: Floats, gallery: "Gallery | Floats | None" = None, hidden: Hidden | None = None
+        self,
+        queries: Floats,
+        gallery: "Gallery | Floats | None" = None,
+        hidden: Hidden | HiddenTwice | None = None,
     ) -> None:
         self.leaves_self_out, self.hidden = gallery is None, hidden
         if not isinstance(gallery, Gallery):
@@ -284,7 +287,8 @@ def candidates(search: Search, squares: NDArray[np.float32], norm: float, k: int
     """Indices, ascending, of items that hold the `k` nearest of a query for sure, and few more."""
     bound = upper_bounds(squares[None], k)[0]
     found = np.flatnonzero(squares <= bound + search.slack(norm, bound))
-    return found[squares[found] < np.inf] if search.leaves_self_out else found
+    hides = search.leaves_self_out or search.hidden is not None
+    return found[squares[found] < np.inf] if hides else found
 
 
 def upper_bounds(squares: NDArray[np.float32], k: int) -> NDArray[np.float32]:

@@ -34,6 +34,7 @@ from ._training._loop import train
 from ._training._loss._criterion import margin_of
 from ._training._loss._diagnosis import warn_of_failure
 from ._training._session import Call, Task, fitted_state, open_session
+from .losses._graded import attach
 
 if TYPE_CHECKING:
     from ._data._gathered import Gathered
@@ -83,6 +84,7 @@ class NetworkMixin:
     image_size: int | tuple[int, int] | None = None
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
+    collate_fn: Callable | None = None
     checkpoint: str | PathLike | None = None
     distributed: Any = None
 
@@ -103,6 +105,7 @@ class NetworkMixin:
     _checkpoint: Checkpoint | None
     _made_of: Mapping[str, Any] = {}  # a pickle of an earlier version does not tell
     _scale: Scale | None = None  # nor this
+    _input_spec: Any = None  # structure of batches that a collate function made
 
     def _embed(self, X: NDArray[Any] | Streamed | Gathered) -> NDArray[np.float32]:
         return embed(self.module_, X, resolve_device(self.device), self.precision, compiled=self.compile)
@@ -167,6 +170,7 @@ class NetworkMixin:
         add_head(session)
         vars(self).update(fitted_state(session))
         self._checkpoint = pack(session.training, last) if single or self.warm_start else None
+        attach(self.loss_, None)  # the samples of this call are not those of the next
         tasks.close()
 
     def __getstate__(self) -> dict[str, Any]:

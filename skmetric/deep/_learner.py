@@ -14,6 +14,7 @@ from torch import nn
 from skmetric._params import fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
+from skmetric.metrics import RetrievalScorer
 
 from ._ball import BallMixin
 from ._data._input import labels_of
@@ -22,6 +23,7 @@ from ._distributed._settings import Distributed
 from ._estimator import NetworkMixin
 from ._recipe._constraints import OF_LEARNER
 from ._recipe._fine_tuning import FineTuning
+from ._training._graded_task import GradedTask
 from ._training._label_task import LabelTask
 
 
@@ -90,6 +92,14 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Whatever uses the Euclidean distance between these points, such as scikit-learn's k-NN, gives another
         order; :class:`~skmetric.search.SimilaritySearch` refuses them. Losses that do not compare on the ball
         are refused; a function of your own gets points of the ball.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default="labels"
+        What says that samples belong together, and what `y` is with it: one label for each sample; a matrix
+        of 0 and 1 or a list of sets; a column for each level, from coarse to fine; the grades of all pairs of
+        samples, with `y` None or one label for each; or a function of two arrays of labels that gives the
+        grades, see :func:`skmetric.metrics.graded_ndcg_at_k`. Other than "labels", it is for the losses
+        "sup_con" (then the default), "log_ratio" and "cosine_regression"; the others are refused. Batches
+        draw samples of the finest level, or by the rarest label of each sample. Validation holds out classes
+        of the coarsest level, or where there are no levels *samples*, whose labels are not new.
     classes_per_batch : int, default=None
         **Batches.** Number of classes in a batch. None is 16, or all classes if there are fewer. With two
         views: number of samples, and None is 64.
@@ -102,10 +112,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         What changes batches while training. Names are those of :mod:`skmetric.deep.augment` for images of
         floats from 0 to 1: "flip", "shift_crop", "color", "erasing", "affine"; a callable is ``augment(batch)
         -> batch`` on float tensors (n_batch, C, H, W) or (n_batch, n_features), which must draw its random
-        numbers from torch. Those of a list run one after the other. "two_views" trains without labels, as
-        "sim_clr", "vicreg" and "barlow_twins" do: each sample is a separate class, with two independently
-        augmented views in the batch. `y` may then be None in `fit`; if it is given, only validation uses it.
-        By itself it is ``["two_views", "shift_crop", "color"]``.
+        numbers from torch. Those of a list run one after the other. Transforms of
+        ``torchvision.transforms.v2`` are such callables, but draw once for a whole batch: in a Dataset they
+        draw for each image. "two_views" trains without labels, as "sim_clr", "vicreg" and "barlow_twins" do:
+        each sample is a separate class, with two independently augmented views in the batch. `y` may then be
+        None in `fit`; if it is given, only validation uses it. By itself it is ``["two_views", "shift_crop",
+        "color"]``.
     max_epochs : int, default=20
         **Optimisation.** Number of epochs to train; with `warm_start`, number of epochs to add.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adam"
@@ -178,6 +190,10 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of processes that read batches of samples that are not in memory (see the notes), in a torch
         ``DataLoader``. For samples in memory none are started. 0 reads in this process: files in threads,
         ahead of the network, a Dataset batch by batch. The bits are the same.
+    collate_fn : callable, default=None
+        Makes the batch that the network gets of a list of samples, which may then be anything: texts, tokens,
+        point clouds, several images (see the notes). It returns a tensor, or nested tuples and dicts of
+        tensors. None: dicts and tuples of arrays in a Dataset are stacked by torch's ``default_collate``.
     checkpoint : str, path-like or None, default=None
         Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
         killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
@@ -208,11 +224,13 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of the epoch whose weights were kept; with `refit` the number of epochs on all classes. 0 is
         the untrained network.
     classes_ : ndarray of shape (n_classes,)
-        Labels seen, including the classes held out; empty if `y` was None.
+        Labels seen, including the classes held out; those of the sets or of the finest level with
+        `relevance`; empty if `y` was None.
     validation_classes_ : ndarray
         Labels held out in the last `fit`.
     input_shape_ : tuple of int
-        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``.
+        Shape of one sample: ``(n_features,)`` or ``(C, H, W)``; of collated samples the structure of the
+        batch, with the shape of each array for the first samples.
     n_components_ : int
         Dimension of the embedding.
     n_features_in_ : int
@@ -237,7 +255,23 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     - a map-style :class:`torch.utils.data.Dataset`, whose items are samples or pairs (sample, label): a
       sample is an image (tensor, array or PIL image) or a row of features. A list of such pairs works as
       well: scikit-learn's splits, in a search or in cross-validation, make one of a Dataset, each item read
-      once.
+      once;
+    - samples of any structure: with `collate_fn` a list, an array, a column of texts or a Dataset of
+      anything; without it a Dataset whose samples are dicts, or tuples of arrays;
+    - in `fit` and `partial_fit` an :class:`torch.utils.data.IterableDataset` of pairs (sample, label).
+
+    **Streams.** An IterableDataset is served in its own order: batches are consecutive items, as many as
+    `classes_per_batch` times `samples_per_class` (64 by default), so mix and balance it in the stream. An
+    epoch has as many items as the stream's ``len``, or `steps_per_epoch` batches; it goes on where the last
+    one ended, and a stream that ends begins anew. Nothing is held out of a stream, and losses with proxies
+    need `classes` in `partial_fit`.
+
+    **Samples of any structure.** `collate_fn` gets a list of samples and pads them to one length if they have
+    several; the network gets the batch that it returns as its one argument, on its device, floats as float32
+    and uint8 as floats from 0 to 1. It returns a tensor, or nested tuples and dicts of tensors. `module` is
+    then a network that takes such batches and gives one row for each sample, or a function that makes it from
+    `input_shape_`. An item that is a tuple of two, the second no array, is (sample, label); a sample that is
+    such a tuple itself stands as ``((first, second), label)``. `augment` is a function of the batch.
 
     Images are uint8, bool or float; the network gets uint8 as floats from 0 to 1. Files are turned upright by
     their Exif tag. Grey files among colour files, or given to a network fitted on colour, are repeated for
@@ -303,6 +337,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         loss: str | Callable | tuple = "auto",
         margin: float | None = None,
         distance: str = "euclidean",
+        relevance: Any = "labels",
         classes_per_batch: int | None = None,
         samples_per_class: int | None = None,
         steps_per_epoch: int | None = None,
@@ -332,6 +367,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         std: float | ArrayLike | None = None,
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
+        collate_fn: Callable | None = None,
         checkpoint: str | PathLike | None = None,
         distributed: Distributed | None = None,
     ) -> None:
@@ -346,6 +382,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.loss = loss
         self.margin = margin
         self.distance = distance
+        self.relevance = relevance
         self.classes_per_batch = classes_per_batch
         self.samples_per_class = samples_per_class
         self.steps_per_epoch = steps_per_epoch
@@ -375,11 +412,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         self.std = std
         self.background = background
         self.num_workers = num_workers
+        self.collate_fn = collate_fn
         self.checkpoint = checkpoint
         self.distributed = distributed
 
     @fit_context(prefer_skip_nested_validation=True)  # which also ends the callbacks, as with_callbacks does
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -387,8 +425,14 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         X : array, sequence of n images or torch Dataset
             Rows of features or images, see the notes of the class.
         y : array-like of shape (n_samples,), default=None
-            Their classes: numbers or strings; at least two. None: those of a Dataset, its ``targets`` or the
-            second part of its items; none are needed with two views, see `augment`.
+            Their classes: numbers or strings; at least two; or what `relevance` says. None: those of a
+            Dataset, its ``targets`` or the second part of its items; none are needed with two views, see
+            `augment`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample is drawn, compared with the others of its class; a class is drawn in
+            proportion to the mean weight of its samples. Weights of classes are weights of samples, such as
+            ``compute_sample_weight({"rare": 2, "common": 1}, y)`` of scikit-learn gives. A weight of 0 leaves
+            a sample out. None: all classes, and all samples of a class, alike.
 
         Returns
         -------
@@ -402,12 +446,20 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         FileNotFoundError
             If there are no files at some paths.
         """
-        y = labels_of(X) if y is None else y
-        self._train(partial(LabelTask, self, X, y), X, y, again=("fit", X, y))
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
+        task = partial(self._task, self, X, y, None, sample_weight)
+        self._train(task, X, y, again=("_fit_weighted", X, y, sample_weight))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on these samples, from where the last call ended; no class is held out.
 
         Parameters
@@ -415,10 +467,12 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         X : array, sequence of n images or torch Dataset
             More samples.
         y : array-like of shape (n_samples,), default=None
-            Their classes. None: those of a Dataset; none are needed with two views.
+            Their classes, or what `relevance` says. None: those of a Dataset; none are needed with two views.
         classes : array-like, default=None
             In the first call: all labels to come. A loss with proxies needs them, others take new ones at any
             time.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample is drawn, as of `fit`.
 
         Returns
         -------
@@ -430,10 +484,19 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         ValueError
             As `fit`; or if a loss with proxies meets a label that it has none for.
         """
-        y = labels_of(X) if y is None else y
-        again = ("partial_fit", X, y, classes)
-        self._train(partial(LabelTask, self, X, y, classes), X, y, single=True, again=again)
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
+        task = partial(self._task, self, X, y, classes, sample_weight)
+        again = ("_partial_fit_weighted", X, y, classes, sample_weight)
+        self._train(task, X, y, single=True, again=again)
         return self
+
+    def _fit_weighted(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Fit, as processes are asked to, by position."""
+        self.fit(X, y, sample_weight=sample_weight)
+
+    def _partial_fit_weighted(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
+        """The same of `partial_fit`."""
+        self.partial_fit(X, y, classes, sample_weight=sample_weight)
 
     def score(self, X: Any, y: ArrayLike | None = None) -> float:
         """MAP@R of searching each sample among the others, after ``transform``.
@@ -450,10 +513,18 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         float
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
-        y = labels_of(X) if y is None else y
+        y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
         if y is None:
             raise ValueError("score needs y: X carries no labels")
-        return super().score(X, y)
+        if self._task is LabelTask:
+            return super().score(X, y)
+        return float(RetrievalScorer("map_at_r", relevance=self.relevance)(self, X, y))  # type: ignore[arg-type]
+
+    @property
+    def _task(self) -> type[LabelTask] | type[GradedTask]:
+        """What the network is trained on: classes, or grades."""
+        is_labels = isinstance(self.relevance, str) and self.relevance == "labels"
+        return LabelTask if is_labels else GradedTask
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Map samples into the learned space, where the Euclidean distance is the learned one by default.

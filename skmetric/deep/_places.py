@@ -25,6 +25,8 @@ def rows_of_places(
     estimator: NetworkMixin, image: Any
 ) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
     """Picture, (H, W) or (H, W, 3), that the network sees, rows (n_places + 1, n), and the grid of places."""
+    if estimator._input_spec is not None:
+        raise ValueError(f"{type(estimator).__name__} was fitted on collated samples, which have no places")
     if len(estimator.input_shape_) != 3:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on rows of {estimator.input_shape_[0]} features, which "

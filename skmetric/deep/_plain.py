@@ -23,8 +23,11 @@ from skmetric._backbone._tensors import (
 )
 from skmetric.deep.modules import L2Normalize
 
+from ._data._input import to_float
+from ._data._nested import check_spec, n_samples, zeros_of
 from ._data._scale import Scale
 from ._network._closed_form import ClosedForm
+from ._network._example import Example
 from ._network._network import MODULES, Network, build_network
 from ._training._checkpoints._checkpoint import Checkpoint, CheckpointOnDemand
 from ._training._loss._criterion import ball_of_loss, bind, is_of_package, resolve_loss
@@ -102,7 +105,10 @@ def restored(estimator: NetworkMixin, state: Mapping[str, Any]) -> dict[str, Any
     result = dict(state)
     made_of = result["_made_of"] = dict(state["_made_of"])
     check_buildable(made_of["module"], made_of["model_kwargs"])
-    _check_shape(state["input_shape_"])
+    if state.get("_input_spec") is None:
+        _check_shape(state["input_shape_"])
+    else:
+        check_spec(state["_input_spec"], _MOST)
     network = result.pop(NETWORK)
     skeleton = without_values(lambda: _network_of(result, network))
     if not isinstance(skeleton, Network):  # never, but for type checkers
@@ -193,7 +199,7 @@ def _network_of_parameters(state: Mapping[str, Any]) -> Network:
     ball = ball_of_loss(made_of["loss"]) if made_of["distance"] == "poincare" else None
     return build_network(
         made_of["module"],
-        tuple(state["input_shape_"]),
+        _input_of(state),
         made_of["n_components"],
         normalize=made_of["normalize"],
         pooling=made_of["pooling"],
@@ -203,6 +209,14 @@ def _network_of_parameters(state: Mapping[str, Any]) -> Network:
         std=made_of["std"],
         ball=ball,
     )[0]
+
+
+def _input_of(state: Mapping[str, Any]) -> Any:
+    """Shape of one sample, or a batch of zeros of the structure that a collate function made."""
+    if state.get("_input_spec") is None:
+        return tuple(state["input_shape_"])
+    batch = zeros_of(state["_input_spec"])
+    return Example(to_float(batch), n_samples(batch), state["input_shape_"])
 
 
 def _loss_of(state: Mapping[str, Any], learned: Mapping[str, Any]) -> nn.Module:

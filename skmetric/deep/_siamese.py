@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._params import fit_context
 from skmetric._tuples import read_similarity
+from skmetric._weights import read_weights_of
 
-from ._data._weights import read_weights_of
 from ._training._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner
 
@@ -82,6 +82,8 @@ class SiameseLearner(TupleLearner):
         Height and width to bring images to, as of :class:`DeepMetricLearner`. None: all have one size.
     num_workers : int, default=0
         Number of processes that read samples that are not in memory, as of :class:`DeepMetricLearner`.
+    collate_fn : callable, default=None
+        Makes batches of samples that are anything, as of :class:`DeepMetricLearner`.
     random_state : int, RandomState instance or None, default=None
         Of initial weights, pairs held out and batches. An int gives the same network every time.
     checkpoint : str, path-like or None, default=None
@@ -172,6 +174,7 @@ class SiameseLearner(TupleLearner):
         channel_axis: str = "auto",
         image_size: int | tuple[int, int] | None = None,
         num_workers: int = 0,
+        collate_fn: Callable | None = None,
         random_state: int | np.random.RandomState | None = None,
         checkpoint: str | PathLike | None = None,
     ) -> None:
@@ -197,6 +200,7 @@ class SiameseLearner(TupleLearner):
         self.channel_axis = channel_axis
         self.image_size = image_size
         self.num_workers = num_workers
+        self.collate_fn = collate_fn
         self.random_state = random_state
         self.checkpoint = checkpoint
 

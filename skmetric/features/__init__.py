@@ -3,7 +3,8 @@
 from skmetric._modules import publish
 
 from ._frozen import FrozenFeatures
+from ._text import FrozenText
 
-__all__ = ["FrozenFeatures"]
+__all__ = ["FrozenFeatures", "FrozenText"]
 
 publish(__name__)

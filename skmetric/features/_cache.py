@@ -1,7 +1,7 @@
 """Features kept in a folder: an image goes through a network once, in whatever order or process it comes.
 
 An entry is a file of its own, named by a digest of the network, of what is done to an image and of the image:
-so entries are never stale, and writing one needs no lock.
+so entries are never stale, and writing one needs no lock. Processes share the images that are missing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from torch import nn
 from skmetric._images._images import Images
 from skmetric._torch import pack_module
 from skmetric._warning import warn
+
+from ._claims import Claims, pause
 
 __all__ = ["BLOCK", "FeatureCache", "digest_of_network"]
 
@@ -74,7 +77,7 @@ class FeatureCache:
 
     def features(
         self,
-        images: Images,
+        images: Images | Any,
         run: Callable[[list[int]], NDArray[np.float32]],
         anew: Callable[[], NDArray[np.float32]],
         n_threads: int,
@@ -83,7 +86,7 @@ class FeatureCache:
 
         Parameters
         ----------
-        images : Images
+        images : Images or Texts
             Checked.
         run : callable
             From row numbers to features (n_rows, n_features); gets each row once at most.
@@ -103,17 +106,40 @@ class FeatureCache:
             first = {file: i for i, file in reversed(list(enumerate(files)))}  # a row of each different image
             found = dict(zip(first, pool.map(_read, first), strict=True))
         missing = [i for file, i in sorted(first.items(), key=lambda item: item[1]) if found[file] is None]
-        problem = None
-        for rows in (missing[start : start + BLOCK] for start in range(0, len(missing), BLOCK)):
-            for i, features in zip(rows, run(rows), strict=True):
-                found[files[i]] = features
-                problem = problem or _write(files[i], features)
+        problem = self._fill(found, files, missing, run) if missing else None
         if problem:
             warn(f"cache={str(self._folder)!r} cannot be written to ({problem}): features are not kept")
         widths = {len(features) for features in found.values() if features is not None}
         if len(widths) > 1:  # an entry that was replaced by another of the same form
             return anew()
         return np.stack([features for file in files if (features := found[file]) is not None])
+
+    def _fill(
+        self,
+        found: dict[Path, NDArray[np.float32] | None],
+        files: list[Path],
+        missing: list[int],
+        run: Callable[[list[int]], NDArray[np.float32]],
+    ) -> str | None:
+        """Run the rows that are missing, and wait for those that another process runs; why none is kept."""
+        problem = None
+        with Claims(self._folder) as claims:
+            while missing:
+                rows = list(islice((i for i in missing if claims.take(files[i])), BLOCK))
+                rows = [i for i in rows if not self._came(found, files[i])]  # between the look and the claim
+                for i, features in zip(rows, run(rows) if rows else (), strict=True):
+                    found[files[i]] = features
+                    problem = problem or _write(files[i], features)
+                claims.release(files[i] for i in missing)
+                waited_for = [i for i in missing if found[files[i]] is None]
+                missing = [i for i in waited_for if not self._came(found, files[i])]
+                if missing and len(rows) == 0:
+                    pause()
+        return problem
+
+    def _came(self, found: dict[Path, NDArray[np.float32] | None], file: Path) -> bool:
+        found[file] = _read(file)
+        return found[file] is not None
 
     def _file(self, images: Images, i: int) -> Path:
         """Where the features of row `i` are kept, by what is in the image."""
@@ -124,8 +150,11 @@ class FeatureCache:
         return self._folder / name[:2] / name[2:]
 
 
-def _content(images: Images, i: int) -> Iterator[Any]:
+def _content(images: Any, i: int) -> Iterator[Any]:
     """What tells an image from others: bytes of a file, or shape and values of an array."""
+    if images.kind == "text":
+        yield images.rows[i].encode()
+        return
     if images.kind == "path":
         yield b"file"
         yield Path(images.rows[i]).read_bytes()

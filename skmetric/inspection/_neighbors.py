@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._params import safe_indexing
+
 from ._items import are_pictures, as_column, as_items, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
 
@@ -102,6 +104,7 @@ class NeighborsDisplay:
         queries: Any = None,
         gallery: Any = None,
         n_neighbors: int | None = None,
+        worst: bool = False,
         ax: Axes | None = None,
     ) -> Self:
         """Look queries up and draw what is found.
@@ -121,6 +124,9 @@ class NeighborsDisplay:
             files that the search knows: its column "path", which a search that was fitted on paths has.
         n_neighbors : int, default=None
             Neighbours of each query; None takes the search's own number.
+        worst : bool, default=False
+            Whether to draw the queries with the smallest MAP@R first; queries with nothing to find come last.
+            Needs `y`.
         ax : matplotlib Axes, default=None
             Where; None makes a figure.
 
@@ -132,9 +138,15 @@ class NeighborsDisplay:
         Raises
         ------
         ValueError
-            If `gallery` is None and the search knows no paths.
+            If `gallery` is None and the search knows no paths, or `worst` is asked for without `y`.
         """
         check_is_fitted(estimator)
+        if worst:
+            if y is None:
+                raise ValueError("worst=True sorts queries by how well their class is found: give y")
+            found = estimator.evaluate(X, y, n_resamples=1, per_query=True).per_query["map_at_r"]
+            order = np.argsort(found, kind="stable")  # NaN, of strangers, comes last
+            X, y, queries = (None if part is None else safe_indexing(part, order) for part in (X, y, queries))
         distances, indices = estimator.kneighbors(X, n_neighbors)
         if gallery is None:
             gallery = _paths_of(estimator, indices)

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator, ShuffleSplit, StratifiedKFold
 from sklearn.utils import indexable
+from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.validation import _num_samples
 
+from skmetric._groups import check_groups
 from skmetric._params import safe_indexing
 from skmetric._warning import warn
 
@@ -20,6 +23,8 @@ class _ClassDisjointSplitter(BaseCrossValidator):
     """Rows follow their classes: a subclass writes ``__init__`` and ``_split_classes``."""
 
     n_splits: int
+    relevance: str = "labels"  # of splitters that were pickled before
+    group_disjoint: bool = False  # also of splitters that earlier versions pickled
 
     @abstractmethod
     def _split_classes(
@@ -28,7 +33,7 @@ class _ClassDisjointSplitter(BaseCrossValidator):
         """Yield (train, test), arrays of positions in `class_sizes` of shape (n_classes,)."""
 
     def split(
-        self, X: Any, y: ArrayLike | None = None, groups: object = None
+        self, X: Any, y: ArrayLike | None = None, groups: Any = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Generate indices of training and test rows that have no class in common.
 
@@ -39,8 +44,9 @@ class _ClassDisjointSplitter(BaseCrossValidator):
         y : array-like of shape (n_samples,)
             Their labels, numbers or strings. The default is there for scikit-learn's signature: without
             labels there is nothing to split.
-        groups : object, default=None
-            Always ignored, with a warning: the classes are the groups.
+        groups : array-like of shape (n_samples,), default=None
+            With `group_disjoint`: group of each row, such as its session. Otherwise ignored, with a warning:
+            the classes are what is split.
 
         Yields
         ------
@@ -53,14 +59,11 @@ class _ClassDisjointSplitter(BaseCrossValidator):
         ------
         ValueError
             If `y` is missing, continuous or has unlabelled rows, or if a side would have fewer than two
-            classes: among one class every neighbour is right.
+            classes: among one class every neighbour is right; if `group_disjoint` is set and `groups` are
+            missing or do not fit.
         """
-        if groups is not None:
-            warn(
-                f"The groups parameter is ignored by {type(self).__name__}: the classes in y are the groups. "
-                "Leave it out, or pass the groups as y"
-            )
-        codes = class_codes(X, y)
+        group_of_row = self._groups(X, groups)
+        codes = class_codes(X, y, self.relevance)
         class_sizes = np.bincount(codes)  # (n_classes,)
         if len(class_sizes) < 4:
             raise ValueError(
@@ -72,7 +75,48 @@ class _ClassDisjointSplitter(BaseCrossValidator):
                     f"{self} leaves {len(train)} classes to train on and {len(test)} to test on; either side "
                     "needs two: among one class every neighbour is right"
                 )
-            yield np.flatnonzero(np.isin(codes, train)), np.flatnonzero(np.isin(codes, test))
+            is_train, is_test = np.isin(codes, train), np.isin(codes, test)
+            if group_of_row is not None:
+                is_train &= ~np.isin(group_of_row, group_of_row[is_test])
+                self._check_left(codes[is_train])
+            yield np.flatnonzero(is_train), np.flatnonzero(is_test)
+
+    def _groups(self, X: Any, groups: Any) -> NDArray[Any] | None:
+        """Groups of the rows, where no group may be on both sides."""
+        if not self.group_disjoint:
+            if groups is not None:
+                warn(
+                    f"The groups parameter is ignored by {type(self).__name__}: the classes in y are what is "
+                    "split. Leave it out, pass the groups as y, or set group_disjoint=True to have no group "
+                    "on both sides either"
+                )
+            return None
+        if groups is None:
+            raise ValueError(
+                "group_disjoint=True needs groups: give split(X, y, groups), or fit(..., groups=)"
+            )
+        return check_groups(groups, _num_samples(X))
+
+    def _check_left(self, codes: NDArray[np.intp]) -> None:
+        if len(np.unique(codes)) < 2:
+            raise ValueError(
+                f"{self} leaves {len(np.unique(codes))} classes to train on without the groups of the test "
+                "classes: groups that many classes share, such as cameras, are on both sides of each split. "
+                "Split by class alone, and give these groups to the scores instead"
+            )
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Tell scikit-learn that `split` needs groups, if it does.
+
+        Returns
+        -------
+        MetadataRequest
+            Of the method ``split``.
+        """
+        request = super().get_metadata_routing()
+        if self.group_disjoint:
+            request.split.add_request(param="groups", alias=True)
+        return request
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits.
@@ -108,6 +152,12 @@ class ClassDisjointKFold(_ClassDisjointSplitter):
         sorted order.
     random_state : int, RandomState instance or None, default=None
         Seed of `shuffle`, to be left alone without it. An int gives the same folds in every call of `split`.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split.
+    group_disjoint : bool, default=False
+        Whether no group is on both sides either, such as a session or a document that holds several classes:
+        training rows of a group that the test set has are then left out. `split` needs ``groups``.
 
     See Also
     --------
@@ -137,10 +187,14 @@ class ClassDisjointKFold(_ClassDisjointSplitter):
         *,
         shuffle: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        relevance: str = "labels",
+        group_disjoint: bool = False,
     ) -> None:
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
+        self.relevance = relevance
+        self.group_disjoint = group_disjoint
 
     def _split_classes(
         self, class_sizes: NDArray[np.intp]
@@ -177,6 +231,11 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
         leaves.
     random_state : int, RandomState instance or None, default=None
         Seed. An int gives the same splits in every call of `split`.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split.
+    group_disjoint : bool, default=False
+        Whether no group is on both sides either: as for :class:`ClassDisjointKFold`.
 
     See Also
     --------
@@ -201,11 +260,15 @@ class ClassDisjointShuffleSplit(_ClassDisjointSplitter):
         test_size: float | None = None,
         train_size: float | None = None,
         random_state: int | np.random.RandomState | None = None,
+        relevance: str = "labels",
+        group_disjoint: bool = False,
     ) -> None:
         self.n_splits = n_splits
         self.test_size = test_size
         self.train_size = train_size
         self.random_state = random_state
+        self.relevance = relevance
+        self.group_disjoint = group_disjoint
 
     def _split_classes(
         self, class_sizes: NDArray[np.intp]
@@ -221,9 +284,11 @@ def class_disjoint_split(
     X: Any,
     y: Any,
     *arrays: Any,
+    groups: ArrayLike | None = None,
     test_size: float | None = None,
     train_size: float | None = None,
     random_state: int | np.random.RandomState | None = None,
+    relevance: str = "labels",
 ) -> list[Any]:
     """Split arrays into training and test sets that have no class in common.
 
@@ -238,6 +303,9 @@ def class_disjoint_split(
         Their labels, numbers or strings.
     *arrays : sequences, arrays, sparse matrices or dataframes with n_samples rows
         Whatever else is to be split along, such as sample weights.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row, such as its session: training rows of a group that the test set has are left out.
+        Give them among `arrays` too to have them split.
     test_size : float or int, default=None
         Share of the classes to test on, in (0, 1), rounded up; or their number. If None, what `train_size`
         leaves, or half of the classes if that is None too.
@@ -246,6 +314,9 @@ def class_disjoint_split(
         leaves.
     random_state : int, RandomState instance or None, default=None
         Seed of the choice of classes.
+    relevance : {"labels", "hierarchy"}, default="labels"
+        "hierarchy": `y` has one column for each level, from coarse to fine, and the classes of the coarsest
+        level are split.
 
     Returns
     -------
@@ -255,8 +326,8 @@ def class_disjoint_split(
     Raises
     ------
     ValueError
-        If lengths differ, if `y` is continuous or has unlabelled rows, or if a side would have fewer than two
-        classes.
+        If lengths differ, if `y` is continuous or has unlabelled rows, if a side would have fewer than two
+        classes, or a row has no group.
 
     See Also
     --------
@@ -275,8 +346,13 @@ def class_disjoint_split(
     ['c0.png', 'c1.png', 'd0.png']
     """
     splitter = ClassDisjointShuffleSplit(
-        1, test_size=test_size, train_size=train_size, random_state=random_state
+        1,
+        test_size=test_size,
+        train_size=train_size,
+        random_state=random_state,
+        relevance=relevance,
+        group_disjoint=groups is not None,
     )
     everything = indexable(X, y, *arrays)
-    sides = next(splitter.split(X, y))
+    sides = next(splitter.split(X, y, groups))
     return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in everything))

@@ -19,7 +19,7 @@ from ._calibration._gathering._copies import leave_items_out
 from ._calibration._matchers import DistanceVote, Majority, Nearest
 from ._enrolment_quality import farthest_known, names_of, outliers, to_classes, zeros
 from ._gallery._memory import MemoryGallery
-from ._gallery._metadata import PATH, with_paths
+from ._gallery._metadata import GROUPS, PATH, with_groups, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
@@ -49,6 +49,7 @@ class Enrolment(SearchBase):
         *,
         ids: ArrayLike | None = None,
         metadata: Mapping[str, Any] | Any = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Start a gallery, after fitting the embedder if it is not fitted.
 
@@ -65,6 +66,10 @@ class Enrolment(SearchBase):
             among numbers is kept as NaN and among dates as NaT, which pass no filter. Where `X` is a sequence
             of paths, as an embedder of images takes them, they are kept as a column "path", unless there is
             one.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each item, such as the camera, the session or the seller, by numbers or text. `calibrate`
+            and `evaluate` search each item without the items of its class and its group. They are kept as a
+            column "groups" of metadata, which may be given there as well.
 
         Returns
         -------
@@ -74,10 +79,11 @@ class Enrolment(SearchBase):
         Raises
         ------
         ValueError
-            On NaN or infinity (rows named), labels, ids or a column of mixed types, ids that come twice, or
-            lengths that differ; of these all but the first before the embedder works.
+            On NaN or infinity (rows named), labels, ids or a column of mixed types, ids that come twice,
+            items without a group, or lengths that differ; of these all but the first before the embedder
+            works.
         """
-        metadata = with_paths(metadata, X)
+        metadata = with_groups(with_paths(metadata, X), groups, X)
         if self.embedder is not None:  # what is wrong with these is said before an embedder works
             check_what_comes_with(X, y, ids, metadata)
         started = object.__new__(type(self))  # aside: a fit that is cut short leaves the search as it was
@@ -134,6 +140,7 @@ class Enrolment(SearchBase):
         *,
         ids: ArrayLike | None = None,
         metadata: Mapping[str, Any] | Any = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Enrol more items, of old classes or new ones; nothing is retrained. The first call is `fit`.
 
@@ -149,6 +156,8 @@ class Enrolment(SearchBase):
             Ids, if `fit` had some; not in use yet.
         metadata : dict of str to array-like, or DataFrame, default=None
             The same columns as in `fit`; "path" comes from `X` as it did there.
+        groups : array-like of shape (n_samples,), default=None
+            Groups, if `fit` had some.
 
         Returns
         -------
@@ -163,9 +172,9 @@ class Enrolment(SearchBase):
             As `fit`; or if ids are in use, columns differ, or the embedder's output changed its dimension.
         """
         if not hasattr(self, "_gallery"):
-            return self.fit(X, y, ids=ids, metadata=metadata)
+            return self.fit(X, y, ids=ids, metadata=metadata, groups=groups)
         self._drop_factors_left()
-        embeddings, labels, metadata, kept = self._new_items(X, y, metadata)
+        embeddings, labels, metadata, kept = self._new_items(X, y, metadata, groups)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.add(embeddings, ids, labels, metadata, **kept)
@@ -197,7 +206,13 @@ class Enrolment(SearchBase):
         return self
 
     def update(
-        self, ids: Any, X: Any = None, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+        self,
+        ids: Any,
+        X: Any = None,
+        y: ArrayLike | None = None,
+        *,
+        metadata: Mapping[str, Any] | Any = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Replace items, which move to the end of the gallery, or some of their metadata alone.
 
@@ -212,6 +227,8 @@ class Enrolment(SearchBase):
         metadata : dict of str to array-like, or DataFrame, default=None
             With `X` the same columns as in `fit`; "path" comes from `X` as it did there. Without `X` one or
             more of them.
+        groups : array-like of shape (n_samples,), default=None
+            Groups, if `fit` had some; without `X` they replace the groups of the items.
 
         Returns
         -------
@@ -227,12 +244,14 @@ class Enrolment(SearchBase):
         """
         check_is_fitted(self)
         if X is None:
-            if y is not None or metadata is None:
+            if y is not None or (metadata is None and groups is None):
                 raise ValueError("without X only metadata can be replaced: give metadata=, or X and y")
+            if groups is not None:
+                metadata = with_groups(metadata, groups, ids, self._gallery.has_column(GROUPS))
             self._gallery.redescribe(ids, metadata)
             return self
         self._drop_factors_left()
-        embeddings, labels, metadata, kept = self._new_items(X, y, metadata)
+        embeddings, labels, metadata, kept = self._new_items(X, y, metadata, groups)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata, **kept)
@@ -242,7 +261,13 @@ class Enrolment(SearchBase):
         return self
 
     def upsert(
-        self, ids: Any, X: Any, y: ArrayLike | None = None, *, metadata: Mapping[str, Any] | Any = None
+        self,
+        ids: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        metadata: Mapping[str, Any] | Any = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Enrol items, or replace those whose ids are in the gallery; in memory these move to the end.
 
@@ -257,6 +282,8 @@ class Enrolment(SearchBase):
             Labels, if `fit` had some.
         metadata : dict of str to array-like, or DataFrame, default=None
             The same columns as in `fit`; "path" comes from `X` as it did there.
+        groups : array-like of shape (n_samples,), default=None
+            Groups, if `fit` had some.
 
         Returns
         -------
@@ -276,9 +303,9 @@ class Enrolment(SearchBase):
         ['a', 'b', 'c']
         """
         if not hasattr(self, "_gallery"):
-            return self.fit(X, y, ids=ids, metadata=metadata)
+            return self.fit(X, y, ids=ids, metadata=metadata, groups=groups)
         self._drop_factors_left()
-        embeddings, labels, metadata, kept = self._new_items(X, y, metadata)
+        embeddings, labels, metadata, kept = self._new_items(X, y, metadata, groups)
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.upsert(ids, embeddings, labels, metadata, **kept)
@@ -379,12 +406,13 @@ class Enrolment(SearchBase):
             warn(said)
 
     def _new_items(
-        self, X: Any, y: Any, metadata: Any
+        self, X: Any, y: Any, metadata: Any, groups: Any
     ) -> tuple[NDArray[Any], NDArray[Any] | None, Any, dict[str, NDArray[Any]]]:
         """Embeddings, labels and metadata of items to enrol, and what else the gallery keeps of them.
 
         Paths are kept if those at fit were.
         """
+        metadata = with_groups(metadata, groups, X, self._gallery.has_column(GROUPS))
         with told(self, "enrol", X, y, n_batches(self, X)) as step:
             embeddings, kept = self._embed_kept(X, step)
         if self._gallery.has_column(PATH):

@@ -62,7 +62,8 @@ class Finding(SearchBase):
     ) -> Hits:
         """Hits of queries, whose ids are rows of the gallery, or else keys for :meth:`Gallery.named`.
 
-        `keep` tells which hits count, of which about `spare` a query will not.
+        `keep` tells which hits count, of which about `spare` a query will not; it is given the numbers of
+        queries.
         """
         n_queries = len(queries.names)
         check_number(where, n_queries)
@@ -79,7 +80,11 @@ class Finding(SearchBase):
             ) -> Hits:
                 return self._hits(embeddings[rows[at]], depth, where, wanted.names, by_row)
 
-            hits = search_deeper(find, len(rows), wanted, keep, spare)
+            def keeps(hits: Hits, query_of: NDArray[np.intp] = of_rows[rows]) -> NDArray[np.bool_]:
+                assert keep is not None
+                return keep(hits._replace(queries=query_of[hits.queries]))
+
+            hits = search_deeper(find, len(rows), wanted, None if keep is None else keeps, spare)
             parts.append(hits._replace(queries=rows[hits.queries]))
         hits = joined(parts)
         if n_queries < len(of_rows):

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
 from ._combined import Queries, check_combine
+from ._excluded import Excluded
 from ._filters import is_list
 from ._finding import Finding
 from ._gallery._selection import selection
@@ -34,6 +35,7 @@ class Lookups(Finding):
         *,
         where: Where = None,
         among: Any = None,
+        exclude: Any = None,
         offset: int = 0,
         max_distance: float | str | None = None,
         unique_by: str | None = None,
@@ -55,6 +57,9 @@ class Lookups(Finding):
             is the label. A list has a filter, or None, for each query. None searches all.
         among : array-like of ids, default=None
             Only the items with these ids; a KeyError if one is unknown. None searches all.
+        exclude : array-like of ids, or list of them, default=None
+            Items that must not be found: ids for all queries, or a list of ids, or None, for each query. A
+            KeyError if one is unknown.
         offset : int, default=0
             Number of items to pass over: with ``n_neighbors=10``, ``offset=10`` gives the second page.
         max_distance : float or str, default=None
@@ -79,10 +84,10 @@ class Lookups(Finding):
         Raises
         ------
         ValueError
-            If a filter is wrong, a list of filters is not one for each query, `unique_by` is no column,
-            `max_distance` no cutpoint, or another parameter is out of range.
+            If a filter is wrong, a list of filters or of ids is not one for each query, `unique_by` is no
+            column, `max_distance` no cutpoint, or another parameter is out of range.
         KeyError
-            If an id of `among` is unknown.
+            If an id of `among` or `exclude` is unknown.
 
         Notes
         -----
@@ -114,12 +119,17 @@ class Lookups(Finding):
             embeddings = self._embed(X)
             named = Queries.of(queries, len(embeddings))
             with self._gallery.reading():
-                if wanted.is_plain and queries is None and not is_list(where):
+                if wanted.is_plain and queries is None and exclude is None and not is_list(where):
                     return named.names, self._look_up(embeddings, wanted.k, selection(where, among))
-                hits = self._found(embeddings, wanted, where, among, named, combine, by_row=False)
+                out = None if exclude is None else Excluded.of(self._gallery, exclude, len(named.names))
+                keep, spare = (None, 0) if out is None else (out.keep, out.most)
+                hits = self._found(
+                    embeddings, wanted, where, among, named, combine, by_row=False, keep=keep, spare=spare
+                )
                 return named.names, self._gallery.named(hits)
 
-        found = self._by_batches("lookup", X, where, look_up, is_one=queries is not None)
+        is_one = not (queries is exclude is None)
+        found = self._by_batches("lookup", X, where, look_up, is_one)
         names = found[0][1][0] if len(found) == 1 else np.arange(sum(len(part[0]) for _, part in found))
         hits = joined([part[1]._replace(queries=part[1].queries + start) for start, part in found])
         return tabulate(hits, names, getattr(self, "_output", None), wanted.offset)

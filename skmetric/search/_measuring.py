@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,14 @@ from ._calibration._gathering._copies import Copies, drop_one, leave_items_out, 
 from ._calibration._gathering._evidence import match_to_prototypes
 from ._calibration._gathering._strangers import check_bootstrap, with_strangers
 from ._calibration._matchers import Match, PrototypeMatcher
+from ._calibration._measured import Measured, Subgroups
 from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
+from ._gallery._memory import MemoryGallery
 from ._gallery._side import Side
 from ._progress import n_batches, told
 from ._runners_up import DEPTH, ClassSearch
+from ._visible import VisibleItems
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,6 +46,10 @@ class Measuring(SearchBase):
         y: ArrayLike,
         X_unknown: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
+        by: ArrayLike | None = None,
+        by_unknown: ArrayLike | None = None,
+        per_query: bool = False,
         recall_at: Sequence[int] = (1, 5, 10),
         confidence_level: float = 0.95,
         n_resamples: int = 1000,
@@ -58,6 +67,17 @@ class Measuring(SearchBase):
             that are the only item of their class.
         X_unknown : array-like of shape (n_unknown, ...), default=None
             Strangers.
+        groups : array-like of shape (n_queries,), default=None
+            Groups of the queries `X`, where the items have groups: each query is searched exactly, without
+            the items of its class and group. A query with nothing left to find counts as a stranger. None
+            searches all items. For a gallery in memory, without ranking options.
+        by : array-like of shape (n_queries,), default=None
+            Subgroup of each query of `X`, such as the skin type for faces: each subgroup gets an evaluation
+            too, in the same gallery with the same threshold.
+        by_unknown : array-like of shape (n_unknown,), default=None
+            Subgroups of `X_unknown`. None counts them in no subgroup.
+        per_query : bool, default=False
+            Whether to keep the scores of each query too.
         recall_at : sequence of int, default=(1, 5, 10)
             Cut-offs of recall@k; those beyond the size of the gallery are left out. Recall@k and MAP@R are
             those of the ranking that `kneighbors` gives, its options included.
@@ -77,7 +97,8 @@ class Measuring(SearchBase):
         Raises
         ------
         ValueError
-            If the gallery has no labels, no query is of a class in the gallery, or a cut-off is below 1.
+            If the gallery has no labels, no query is of a class in the gallery, a cut-off is below 1, or
+            groups or subgroups do not fit.
 
         Notes
         -----
@@ -93,8 +114,9 @@ class Measuring(SearchBase):
         self._check_labelled("evaluate")
         with told(self, "evaluate", X, y, n_batches(self, X, X_unknown) + 2) as step:
             return self._evaluate(
-                X, y, X_unknown, recall_at, confidence_level, n_resamples, random_state, step
-            )
+                X, y, X_unknown, recall_at, confidence_level, n_resamples, random_state, step,
+                groups, per_query, by, by_unknown,
+            )  # fmt: skip
 
     def _evaluate(
         self,
@@ -106,43 +128,86 @@ class Measuring(SearchBase):
         n_resamples: int,
         random_state: int | np.random.RandomState | None,
         step: Step,
+        groups: ArrayLike | None,
+        per_query: bool,
+        by: Any,
+        by_unknown: Any,
     ) -> Evaluation:
         embeddings, (labels, counts) = self._embed_in_steps(X, step), self._gallery.tally()
         y = np.asarray(check_y(y, len(embeddings)))
         true = labels.encode(y)
         classes = with_strangers(true, y)
+        subgroups = Subgroups.of(by, by_unknown, len(embeddings), X_unknown)
+        sides = None if groups is None else self._items_and_queries(Side(embeddings, true), groups)
         if X_unknown is not None:
             strangers = self._embed_in_steps(X_unknown, step)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
             classes = np.concatenate([classes, classes.min() - 1 - np.arange(len(strangers))])
+        visible = None if sides is None else VisibleItems.of(self._gallery.in_memory(), *sides, embeddings)
         rule = self._rule()
         with step("match"):
-            match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule)
+            match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule, visible)
         for doubt in copies.warnings("The scores are better than those of new queries"):
             warn(doubt)
-        true = np.where(counts[true] > is_item, true, -1)  # an only item has nothing left to find
+        n_left = counts[true] - is_item - (0 if visible is None else visible.n_hidden)
+        true = np.where(n_left > 0, true, -1)  # an only item has nothing left to find
         if not (true >= 0).any():
-            raise ValueError("no query is of a class in the gallery: evaluate needs some")
-        known = embeddings[true >= 0], true[true >= 0], is_item[true >= 0]
+            outside = "" if visible is None else ", outside its group"
+            raise ValueError(f"no query is of a class in the gallery{outside}: evaluate needs some")
+        asked = np.flatnonzero(true >= 0)
 
         def find(rows: NDArray[np.intp], depth: int) -> NDArray[Any]:
-            embeddings, codes, is_item = (part[rows] for part in known)
-            return self._find_labelled(embeddings, codes, is_item, depth, labels)
+            rows = asked[rows]
+            if visible is not None:
+                return _without_items(visible.nearest, rows, true[rows], is_item[rows], depth)
+            return self._find_labelled(embeddings[rows], true[rows], is_item[rows], depth, labels)
 
+        n_items = int(counts.sum()) - bool(is_item[asked].any())
+        retrieval = retrieval_scores(find, true[asked], recall_at, n_left[asked], n_items)
         scores = rule.scores(match.distances, labels.decode(match.codes), runners_up)
+        measured = Measured(retrieval, Match(match.codes, scores), true, classes, rule.limit)
+        evaluate = partial(
+            evaluate_matches,
+            labels=labels,
+            no_match_label=self.no_match_label_,
+            confidence_level=confidence_level,
+            n_resamples=n_resamples,
+        )
         with step("score"):
-            evaluation = evaluate_matches(
-                retrieval_scores(find, known[1], recall_at, counts, known[2]),
-                Match(match.codes, scores), true, classes, rule.limit, labels, self.no_match_label_,
-                confidence_level, n_resamples, as_generator(random_state),
+            evaluation = replace(
+                evaluate(measured, rng=as_generator(random_state)),
+                per_query=measured.per_query() if per_query else None,
+                by=None if subgroups is None else {
+                    value: evaluate(measured.take(rows), rng=as_generator(random_state))
+                    for value, rows in subgroups.rows()
+                },
             )  # fmt: skip
         if self.cutpoint_ is None:
             return evaluation
         return with_promises(evaluation, self.calibration_, self.cutpoint_)
 
+    def _items_and_queries(self, queries: Side, groups: Any) -> tuple[Side, Side]:
+        """Items and queries with their groups."""
+        if not isinstance(self._gallery, MemoryGallery):
+            raise ValueError(
+                "evaluate(groups=) hides other items from each query, and the gallery is on a server: fit a "
+                "search in memory on the same items"
+            )
+        if self._ranking_options() is not None:
+            raise ValueError(
+                "evaluate(groups=) ranks by Euclidean distance, and rerank, query_expansion and "
+                "augment_gallery by another: set them to None"
+            )
+        return self._gallery.side_and_queries(queries, groups)
+
     def _match_left_out(
-        self, embeddings: NDArray[Any], true: NDArray[Any], labels: LabelColumn, rule: Rule
+        self,
+        embeddings: NDArray[Any],
+        true: NDArray[Any],
+        labels: LabelColumn,
+        rule: Rule,
+        visible: VisibleItems | None,
     ) -> tuple[Match, NDArray[np.float64] | None, NDArray[Any], Copies]:
         """Matches of queries of classes `true`; those that are items are matched to the other items.
 
@@ -151,23 +216,28 @@ class Measuring(SearchBase):
         matcher = self._matcher()
         if not isinstance(matcher, PrototypeMatcher):
             k = max(matcher.depth(self.n_neighbors), DEPTH if rule.weight else 1)
-            found = self._gallery.labelled(embeddings, max(k, 2) + 1, None, labels)
-            distances, codes, is_item, copies = leave_items_out(found.distances, found.codes, true, k)
+            if visible is None:
+                found = self._gallery.labelled(embeddings, max(k, 2) + 1, None, labels)[:2]
+            else:
+                found = visible.nearest(np.arange(len(true)), max(k, 2) + 1)
+            distances, codes, is_item, copies = leave_items_out(*found, true, k)
             runners_up = None
-            if rule.weight:
+            if rule.weight and visible is not None:
+                runners_up = visible.runners_up(distances, codes)
+            elif rule.weight:
                 search = ClassSearch(self._gallery, embeddings, None, labels, true)
-                runners_up = search.runners_up(Labelled(distances, codes, found.labels))
+                runners_up = search.runners_up(Labelled(distances, codes, labels))
             return matcher.match(distances, codes), runners_up, is_item, copies
         gallery = self._labelled_gallery("evaluate")
         with gallery.reading():
             prototypes = self._prototypes(gallery)
+        items, queries = (gallery.side(), Side(embeddings, true)) if visible is None else visible.sides
         own = np.full(len(true), -1)
         own[true >= 0] = gallery.labels.encode(labels.decode(true[true >= 0]))
-        queries = Side(embeddings, own)
-        matched = match_to_prototypes(matcher, gallery.side(), queries, prototypes=prototypes)
+        matched = match_to_prototypes(matcher, items, queries._replace(codes=own), prototypes=prototypes)
         best, runners_up = matched.best()
         match = Match(labels.encode(gallery.labels.decode(best.codes)), best.distances)
-        return match, runners_up, matched.is_item, matched.copies
+        return match, runners_up, matched.is_copy, matched.copies
 
     def _find_labelled(
         self,
@@ -188,3 +258,17 @@ class Measuring(SearchBase):
             items = own_items(Side(embeddings, codes), self._gallery.in_memory().side())[0]
             rows = drop_one(rows, rows == items[:, None])
         return labels.codes.values[rows]
+
+
+def _without_items(
+    nearest: Callable[..., tuple[NDArray[Any], NDArray[Any]]],
+    rows: NDArray[np.intp],
+    codes: NDArray[Any],
+    is_item: NDArray[Any],
+    k: int,
+) -> NDArray[Any]:
+    """Codes of the neighbours of some queries, without the item that a query is: (n_rows, k)."""
+    if not is_item.any():
+        return nearest(rows, k)[1]
+    distances, found = nearest(rows, k + 1)
+    return drop_one(found, is_item[:, None] & (found == codes[:, None]) & (distances == 0))

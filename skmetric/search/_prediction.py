@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._checks import check_labels, join_labels
+from skmetric._groups import check_groups
 from skmetric._warning import warn
 from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
@@ -25,9 +26,12 @@ from ._class_distances import (
     votes_of_classes,
     with_winner,
 )
+from ._columns._not import Not
 from ._columns._types import concatenated
-from ._filters import by_filter, is_list
+from ._filters import by_filter, check_number, is_list
+from ._gallery._metadata import GROUPS
 from ._gallery._selection import selection
+from ._progress import n_samples
 from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
@@ -47,7 +51,9 @@ def _takes_votes(search: Prediction) -> bool:
 class Prediction(SearchBase):
     """Predictions of :class:`SimilaritySearch`."""
 
-    def predict(self, X: ArrayLike, *, where: Where = None, among: Any = None) -> NDArray[Any]:
+    def predict(
+        self, X: ArrayLike, *, where: Where = None, among: Any = None, groups: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
         Parameters
@@ -60,6 +66,10 @@ class Prediction(SearchBase):
             fewer strangers are accepted.
         among : array-like of ids, default=None
             Only the items with these ids are matched; a KeyError if one is unknown.
+        groups : array-like of shape (n_queries,), default=None
+            Groups of the queries, where the items have groups. The class of a query is not known, so that all
+            items of its group are left out, of all classes: strangers are accepted less often than
+            `calibrate` says.
 
         Returns
         -------
@@ -70,17 +80,18 @@ class Prediction(SearchBase):
         Raises
         ------
         ValueError
-            If the gallery has no labels or no items, or no item passes `where`.
+            If the gallery has no labels or no items, no item passes `where`, or `groups` do not fit.
         """
         check_is_fitted(self)
-        return self._predict(X, where, among)[0]
+        return self._predict(X, where, among, groups)[0]
 
     def _predict(
-        self, X: ArrayLike, where: Where = None, among: Any = None
+        self, X: ArrayLike, where: Where = None, among: Any = None, groups: ArrayLike | None = None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
         """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
         counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
+        where = self._outside(groups, where, 0 if groups is None else n_samples(X) or len(X))  # type: ignore[arg-type]
         names, distances, runners_up = self._match_all("predict", X, where, among, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
@@ -93,7 +104,7 @@ class Prediction(SearchBase):
         return _with_label(predicted, ~accepted & is_possible, self.review_label_), names, distances
 
     def match_probability(
-        self, X: ArrayLike, *, where: Where = None, among: Any = None
+        self, X: ArrayLike, *, where: Where = None, among: Any = None, groups: ArrayLike | None = None
     ) -> NDArray[np.float64]:
         """Probability that the match of each query is right: that the query is of the class it is matched to.
 
@@ -106,6 +117,8 @@ class Prediction(SearchBase):
         where : dict of str to value, list, slice, None or Not, or list of dict, default=None
             As for `predict`.
         among : array-like of ids, default=None
+            As for `predict`.
+        groups : array-like of shape (n_queries,), default=None
             As for `predict`.
 
         Returns
@@ -133,6 +146,7 @@ class Prediction(SearchBase):
             )
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
+        where = self._outside(groups, where, 0 if groups is None else n_samples(X) or len(X))  # type: ignore[arg-type]
         found = self._match_all("match_probability", X, where, among, bool(rule.weight))
         names, distances, runners_up = found
         return probability_at(fitted, rule.scores(distances, names, runners_up))
@@ -268,6 +282,24 @@ class Prediction(SearchBase):
         names, distances, runners_up = zip(*parts, strict=True)
         others = None if runners_up[0] is None else np.concatenate(runners_up)
         return concatenated(list(names)), np.concatenate(distances), others
+
+    def _outside(self, groups: Any, where: Where, n_queries: int) -> Where:
+        """Filters of queries with the groups of the queries left out."""
+        if groups is None:
+            return where
+        if not self._gallery.has_column(GROUPS):
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        if hasattr(self._matcher(), "prototypes"):
+            raise ValueError(
+                f"groups= leaves out items, and matcher={self.matcher!r} matches to prototypes of whole "
+                "classes: use another matcher"
+            )
+        values = check_groups(groups, n_queries).tolist()
+        check_number(where, n_queries)
+        filters: list[Any] = list(where) if is_list(where) else [where] * n_queries  # type: ignore[arg-type]
+        if any(GROUPS in (filter_ or {}) for filter_ in filters):
+            raise ValueError(f"where has a condition on {GROUPS!r}, and groups= is another: give one of them")
+        return [{**(part or {}), GROUPS: Not(value)} for part, value in zip(filters, values, strict=True)]
 
     def _matched(
         self, embeddings: NDArray[Any], where: Where, among: Any, counts_runner_up: bool

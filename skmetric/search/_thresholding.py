@@ -41,6 +41,7 @@ class Thresholding(SearchBase):
         X: ArrayLike | None = None,
         y: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
         protocol: str = "open",
         metric: str | None = None,
         targets: Mapping[str, tuple[str, float]] | None = None,
@@ -61,6 +62,10 @@ class Thresholding(SearchBase):
             give a warning.
         y : array-like of shape (n_queries,), default=None
             Their labels. Queries of classes that are not in the gallery count as strangers only.
+        groups : array-like of shape (n_queries,), default=None
+            Groups of the queries `X`, where the items have groups: each query is searched without the items
+            of its class and group. None searches them in the whole gallery, as queries of groups that are not
+            there. Without `X` the groups are those of the items.
         protocol : {"open", "closed"}, default="open"
             "open" counts each query once as itself and once as a stranger, with its class hidden from the
             gallery: no data of strangers is needed. "closed" is the recipe of TensorFlow Similarity from
@@ -108,7 +113,8 @@ class Thresholding(SearchBase):
             If the gallery has no labels or one class only, a rate is unknown, or a target cannot be met or is
             not between 0 and 1; if no class has a second item, and neither a false accept rate is asked for
             nor strangers are in `X`; if `per_class` is asked of the closed protocol, of two classes, or of a
-            matcher with distances below 0; or a `runner_up` above 0 where it cannot be used.
+            matcher with distances below 0; a `runner_up` above 0 where it cannot be used; or if
+            groups do not fit.
 
         Notes
         -----
@@ -125,6 +131,11 @@ class Thresholding(SearchBase):
         each other. Data with few different values, such as hash codes, give new queries that equal an item
         too: these are also left out, which makes the threshold a little wider. Queries that nearly equal an
         item, and a gallery in which items are enrolled twice, get a warning only.
+
+        Where items have groups, given to `fit`, no item is compared with items of its own class and group:
+        photos of one session are nearer than photos of two, and a threshold chosen on them would promise
+        what does not hold for new sessions. Items of other classes stay, whatever their group. An item with
+        nothing left to find counts as a stranger only.
 
         Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,
@@ -169,7 +180,7 @@ class Thresholding(SearchBase):
         twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
         may_count = protocol == "open" and runner_up != 0 and counts_runner_up(self._matcher())
         with told(self, "calibrate", X, y, n_batches(self, X) + 1) as step:
-            evidence = self._evidence(X, y, gallery, twice, may_count, step)
+            evidence = self._evidence(X, y, groups, gallery, twice, may_count, step)
         check_known(evidence, protocol, targets)
         for doubt in evidence.doubts:
             warn(doubt)
@@ -246,10 +257,10 @@ class Thresholding(SearchBase):
             )
 
     def _evidence(
-        self, X: Any, y: Any, gallery: MemoryGallery, second: bool, runners_up: bool, step: Step
+        self, X: Any, y: Any, groups: Any, gallery: MemoryGallery, second: bool, runners_up: bool, step: Step
     ) -> Evidence:
         """Matches of queries, or items, as themselves and as strangers; also where the metric knows them."""
-        queries, side, matcher = self._queries(X, y, gallery, step), gallery.side(), self._matcher()
+        (side, queries), matcher = self._sides(X, y, groups, gallery, step), self._matcher()
         with step("search"):
             if gallery.samples is None:
                 return gather(matcher, self.n_neighbors, side, queries, second, runners_up)
@@ -259,13 +270,25 @@ class Thresholding(SearchBase):
             asked = None if queries is None else Queries.of(queries, samples_of(self.embedder_, X), refits)
             return gather_refitted(matcher, self.n_neighbors, refits, asked, second, runners_up)
 
-    def _queries(
-        self, X: ArrayLike | None, y: ArrayLike | None, gallery: MemoryGallery, step: Step
-    ) -> Side | None:
+    def _sides(
+        self,
+        X: ArrayLike | None,
+        y: ArrayLike | None,
+        groups: ArrayLike | None,
+        gallery: MemoryGallery,
+        step: Step,
+    ) -> tuple[Side, Side | None]:
+        """The gallery, and the queries; None if these are the items."""
         if X is None or y is None:
             if X is not y:
                 raise ValueError("X and y go together: give both, or neither to calibrate on the gallery")
-            return None
+            if groups is not None:
+                raise ValueError(
+                    "groups= are those of the queries X; without X the items of the gallery are the queries, "
+                    "and their groups are given to fit"
+                )
+            return gallery.side_with_groups(), None
         embeddings = self._embed_in_steps(X, step)
         y = np.asarray(check_y(y, len(embeddings)))
-        return Side(embeddings, with_strangers(gallery.labels.encode(y), y))
+        queries = Side(embeddings, with_strangers(gallery.labels.encode(y), y))
+        return gallery.side_and_queries(queries, groups)

@@ -90,7 +90,8 @@ def search_deeper(find: Find, n_rows: int, wanted: Wanted, keep: Keep | None = N
     while len(rows):
         hits = find(rows, depth)
         n_found = np.bincount(hits.queries, minlength=len(rows))
-        kept = wanted.distinct(hits if keep is None else only(hits, keep(hits)))
+        numbered = hits._replace(queries=rows[hits.queries])
+        kept = wanted.distinct(hits if keep is None else only(hits, keep(numbered)))
         n_kept = np.bincount(kept.queries, minlength=len(rows))
         farthest = np.zeros(len(rows))
         np.maximum.at(farthest, hits.queries, hits.distances)

@@ -59,8 +59,8 @@ THE_SAME = {  # how it is computed or reported
     "device": ("cpu", torch.device("cpu")),
     "background": ("white", "black"),
 }
-# this file; test_checkpoint_folder; test_compile; test_closed_form; distributed
-ELSEWHERE = {"warm_start", "checkpoint", "compile", "refit", "head", "distributed"}
+# this file; test_checkpoint_folder; test_compile; test_closed_form; distributed; test_relevance
+ELSEWHERE = {"warm_start", "checkpoint", "compile", "refit", "head", "distributed", "relevance"}
 NEEDS = {
     "fine_tuning": {"steps_per_epoch": 3},
     "margin": {"loss": "triplet"},

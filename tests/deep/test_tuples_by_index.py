@@ -207,7 +207,7 @@ def test_tuples_and_row_numbers_together_are_refused():
         (np.ones(29), r"shape \(30,\)"),
         (np.full(30, -1.0), r"sample_weight\[0\] is -1"),
         (np.r_[np.ones(29), np.nan], r"sample_weight\[29\] is nan"),
-        (np.zeros(30), "0 for all"),
+        (np.zeros(30), "zero for all"),
         (["a"] * 30, "a number for each of the 30 pairs"),
     ],
 )

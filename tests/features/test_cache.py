@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from skmetric.features import FrozenFeatures
+from skmetric.features import FrozenFeatures, _cache
+from skmetric.features._claims import Claims
 
 from .conftest import small_network
 
@@ -139,15 +141,54 @@ def test_threads_share_a_cache(frozen, colour):
     assert not [file for file in entries(frozen) if file.suffix == ".part"]
 
 
-@pytest.mark.slow
-def test_processes_share_a_cache(tmp_path):
-    X = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
-    pipe = make_pipeline(FrozenFeatures(small_network(1), cache=tmp_path / "cache"), KNeighborsClassifier())
-    grid = GridSearchCV(
-        pipe, {"kneighborsclassifier__n_neighbors": [1, 2]}, cv=2, n_jobs=2, error_score="raise"
-    )
-    grid.fit(X, np.arange(20) % 2)
-    assert len(entries(pipe[0])) == 20
+class Slow(Counted):
+    """Gives the other threads time to miss the same images."""
+
+    def forward(self, x):
+        time.sleep(0.05)
+        return super().forward(x)
+
+
+def test_an_image_that_another_thread_runs_is_waited_for(tmp_path, colour):
+    frozen = FrozenFeatures(Slow(), cache=tmp_path / "cache", batch_size=1).fit(colour)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(frozen.transform, [colour, colour[::-1], colour, colour[2:]]))
+    assert Counted.seen == 6
+    assert len(entries(frozen)) == 6  # no claim is left
+
+
+def test_threads_divide_what_is_missing(tmp_path, colour, monkeypatch):
+    """While one runs a block, another runs the next."""
+    monkeypatch.setattr(_cache, "BLOCK", 2)
+    expected = FrozenFeatures(Counted()).fit_transform(colour)
+    Counted.seen = 0
+    frozen = FrozenFeatures(Slow(), cache=tmp_path / "cache").fit(colour)
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(frozen.transform, [colour] * 3):
+            np.testing.assert_array_equal(found, expected)
+    assert Counted.seen == 6
+
+
+def test_a_claim_of_a_process_that_died_counts_no_longer(tmp_path, colour):
+    owner, entry = tmp_path / "running" / "dead", tmp_path / "ab" / "cdef"
+    with Claims(tmp_path) as claims:
+        assert claims.take(entry)
+        claim = next((tmp_path / "ab").iterdir())
+        with Claims(tmp_path) as others:
+            assert not others.take(entry)
+        claim.write_text("dead")
+        owner.touch()
+        os.utime(owner, (0, 0))
+        with Claims(tmp_path) as others:
+            assert others.take(entry)
+
+
+def test_an_error_of_the_network_leaves_no_claim(tmp_path, colour, monkeypatch):
+    frozen = FrozenFeatures(Slow(), cache=tmp_path / "cache").fit(colour)
+    monkeypatch.setattr(Slow, "forward", lambda self, x: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        frozen.transform(colour)
+    assert not [file for file in entries(frozen) if file.suffix == ".claim"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(colour, tmp_path):

@@ -159,3 +159,33 @@ def test_areas_are_those_of_scikit_learn():
     distances, similar = np.round(rng.random((40, 3)), 1), rng.random(40) < 0.4  # with ties
     expected = [roc_auc_score(similar, -column) for column in distances.T]
     np.testing.assert_allclose(areas(distances, similar), expected)
+
+
+HARD = {
+    "duplicated points": lambda X: np.repeat(X[::4], 4, axis=0)[: len(X)],
+    "constant features": lambda X: np.c_[X, np.full(len(X), 0.1), np.zeros(len(X))],
+    "more features than rows": lambda X: np.random.default_rng(0).normal(size=(len(X), 70)) + X[:, :1],
+    "one feature": lambda X: X[:, :1],
+    "uint8": lambda X: np.clip(40 * X + 128, 0, 255).astype(np.uint8),
+    "booleans": lambda X: X > 0,
+    "1e30": lambda X: X * 1e30,
+    "1e-30": lambda X: X * 1e-30,
+    "features of 1e30 and 1e-30": lambda X: X * np.array([1e30, 1e-30, 1, 1, 1, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("normalize", [False, True])
+def test_hard_input_gives_numbers(kind, normalize, few):
+    X, (pairs, y_pairs) = HARD[kind](few[0]), sample_pairs(few[1], 60, random_state=0)
+    learner = MetricLearner((0.3, 0.5), normalize=normalize).fit_pairs(X, y_pairs, pairs=pairs)
+    assert np.isfinite(learner.components_).all()
+    assert np.abs(learner.components_).max() > 0
+    assert np.isfinite(learner.transform(X)).all()
+
+
+def test_unsigned_differences_do_not_wrap(few):
+    X, (pairs, y_pairs) = HARD["uint8"](few[0]), sample_pairs(few[1], 60, random_state=0)
+    learner = MetricLearner((0.3, 0.5)).fit_pairs(X[pairs], y_pairs)
+    expected = MetricLearner((0.3, 0.5)).fit_pairs(X[pairs].astype(float), y_pairs)
+    np.testing.assert_array_equal(learner.components_, expected.components_)

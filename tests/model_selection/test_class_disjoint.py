@@ -98,9 +98,13 @@ def test_sizes_count_classes(sizes, n_train, n_test):
 
 
 def test_repr_is_scikit_learns():
-    assert repr(ClassDisjointKFold(3)) == "ClassDisjointKFold(n_splits=3, random_state=None, shuffle=False)"
+    assert repr(ClassDisjointKFold(3)) == (
+        "ClassDisjointKFold(group_disjoint=False, n_splits=3, random_state=None,\n"
+        "          relevance='labels', shuffle=False)"
+    )
     assert repr(ClassDisjointShuffleSplit(test_size=4)) == (
-        "ClassDisjointShuffleSplit(n_splits=5, random_state=None, test_size=4,\n             train_size=None)"
+        "ClassDisjointShuffleSplit(group_disjoint=False, n_splits=5, random_state=None,\n"
+        "             relevance='labels', test_size=4, train_size=None)"
     )
 
 
@@ -183,3 +187,58 @@ def test_split_keeps_the_type_of_every_array():
         assert_array_equal(y[frame["row"]], y_part)
         assert_array_equal(matrix.toarray().ravel(), frame["row"])
         assert paths == [f"{row}.png" for row in frame["row"]]
+
+
+@any_splitter
+def test_no_group_is_on_both_sides_either(splitter):
+    X, y = long_tail(23)
+    groups = np.arange(len(y)) // 3  # documents that hold several classes
+    grouped = clone_with(splitter, group_disjoint=True)
+    for (train, test), (_, plain_test) in zip(
+        grouped.split(X, y, groups.astype(str)), splitter.split(X, y), strict=True
+    ):
+        assert not set(groups[train]) & set(groups[test])
+        assert not set(y[train]) & set(y[test])
+        assert_array_equal(test, plain_test)  # training rows are left out, test rows are not
+
+
+def clone_with(splitter, **settings):
+    return type(splitter)(**{**vars(splitter), **settings})
+
+
+def test_training_rows_of_a_group_of_the_test_classes_are_left_out():
+    X, y, groups = np.zeros((8, 1)), np.array(list("aabbccdd")), [0, 1, 2, 3, 2, 4, 5, 6]
+    ((train, test), _) = ClassDisjointKFold(2, group_disjoint=True).split(X, y, groups)
+    # the test classes are a and c, whose groups are 0, 1, 2 and 4: row 2, a b of group 2, is left out
+    assert (train.tolist(), test.tolist()) == ([3, 6, 7], [0, 1, 4, 5])
+    X_train, X_test, *_, g_train, g_test = class_disjoint_split(X, y, groups, groups=groups, random_state=0)
+    assert not set(g_train) & set(g_test)
+    assert len(X_train) + len(X_test) == 7
+
+
+def test_group_disjoint_needs_groups_that_keep_to_few_classes():
+    X, y = np.zeros((8, 1)), np.repeat(range(4), 2)
+    splitter = ClassDisjointKFold(2, group_disjoint=True)
+    with pytest.raises(ValueError, match="group_disjoint=True needs groups: give split"):
+        next(splitter.split(X, y))
+    with pytest.raises(ValueError, match="leaves 0 classes to train on without the groups of the test"):
+        next(splitter.split(X, y, [0, 1] * 4))
+    with pytest.raises(ValueError, match="groups has 3 values for 8 rows"):
+        next(splitter.split(X, y, [0, 1, 2]))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_grid_search_gives_groups_to_a_splitter_that_needs_them(routing):
+    X, y = long_tail(12)
+    with sklearn.config_context(enable_metadata_routing=routing):
+        splitter = ClassDisjointKFold(2, group_disjoint=True)
+        given = {"params": {"groups": y}} if routing else {"groups": y}
+        cross_validate(Scored(), X, y, cv=splitter, error_score="raise", **given)
+
+
+class Scored(BaseEstimator):
+    def fit(self, X, y):
+        return self
+
+    def score(self, X, y):
+        return 0.0

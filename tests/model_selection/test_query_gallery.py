@@ -59,3 +59,25 @@ def test_query_size_out_of_range(query_size):
 def test_labels_are_needed():
     with pytest.raises(ValueError, match="y is missing"):
         query_gallery_split([0, 1], None)
+
+
+@pytest.mark.parametrize("query_size", [0.5, 0.99, 1, 3])
+def test_each_query_has_a_match_of_another_group(query_size):
+    rng = np.random.default_rng(0)
+    y, groups = rng.integers(0, 30, 200), rng.integers(0, 3, 200)
+    split = query_gallery_split(y, y, groups, groups=groups, query_size=query_size, random_state=0)
+    _, _, y_query, y_gallery, of_query, of_gallery = split
+    for label, group in zip(y_query, of_query, strict=True):
+        assert ((y_gallery == label) & (of_gallery != group)).any()
+    plain = query_gallery_split(y, y, query_size=query_size, random_state=0)[0]
+    assert len(plain) - 30 <= len(y_query) <= len(plain)  # a class gives up one query at most
+
+
+def test_a_class_of_one_group_is_a_distractor():
+    y, groups = list("aabbb"), [0, 1, 2, 2, 2]
+    _, _, y_query, y_gallery = query_gallery_split(y, y, groups=groups, random_state=0)
+    assert (y_query, y_gallery) == (["a"], ["a", "b", "b", "b"])
+    with pytest.raises(ValueError, match="each of the 2 classes in y has samples of one group only"):
+        query_gallery_split(y, y, groups=[0, 0, 2, 2, 2])
+    with pytest.raises(ValueError, match="groups has no group in row 1"):
+        query_gallery_split(y, y, groups=[0, np.nan, 2, 2, 2])

@@ -11,7 +11,9 @@ from skmetric._images._opening import open_images
 from skmetric._images._pil import is_pil
 from skmetric._torch import seeded
 
+from ._collated import CollatedItems, as_items, is_nested, labels_in
 from ._items import DatasetItems, ImageItems, split_item
+from ._nested import map_nested
 from ._source import Reader, Streamed
 
 _WHITE = 255  # of uint8; such images stay uint8 in memory and become floats from 0 to 1 in the batch
@@ -80,12 +82,19 @@ def read_images(
 
 
 def to_float(batch):
-    """A batch as the network takes it: float32, uint8 images from 0 to 1, in one layout.
+    """A batch as the network takes it: float32, uint8 images from 0 to 1, other integers as they are.
 
     Layers compute channels-last batches to other bits, and one channel has strides that read as either.
     """
-    batch = batch.contiguous().flatten(1).view(batch.shape)
-    return batch.float() / _WHITE if batch.dtype == torch.uint8 else batch
+    return map_nested(_to_float, batch)
+
+
+def _to_float(batch):
+    if batch.ndim > 1 and batch.numel():
+        batch = batch.contiguous().flatten(1).view(batch.shape)
+    if batch.dtype == torch.uint8:
+        return batch.float() / _WHITE
+    return batch.float() if batch.is_floating_point() else batch
 
 
 # Datasets of torch
@@ -101,7 +110,7 @@ def _lists_items(X):
     if not (isinstance(X, list) and X and isinstance(X[0], tuple) and len(X[0]) in (1, 2)):
         return False
     sample = X[0][0]
-    return is_pil(sample) or len(getattr(sample, "shape", ())) > 0
+    return is_pil(sample) or len(getattr(sample, "shape", ())) > 0 or is_nested(sample)
 
 
 def read_dataset(
@@ -109,29 +118,61 @@ def read_dataset(
 ):
     """Check a dataset and its first item; parameters as of :func:`read_images`. Always streamed."""
     _check_map_style(X)
+    with seeded(0):
+        sample, _ = split_item(X[0], 0)
+    if is_nested(sample):
+        return read_collated(X, num_workers=num_workers)
     items = DatasetItems(X, channel_axis, image_size, shape, any_range=any_range, background=background)
     return Streamed(Reader(items, num_workers))
 
 
-def labels_of(X):
+def read_collated(X, collate_fn=None, spec=None, *, num_workers=0):
+    """Check items of any structure by the first of them. Always streamed.
+
+    Parameters
+    ----------
+    X : sequence or Dataset
+        Items: samples, or pairs (sample, label).
+    collate_fn : callable, default=None
+        From a list of samples to a batch.
+    spec : object, default=None
+        Structure of the batches fitted on.
+    num_workers : int, default=0
+        Processes that read.
+
+    Returns
+    -------
+    Streamed
+    """
+    if isinstance(X, Dataset):
+        _check_map_style(X)
+    return Streamed(Reader(CollatedItems(as_items(X), collate_fn, spec), num_workers))
+
+
+def labels_of(X, *, collated=False):
     """Labels that a dataset carries, read once: its ``targets``, or the second parts of its items.
 
     Parameters
     ----------
     X : object
         As given to `fit`.
+    collated : bool, default=False
+        Whether items are for a collate function, and so of any structure.
 
     Returns
     -------
     array-like of shape (n,) or None
         None where `X` is no dataset, or an item has no label.
     """
-    if not is_dataset(X):
+    if not (is_dataset(X) or collated) or isinstance(X, IterableDataset):  # which tells labels as it goes
         return None
-    _check_map_style(X)
+    if isinstance(X, Dataset):
+        _check_map_style(X)
     targets = _targets(X)
     if targets is not None:
         return np.asarray(targets)
+    if collated:
+        return labels_in(X)
     labels = []
     with seeded(0):
         for i in range(len(X)):
@@ -146,8 +187,8 @@ def _check_map_style(X):
     name = type(X).__name__
     if isinstance(X, IterableDataset):
         raise ValueError(
-            f"X is {name}, an IterableDataset, which has no rows to draw batches from: pass a map-style "
-            "Dataset, with __len__ and __getitem__"
+            f"X is {name}, an IterableDataset, which only fit and partial_fit of DeepMetricLearner take: "
+            "pass a map-style Dataset, with __len__ and __getitem__"
         )
     if not hasattr(X, "__len__"):
         raise ValueError(f"X is {name}, a Dataset without __len__: how many samples it has must be known")
@@ -160,4 +201,6 @@ def _targets(X):
     if isinstance(X, Subset):
         targets = _targets(X.dataset)
         return None if targets is None else np.asarray(targets)[list(X.indices)]
+    if not isinstance(X, Dataset):
+        return None
     return None if getattr(X, "target_transform", None) else getattr(X, "targets", None)

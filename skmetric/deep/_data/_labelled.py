@@ -13,7 +13,7 @@ from skmetric._warning import warn
 from skmetric.deep._network._network import MODULES
 
 from ._held_out import split_classes
-from ._input import as_float32, is_dataset, read_dataset, read_images
+from ._input import as_float32, is_dataset, read_collated, read_dataset, read_images
 from ._scale import check_scale, scale_of
 from ._source import Streamed
 
@@ -29,10 +29,13 @@ class Data(NamedTuple):
     classes: np.ndarray  # all labels, sorted
     held_out: np.ndarray | Streamed  # samples, of shape (0, ...) if none
     held_out_labels: np.ndarray
+    weights: np.ndarray | None = None  # (n,)
 
 
 def read_samples(estimator, X):
     """Samples for `transform`: checked against what `estimator` was fitted on."""
+    if collates(estimator) or estimator._input_spec is not None:
+        return _read_collated(estimator, X, reset=False)
     _check_kind(X, estimator.input_shape_)
     if not is_table(X):
         return _read_others(estimator, X, estimator.input_shape_, reset=False)
@@ -60,6 +63,10 @@ def read_labelled(estimator, X, y, *, reset, label_free=False):
 
 def read_rows(estimator, X, *, reset):
     """Checked samples to train on: rows of features, images or a dataset, as they come in."""
+    if collates(estimator) or (not reset and estimator._input_spec is not None):
+        samples = _read_collated(estimator, X, reset=reset)
+        _set_n_features(estimator, ())
+        return samples
     shape = None if reset else estimator.input_shape_
     if not reset:
         _check_kind(X, shape)
@@ -79,6 +86,27 @@ def read_rows(estimator, X, *, reset):
 def is_table(X):
     """Whether `X` is for scikit-learn's validation: rows of features."""
     return not is_dataset(X) and not holds_images(X)
+
+
+def collates(estimator):
+    """Whether samples go through a collate function of the user's."""
+    return estimator.collate_fn is not None
+
+
+def _read_collated(estimator, X, *, reset):
+    """Items for a collate function; of the structure fitted on where something was fitted."""
+    if not reset and estimator._input_spec is None:
+        raise ValueError(
+            f"collate_fn is given, but the network was fitted without it, on samples of shape "
+            f"{estimator.input_shape_}: set it back to None, or fit anew"
+        )
+    if estimator.image_size is not None:
+        raise ValueError(
+            f"image_size={estimator.image_size!r} is for images, and collate_fn makes the batches: resize "
+            "there, and leave image_size None"
+        )
+    spec = None if reset else estimator._input_spec
+    return read_collated(X, estimator.collate_fn, spec, num_workers=estimator.num_workers)
 
 
 def _read_others(estimator, X, shape, *, reset):
@@ -144,7 +172,16 @@ def _check_kind(X, shape):
 
 
 def prepare(
-    samples, y, *, classes=None, fraction=0.0, early_stopping=False, seed=0, pairwise=True, quiet=False
+    samples,
+    y,
+    *,
+    classes=None,
+    fraction=0.0,
+    early_stopping=False,
+    seed=0,
+    pairwise=True,
+    quiet=False,
+    weights=None,
 ):
     """Hold classes out, number the others, and leave out what a loss of pairs learns nothing from.
 
@@ -160,6 +197,8 @@ def prepare(
         Whether the loss learns from pairs alone.
     quiet : bool, default=False
         Whether not to warn of what is left out.
+    weights : ndarray of shape (n,), default=None
+        Of samples.
 
     Returns
     -------
@@ -176,10 +215,11 @@ def prepare(
         rows = _without_singletons(rows, codes[rows], quiet)
     trained, codes = _numbered(y[rows], classes)
     everything = slice(None) if len(rows) == len(y) else rows  # spares a copy of the samples
-    return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out])
+    weights = None if weights is None else weights[rows]
+    return Data(samples[everything], codes, trained, found, samples[held_out], y[held_out], weights)
 
 
-def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0):
+def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0, weights=None):
     """Make each sample a class of its own; hold out classes of `y`, if there is a `y`.
 
     Parameters
@@ -190,6 +230,8 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
         Labels for validation.
     fraction, early_stopping, seed
         See :func:`skmetric.deep._data._held_out.split_classes`.
+    weights : ndarray of shape (n,), default=None
+        Of samples.
 
     Returns
     -------
@@ -210,7 +252,8 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
     everything = slice(None) if len(rows) == len(samples) else rows  # spares a copy of the samples
     numbers = np.arange(len(rows))
     labels = found[codes[held_out]]
-    return Data(samples[everything], numbers, numbers, found, samples[held_out], labels)
+    weights = None if weights is None else weights[rows]
+    return Data(samples[everything], numbers, numbers, found, samples[held_out], labels, weights)
 
 
 def _without_singletons(rows, codes, quiet):

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from skmetric._torch import end_workers, seeded, to_tensor
 
 from ._gathered import Gathered, GatheredSource
+from ._nested import shapes_of
 
 _RESIDENT = 4 << 30  # bytes of training data that are kept on a GPU as a whole
 _IN_MEMORY = 2 << 30  # bytes of images, as they are after decoding and resizing, that are read once and kept
@@ -76,6 +77,22 @@ class Streamed:
     def shape(self):
         """Of the array that all samples would make."""
         return (len(self), *self._reader.items.shape)
+
+    @property
+    def sample_shape(self):
+        """Of one sample; of collated ones the structure, with the shape of each array of the first."""
+        spec = self.spec
+        return tuple(self._reader.items.shape) if spec is None else shapes_of(spec)
+
+    @property
+    def spec(self):
+        """Structure of the batches of a collate function; None of other samples."""
+        return getattr(self._reader.items, "spec", None)
+
+    @property
+    def example(self):
+        """The first samples, collated, and how many they are."""
+        return self._reader.items.example, min(2, len(self._reader.items))
 
     @property
     def nbytes(self):
@@ -222,7 +239,27 @@ def as_source(samples):
     """What the loop takes, of checked samples: an array becomes resident."""
     if isinstance(samples, Gathered):
         return GatheredSource(as_source(samples.table), samples.index)
-    return samples if isinstance(samples, Streamed) else Resident(to_tensor(samples))
+    return Resident(to_tensor(samples)) if isinstance(samples, np.ndarray) else samples
+
+
+def sample_shape(samples):
+    """Shape of one sample."""
+    table = samples.table if isinstance(samples, Gathered) else samples
+    return tuple(table.shape[1:]) if isinstance(table, np.ndarray) else table.sample_shape
+
+
+def spec_of_samples(samples):
+    """Structure of batches that a collate function makes; None of other samples."""
+    table = samples.table if isinstance(samples, Gathered) else samples
+    return None if isinstance(table, np.ndarray) else table.spec
+
+
+def example_of(samples):
+    """Batch of the first collated samples, and how many they are."""
+    table = samples.table if isinstance(samples, Gathered) else samples
+    if isinstance(table, np.ndarray):
+        raise TypeError("only collated samples have an example")
+    return table.example
 
 
 def in_blocks(samples, size):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ._weights import draw_by_weight
+from skmetric.deep.samplers._weighted import draw_by_weight
 
 
 class TupleBatches:

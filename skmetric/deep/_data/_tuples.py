@@ -62,12 +62,15 @@ def read_tuples(
     TupleSamples
         No row is copied for each tuple.
     """
-    if index is None and (listed := _listed(X, n_members)) is not None:
+    if index is None and (listed := _listed(estimator, X, n_members)) is not None:
         X, index = listed
+    elif index is None and estimator.collate_fn is not None:
+        X, index = _flat(X, n_members)
     elif index is None:
         flat = _read_array(estimator, X, n_members, reset=reset, trains=trains)
         return _numbered(flat, np.arange(len(flat)).reshape(-1, n_members))
-    _refuse_tuples(X, n_members)
+    elif estimator.collate_fn is None:
+        _refuse_tuples(X, n_members)
     rows = read_rows(estimator, X, reset=reset) if trains else read_samples(estimator, X)
     members = check_members(index, n_members, len(rows))
     if trains:
@@ -147,33 +150,51 @@ def _refuse_tuples(X: Any, n_members: int) -> None:
 # Tuples without row numbers
 
 
-def _listed(X: Any, n_members: int) -> tuple[list[Any], NDArray[np.intp]] | None:
-    """Images of tuples that are listed, each once, and which each tuple holds; None for others."""
+def _listed(estimator: Any, X: Any, n_members: int) -> tuple[list[Any], NDArray[np.intp]] | None:
+    """Samples of tuples that are listed, each once, and which each tuple holds; None for others.
+
+    Images by path or of PIL; with a collate function anything.
+    """
+    anything = estimator.collate_fn is not None
+    if anything and hasattr(X, "dtype") and len(getattr(X, "shape", ())) > 2:
+        return None
     if isinstance(X, np.ndarray):
         tuples = X.tolist() if X.ndim == 2 and X.dtype.kind in "UO" else []
     else:
         tuples = X if isinstance(X, list | tuple) else []
     if not len(tuples) or not isinstance(tuples[0], list | tuple) or not tuples[0]:
         return None
-    if not isinstance(tuples[0][0], str | PathLike) and not is_pil(tuples[0][0]):
+    if not (anything or isinstance(tuples[0][0], str | PathLike) or is_pil(tuples[0][0])):
         return None
-    name = KINDS[n_members]
+    name, of_what = KINDS[n_members], "samples" if anything else "images"
     for row, members in enumerate(tuples):
         n_own = len(members) if isinstance(members, list | tuple) else 0
         if n_own != n_members and not (n_members == 3 and n_own > 3):
-            needs = "3 images or more" if n_members == 3 else "2 images"
-            raise ValueError(f"X lists {name} of images, and row {row} has {n_own}: each needs {needs}")
+            needs = f"3 {of_what} or more" if n_members == 3 else f"2 {of_what}"
+            raise ValueError(f"X lists {name} of {of_what}, and row {row} has {n_own}: each needs {needs}")
     place_of: dict[Any, int] = {}
     images: list[Any] = []
     index = np.full((len(tuples), max(map(len, tuples))), ABSENT)
     for row, members in enumerate(tuples):
         for column, image in enumerate(members):
-            key = id(image) if is_pil(image) else str(image)
+            key = str(image) if isinstance(image, str | PathLike) else id(image)
             if key not in place_of:
                 place_of[key] = len(images)
                 images.append(image)
             index[row, column] = place_of[key]
     return images, index
+
+
+def _flat(X: Any, n_members: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Samples of an array of tuples, one after the other, for a collate function; and which are together."""
+    name, shape = KINDS[n_members], tuple(getattr(X, "shape", ()))
+    if len(shape) < 2 or shape[1] != n_members or not shape[0]:
+        raise ValueError(
+            f"X must hold {name}: a list of tuples of samples, or samples with {name}=, an integer array of "
+            f"row numbers; got {type(X).__name__} of shape {shape}"
+        )
+    X = np.asarray(as_array(X))
+    return X.reshape(-1, *shape[2:]), np.arange(shape[0] * n_members).reshape(-1, n_members)
 
 
 def _read_array(estimator: Any, X: Any, n_members: int, *, reset: bool, trains: bool) -> NDArray[Any]:

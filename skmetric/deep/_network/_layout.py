@@ -47,7 +47,11 @@ def channels_last(batch):
 
 def laid_out(run, takes):
     """What runs a network, with batches brought to that layout if the network takes it."""
-    return (lambda batch: run(channels_last(batch) if batch.ndim == 4 else batch)) if takes else run
+    return (lambda batch: run(channels_last(batch) if _has_maps(batch) else batch)) if takes else run
+
+
+def _has_maps(batch):
+    return getattr(batch, "ndim", None) == 4
 
 
 def _is_known(part):

@@ -13,6 +13,7 @@ from skmetric.deep.modules import MLP, Conv4, L2Normalize, LinearMap, PoincareBa
 
 from ._closed_form import fit_closed_form, map_behind
 from ._compile import without_compiled
+from ._example import Example
 from ._trunk import InputNormalize, Pool, build_timm
 
 MODULES = {
@@ -79,8 +80,8 @@ def build_network(
     module : str, nn.Module or callable
         Name in `MODULES` or "auto", or one of timm; a network, which is copied; or what makes one of an input
         shape.
-    input_shape : tuple of int
-        (n_features,) or (C, H, W).
+    input_shape : tuple of int, or Example
+        (n_features,) or (C, H, W); or a batch of collated samples.
     n_components : int, default=None
         Dimension of the embedding; None takes what the network gives.
     normalize : bool, default=True
@@ -158,6 +159,16 @@ def from_closed_form(rows, y, n_components, seed):
 
 def _make(module, input_shape, n_components, pooling, weights, model_kwargs, mean, std):
     """Layers up to the trunk, and whether it is a bare trunk, which takes a linear map behind it."""
+    if isinstance(input_shape, Example):
+        if isinstance(module, str):
+            raise ValueError(
+                f"module={module!r} is for images or rows of features, and X holds {input_shape}: pass a "
+                "network that takes such batches, or a function that makes one"
+            )
+        if mean is not None or std is not None:
+            raise ValueError(
+                "mean and std are of the brightness of images, and X is collated: leave both None"
+            )
     if isinstance(module, str):
         module = _by_shape(input_shape) if module == "auto" else module
         if module not in MODULES:
@@ -171,10 +182,10 @@ def _make(module, input_shape, n_components, pooling, weights, model_kwargs, mea
             raise ValueError("model_kwargs are for building a network; this module is built already")
         network = copy.deepcopy(without_wrapper(module))  # not the wrapper of torch.compile
     else:
-        network = module(input_shape, **model_kwargs)
+        network = module(_shape_of(input_shape), **model_kwargs)
     if not isinstance(network, nn.Module):
         raise ValueError(
-            f"module={_named(module)} must return an nn.Module for input_shape={input_shape}, "
+            f"module={_named(module)} must return an nn.Module for input_shape={_shape_of(input_shape)}, "
             f"got {type(network).__name__}"
         )
     if any(isinstance(part, torch.jit.ScriptModule) for part in network.modules()):
@@ -212,15 +223,24 @@ def _by_shape(input_shape):
 
 
 def _probe(parts, input_shape, named):
-    """Output for a batch of zeros."""
-    network = nn.Sequential(*parts)
+    """Output for a batch of zeros, or for an example."""
+    network, is_example = nn.Sequential(*parts), isinstance(input_shape, Example)
     with evaluating(network), torch.no_grad():
         try:
-            return network(torch.zeros(2, *input_shape, dtype=torch.float32))
+            return network(input_shape.batch if is_example else torch.zeros(2, *input_shape))
         except Exception as error:  # whatever layers raise
-            raise ValueError(
-                f"module {named} fails on a batch of shape {(2, *input_shape)}: {error}"
-            ) from error
+            raise ValueError(f"module {named} fails on {_batch(input_shape)}: {error}") from error
+
+
+def _shape_of(input_shape):
+    return input_shape.shape if isinstance(input_shape, Example) else input_shape
+
+
+def _batch(input_shape):
+    """A batch that a network is tried on, in words."""
+    if isinstance(input_shape, Example):
+        return f"a batch of {input_shape.n} {input_shape}"
+    return f"a batch of shape {(2, *input_shape)}"
 
 
 def _pool(trunk, output, pooling, named):
@@ -235,10 +255,11 @@ def _pool(trunk, output, pooling, named):
 
 def _check_rows(output, input_shape, named):
     """Width of an output, which must be a vector for each sample."""
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2:
+    n = input_shape.n if isinstance(input_shape, Example) else 2
+    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != n:
         raise ValueError(
-            f"module {named} must give (batch, n_components), a vector for each sample; for a batch "
-            f"of shape {(2, *input_shape)} it gives {_shape(output)}: pool its maps by pooling='avg', or end "
+            f"module {named} must give (batch, n_components), a vector for each sample; for "
+            f"{_batch(input_shape)} it gives {_shape(output)}: pool its maps by pooling='avg', or end "
             "it with nn.Flatten()"
         )
     return output.shape[1]

@@ -39,6 +39,7 @@ SHARED: dict[str, list[Any]] = {  # by all learners
     "channel_axis": [StrOptions({"auto", "first", "last"})],
     "random_state": ["random_state"],
     "checkpoint": [str, PathLike, None],
+    "collate_fn": [callable, None],
 }
 OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "loss": [str, callable],
@@ -56,6 +57,12 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "freeze": [str, list, tuple, None],
     "loss": [str, callable, tuple],
     "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
+    "relevance": [
+        StrOptions({"labels", "multilabel", "hierarchy"}),
+        callable,
+        "array-like",
+        "sparse matrix",
+    ],
     "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
     "samples_per_class": [_COUNT, None],
     "steps_per_epoch": [_COUNT, None],

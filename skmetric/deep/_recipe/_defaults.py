@@ -108,6 +108,8 @@ def _why_not_closed(estimator: NetworkMixin, X: Any) -> str | None:
     if module not in ("auto", "linear") if isinstance(module, str) else True:
         named = repr(module) if isinstance(module, str) else type(module).__name__
         return f"is for module='auto' or 'linear', and module is {named}: use init='random', or module='auto'"
+    if estimator.collate_fn is not None:
+        return "is for rows of features, and collate_fn makes batches of anything: use init='random'"
     if is_dataset(X):
         return "needs all rows at once, and X is a Dataset: pass an array of rows, or use init='random'"
     if not is_table(X):

@@ -13,6 +13,7 @@ from torch import nn
 from skmetric._torch import evaluating, infer, seeded
 from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._input import to_float
+from skmetric.deep._data._nested import to_device
 from skmetric.deep._data._source import in_blocks
 from skmetric.deep._network._compile import runner
 from skmetric.deep._network._freeze import freeze_by_name
@@ -31,6 +32,7 @@ from ._optim import is_module, make_optimizer
 if TYPE_CHECKING:
     from skmetric.deep._data._source import Streamed
     from skmetric.deep._estimator import NetworkMixin
+    from skmetric.deep._network._example import Example
 
 _INFER_BATCH = 256
 
@@ -38,7 +40,7 @@ _INFER_BATCH = 256
 def start(
     settings: NetworkMixin,
     loss: Any,
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int, ...] | Example,
     n_classes: int,
     seed: int,
     device: torch.device,
@@ -55,8 +57,8 @@ def start(
         Its parameters are read.
     loss : callable
         Not bound yet.
-    input_shape : tuple of int
-        Of one sample.
+    input_shape : tuple of int, or Example
+        Of one sample; or a batch of collated ones.
     n_classes : int
         For the proxies of the loss.
     seed : int
@@ -237,4 +239,6 @@ def embed(
     run = laid_out(runner(module, compiled), in_last)
     with evaluating(module):
         batches = in_blocks(samples, _INFER_BATCH)
-        return infer(lambda batch: run(to_float(batch)), batches, device=device, precision=precision)
+        return infer(
+            lambda batch: run(to_float(to_device(batch, device))), batches, device=device, precision=precision
+        )

@@ -12,7 +12,15 @@ _DEFAULT = 16, 64  # classes and samples, where nothing else is said
 
 
 def make_batches(
-    codes, classes_per_batch, samples_per_class, steps_per_epoch, seed, *, label_free=False, default=_DEFAULT
+    codes,
+    classes_per_batch,
+    samples_per_class,
+    steps_per_epoch,
+    seed,
+    *,
+    label_free=False,
+    default=_DEFAULT,
+    weights=None,
 ):
     """Set up the sampler and the number of steps in an epoch.
 
@@ -28,6 +36,8 @@ def make_batches(
         Whether each sample is a class of its own, which `augment` gives a second view.
     default : tuple of (int, int), default=(16, 64)
         Classes and samples of a batch where the user did not ask.
+    weights : ndarray of shape (n_samples,), default=None
+        By which samples and classes are drawn.
 
     Returns
     -------
@@ -59,5 +69,7 @@ def make_batches(
     with warnings.catch_warnings():
         if samples_per_class is None:  # nobody asked for so many: that small classes repeat some is no news
             warnings.simplefilter("ignore")
-        batches = BalancedBatchSampler(codes, n_drawn, n_each, steps_per_epoch=n_steps, seed=seed)
+        batches = BalancedBatchSampler(
+            codes, n_drawn, n_each, steps_per_epoch=n_steps, seed=seed, weights=weights
+        )
     return batches, n_steps

@@ -45,7 +45,7 @@ class Descent:
         Parameters
         ----------
         samples, labels : Tensor of n_share rows
-            What this process embeds of the batch.
+            What this process embeds of the batch; samples may be nested.
         n_rows : int
             Rows of the batch in all processes, before augmentation.
 
@@ -69,10 +69,12 @@ class Descent:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Add the gradients of a batch."""
         gather, size = self.plan.group.gather, self.plan.grad_cache
-        if size is None or len(samples) <= size:
-            embeddings, labels = gather(self._embed(samples), labels, n_rows)
+        if size is None or len(labels) <= size:
+            embeddings = check_rows(self._embed(samples), labels)
+            embeddings, labels = gather(embeddings, labels, n_rows)
             return self._backward(embeddings, labels), embeddings, labels
         cached = in_parts(self.training.module, self._embed, samples, size)
+        check_rows(cached.embeddings, labels)
         embeddings, labels = gather(cached.embeddings, labels, n_rows)
         value = self._backward(embeddings, labels)
         cached.backward()
@@ -106,6 +108,16 @@ class Descent:
                 training.average.update()
         training.schedule.step()
         self.n_added, self.has_gradient = 0, False
+
+
+def check_rows(embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Refuse another number of embeddings than of samples."""
+    if len(embeddings) != len(labels):
+        raise ValueError(
+            f"the network gave {len(embeddings)} embeddings for a batch of {len(labels)} samples: it must "
+            "give one row for each, in their order; so must collate_fn and augment keep their number"
+        )
+    return embeddings
 
 
 def check_scalar(value: Any, loss: Callable) -> torch.Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from skmetric._chance import generators, set_generators
+from skmetric.deep._data._nested import n_samples, split_nested
 
 
 class Cached(NamedTuple):
@@ -50,7 +51,7 @@ def in_parts(
     embed : callable
         Runs the network over a batch.
     samples : Tensor of shape (n_batch, ...)
-        A batch.
+        A batch, or nested tuples and dicts of them.
     size : int
         Samples of a part, at most; parts are of nearly equal size.
 
@@ -62,7 +63,7 @@ def in_parts(
     statistics = [buffer.clone() for buffer in module.buffers()]
     embeddings: list[torch.Tensor] = []
     parts: list[Callable[[], torch.Tensor]] = []
-    for part in samples.tensor_split(-(-len(samples) // size)):
+    for part in split_nested(samples, -(-n_samples(samples) // size)):
         parts.append(_Again(embed, part))
         with torch.no_grad():
             embeddings.append(embed(part))

@@ -13,9 +13,18 @@ from torch import nn
 from skmetric._checks import join_labels, read_labels
 from skmetric._sklearn import BaseEstimator
 from skmetric._torch import seeded
+from skmetric._weights import read_weights_of
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO
 from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
+from skmetric.deep._data._stream import (
+    Labels,
+    StreamBatches,
+    StreamData,
+    is_stream,
+    length_of_epoch,
+    read_stream,
+)
 from skmetric.deep._recipe._defaults import resolve_parameters, retrains
 from skmetric.deep.augment._two_views import TwoViews
 from skmetric.metrics import RetrievalScorer
@@ -44,6 +53,8 @@ class LabelTask:
         As given.
     classes : array-like, default=None
         All labels to come, for a loss with proxies.
+    sample_weight : array-like, default=None
+        How often samples are drawn.
     call : Call
         What is asked.
     """
@@ -52,11 +63,19 @@ class LabelTask:
     _everything: Callable[[], Data] | None = None
 
     def __init__(
-        self, estimator: DeepMetricLearner, X: Any, y: Any, classes: Any = None, *, call: Call
+        self,
+        estimator: DeepMetricLearner,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        call: Call,
     ) -> None:
         if estimator.distance == "cosine" and not estimator.normalize:
             raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
         self.estimator, self.X, self.y, self.classes = estimator, X, y, classes
+        self.sample_weight = sample_weight
         self.settings = resolve_parameters(estimator, X, goes_on=call.goes_on, single=call.single)
         self.retrains = retrains(estimator) and not (call.goes_on or call.single)
         self.score = make_scorer(estimator.scoring)
@@ -69,11 +88,19 @@ class LabelTask:
         """The loss of the last call, with what it learned."""
         return self.estimator.loss_
 
-    def read(self, call: Call, seed: int, loss: Any, augment: Any, *, loss_goes_on: bool) -> Data:
+    def read(
+        self, call: Call, seed: int, loss: Any, augment: Any, *, loss_goes_on: bool
+    ) -> Data | StreamData:
         """Check samples and labels, and divide them."""
         estimator, self.adds = self.estimator, call.goes_on and call.single
         label_free = self.label_free = isinstance(augment, TwoViews)
+        if is_stream(self.X):
+            return self._read_stream(call, seed, loss, loss_goes_on=loss_goes_on)
         samples, y = read_labelled(estimator, self.X, self.y, reset=not call.goes_on, label_free=label_free)
+        weights = read_weights_of(self.sample_weight, len(samples), "samples")
+        if weights is not None and not weights.all():
+            kept = np.flatnonzero(weights)
+            samples, y, weights = samples[kept], y if y is None else y[kept], weights[kept]
         width = estimator.n_components or _PROBE_WIDTH
         fraction = estimator.validation_fraction
         if fraction == AUTO and (estimator.warm_start or label_free):
@@ -82,6 +109,7 @@ class LabelTask:
             "fraction": 0.0 if call.single else fraction,
             "early_stopping": estimator.early_stopping and not call.single,
             "seed": seed,
+            "weights": weights,
         }
         if label_free:
             if knows_classes(loss, width):
@@ -96,8 +124,68 @@ class LabelTask:
         classes = None if pairwise else self._labels_of_proxies(y, loss_goes_on)
         data = prepare(samples, y, classes=classes, pairwise=pairwise, **how)
         if self.retrains and len(data.held_out):
-            self._everything = partial(prepare, samples, y, classes=classes, pairwise=pairwise, quiet=True)
+            how = {"classes": classes, "pairwise": pairwise, "weights": weights}
+            self._everything = partial(prepare, samples, y, quiet=True, **how)
         return data
+
+    def _read_stream(self, call: Call, seed: int, loss: Any, *, loss_goes_on: bool) -> StreamData:
+        """Look at the first items of a stream; nothing of it is held out."""
+        estimator = self.estimator
+        self._refuse_for_streams(call)
+        with seeded(seed):
+            pairwise = is_pairwise(bind(loss, estimator.n_components or _PROBE_WIDTH, n_classes=2))
+        known = None
+        if not pairwise:
+            if self.classes is None and not loss_goes_on:
+                raise ValueError(
+                    f"the loss {type(loss).__name__} learns something of each class, and a stream does not "
+                    "tell its classes before: use a loss of pairs, or partial_fit with classes="
+                )
+            known = estimator._trained if loss_goes_on else np.unique(read_labels(self.classes, "classes"))
+        labels = None if self.label_free else Labels(known)
+        stream = read_stream(estimator, self.X, labels, self._size_of_batch(), reset=not call.goes_on)
+        nothing = np.zeros(0, dtype=int)
+        return StreamData(stream, labels, nothing, nothing)
+
+    def _refuse_for_streams(self, call: Call) -> None:
+        """Refuse what needs all samples, or samples again."""
+        estimator, name = self.estimator, type(self.X).__name__
+        if estimator.distributed is not None:
+            raise ValueError(
+                f"distributed is given, and X is {name}, a stream, which each process would read as a whole: "
+                "use distributed=None"
+            )
+        if self.sample_weight is not None:
+            raise ValueError(
+                f"sample_weight is given, and X is {name}, a stream, whose items are served as they come: "
+                "let the stream repeat items"
+            )
+        if self.y is not None:
+            raise ValueError(f"y is given, and X is {name}, a stream, whose items carry labels: leave y out")
+        if estimator.early_stopping or estimator.validation_fraction not in (AUTO, None, 0):
+            raise ValueError(
+                f"X is {name}, a stream, of which no classes are held out: use validation_fraction=None and "
+                "early_stopping=False, and score on other samples"
+            )
+        if estimator.checkpoint is not None and not call.single:
+            raise ValueError(
+                f"checkpoint is given, and X is {name}, a stream, which does not go back to where it was: "
+                "use checkpoint=None"
+            )
+        if estimator.head is not None or self.settings.fine_tuning.proxies == "class_means":
+            raise ValueError(
+                f"X is {name}, a stream, whose samples come once: use head=None and proxies='random'"
+            )
+
+    def _size_of_batch(self) -> int:
+        """Items of a batch of a stream."""
+        n_classes, n_each = self.estimator.classes_per_batch, self.estimator.samples_per_class
+        default, size = self.settings.default_batch
+        if self.label_free:
+            return n_classes or size
+        if n_classes is None and n_each is None:
+            return size
+        return (n_classes or default) * (n_each or size // default)
 
     def rows_to_start_from(self, data: Data) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Rows that are trained on, if their closed form is where the network starts."""
@@ -118,15 +206,20 @@ class LabelTask:
         return np.unique(join_labels(read_labels(self.classes, "classes"), y))
 
     def n_classes(self, data: Data) -> int:
-        """Number of classes trained on, or to come."""
-        return len(data.trained)
+        """Number of classes trained on, or to come; a stream has not told all."""
+        return max(2, len(data.trained)) if isinstance(data, StreamData) else len(data.trained)
 
-    def batches(self, data: Data, seed: int) -> tuple[Any, int]:
+    def batches(self, data: Data | StreamData, seed: int) -> tuple[Any, int]:
         """Batches that hold some samples of some classes."""
         estimator = self.estimator
+        if isinstance(data, StreamData):
+            size = self._size_of_batch()
+            batches = StreamBatches(length_of_epoch(self.X, estimator.steps_per_epoch, size), size)
+            return batches, len(batches)
         asked = (estimator.classes_per_batch, estimator.samples_per_class, estimator.steps_per_epoch)
         default = self.settings.default_batch
-        return make_batches(data.codes, *asked, seed, label_free=self.label_free, default=default)
+        how = {"label_free": self.label_free, "default": default, "weights": data.weights}
+        return make_batches(data.codes, *asked, seed, **how)
 
     def same_held_out(self, data: Data) -> bool:
         """Whether the classes held out are those of the last call."""

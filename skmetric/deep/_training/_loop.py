@@ -18,6 +18,7 @@ from torch import nn
 from skmetric._torch import evaluating, seeded
 from skmetric._warning import warn
 from skmetric.deep._data._input import to_float
+from skmetric.deep._data._nested import to_device
 from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.deep._distributed._group import ALONE, Alone
 from skmetric.exceptions import DivergenceWarning
@@ -201,7 +202,7 @@ def run_epoch(training, plan):
 
 
 def _batch(plan, rows, samples):
-    samples = to_float(samples.to(plan.device, non_blocking=True))
+    samples = to_float(to_device(samples, plan.device, non_blocking=True))
     codes = plan.codes[rows.to(plan.device)]
     return (samples, codes) if plan.augment is None else _augmented(plan.augment, samples, codes)
 
@@ -209,6 +210,8 @@ def _batch(plan, rows, samples):
 def _augmented(augment, samples, codes):
     """A batch and its classes after augmentation, which may give several views of it, one after the other."""
     views = augment(samples)
+    if not isinstance(samples, torch.Tensor):  # nested: the network tells how many there are
+        return views, codes
     if len(views) == 0 or len(views) % len(samples):
         raise ValueError(
             f"augment made {len(views)} samples of a batch of {len(samples)}: it must keep their number, or "
@@ -229,7 +232,7 @@ def _is_sound(training, plan):
     """Whether the network as it is now gives numbers: the loss of the last step came before that step."""
     with evaluating(training.module), torch.no_grad():
         probed = plan.samples.rows(range(min(_PROBED, len(plan.samples))))
-        embeddings = training.run(to_float(probed.to(plan.device)))
+        embeddings = training.run(to_float(to_device(probed, plan.device)))
     kept = [embeddings, *trainable(training.loss)]
     return plan.group.all(all(bool(torch.isfinite(tensor).all()) for tensor in kept))
 

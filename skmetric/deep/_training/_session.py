@@ -14,14 +14,22 @@ from sklearn.utils import check_random_state
 
 from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
-from skmetric.deep._data._source import as_source, read_if_small
+from skmetric.deep._data._input import to_float
+from skmetric.deep._data._source import (
+    as_source,
+    example_of,
+    read_if_small,
+    sample_shape,
+    spec_of_samples,
+)
 from skmetric.deep._distributed._group import ALONE, Alone
 from skmetric.deep._network._compile import runner
+from skmetric.deep._network._example import Example
 from skmetric.deep._network._freeze import without_frozen
 from skmetric.deep._network._layout import laid_out, takes_channels_last
 from skmetric.deep._recipe._schedules import check_schedule
 from skmetric.deep._recipe._thawing import Thawing
-from skmetric.deep.augment._two_views import resolve
+from skmetric.deep.augment._two_views import check_for_collated, resolve
 from skmetric.deep.losses import GatheredBatches
 
 from ._assembly import embed, go_on, start, start_proxies
@@ -139,8 +147,12 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         seed = estimator._seed if keeps_seed else _fresh_seed(estimator, call)
         data = task.read(call, seed, loss, augment, loss_goes_on=call.goes_on and not changed.loss_is_new)
     _check_same_data(data, group)
-    input_shape = tuple(data.samples.shape[1:])
-    if hasattr(augment, "check"):
+    input_shape: Any = sample_shape(data.samples)
+    if spec_of_samples(data.samples) is not None:
+        check_for_collated(augment)
+        batch, n = example_of(data.samples)
+        input_shape = Example(to_float(batch), n, input_shape)
+    elif hasattr(augment, "check"):
         augment.check(input_shape)
     batches, n_batches = task.batches(data, seed)
     n_steps = math.ceil(n_batches / settings.fine_tuning.accumulate)
@@ -157,6 +169,8 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         sizes = (input_shape, n_classes, seed, device, n_all)
         training = start(settings, loss, *sizes, schedule=schedule, rows=rows)
     _check_steps_on_all(task, data, training, schedule, call, seed)
+    if hasattr(task, "attach"):
+        task.attach(training.loss)
     if settings.fine_tuning.proxies == "class_means" and (changed.loss_is_new or not call.goes_on):
         start_proxies(training, data, settings)
     samples, held_out = read_if_small(data.samples, data.held_out)  # last: nothing is refused from here on
@@ -174,7 +188,7 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     n_thawing = settings.fine_tuning.unfreeze_epochs
     plan = Plan(
         samples=as_source(samples),
-        codes=to_tensor(data.codes),
+        codes=to_tensor(data.codes) if isinstance(data.codes, np.ndarray) else data.codes,
         batches=batches,
         n_epochs=call.n_epochs if call.found is None else call.found.n_epochs,
         device=device,
@@ -230,7 +244,8 @@ def fitted_state(session: Session) -> dict[str, Any]:
         "refit_history_": [],
         "untrained_scores_": training.untrained,
         "best_epoch_": best["epoch"],
-        "input_shape_": tuple(session.data.samples.shape[1:]),
+        "input_shape_": sample_shape(session.data.samples),
+        "_input_spec": spec_of_samples(session.data.samples),
         "n_components_": training.n_components,
         "_seed": training.seed,
         "_made_of": session.made_of,

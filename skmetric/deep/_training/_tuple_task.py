@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from skmetric._tuples import KINDS
+from skmetric._weights import read_weights_of
 from skmetric.deep._data._division import Tuples, divide
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
-from skmetric.deep._data._weights import read_weights_of
 from skmetric.deep._recipe._defaults import without_recipe
 from skmetric.deep.augment._two_views import TwoViews
 

@@ -75,6 +75,15 @@ class TwoViews(DocumentedMixin, BaseEstimator):
         return steps_of(_USUAL if self.augment is None else self.augment)
 
 
+def check_for_collated(augment: Any) -> None:
+    """Refuse what is for images and rows where a collate function makes the batches."""
+    if hasattr(augment, "check"):  # it is of this package
+        raise ValueError(
+            f"augment={augment!r} is for images and rows of features, and X is collated: pass a function of "
+            "the batch, which keeps the number of samples, or change samples in the Dataset"
+        )
+
+
 def resolve(augment: Any):
     """What the training loop calls on a batch.
 

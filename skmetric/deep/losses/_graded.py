@@ -87,6 +87,15 @@ def as_graded(tuples: Any, like: torch.Tensor) -> Graded:
     return Graded(tuples.positive.to(like.dtype), tuples.positive | tuples.negative)
 
 
+def attach(loss: Any, grades: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None) -> None:
+    """Tell a bound loss, and those that it wraps, the grades of numbered samples; None takes them away."""
+    if isinstance(loss, GradedPairLoss):
+        loss._grades = grades
+    for inner in [getattr(loss, "loss", None), *getattr(loss, "losses", ())]:
+        if inner is not None:
+            attach(inner, grades)
+
+
 def overlap(labels: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Labels in common over labels of either, of indicators (n, n_labels); 0 for samples without labels."""
     labels, others = labels.to(torch.float32), others.to(torch.float32)

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import read_labels
 from skmetric._warning import warn
+from skmetric._weights import read_weights
 
-from ._deck import Classes
+from ._deck import Classes, WeightedClasses
 from ._stream import StreamSampler
 
 
@@ -33,6 +34,11 @@ class BalancedBatchSampler(StreamSampler):
         batch, rounded up: with classes of equal size, each sample comes once.
     seed : int, default=0
         Seed of the order. The same seed and epoch give the same batches.
+    weights : array-like of shape (n_samples,), default=None
+        How often samples are drawn, compared with others of their class, and classes, in proportion to the
+        mean weight of their samples; but no class and no sample comes twice in a batch that can have others.
+        Weights of classes are weights of samples that are equal within a class. 0 leaves a sample out. None:
+        as above.
 
     Raises
     ------
@@ -62,11 +68,16 @@ class BalancedBatchSampler(StreamSampler):
         samples_per_class: int = 4,
         steps_per_epoch: int | None = None,
         seed: int = 0,
+        weights: ArrayLike | None = None,
     ) -> None:
         self.labels = check_labels(labels)
         self.classes_per_batch = check_count("classes_per_batch", classes_per_batch)
         self.samples_per_class = check_count("samples_per_class", samples_per_class)
-        sizes = np.unique(self.labels, return_counts=True)[1]
+        self.weights = None if weights is None else read_weights(weights, len(self.labels), "labels")
+        if self.weights is not None and (self.weights == self.weights[0]).all():
+            self.weights = None
+        drawn = self.labels if self.weights is None else self.labels[self.weights > 0]
+        sizes = np.unique(drawn, return_counts=True)[1]
         if len(sizes) < classes_per_batch:
             raise ValueError(
                 f"classes_per_batch={classes_per_batch}, but the labels name {len(sizes)} classes: lower it"
@@ -79,7 +90,11 @@ class BalancedBatchSampler(StreamSampler):
         super().__init__()
 
     def _stream(self, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
-        classes = Classes(np.arange(len(self.labels)), self.labels, rng)
+        classes = (
+            Classes(np.arange(len(self.labels)), self.labels, rng)
+            if self.weights is None
+            else WeightedClasses(self.labels, self.weights, rng)
+        )
         while True:
             yield classes.deal(self.classes_per_batch, self.samples_per_class)
 

@@ -1,7 +1,9 @@
 """Dealing from a shuffled deck: everything is served before anything is served again."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+from ._weighted import draw_by_weight, draw_distinct
 
 
 class Deck:
@@ -23,6 +25,33 @@ class Deck:
             missing = n - len(hand)
             hand, self.rest = np.concatenate([hand, fresh[:missing]]), fresh[missing:]
         return hand
+
+
+class WeightedClasses:
+    """Classes and their samples, drawn in proportion to weights, for each batch anew.
+
+    The weight of a class is the mean weight of its samples.
+    """
+
+    def __init__(self, labels: ArrayLike, weights: NDArray[np.float64], rng: np.random.Generator) -> None:
+        found, members = np.unique(labels, return_inverse=True)
+        kept = np.flatnonzero(weights > 0)
+        order = kept[np.argsort(members[kept], kind="stable")]
+        bounds = np.cumsum(np.bincount(members[kept], minlength=len(found)))[:-1]
+        self.members, self.weights, self.rng = np.split(order, bounds), weights, rng
+        self.of_classes = np.bincount(members, weights) / np.bincount(members)
+
+    def deal(self, n_classes: int, n_samples: int) -> NDArray[np.intp]:
+        """Samples of the next classes, class by class: distinct ones, if the class has so many."""
+        chosen = draw_distinct(self.of_classes, n_classes, self.rng)
+        return np.concatenate([self._samples(self.members[c], n_samples) for c in chosen])
+
+    def _samples(self, members: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+        weights = self.weights[members]
+        distinct = len(members) >= n
+        return members[
+            draw_distinct(weights, n, self.rng) if distinct else draw_by_weight(weights, self.rng, n)
+        ]
 
 
 class Classes:

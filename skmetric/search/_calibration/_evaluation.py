@@ -16,7 +16,7 @@ from skmetric.retrieval import Ranking
 from skmetric.search._gallery._labels import LabelColumn
 
 from ._class_bootstrap import intervals_over_classes
-from ._matchers import Match
+from ._measured import Measured
 
 if TYPE_CHECKING:
     from ._calibration import Calibration
@@ -60,6 +60,12 @@ class Evaluation:
         the scores. Empty without a calibration of the open protocol.
     promised_intervals : dict of str to (float, float)
         The intervals of the calibration: what as many new classes as it had may show.
+    per_query : dict of str to ndarray of shape (n_known + n_unknown,), or None
+        Of each query, strangers last: ``"known"``, whether it has an item of its class to find; ``"right"``,
+        whether it is matched to its class; ``"accepted"``; the retrieval scores, NaN for strangers; and
+        ``"score"``, what the threshold is compared with.
+    by : dict of value to Evaluation, or None
+        Evaluation of each subgroup. A subgroup of strangers alone has the score "unknown_accepted" only.
 
     See Also
     --------
@@ -93,15 +99,31 @@ class Evaluation:
     confidence_level: float = 0.95
     promised: dict[str, float] = field(default_factory=dict)
     promised_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    per_query: dict[str, NDArray] | None = None
+    by: dict[Any, Evaluation] | None = None
 
     def __getitem__(self, name: str) -> float:
         return self.scores[name]
 
     def __repr__(self) -> str:
-        return f"{_text(self._rows())}\n\n{self._caption()}"
+        return "\n\n".join([*map(_text, self._tables()), self._caption()])
 
     def _repr_html_(self) -> str:
-        return f"{_html(self._rows())}<p>{self._caption()}</p>"
+        return f"{''.join(map(_html, self._tables()))}<p>{self._caption()}</p>"
+
+    def _tables(self) -> list[list[list[str]]]:
+        if self.by is None:
+            return [self._rows()]
+        header = ["subgroup", "known", "strangers", *self.scores]
+        return [self._rows(), [header, *(self._subgroup(value, part) for value, part in self.by.items())]]
+
+    def _subgroup(self, value: Any, part: Evaluation) -> list[str]:
+        """A row of the table of subgroups: scores, with their intervals where there are some."""
+        cells = [str(value), str(part.n_known), str(part.n_unknown)]
+        for name in self.scores:
+            interval = f" {_interval(part.intervals, name)}" if name in part.intervals else ""
+            cells.append(f"{part.scores[name]:.3f}{interval}" if name in part.scores else "-")
+        return cells
 
     def _rows(self) -> list[list[str]]:
         columns = [["", *self.scores], ["score", *(f"{value:.3f}" for value in self.scores.values())]]
@@ -132,36 +154,33 @@ def _interval(intervals: Mapping[str, tuple[float, float]], name: str) -> str:
 
 
 def evaluate_matches(
-    retrieval: Mapping[str, NDArray],
-    match: Match,
-    true: NDArray,
-    classes: NDArray,
-    threshold: float,
+    measured: Measured,
     labels: LabelColumn,
     no_match_label: Any,
     confidence_level: float,
     n_resamples: int,
     rng: np.random.Generator,
 ) -> Evaluation:
-    """Evaluate the matches of queries whose `true` codes are -1 for strangers.
-
-    `retrieval` are the scores of each known query by name, which come first in the table. `classes` are those
-    of all queries, strangers included, as codes of any kind: the units of the intervals.
-    """
-    known, accepted = true >= 0, match.distances <= threshold
-    right = match.codes == true
-    per_query = dict(retrieval) | {"accuracy": right[known], "identified": (right & accepted)[known]}
+    """Evaluate the matches of queries. A part of them may have no known query, and then one score only."""
+    match, true = measured.match, measured.true
+    known, accepted, right = measured.known, measured.accepted, measured.right
+    per_query: dict[str, Any] = {}
+    if known.any():
+        per_query = dict(measured.retrieval)
+        per_query |= {"accuracy": right[known], "identified": (right & accepted)[known]}
     scores = {name: float(np.mean(values)) for name, values in per_query.items()}
     curve = None
     if not known.all():
-        curve = _oscr(match.distances, right, known)
         scores["unknown_accepted"] = float(accepted[~known].mean())
+    if known.any() and not known.all():
+        curve = _oscr(match.distances, right, known)
         scores["balanced_accuracy"] = (scores["identified"] + 1 - scores["unknown_accepted"]) / 2
         scores["auroc"] = float(roc_auc_score(known, -match.distances))
         scores["oscr"] = float(np.trapezoid(curve["identified"], curve["unknown_accepted"]))
     intervals = intervals_over_classes(
-        per_query, right, accepted, known, match.distances, classes, confidence_level, n_resamples, rng
-    )
+        per_query, right, accepted, known, match.distances, measured.classes, confidence_level, n_resamples,
+        rng,
+    )  # fmt: skip
     names = [*labels.present.tolist(), -1]
     confusion = confusion_matrix(true, np.where(accepted, match.codes, -1), labels=names)
     shown = np.array([*labels.classes.tolist(), no_match_label], dtype=object)
@@ -197,16 +216,15 @@ def retrieval_scores(
     find: Callable[[NDArray, int], NDArray],
     codes: NDArray,
     recall_at: Sequence[int],
-    sizes: NDArray,
-    is_item: NDArray,
+    n_relevant: NDArray,
+    n_items: int,
 ) -> dict[str, NDArray]:
     """Recall@k and MAP@R of each query of a class in the gallery, by name.
 
     ``find(rows, depth)`` gives the codes of the neighbours of some queries, (n_rows, depth), without the item
-    that a query is where `is_item` says so; `codes` are those of the queries, and `sizes` the items of the
-    gallery under each code.
+    that a query is; `codes` are those of the queries, `n_relevant` how many items each has to find, and
+    `n_items` how many are searched.
     """
-    n_items, n_relevant = int(sizes.sum()) - bool(is_item.any()), sizes[codes] - is_item
     ks = [int(k) for k in recall_at if k <= n_items]
     depth = max([int(n_relevant.max()), *ks])
     n_blocks = -(-len(codes) * depth // _BLOCK_NEIGHBORS)

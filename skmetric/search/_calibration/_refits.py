@@ -10,7 +10,7 @@ import numpy as np
 from skmetric.search._gallery._side import Side
 
 from ._gathering._copies import own_items
-from ._gathering._evidence import Evidence, gather, item_folds
+from ._gathering._evidence import Evidence, folds_of_groups, gather, item_folds
 from ._matchers import Matcher
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Refits(NamedTuple):
         if not items.any():
             return self.gallery, None
         metric = self.without(items)
-        return Side(metric.transform(self.samples), self.gallery.codes), metric
+        return self.gallery._replace(embeddings=metric.transform(self.samples)), metric
 
 
 class Queries(NamedTuple):
@@ -68,6 +68,8 @@ def gather_refitted(
     asked = queries or Queries(gallery, refits.samples, np.arange(len(gallery.codes)))
     by_item, by_class = item_folds(gallery.codes), _class_folds(gallery.codes)
     of_items = np.where(asked.rows >= 0, by_item[asked.rows], -1)
+    if gallery.groups is not None and asked.side.groups is not None:
+        by_item, of_items, _ = folds_of_groups(gallery, asked.side, asked.rows)
     is_known = np.isin(asked.side.codes, gallery.codes)
     of_classes = np.where(is_known, by_class[np.where(is_known, asked.side.codes, 0)], -1)
     rest = matcher, n_neighbors, second, runners_up
@@ -99,7 +101,8 @@ def _parts(
         embeddings = asked.side.embeddings[at] if metric is None else metric.transform(asked.samples[at])
         is_item = asked.rows[at] >= 0
         embeddings[is_item] = side.embeddings[asked.rows[at][is_item]]  # bit by bit, to be known again
-        own = Side(embeddings, asked.side.codes[at])
+        groups = None if asked.side.groups is None else asked.side.groups[at]
+        own = Side(embeddings, asked.side.codes[at], groups)
         parts.append((at, gather(matcher, n_neighbors, side, own, second, runners_up)))
     return parts
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from skmetric._checks import encode_labels
+from skmetric._groups import check_groups
 from skmetric._kernel import _squares
 from skmetric.retrieval import Neighbors, nearest
 from skmetric.search._columns._types import TEXT, as_text, shown, type_of
@@ -23,7 +25,7 @@ from ._items import Items, KeysById, Made
 from ._labels import LabelColumn, is_text
 from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refuse_unknown
 from ._lock import SharedLock, reads, writes
-from ._metadata import check_metadata
+from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
 
 if TYPE_CHECKING:
@@ -268,6 +270,28 @@ class MemoryGallery(Gallery):
     def side(self) -> Side:
         """Embeddings and class codes, row by row."""
         return Side(self.index.vectors(), self.labels.codes.values)
+
+    def side_with_groups(self) -> Side:
+        """As `side`, with the groups of the items if they have some."""
+        groups = self._groups()
+        return self.side() if groups is None else self.side()._replace(groups=encode_labels(groups)[0])
+
+    def side_and_queries(self, queries: Side, groups: Any) -> tuple[Side, Side]:
+        """The gallery and queries, with groups as codes if those of the queries are given."""
+        if groups is None:
+            return self.side(), queries
+        of_items = self._groups()
+        if of_items is None:
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        groups = check_groups(groups, len(queries.codes))
+        codes, codes_items, _ = encode_labels(groups, of_items, "groups and those of the items")
+        return self.side()._replace(groups=codes_items), queries._replace(groups=codes)
+
+    def _groups(self) -> NDArray[Any] | None:
+        """Group of each item, none missing; None if items have no groups."""
+        if GROUPS not in self.columns:
+            return None
+        return check_groups(shown(self.columns[GROUPS].values), name=f"metadata {GROUPS!r}")
 
     def searchable(self) -> _squares.Gallery:
         """The embeddings, row by row, as the kernel searches them; kept until the gallery changes."""

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._groups import check_groups
 from skmetric.search._columns._types import check_name, shown, type_of
 from skmetric.search._columns._values import column_of
 
 PATH = "path"
+GROUPS = "groups"  # what an item must not be compared with: items of its class and of the same value here
 _TAKEN = ("query", "rank", "id", "distance", "label")  # by the table of a lookup
 
 
@@ -48,6 +50,33 @@ def with_paths(metadata: Any, X: Any) -> Any:
     if PATH not in columns and _are_paths(X):
         return {PATH: [os.fspath(item) for item in X], **columns}
     return metadata
+
+
+def with_groups(metadata: Any, groups: Any, X: Any, stored: bool | None = None) -> Any:
+    """Metadata with a column of groups, if there are groups.
+
+    `stored` says whether the items that are there have groups: all have or none; None if there are no items.
+    """
+    columns = _columns(metadata)
+    if groups is None:
+        if stored and GROUPS not in columns:
+            raise ValueError(
+                "the items of the gallery have groups: give groups= for the new items too, one for each"
+            )
+        return metadata
+    if GROUPS in columns:
+        raise ValueError(
+            f"groups= and a column {GROUPS!r} of metadata are both given, and are the same: leave one out"
+        )
+    if stored is False:
+        raise ValueError("the items of the gallery have no groups: leave out groups=, or fit with groups")
+    return {**columns, GROUPS: check_groups(groups, n_rows(X))}
+
+
+def n_rows(X: Any) -> int | None:
+    """Number of samples where it can be told without reading them; None for none."""
+    shape = getattr(X, "shape", ())
+    return (shape[0] if shape else len(X) if hasattr(X, "__len__") else 0) or None
 
 
 def _columns(metadata: Any) -> dict[Any, Any]:

@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._labels import check_y
 from ._layout import check_user_ids
-from ._metadata import check_metadata
+from ._metadata import check_metadata, n_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +25,8 @@ def check_targets(y: Any, n_samples: int) -> NDArray[Any] | None:
 
 def check_what_comes_with(X: Any, y: Any, ids: Any, metadata: Any) -> None:
     """Refuse labels, ids and metadata that do not go with samples, where these can be counted."""
-    n_items = X.shape[0] if getattr(X, "shape", ()) else len(X) if hasattr(X, "__len__") else 0
-    if not n_items:  # the embedder says what is wrong with samples
+    n_items = n_rows(X)
+    if n_items is None:  # the embedder says what is wrong with samples
         return
     check_targets(y, n_items)
     if ids is not None:

@@ -15,3 +15,6 @@ class Side(NamedTuple):
 
     embeddings: NDArray[Any]  # (n_rows, n_features)
     codes: NDArray[np.integer[Any]]  # (n_rows,)
+    groups: NDArray[np.integer[Any]] | None = (
+        None  # (n_rows,), codes; the same for the same group on both sides
+    )

@@ -8,15 +8,18 @@ from typing import Any, NamedTuple, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import check_matrix
+from skmetric._checks import check_finite_rows, check_map, check_matrix
 from skmetric._folder._arrays import mapped
 from skmetric._kernel._squares import Gallery
 from skmetric.retrieval import Neighbors, nearest
 
+from ._blocks import nearest_in_blocks, widened
 from ._checks import check_dimension, check_k, check_keys, refuse_columns
 from ._ids import Ids
 from ._index import Index
 from ._vectors import Stored
+
+_CHECKED = 1 << 16  # rows that are checked at once
 
 
 class _Held(NamedTuple):
@@ -30,12 +33,14 @@ class _Held(NamedTuple):
 class ExactIndex(Index):
     """Exact Euclidean search through all embeddings, by :func:`skmetric.retrieval.nearest`.
 
-    Embeddings are kept as they first come, float32 or float64. Those in float32 are kept once, in the form in
-    which they are searched; a second copy is made where float32 cannot search them as they are: in float64,
-    or where they lie in a heap far from the origin, or are very large or very small. Adding costs amortised
-    time of the items added. Removing copies the items that stay: O(n_items), and memory for both
-    meanwhile. Ties in distance are in the order in which items were added. A change that is cut short, by
-    Ctrl-C or for want of memory, leaves the index as it was.
+    Embeddings are kept as they first come, float16, float32 or float64. Those in float16, and a memory map
+    that is the first to be added, are not copied to float32 or into memory: they are searched block by
+    block, with exact distances. A change of the index copies a memory map into memory. Those in float32 are
+    kept once, in the form in which they are searched; a second copy is made where float32 cannot search
+    them as they are: in float64, or where they lie in a heap far from the origin, or are very large or very
+    small. Adding costs amortised time of the items added. Removing copies the items that stay: O(n_items),
+    and memory for both meanwhile. Ties in distance are in the order in which items were added. A change
+    that is cut short, by Ctrl-C or for want of memory, leaves the index as it was.
 
     See Also
     --------
@@ -62,7 +67,7 @@ class ExactIndex(Index):
         self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
     ) -> Self:
         refuse_columns(self, columns=columns)
-        rows = check_matrix(embeddings, "embeddings")
+        rows = _read(embeddings)
         self._held = self._added(self._held, check_keys(ids, len(rows)), rows)
         return self
 
@@ -74,7 +79,7 @@ class ExactIndex(Index):
         self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
     ) -> Self:
         refuse_columns(self, columns=columns)
-        rows = check_matrix(embeddings, "embeddings")
+        rows = _read(embeddings)
         keys = check_keys(ids, len(rows))
         self._held = self._added(self._without(self._opened(), keys), keys, rows)
         return self
@@ -96,9 +101,12 @@ class ExactIndex(Index):
         check_k(k, len(held.ids) if rows is None else len(rows))
         check_dimension(queries, held.stored.vectors.shape[1])
         if rows is None:
-            distances, found = nearest(queries, held.stored.gallery(), k)
+            if held.stored.in_blocks:
+                distances, found = nearest_in_blocks(queries, held.stored.vectors, k)
+            else:
+                distances, found = nearest(queries, held.stored.gallery(), k)
             return Neighbors(distances, held.ids.values[found])
-        distances, found = nearest(queries, held.stored.vectors[rows], k)
+        distances, found = nearest(queries, widened(held.stored.vectors[rows]), k)
         return Neighbors(distances, held.ids.values[rows[found]])
 
     def vectors(self, ids: ArrayLike | None = None) -> NDArray[Any]:
@@ -155,9 +163,11 @@ class ExactIndex(Index):
     @staticmethod
     def _added(held: _Held | None, ids: NDArray[np.int64], embeddings: NDArray[Any]) -> _Held:
         if held is None:
-            return _Held(Ids(ids), Stored(embeddings))
+            stored = Stored.of_map(embeddings) if isinstance(embeddings, np.memmap) else Stored(embeddings)
+            return _Held(Ids(ids), stored)
         held.ids.refuse_used(ids)
         check_dimension(embeddings, held.stored.vectors.shape[1])
+        _check_range(embeddings, held.stored.vectors.dtype)
         return _Held(held.ids.appended(ids), held.stored.appended(embeddings))
 
     @staticmethod
@@ -165,3 +175,30 @@ class ExactIndex(Index):
         kept = np.ones(len(held.ids), dtype=bool)
         kept[held.ids.rows(ids)] = False
         return held if kept.all() else _Held(held.ids.kept(kept), held.stored.kept(kept))
+
+
+def _read(embeddings: ArrayLike) -> NDArray[np.floating]:
+    """Checked rows; a memory map stays one, and float16 stays float16."""
+    floats = (np.float16, np.float32, np.float64) if isinstance(embeddings, np.memmap) else (np.float16,)
+    if not (
+        isinstance(embeddings, np.ndarray)
+        and embeddings.ndim == 2
+        and embeddings.size
+        and embeddings.dtype in floats
+    ):
+        return check_matrix(embeddings, "embeddings")
+    rows: NDArray[Any] = embeddings
+    check_map(rows, "embeddings")
+    for start in range(0, len(rows), _CHECKED):
+        if not np.isfinite(rows[start : start + _CHECKED]).all():
+            check_finite_rows(rows, "embeddings")  # which names them
+    return rows
+
+
+def _check_range(embeddings: NDArray[np.floating], dtype: np.dtype) -> None:
+    """Refuse values that become infinite in float16."""
+    if dtype == np.float16 and np.abs(embeddings).max(initial=0) > np.finfo(np.float16).max:
+        raise ValueError(
+            "embeddings have values above 65504, and the index keeps float16, as the first ones came: "
+            "scale them, or begin the index with float32"
+        )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skmetric._kernel._squares import Gallery
 
+from ._blocks import widened
 from ._growing import GrowingArray
 
 _OFF_CENTRE = 16.0  # squared distance of the centre from the origin, over the mean square about the centre
@@ -30,6 +31,7 @@ class Stored:
 
     def __init__(self, vectors: NDArray[Any]) -> None:
         self._augmented: bool = vectors.dtype == np.float32
+        self.in_blocks: bool = vectors.dtype == np.float16
         self._rows: GrowingArray = GrowingArray(self._as_kept(vectors))
         self._gallery: Gallery | None = None
 
@@ -39,9 +41,19 @@ class Stored:
         return cls._of(GrowingArray.of_file(vectors, check), is_augmented=False)
 
     @classmethod
+    def of_map(cls, vectors: np.memmap[Any, Any]) -> Stored:
+        """Wrap a memory map, which is searched in blocks; a change copies it."""
+        rows = vectors.view(np.ndarray)
+        rows.flags.writeable = False  # or added rows would be written to the file
+        stored = cls._of(GrowingArray.of_file(rows), False)
+        stored.in_blocks = True
+        return stored
+
+    @classmethod
     def _of(cls, rows: GrowingArray, is_augmented: bool) -> Stored:
         stored = cls.__new__(cls)
         stored._augmented, stored._rows, stored._gallery = is_augmented, rows, None
+        stored.in_blocks = rows.dtype == np.float16
         return stored
 
     @property
@@ -70,12 +82,16 @@ class Stored:
         gallery = self._gallery
         if gallery is None:
             searchable = self._augmented and _is_plain(self.vectors, self._rows.values[:, -1])
-            gallery = Gallery.plain(self._rows.values) if searchable else Gallery(self.vectors)
+            gallery = Gallery.plain(self._rows.values) if searchable else Gallery(widened(self.vectors))
             self._gallery = gallery
         return gallery
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_augmented": self._augmented, "_rows": self._rows, "_gallery": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.in_blocks = self._rows.dtype == np.float16  # a memory map was pickled as an array
 
     def _as_kept(self, vectors: NDArray[Any]) -> NDArray[Any]:
         if not self._augmented:

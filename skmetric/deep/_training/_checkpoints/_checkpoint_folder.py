@@ -268,6 +268,8 @@ def _digest_of_data(data: Any) -> str:
     """Digest of samples and labels, those held out among them; of what is read later, some samples."""
     digest, parts = hashlib.sha256(), list(data._asdict().items())
     for name, part in parts:
+        if part is None:
+            continue
         digest.update(name.encode())
         if isinstance(part, Gathered):
             parts.append((f"{name} table", part.table))

@@ -14,7 +14,7 @@ _STILL = 1e-4  # relative movement of a loss that does not move
 _EPOCHS = 3  # for which it does not
 
 
-def batch_statistics(batches, distances=torch.cdist):
+def batch_statistics(batches, distances=torch.cdist, same=None):
     """Mean distances and effective rank of some batches.
 
     Parameters
@@ -23,6 +23,8 @@ def batch_statistics(batches, distances=torch.cdist):
         Tensors of shape (n_batch, n_components) and (n_batch,).
     distances : callable, default=torch.cdist
         Of two such Tensors.
+    same : callable, default=None
+        From labels to which pairs are positive, (n_batch, n_batch); None: those with equal labels.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def batch_statistics(batches, distances=torch.cdist):
     .. [1] O. Roy, M. Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007.
     """
     means = torch.stack(
-        [_pair_means(distances, embeddings.float(), labels) for embeddings, labels in batches]
+        [_pair_means(distances, embeddings.float(), labels, same) for embeddings, labels in batches]
     )
     positive, negative = means.nanmean(dim=0).tolist()
     embeddings = torch.cat([embeddings.float() for embeddings, _ in batches])  # (n, n_components)
@@ -59,10 +61,10 @@ def effective_rank(embeddings):
     return torch.special.entr(values / total).sum().exp().item()
 
 
-def _pair_means(distances_of, embeddings, labels):
+def _pair_means(distances_of, embeddings, labels, same_of):
     """Mean distance of positive and of negative pairs in a batch: (2,), NaN where there is none."""
     distances = distances_of(embeddings, embeddings)  # (n_batch, n_batch)
-    same = labels[:, None] == labels
+    same = labels[:, None] == labels if same_of is None else same_of(labels)
     positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     return torch.stack([(distances * kept).sum() / kept.sum() for kept in (positive, ~same)])
 

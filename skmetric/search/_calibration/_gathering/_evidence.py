@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._kernel._hidden import Hidden
 from skmetric.retrieval import nearest
 from skmetric.search._calibration._matchers import Match, Matcher, PrototypeMatcher
 from skmetric.search._gallery._side import Side
@@ -56,7 +57,8 @@ def gather(
     A query that is an item of the gallery, with the same embedding and class, is searched among the others
     too: else it would find itself. With `second`, all are also matched as strangers to a gallery that lacks
     the class which they are matched to, if it has three or more. With `runners_up` too, the nearest classes
-    besides those matched to are part of the evidence.
+    besides those matched to are part of the evidence. Where both sides have groups, items of the class and
+    the group of a query are hidden from it.
     """
     sizes = np.bincount(gallery.codes)
     n_classes = np.count_nonzero(sizes)
@@ -72,6 +74,9 @@ def _by_neighbors(matcher, n_neighbors, gallery, queries, sizes, second, runners
     itself = queries is None
     side = gallery if itself else queries
     own = np.where(side.codes >= 0, sizes[np.maximum(side.codes, 0)], 0)  # items of its class in the gallery
+    hidden = hidden_items(gallery, side)
+    if hidden is not None:
+        own = own - hidden.counts  # among them the query itself, if it is an item
     depth = min(matcher.depth(n_neighbors), len(gallery.codes) - max(int(sizes.max()), int(itself)))
     left = len(gallery.codes) - int(np.sort(sizes)[-2:].sum())
     found = search_twice(
@@ -79,7 +84,7 @@ def _by_neighbors(matcher, n_neighbors, gallery, queries, sizes, second, runners
     )
     evidence = _assemble(
         side.codes,
-        own > (found.is_item | itself),  # there is an item of the class to find
+        own > (found.is_item | (itself and hidden is None)),  # there is an item of the class to find
         matcher.match(found.distances, found.codes),
         matcher.match(found.distances_hidden, found.codes_hidden),
         matcher.match(found.distances_second, found.codes_second) if second else None,
@@ -89,6 +94,13 @@ def _by_neighbors(matcher, n_neighbors, gallery, queries, sizes, second, runners
     return evidence._replace(
         doubts=_doubts(itself, side.codes, own, found.is_item, found.own_distances, found.distances_hidden)
     )
+
+
+def hidden_items(gallery: Side, queries: Side) -> Hidden | None:
+    """What is hidden from queries: items of their class and group; None if one side has no groups."""
+    if gallery.groups is None or queries.groups is None:
+        return None
+    return Hidden.of_class_and_group(queries.codes, gallery.codes, queries.groups, gallery.groups)
 
 
 def _doubts(itself, codes, n_own, is_item, own, other):
@@ -149,7 +161,7 @@ def _by_prototypes(matcher, gallery, queries, second, runners_up):
 class Matched(NamedTuple):
     """Matches of queries to prototypes that were made without them."""
 
-    is_item: NDArray  # (n_queries,), bool: an item of the gallery
+    is_item: NDArray  # (n_queries,), bool: an item of the gallery, or one from which items are hidden
     can_find: NDArray  # (n_queries,), bool: there is an item of the class, the query left out
     known: Match
     stranger: Match  # with its class hidden
@@ -157,6 +169,7 @@ class Matched(NamedTuple):
     third: NDArray  # (n_queries,): distance with the class of that match hidden too
     own: NDArray  # (n_queries,): distance to the own class, infinite where it is not there
     copies: Copies
+    is_copy: NDArray  # (n_queries,), bool: an item of the gallery that is not hidden
 
     def best(self) -> tuple[Match, NDArray]:
         """The match of each query in the gallery without it, and the distance to the runner-up.
@@ -186,8 +199,15 @@ def match_to_prototypes(
     own = np.full((len(queries.codes), 2), np.inf)
     if rows is None:
         rows, own = own_items(queries, gallery)
-    fold_of_item = item_folds(gallery.codes)
-    fold = np.where(rows >= 0, fold_of_item[rows], -1)
+    if gallery.groups is not None and queries.groups is not None:
+        fold_of_item, fold, hidden = folds_of_groups(gallery, queries, rows)
+        is_copy = (rows >= 0) & (hidden < 0)
+        own[hidden >= 0] = np.inf  # the nearest items may be hidden
+        rows = np.where(hidden >= 0, hidden, rows)
+    else:
+        fold_of_item = item_folds(gallery.codes)
+        fold = np.where(rows >= 0, fold_of_item[rows], -1)
+        is_copy = rows >= 0
     parts, order = [], []
     for left_out in np.unique(fold):
         asked = np.flatnonzero(fold == left_out)
@@ -204,10 +224,18 @@ def match_to_prototypes(
         for part in zip(*parts, strict=True)
     )
     in_gallery = np.isin(queries.codes, gallery.codes)
-    copies = Copies.of(in_gallery, rows >= 0, own[:, 0], own[:, 1], stranger.distances)
+    copies = Copies.of(in_gallery, is_copy, own[:, 0], own[:, 1], stranger.distances)
     is_only = (rows >= 0) & (fold < 0)  # the only item of its class: nothing is left to find
     return Matched(
-        rows >= 0, in_gallery & ~is_only, known, stranger, second, third.distances, to_own.distances, copies
+        rows >= 0,
+        in_gallery & ~is_only,
+        known,
+        stranger,
+        second,
+        third.distances,
+        to_own.distances,
+        copies,
+        is_copy,
     )
 
 
@@ -218,6 +246,27 @@ def item_folds(codes):
     fold = np.empty(len(codes), dtype=np.intp)
     fold[order] = (np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)) % _FOLDS
     return np.where(sizes[codes] > 1, fold, -1)
+
+
+def folds_of_groups(gallery, queries, rows):
+    """Folds of items and of queries: a query and the items of its class and group are in the same fold.
+
+    The third value is an item that is hidden from each query, -1 where none is. `rows` are the items that
+    queries are.
+    """
+    hidden = Hidden.of_class_and_group(queries.codes, gallery.codes, queries.groups, gallery.groups)
+    first = np.full(len(rows), -1, dtype=np.intp)
+    place, item = hidden.pairs(np.arange(len(rows)))
+    first[place[::-1]] = item[::-1]
+    _, number = np.unique(np.stack([gallery.codes, gallery.groups]), axis=1, return_inverse=True)
+    number = number.ravel()  # of the class and group of each item, group after group inside a class
+    present, start = np.unique(gallery.codes, return_inverse=True)
+    lowest = np.full(len(present), len(number))
+    np.minimum.at(lowest, start, number)
+    n_groups = np.bincount(np.unique(np.stack([start, number]), axis=1)[0])
+    fold_of_item = np.where(n_groups[start] > 1, (number - lowest[start]) % _FOLDS, -1)
+    rows = np.where(first >= 0, first, rows)
+    return fold_of_item, np.where(rows >= 0, fold_of_item[rows], -1), first
 
 
 def _match_prototypes(prototypes, queries):

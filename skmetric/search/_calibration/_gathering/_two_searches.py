@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._kernel._hidden import Hidden
 from skmetric._kernel._squares import Gallery, Search, upper_bounds
 from skmetric._kernel._threads import map_blocks
 from skmetric.search._calibration._matchers import Match
@@ -50,7 +51,8 @@ def search_twice(
     Both sides are brought into the order of their classes, so that a class is a rectangle in a block of
     squared distances: one product serves both searches. With `queries` None each item is left out by
     identity; so is the item that a query is: the first of its class that has the same numbers. Ties are in
-    order of the gallery. `k` items must be left where the largest class is hidden.
+    order of the gallery. `k` items must be left where the largest class is hidden. Where both sides have
+    groups, the items of a query's class and group are left out of both searches.
     """
     order = np.argsort(gallery.codes, kind="stable")
     codes = gallery.codes[order]
@@ -62,6 +64,11 @@ def search_twice(
         search = Search(rows)
     else:
         search = Search(as_stored(queries.embeddings, rows)[asked_order], Gallery(rows))
+    of_queries = gallery if queries is None else queries
+    if gallery.groups is not None and of_queries.groups is not None:
+        search.hidden = Hidden.of_class_and_group(
+            asked_codes, codes, of_queries.groups[asked_order], gallery.groups[order]
+        )
     starts, ends = (np.searchsorted(codes, asked_codes, side=side) for side in ("left", "right"))
     class_starts = np.searchsorted(codes, np.arange(codes[-1] + 2))
     shape = (2 + (k_second > 0), len(asked_codes), k)
