@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
+from sklearn.callback._callback_support import callback_management_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -21,6 +22,7 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "callback_management_context",
     "check_params",
     "check_sample_weight",
     "fit_context",

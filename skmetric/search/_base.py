@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import as_array, check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed, steps_of
-from skmetric._sklearn import BaseEstimator, ClassifierMixin
+from skmetric._sklearn import BaseEstimator, CallbackSupportMixin, ClassifierMixin
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
 
@@ -22,9 +22,11 @@ from ._calibration._matchers import make_matcher
 from ._calibration._scoring._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
+from ._filters import check_number, is_list
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
+from ._progress import batches, n_samples, part_of, told
 from ._ranking._options import Options, find, prepare
 from ._refitted import samples_of
 
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._calibration._calibration import Calibration
+    from ._filters import Where
     from ._gallery._gallery import Gallery
     from ._gallery._side import Side
     from ._index._index import Index
+    from ._progress import Step
     from ._ranking._neighbor_average import NeighborAverage
     from ._ranking._options import Prepared
 
@@ -45,7 +49,7 @@ STALE = (
 _GROWN = 1.5  # times the items or classes at calibration
 
 
-class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
+class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     """Parameters and state of :class:`SimilaritySearch`, over which each of its parts stands alone."""
 
     embedder: Any
@@ -117,9 +121,37 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
     # Embeddings
 
-    def _fitted_embedder(self, X: Any = None, y: Any = None) -> Any:
+    def _fitted_embedder(self, X: Any = None, y: Any = None, context: Any = None) -> Any:
         """The embedder, fitted on samples if it is not fitted; without samples it must be."""
-        return None if self.embedder is None else fitted_embedder(self.embedder, X, y)
+        return None if self.embedder is None else fitted_embedder(self.embedder, X, y, context)
+
+    def _embed_in_steps(self, X: Any, step: Step, reset: bool = False) -> NDArray[Any]:
+        """Embeddings of samples, in a step for each batch; without callbacks there is one."""
+        parts = []
+        for number, rows in enumerate(batches(self, X)):
+            with step("embed"):
+                parts.append(self._embed(part_of(X, rows), reset and not number))
+                if reset and not number:
+                    self.n_components_ = parts[0].shape[1]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _by_batches(
+        self, task: str, X: Any, where: Where, call: Callable[[Any, Where], Any], is_one: bool = False
+    ) -> list[tuple[int, Any]]:
+        """What a call gives of each batch of queries and their filters, with the number of the first one.
+
+        Without callbacks, or where the queries are one batch, there is one part.
+        """
+        slices = [None] if is_one else batches(self, X)
+        if len(slices) > 1:
+            check_number(where, n_samples(X))
+        found = []
+        with told(self, task, X, None, len(slices)) as step:
+            for rows in slices:
+                with step("batch"):
+                    mine = where if rows is None or not is_list(where) else where[rows]  # type: ignore[index]
+                    found.append((0 if rows is None else rows.start, call(part_of(X, rows), mine)))
+        return found
 
     def _embed(self, X: Any, reset: bool = False, last: Any = None) -> NDArray[Any]:
         """Embeddings of samples, finite and of the gallery's dimension.
@@ -146,10 +178,10 @@ class SearchBase(DocumentedMixin, ClassifierMixin, BaseEstimator):
             )
         return embeddings
 
-    def _embed_kept(self, X: Any) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    def _embed_kept(self, X: Any, step: Step) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Embeddings of items, and what the gallery keeps of them besides."""
         if not (isinstance(self._gallery, MemoryGallery) and self._gallery.samples is not None):
-            return self._embed(X), {}
+            return self._embed_in_steps(X, step), {}
         samples = samples_of(self.embedder_, X)
         return self._embed(samples, last=steps_of(self.embedder_)[-1]), {"samples": samples}
 

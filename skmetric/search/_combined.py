@@ -61,8 +61,16 @@ def mean_rows(embeddings: NDArray[Any], of_rows: NDArray[np.intp], n_means: int)
 
 
 def on_sphere_of(embeddings: NDArray[Any], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points at norm 1, if all embeddings are; else as they are. A point at the origin stays there."""
+    """Points at norm 1, if all embeddings are; else as they are. A point at the origin stays there.
+
+    Of one feature, points are no sphere: they are as they are.
+    """
     squares = np.einsum("ij,ij->i", embeddings, embeddings, dtype=np.float64)
-    if (np.abs(squares - 1) >= _UNIT).any():
+    if embeddings.shape[1] < 2 or not on_sphere(squares):
         return points
     return points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def on_sphere(squares: NDArray[np.float64]) -> bool:
+    """Whether embeddings are on the unit sphere, by their squared norms."""
+    return bool((np.abs(squares - 1) < _UNIT).all())

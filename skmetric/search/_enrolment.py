@@ -5,25 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._embedding import check_euclidean, check_steps_fitted, steps_of
 from skmetric._params import fit_context
+from skmetric._warning import warn
 
 from ._base import SearchBase
+from ._calibration._gathering._copies import leave_items_out
+from ._calibration._matchers import DistanceVote, Majority, Nearest
+from ._enrolment_quality import farthest_known, names_of, outliers, to_classes, zeros
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import GROUPS, PATH, with_groups, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._growing import GrowingArray
+from ._progress import n_batches, silent, told
 from ._refitted import check_refittable, refitted, samples_of
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from ._progress import Step
+
+
+BY_ITEM = (Nearest, Majority, DistanceVote)  # matchers whose threshold is a distance to an item
+_AROUND = 10  # neighbours of a new item that are looked at
 
 
 class Enrolment(SearchBase):
@@ -75,32 +87,36 @@ class Enrolment(SearchBase):
         if self.embedder is not None:  # what is wrong with these is said before an embedder works
             check_what_comes_with(X, y, ids, metadata)
         started = object.__new__(type(self))  # aside: a fit that is cut short leaves the search as it was
-        started.__dict__.update(self.__dict__)
-        started._start(X, y, ids, metadata)
-        self.__dict__ = started.__dict__
+        with told(self, "fit", X, y, n_batches(self, X) + 2) as step:
+            started.__dict__.update(self.__dict__)
+            started._start(X, y, ids, metadata, step)
+            self.__dict__ = started.__dict__
         return self
 
-    def _start(self, X: Any, y: Any, ids: Any, metadata: Any) -> None:
+    def _start(self, X: Any, y: Any, ids: Any, metadata: Any, step: Step) -> None:
         """Fit the embedder, and begin the gallery."""
         index = ExactIndex() if self.index is None else clone(self.index)
         kind = ServerGallery.start if isinstance(index, SharedIndex) else MemoryGallery
-        embeddings, kept = self._embed_first(X, y, isinstance(index, SharedIndex))
+        embeddings, kept = self._embed_first(X, y, isinstance(index, SharedIndex), step)
         labels = check_targets(y, len(embeddings))
-        gallery = kind(index, embeddings, ids, labels, metadata, **kept)
+        with step("enrol"):
+            gallery = kind(index, embeddings, ids, labels, metadata, **kept)
         self._gallery, self.n_components_ = gallery, embeddings.shape[1]
         self._refit_key = len(embeddings) if kept else 0
         self._know_embedder()
         self._forget_calibration()
+        self._say_doubts(embeddings, labels, ids)
         if labels is not None:
             self.no_match_label_ = self._choose_no_match_label(labels)
 
     def _embed_first(
-        self, X: Any, y: Any, is_shared: bool = False
+        self, X: Any, y: Any, is_shared: bool = False, step: Step = silent
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Embeddings of the whole gallery, after fitting what is to be fitted; what is kept besides."""
         if not self.adapt_metric:
-            self.embedder_ = self._fitted_embedder(X, y)
-            return self._embed(X, reset=True), {}
+            with step("fit embedder") as context:
+                self.embedder_ = self._fitted_embedder(X, y, context)
+            return self._embed_in_steps(X, step, reset=True), {}
         if is_shared:
             raise ValueError(
                 "adapt_metric=True keeps the samples of the gallery in memory, and the index is on a server: "
@@ -108,9 +124,12 @@ class Enrolment(SearchBase):
             )
         check_refittable(self.embedder, y)
         check_euclidean(self.embedder, "a search")
-        samples = samples_of(self.embedder, X)
-        self.embedder_ = refitted(self.embedder, samples, y)
-        return self._embed(samples, reset=True, last=steps_of(self.embedder_)[-1]), {"samples": samples}
+        with step("fit embedder"):
+            samples = samples_of(self.embedder, X)
+            self.embedder_ = refitted(self.embedder, samples, y)
+        with step("embed"):
+            embeddings = self._embed(samples, reset=True, last=steps_of(self.embedder_)[-1])
+        return embeddings, {"samples": samples}
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
@@ -143,7 +162,9 @@ class Enrolment(SearchBase):
         Returns
         -------
         SimilaritySearch
-            With more items, searchable at once; with none of them if an error is raised.
+            With more items, searchable at once; with none of them if an error is raised. A warning names
+            items whose embedding is zero and, in memory and once calibrated, those that are nearer to another
+            class than to their own or farther from it than any item was at calibration.
 
         Raises
         ------
@@ -157,6 +178,7 @@ class Enrolment(SearchBase):
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.add(embeddings, ids, labels, metadata, **kept)
+        self._say_doubts(embeddings, labels, ids)
         self._warn_if_grown()
         return self
 
@@ -233,6 +255,7 @@ class Enrolment(SearchBase):
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.update(ids, embeddings, labels, metadata, **kept)
+        self._say_doubts(embeddings, labels, ids)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -286,6 +309,7 @@ class Enrolment(SearchBase):
         if labels is not None and self._gallery.has_labels:
             self._check_no_match_label(self.no_match_label_, labels)
         self._gallery.upsert(ids, embeddings, labels, metadata, **kept)
+        self._say_doubts(embeddings, labels, ids)
         self._drop_factors_of_absent_classes()
         self._warn_if_grown()
         return self
@@ -360,6 +384,27 @@ class Enrolment(SearchBase):
         self._is_stale = hasattr(self, "calibration_")
         self._know_embedder()
 
+    def _say_doubts(self, embeddings: NDArray[Any], labels: NDArray[Any] | None, ids: Any) -> None:
+        """Warn of new items whose embedding is zero, or, once calibrated, that are far from their class."""
+        names = names_of(ids, len(embeddings))
+        if said := zeros(embeddings, names, self.embedder_ is not None):
+            warn(said)
+        gallery, matcher = self._gallery, self._matcher()
+        if labels is None or not isinstance(gallery, MemoryGallery) or not isinstance(matcher, BY_ITEM):
+            return
+        if self.cutpoint_ is None or self._is_stale or self.calibration_.protocol == "pairs":
+            return
+        with gallery.reading():
+            found = gallery.labelled(embeddings, _AROUND + 1)
+            (column, counts), true = gallery.tally(), gallery.labels.encode(labels)
+        distances, codes, *_ = leave_items_out(found.distances, found.codes, true, _AROUND)
+        own, other, others = to_classes(distances, codes, true)
+        own[counts[true] < 2] = np.nan  # there is no other item of the class
+        factors = [self._factors().get(label, 1.0) for label in labels.tolist()]
+        limits, farthest = self._threshold() * np.array(factors), farthest_known(self.calibration_)
+        if said := outliers(names, labels, own, other, column.decode(others), limits, farthest):
+            warn(said)
+
     def _new_items(
         self, X: Any, y: Any, metadata: Any, groups: Any
     ) -> tuple[NDArray[Any], NDArray[Any] | None, Any, dict[str, NDArray[Any]]]:
@@ -368,7 +413,8 @@ class Enrolment(SearchBase):
         Paths are kept if those at fit were.
         """
         metadata = with_groups(metadata, groups, X, self._gallery.has_column(GROUPS))
-        embeddings, kept = self._embed_kept(X)
+        with told(self, "enrol", X, y, n_batches(self, X)) as step:
+            embeddings, kept = self._embed_kept(X, step)
         if self._gallery.has_column(PATH):
             metadata = with_paths(metadata, X)
         return embeddings, check_targets(y, len(embeddings)), metadata, kept

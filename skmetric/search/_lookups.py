@@ -14,6 +14,7 @@ from ._filters import is_list
 from ._finding import Finding
 from ._gallery._selection import selection
 from ._lookup_table import as_output, tabulate
+from ._wanted import joined
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -112,19 +113,26 @@ class Lookups(Finding):
         check_is_fitted(self)
         wanted = self._wanted(n_neighbors, offset, max_distance, unique_by)
         check_combine(combine)
-        embeddings = self._embed(X)
-        named = Queries.of(queries, len(embeddings))
-        with self._gallery.reading():
-            if wanted.is_plain and queries is None and exclude is None and not is_list(where):
-                hits = self._look_up(embeddings, wanted.k, selection(where, among))
-            else:
+
+        def look_up(X: Any, where: Where) -> tuple[NDArray[Any], Hits]:
+            """Names of the queries of a batch, and their hits."""
+            embeddings = self._embed(X)
+            named = Queries.of(queries, len(embeddings))
+            with self._gallery.reading():
+                if wanted.is_plain and queries is None and exclude is None and not is_list(where):
+                    return named.names, self._look_up(embeddings, wanted.k, selection(where, among))
                 out = None if exclude is None else Excluded.of(self._gallery, exclude, len(named.names))
                 keep, spare = (None, 0) if out is None else (out.keep, out.most)
                 hits = self._found(
                     embeddings, wanted, where, among, named, combine, by_row=False, keep=keep, spare=spare
                 )
-                hits = self._gallery.named(hits)
-        return tabulate(hits, named.names, getattr(self, "_output", None), wanted.offset)
+                return named.names, self._gallery.named(hits)
+
+        is_one = not (queries is exclude is None)
+        found = self._by_batches("lookup", X, where, look_up, is_one)
+        names = found[0][1][0] if len(found) == 1 else np.arange(sum(len(part[0]) for _, part in found))
+        hits = joined([part[1]._replace(queries=part[1].queries + start) for start, part in found])
+        return tabulate(hits, names, getattr(self, "_output", None), wanted.offset)
 
     def distances_to(self, X: ArrayLike, ids: Any) -> NDArray[np.float64]:
         """Measure the distances of queries to items that are named.

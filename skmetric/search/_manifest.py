@@ -28,7 +28,9 @@ def describe_matcher(matcher: Any) -> str | dict[str, Any]:
         return matcher
     if type(matcher) in MATCHERS.values():
         name = next(name for name, kind in MATCHERS.items() if kind is type(matcher))
-        return {"name": name, "n_centers": int(getattr(matcher, "n_centers", 1))}
+        described = {"name": name, "n_centers": int(getattr(matcher, "n_centers", 1))}
+        n_best = getattr(matcher, "n_best", None)
+        return described if n_best is None else described | {"n_best": int(n_best)}
     raise TypeError(f"a folder cannot hold the matcher {type(matcher).__name__}: use joblib")
 
 
@@ -37,7 +39,7 @@ def matcher_of(described: str | dict[str, Any]) -> Any:
     if isinstance(described, str):
         return described
     if described["name"] == "center":
-        return ClassCenters(described["n_centers"])
+        return ClassCenters(described["n_centers"], described.get("n_best"))
     return MATCHERS[described["name"]]()
 
 

@@ -50,7 +50,10 @@ def _is_matcher(value: Any) -> bool:
     name = value.get("name") if isinstance(value, dict) else value
     if not isinstance(name, str) or name not in MATCHERS:
         return False
-    return not isinstance(value, dict) or whole(1).holds(value.get("n_centers", 1))
+    if not isinstance(value, dict):
+        return True
+    n_centers, n_best = value.get("n_centers", 1), value.get("n_best")
+    return whole(1).holds(n_centers) and (n_best is None or (n_centers == 1 and whole(1).holds(n_best)))
 
 
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
@@ -121,6 +124,8 @@ SEARCH: dict[str, Shape] = {
     "cutpoint": or_none(TEXT),
     "review": or_none(TEXT),
     "is_stale": BOOLEAN,
+    "adapt_metric": BOOLEAN,
+    "refit_key": whole(0),
     "ranking": dict_of(_OPTION),
     "rates": NAMES,
     "gallery": GALLERY,

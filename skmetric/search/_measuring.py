@@ -25,6 +25,7 @@ from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
 from ._gallery._memory import MemoryGallery
 from ._gallery._side import Side
+from ._progress import n_batches, told
 from ._runners_up import DEPTH, ClassSearch
 from ._visible import VisibleItems
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from ._calibration._scoring._rule import Rule
     from ._gallery._labels import LabelColumn
+    from ._progress import Step
 
 
 class Measuring(SearchBase):
@@ -110,20 +112,42 @@ class Measuring(SearchBase):
         if not np.iterable(recall_at) or not all(isinstance(k, Integral) and k >= 1 for k in recall_at):
             raise ValueError(f"recall_at must hold integers from 1; got {recall_at!r}")
         self._check_labelled("evaluate")
-        embeddings, (labels, counts) = self._embed(X), self._gallery.tally()
+        with told(self, "evaluate", X, y, n_batches(self, X, X_unknown) + 2) as step:
+            return self._evaluate(
+                X, y, X_unknown, recall_at, confidence_level, n_resamples, random_state, step,
+                groups, per_query, by, by_unknown,
+            )  # fmt: skip
+
+    def _evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_unknown: ArrayLike | None,
+        recall_at: Sequence[int],
+        confidence_level: float,
+        n_resamples: int,
+        random_state: int | np.random.RandomState | None,
+        step: Step,
+        groups: ArrayLike | None,
+        per_query: bool,
+        by: Any,
+        by_unknown: Any,
+    ) -> Evaluation:
+        embeddings, (labels, counts) = self._embed_in_steps(X, step), self._gallery.tally()
         y = np.asarray(check_y(y, len(embeddings)))
         true = labels.encode(y)
         classes = with_strangers(true, y)
         subgroups = Subgroups.of(by, by_unknown, len(embeddings), X_unknown)
         sides = None if groups is None else self._items_and_queries(Side(embeddings, true), groups)
         if X_unknown is not None:
-            strangers = self._embed(X_unknown)
+            strangers = self._embed_in_steps(X_unknown, step)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
             classes = np.concatenate([classes, classes.min() - 1 - np.arange(len(strangers))])
         visible = None if sides is None else VisibleItems.of(self._gallery.in_memory(), *sides, embeddings)
         rule = self._rule()
-        match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule, visible)
+        with step("match"):
+            match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule, visible)
         for doubt in copies.warnings("The scores are better than those of new queries"):
             warn(doubt)
         n_left = counts[true] - is_item - (0 if visible is None else visible.n_hidden)
@@ -150,14 +174,15 @@ class Measuring(SearchBase):
             confidence_level=confidence_level,
             n_resamples=n_resamples,
         )
-        evaluation = replace(
-            evaluate(measured, rng=as_generator(random_state)),
-            per_query=measured.per_query() if per_query else None,
-            by=None if subgroups is None else {
-                value: evaluate(measured.take(rows), rng=as_generator(random_state))
-                for value, rows in subgroups.rows()
-            },
-        )  # fmt: skip
+        with step("score"):
+            evaluation = replace(
+                evaluate(measured, rng=as_generator(random_state)),
+                per_query=measured.per_query() if per_query else None,
+                by=None if subgroups is None else {
+                    value: evaluate(measured.take(rows), rng=as_generator(random_state))
+                    for value, rows in subgroups.rows()
+                },
+            )  # fmt: skip
         if self.cutpoint_ is None:
             return evaluation
         return with_promises(evaluation, self.calibration_, self.cutpoint_)

@@ -91,9 +91,19 @@ class Neighborhoods(Finding):
             with self._gallery.reading():
                 found = self._others(wanted)
         else:
-            embeddings = self._embed(X)
-            with self._gallery.reading():
-                found = self._nearest(embeddings, wanted, where, among, queries, combine)
+
+            def search(X: Any, where: Where) -> Neighbors:
+                """Neighbours of a batch."""
+                embeddings = self._embed(X)
+                with self._gallery.reading():
+                    return self._nearest(embeddings, wanted, where, among, queries, combine)
+
+            parts = self._by_batches("kneighbors", X, where, search, is_one=queries is not None)
+            width = max(part.indices.shape[1] for _, part in parts)
+            wide = [widened(part, width) for _, part in parts]
+            found = wide[0]
+            if len(wide) > 1:
+                found = Neighbors(*(np.concatenate(both) for both in zip(*wide, strict=True)))
         return (found.distances, found.indices) if return_distance else found.indices
 
     def _nearest(

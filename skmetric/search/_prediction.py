@@ -31,6 +31,7 @@ from ._columns._types import concatenated
 from ._filters import by_filter, check_number, is_list
 from ._gallery._metadata import GROUPS
 from ._gallery._selection import selection
+from ._progress import n_samples
 from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
@@ -90,9 +91,8 @@ class Prediction(SearchBase):
         """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
         counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
-        embeddings = self._embed(X)
-        where = self._outside(groups, where, len(embeddings))
-        names, distances, runners_up = self._matched(embeddings, where, among, counts_runner_up)
+        where = self._outside(groups, where, 0 if groups is None else n_samples(X) or len(X))  # type: ignore[arg-type]
+        names, distances, runners_up = self._match_all("predict", X, where, among, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         accepted = rule.accepts(distances, names, runners_up)
@@ -146,9 +146,9 @@ class Prediction(SearchBase):
             )
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
-        embeddings = self._embed(X)
-        where = self._outside(groups, where, len(embeddings))
-        names, distances, runners_up = self._matched(embeddings, where, among, bool(rule.weight))
+        where = self._outside(groups, where, 0 if groups is None else n_samples(X) or len(X))  # type: ignore[arg-type]
+        found = self._match_all("match_probability", X, where, among, bool(rule.weight))
+        names, distances, runners_up = found
         return probability_at(fitted, rule.scores(distances, names, runners_up))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -267,6 +267,21 @@ class Prediction(SearchBase):
         distances, rows = nearest_of_classes(embeddings, gallery.searchable(), made.by_class)
         is_nearest = distances == distances.min(axis=1, keepdims=True)
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
+
+    def _match_all(
+        self, task: str, X: Any, where: Where, among: Any, counts_runner_up: bool
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]:
+        """As `_matched`, of all samples, batch by batch where callbacks are told."""
+
+        def match(X: Any, where: Where) -> tuple[Any, ...]:
+            return self._matched(self._embed(X), where, among, counts_runner_up)
+
+        parts = [part for _, part in self._by_batches(task, X, where, match)]
+        if len(parts) == 1:
+            return parts[0]  # type: ignore[return-value]
+        names, distances, runners_up = zip(*parts, strict=True)
+        others = None if runners_up[0] is None else np.concatenate(runners_up)
+        return concatenated(list(names)), np.concatenate(distances), others
 
     def _outside(self, groups: Any, where: Where, n_queries: int) -> Where:
         """Filters of queries with the groups of the queries left out."""

@@ -161,7 +161,8 @@ def _check_weight(weight: float | None, combine: str, unlike: Any) -> float:
 
 def _point(liked: NDArray[Any], unliked: NDArray[Any] | None, weight: float) -> NDArray[Any]:
     """The point to search at, (1, n_features), in the dtype of the items."""
-    point = liked.mean(axis=0, dtype=np.float64)
+    point, named = liked.mean(axis=0, dtype=np.float64), liked
     if unliked is not None:
         point = point + weight * (point - unliked.mean(axis=0, dtype=np.float64))
-    return on_sphere_of(liked, point[None]).astype(liked.dtype)
+        named = np.concatenate([liked, unliked])
+    return on_sphere_of(named, point[None]).astype(liked.dtype)

@@ -137,6 +137,11 @@ class SimilaritySearch(
     returned before belong to other items: use the ids of `lookup`. `fit`, `reembed`, `calibrate`,
     `evaluate`, `set_cutpoint` and `set_params` must not run beside other calls.
 
+    Callbacks of scikit-learn are told of the steps of `fit`, with the fit of the embedder, `calibrate` and
+    `evaluate`, and of batches of samples in enrolment, `kneighbors`, `lookup`, `predict` and
+    `match_probability`: ``set_callbacks(ProgressBar())``. They are of one thread. Requests to stop are not
+    followed.
+
     The gallery keeps a fingerprint of the embedder: digests of the parameters and fitted arrays of its steps,
     without parameters such as ``n_jobs`` or ``max_epochs``, which change no embedding of a fitted embedder.
     Folders and tables on servers have it too, so that `load` and `attach` refuse another embedder. Each call

@@ -23,12 +23,14 @@ from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up,
 from ._calibration._targets import check_known, check_rates
 from ._gallery._labels import check_y
 from ._gallery._side import Side
+from ._progress import n_batches, told
 from ._refitted import embedder_without, samples_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._gallery._memory import MemoryGallery
+    from ._progress import Step
 
 
 class Thresholding(SearchBase):
@@ -177,7 +179,8 @@ class Thresholding(SearchBase):
         gallery = self._labelled_gallery("calibrate")
         twice = per_class or any(rate == "false_accept_rate" for rate, _ in (targets or {}).values())
         may_count = protocol == "open" and runner_up != 0 and counts_runner_up(self._matcher())
-        evidence = self._evidence(X, y, groups, gallery, twice, may_count)
+        with told(self, "calibrate", X, y, n_batches(self, X) + 1) as step:
+            evidence = self._evidence(X, y, groups, gallery, twice, may_count, step)
         check_known(evidence, protocol, targets)
         for doubt in evidence.doubts:
             warn(doubt)
@@ -254,20 +257,26 @@ class Thresholding(SearchBase):
             )
 
     def _evidence(
-        self, X: Any, y: Any, groups: Any, gallery: MemoryGallery, second: bool, runners_up: bool
+        self, X: Any, y: Any, groups: Any, gallery: MemoryGallery, second: bool, runners_up: bool, step: Step
     ) -> Evidence:
         """Matches of queries, or items, as themselves and as strangers; also where the metric knows them."""
-        (side, queries), matcher = self._sides(X, y, groups, gallery), self._matcher()
-        if gallery.samples is None:
-            return gather(matcher, self.n_neighbors, side, queries, second, runners_up)
-        is_fitted = gallery.keys.values < self._refit_key
-        without = embedder_without(self.embedder_, gallery)
-        refits = Refits(side, gallery.samples.values, is_fitted, without)
-        asked = None if queries is None else Queries.of(queries, samples_of(self.embedder_, X), refits)
-        return gather_refitted(matcher, self.n_neighbors, refits, asked, second, runners_up)
+        (side, queries), matcher = self._sides(X, y, groups, gallery, step), self._matcher()
+        with step("search"):
+            if gallery.samples is None:
+                return gather(matcher, self.n_neighbors, side, queries, second, runners_up)
+            is_fitted = gallery.keys.values < self._refit_key
+            without = embedder_without(self.embedder_, gallery)
+            refits = Refits(side, gallery.samples.values, is_fitted, without)
+            asked = None if queries is None else Queries.of(queries, samples_of(self.embedder_, X), refits)
+            return gather_refitted(matcher, self.n_neighbors, refits, asked, second, runners_up)
 
     def _sides(
-        self, X: ArrayLike | None, y: ArrayLike | None, groups: ArrayLike | None, gallery: MemoryGallery
+        self,
+        X: ArrayLike | None,
+        y: ArrayLike | None,
+        groups: ArrayLike | None,
+        gallery: MemoryGallery,
+        step: Step,
     ) -> tuple[Side, Side | None]:
         """The gallery, and the queries; None if these are the items."""
         if X is None or y is None:
@@ -279,7 +288,7 @@ class Thresholding(SearchBase):
                     "and their groups are given to fit"
                 )
             return gallery.side_with_groups(), None
-        embeddings = self._embed(X)
+        embeddings = self._embed_in_steps(X, step)
         y = np.asarray(check_y(y, len(embeddings)))
         queries = Side(embeddings, with_strangers(gallery.labels.encode(y), y))
         return gallery.side_and_queries(queries, groups)

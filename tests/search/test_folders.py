@@ -433,6 +433,7 @@ MAY_BE = {  # values that a search may have too, or that say less
     "cutpoint": [None],
     "review": [None],
     "is_stale": [True],
+    "adapt_metric": [True],
     "n_features_in": [None],
     "rates": [[]],
     "ranking": [{}],

@@ -240,6 +240,9 @@ def test_recommendations_by_hand():
     assert away["id"].tolist() == ["e", "d"]
     np.testing.assert_allclose(away["distance"], [0.1, 1.6])
     assert search.recommend(["a", "b"], ["c"], weight=0)["id"].tolist() == ["d", "e"]
+    # like 1, at norm 1, and unlike .2: 1.4
+    line = SimilaritySearch(n_neighbors=1).fit([[0.2], [1.0], [1.4]])
+    assert line.recommend([1], [0])["distance"].tolist() == pytest.approx([0.0], abs=1e-12)
     # f, at 3, is as near to c as to b, and d is nearest to b at .9
     best = search.recommend(["a", "b"], ["c"], 4, combine="best")
     assert best["id"].tolist() == ["e", "d", "f"]

@@ -135,17 +135,21 @@ class ClassCenters:
     """The class of the nearest centre, at its distance; one or several centres a class.
 
     Several centres are those of k-means on the items of a class; a class of no more items than that keeps
-    them.
+    them. With `n_best` the centre is a template: the mean of the best few of several photos of a person.
 
     Parameters
     ----------
     n_centers : int, default=1
         Centres of each class, from 1.
+    n_best : int, default=None
+        Number of items of a class that its centre is the mean of: those nearest to the median of the class,
+        taken in each dimension, so that a bad photo or a wrong label does not move it. A class of no more
+        items is averaged whole. None takes the mean of all; only with one centre.
 
     Raises
     ------
     ValueError
-        If `n_centers` is not an integer from 1.
+        If a parameter is not an integer from 1, or `n_best` is given beside several centres.
 
     See Also
     --------
@@ -157,13 +161,25 @@ class ClassCenters:
     >>> X, y = [[0.0], [4.0], [5.0], [5.2]], ["a", "a", "b", "b"]
     >>> SimilaritySearch(matcher=ClassCenters()).fit(X, y).predict([[3.8]])  # centres at 2 and 5.1
     array(['b'], dtype='<U1')
+    >>> X, y = [[0.0], [0.2], [9.0], [5.0], [5.2]], ["a", "a", "a", "b", "b"]  # the third is a bad photo
+    >>> SimilaritySearch(matcher=ClassCenters(n_best=2)).fit(X, y).predict([[2.0]])  # centres at 0.1 and 5.1
+    array(['a'], dtype='<U1')
     """
 
     n_centers: int = 1
+    n_best: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_centers, Integral) or self.n_centers < 1:
-            raise ValueError(f"n_centers must be an integer from 1; got {self.n_centers!r}")
+        for name in ("n_centers", "n_best"):
+            value = getattr(self, name)
+            is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if (value is not None or name == "n_centers") and (not is_whole or value < 1):
+                raise ValueError(f"{name} must be an integer from 1; got {value!r}")
+        if self.n_best is not None and self.n_centers > 1:
+            raise ValueError(
+                f"n_best={self.n_best} makes one centre of the best items, and n_centers={self.n_centers} "
+                "asks for several: give one of them"
+            )
 
     def prototypes(self, embeddings: NDArray) -> NDArray:
         """Compute the centres of the items of one class.
@@ -178,6 +194,8 @@ class ClassCenters:
         ndarray of shape (n_centers, n_features)
             Fewer where items coincide.
         """
+        if self.n_best is not None and len(embeddings) > self.n_best:
+            embeddings = embeddings[_nearest_to_median(embeddings, self.n_best)]
         if self.n_centers == 1:
             return embeddings.mean(axis=0, keepdims=True, dtype=np.float64)
         if len(embeddings) <= self.n_centers:
@@ -185,6 +203,12 @@ class ClassCenters:
         start = embeddings[_spread(embeddings, self.n_centers)].astype(np.float64)
         centers, nearest = kmeans2(embeddings.astype(np.float64), start, minit="matrix", missing="warn")
         return centers[np.unique(nearest)]
+
+
+def _nearest_to_median(embeddings: NDArray, n: int) -> NDArray[np.intp]:
+    """Rows of the `n` embeddings nearest to the median of each dimension."""
+    distance = np.linalg.norm(embeddings - np.median(embeddings, axis=0), axis=1)
+    return np.argsort(distance, kind="stable")[:n]
 
 
 def _spread(embeddings, n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from sklearn.base import clone
@@ -12,11 +13,11 @@ from skmetric._embedding import check_embeds, check_euclidean, check_steps_fitte
 from ._fingerprint import Fingerprint, difference, fingerprint_of, stamp_of
 
 
-def fitted_embedder(embedder: Any, X: Any = None, y: Any = None) -> Any:
+def fitted_embedder(embedder: Any, X: Any = None, y: Any = None, context: Any = None) -> Any:
     """Return the embedder if it is fitted, otherwise a clone that is fitted on samples.
 
     NotFittedError without samples, where a gallery is there already; an error too if nothing in it transforms
-    or its distance is not Euclidean.
+    or its distance is not Euclidean. Callbacks of a `context` are told of its fit.
     """
     try:
         check_steps_fitted(embedder)
@@ -27,7 +28,9 @@ def fitted_embedder(embedder: Any, X: Any = None, y: Any = None) -> Any:
                 "embeddings of the gallery, the search's embedder_"
             ) from None
         fitted = clone(embedder)
-        fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
+        takes_callbacks = context is not None and hasattr(fitted, "set_callbacks")
+        with context.propagate_callback_context(fitted) if takes_callbacks else nullcontext():
+            fitted = fitted.fit(X) if y is None else fitted.fit(X, y)
     else:
         fitted = embedder
     name = f"embedder={type(fitted).__name__}"

@@ -1,0 +1,123 @@
+"""What is wrong with items at their enrolment: embeddings of zeros, and items far from their own class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._columns._types import as_text
+from ._combined import on_sphere
+from ._gallery._layout import asked_ids
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._calibration._calibration import Calibration
+
+_NAMED = 5  # items in a warning
+_MANY = 8  # features, all of which are 0 by no chance
+
+
+def names_of(ids: Any, n_items: int) -> NDArray[np.object_]:
+    """What warnings call new items: by id, or by row of `X`."""
+    names = [f"row {row} of X" for row in range(n_items)] if ids is None else map(_item, asked_ids(ids))
+    return as_text(names)
+
+
+def zeros(embeddings: NDArray[Any], names: NDArray[Any], has_embedder: bool) -> str | None:
+    """The warning about items, (n_items,), whose embedding is zero where that means nothing; or None.
+
+    Among points on the unit sphere it means nothing, nor where an embedder gave many features. Elsewhere it
+    is a value as any other.
+    """
+    squares = np.einsum("ij,ij->i", embeddings, embeddings, dtype=np.float64)
+    is_zero = squares == 0
+    others = squares[~is_zero]
+    n_features = embeddings.shape[1]
+    is_odd = (has_embedder and n_features >= _MANY) or (n_features > 1 and len(others) and on_sphere(others))
+    if not is_zero.any() or not is_odd:
+        return None
+    return (
+        f"{_list(names[is_zero])} {'has' if is_zero.sum() == 1 else 'have'} an embedding of zeros, as "
+        "near to one class as to another: the embedder sees nothing there. Remove it, or enrol another sample"
+    )
+
+
+def farthest_known(calibration: Calibration) -> float:
+    """The distance within which the calibration accepted all known queries that it could; NaN without any."""
+    recall = calibration.thresholds.get("recall", np.full(1, np.nan))
+    if np.isnan(recall).all():
+        return np.nan
+    return float(calibration.thresholds["distance"][np.nanargmax(recall)])
+
+
+def to_classes(
+    distances: NDArray[np.float64], codes: NDArray[Any], true: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
+    """Distances of items to their own class and to the nearest other, with its code, by their neighbours.
+
+    The distance to a class of which there is no neighbour is infinite.
+    """
+    is_own, there = codes == true[:, None], np.isfinite(distances)
+    own = np.where(is_own & there, distances, np.inf).min(axis=1, initial=np.inf)
+    to_others = np.where(~is_own & there, distances, np.inf)
+    at = to_others.argmin(axis=1)
+    others = np.where(np.isfinite(to_others.min(axis=1)), codes[np.arange(len(codes)), at], true)
+    return own, to_others.min(axis=1), others
+
+
+def outliers(
+    names: NDArray[Any],
+    labels: NDArray[Any],
+    own: NDArray[np.float64],
+    other: NDArray[np.float64],
+    others: NDArray[Any],
+    limits: NDArray[np.float64],
+    farthest: float,
+) -> str | None:
+    """The warning about items that would not be recognised as their class, or None.
+
+    Parameters
+    ----------
+    names, labels : ndarray of shape (n_items,)
+        What the items are called, and their classes.
+    own, other : ndarray of shape (n_items,)
+        Distances to the nearest other item of the class, NaN without one, and to the nearest of another.
+    others : ndarray of shape (n_items,)
+        That other class.
+    limits : ndarray of shape (n_items,)
+        Largest distances that are accepted.
+    farthest : float
+        Largest distance of a known query of the calibration.
+    """
+    is_taken = (own > limits) & (other <= limits)
+    is_far = (own > np.fmax(limits, farthest)) & ~is_taken
+    said = [
+        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the items of its own"
+        for name, label, another in zip(names[is_taken], labels[is_taken], others[is_taken], strict=True)
+    ]
+    said += [
+        f"{name} of class {_shown(label)} is farther from its class than any item was at calibration"
+        for name, label in zip(names[is_far], labels[is_far], strict=True)
+    ]
+    if not said:
+        return None
+    more = f"; and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+    return (
+        f"{'; '.join(said[:_NAMED])}{more}: a wrong label or a bad sample? It is enrolled; look at it, and "
+        "remove it if so. outliers() ranks all items"
+    )
+
+
+def _list(names: NDArray[Any]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _item(name: Any) -> str:
+    return f"item {name!r}"
+
+
+def _shown(name: Any) -> str:
+    return repr(name.item() if isinstance(name, np.generic) else name)
