@@ -2,6 +2,7 @@
 
 from skmetric._modules import publish
 
+from ._asked._lookup_table import LookupTable
 from ._calibration._calibration import Calibration
 from ._calibration._evaluation import Evaluation
 from ._calibration._matchers import ClassCenters
@@ -10,7 +11,6 @@ from ._columns._not import Not
 from ._index._exact import ExactIndex
 from ._index._faiss._faiss_index import FaissIndex
 from ._index._index import Index
-from ._lookup_table import LookupTable
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
 from ._server.milvus._index import MilvusIndex

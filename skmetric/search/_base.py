@@ -17,12 +17,12 @@ from skmetric._sklearn import BaseEstimator, CallbackSupportMixin, ClassifierMix
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
 
+from ._asked._filters import check_number, is_list
 from ._calibration._gathering._evidence import class_prototypes
 from ._calibration._matchers import make_matcher
 from ._calibration._scoring._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
-from ._filters import check_number, is_list
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
@@ -33,8 +33,8 @@ from ._refitted import samples_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ._asked._filters import Where
     from ._calibration._calibration import Calibration
-    from ._filters import Where
     from ._gallery._gallery import Gallery
     from ._gallery._side import Side
     from ._index._index import Index

@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric.metrics._report import _html, _text
 from skmetric.retrieval import nearest
 
+from ._asked._lookup_table import LookupTable
 from ._base import SearchBase
 from ._calibration._gathering._two_searches import search_twice
-from ._lookup_table import LookupTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._asked._combined import on_sphere
 from ._columns._types import as_text
-from ._combined import on_sphere
 from ._gallery._layout import asked_ids
 
 if TYPE_CHECKING:

@@ -8,18 +8,18 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
-from ._combined import Queries, check_combine
-from ._excluded import Excluded
-from ._filters import is_list
+from ._asked._combined import Queries, check_combine
+from ._asked._excluded import Excluded
+from ._asked._filters import is_list
+from ._asked._lookup_table import as_output, tabulate
+from ._asked._wanted import joined
 from ._finding import Finding
 from ._gallery._selection import selection
-from ._lookup_table import as_output, tabulate
-from ._wanted import joined
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._filters import Where
+    from ._asked._filters import Where
     from ._index._hits import Hits
 
 _OUTPUTS = (None, "default", "pandas", "polars")

@@ -11,19 +11,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric.retrieval import Neighbors
 
-from ._combined import Queries, check_combine
-from ._filters import by_filter, is_list
+from ._asked._combined import Queries, check_combine
+from ._asked._filters import by_filter, is_list
+from ._asked._wanted import Wanted, search_deeper
 from ._finding import Finding
 from ._gallery._gallery import no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._gallery._selection import selection
 from ._ranking._options import find_among_the_others, without_itself
-from ._wanted import Wanted, search_deeper
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._filters import Where
+    from ._asked._filters import Where
     from ._index._hits import Hits
 
 

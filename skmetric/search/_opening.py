@@ -18,7 +18,7 @@ from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss._faiss_index import FaissIndex
 from ._index._index import class_name
-from ._manifest import (
+from ._manifests._manifest import (
     calibration_of,
     check_embedder,
     describe_calibration,
@@ -29,7 +29,7 @@ from ._manifest import (
     option_of,
     plain,
 )
-from ._manifest_types import SEARCH, check_agreement, check_parameters, check_types
+from ._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
 from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex

@@ -14,6 +14,7 @@ from skmetric._warning import warn
 from skmetric.metrics._weights import check_weights
 from skmetric.retrieval import nearest
 
+from ._asked._filters import by_filter, check_number, is_list
 from ._base import SearchBase
 from ._calibration._gathering._copies import find_themselves
 from ._calibration._matchers import MATCHERS, Match
@@ -28,7 +29,6 @@ from ._class_distances import (
 )
 from ._columns._not import Not
 from ._columns._types import concatenated
-from ._filters import by_filter, check_number, is_list
 from ._gallery._metadata import GROUPS
 from ._gallery._selection import selection
 from ._progress import n_samples
@@ -37,7 +37,7 @@ from ._runners_up import DEPTH, ClassSearch, to_another
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._filters import Where
+    from ._asked._filters import Where
     from ._gallery._labels import LabelColumn
     from ._gallery._memory import MemoryGallery
 

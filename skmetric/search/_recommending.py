@@ -9,17 +9,17 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
-from ._combined import Queries, check_combine, on_sphere_of
+from ._asked._combined import Queries, check_combine, on_sphere_of
+from ._asked._lookup_table import tabulate
 from ._finding import Finding
-from ._lookup_table import tabulate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from ._asked._wanted import Keep
     from ._index._hits import Hits
-    from ._wanted import Keep
 
 _WEIGHT = 0.5
 

@@ -7,8 +7,7 @@ from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
 from skmetric._params import InvalidParameterError, check_params
-
-from ._calibration._matchers import MATCHERS
+from skmetric.search._calibration._matchers import MATCHERS
 
 
 class Kind(NamedTuple):

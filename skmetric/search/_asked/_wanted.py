@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ._columns._types import concatenated, type_of
-from ._index._hits import Hits
+from skmetric.search._columns._types import concatenated, type_of
+from skmetric.search._index._hits import Hits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,11 +10,10 @@ import numpy as np
 
 from skmetric._embedding import steps_of
 from skmetric._warning import warn
-
-from ._calibration._calibration import Calibration
-from ._calibration._matchers import MATCHERS, ClassCenters
-from ._ranking._k_reciprocal import KReciprocal
-from ._ranking._neighbor_average import NeighborAverage
+from skmetric.search._calibration._calibration import Calibration
+from skmetric.search._calibration._matchers import MATCHERS, ClassCenters
+from skmetric.search._ranking._k_reciprocal import KReciprocal
+from skmetric.search._ranking._neighbor_average import NeighborAverage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,12 +11,12 @@ from sklearn import get_config
 
 from skmetric._optional import import_optional
 from skmetric.metrics._report import _html, _text
+from skmetric.search._gallery._metadata import PATH
 
-from ._gallery._metadata import PATH
 from ._thumbnails import thumbnails
 
 if TYPE_CHECKING:
-    from ._index._hits import Hits
+    from skmetric.search._index._hits import Hits
 
 _SHOWN, _WIDEST = 10, 60  # rows, and letters of a cell
 

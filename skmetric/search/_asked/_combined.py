@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._columns._values import is_missing, listed
+from skmetric.search._columns._values import is_missing, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ._gallery._selection import selection
+from skmetric.search._gallery._selection import selection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._gallery._gallery import Gallery
+    from skmetric.search._gallery._gallery import Gallery
 
 Where: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None"
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from ._columns._values import listed
+from skmetric.search._columns._values import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._gallery._gallery import Gallery
-    from ._index._hits import Hits
+    from skmetric.search._gallery._gallery import Gallery
+    from skmetric.search._index._hits import Hits
 
 
 class Excluded(NamedTuple):

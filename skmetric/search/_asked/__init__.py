@@ -1,0 +1,1 @@
+"""What a lookup is asked for, and the table that it gives."""

@@ -1,0 +1,1 @@
+"""What the folder of a search says of it, and of which types."""
