@@ -188,6 +188,7 @@ def test_batches_of_nullable_integers():
         BalancedBatchSampler(pd.Series([1, None, 2], dtype="Int64"), 2, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.* of the 32 queries")  # which find themselves, as is wanted here
 @pytest.mark.parametrize("offset", [0, 2**63], ids=["int64", "uint64"])
 @pytest.mark.parametrize(
     "kind", [list, lambda y: pd.Series(y, dtype=object), lambda y: pd.Series(y).astype("UInt64")]
@@ -203,6 +204,7 @@ def test_accuracy_of_labels_of_any_kind(kind, offset):
     assert search.score(X, kind(wrong.tolist()), sample_weight=[0] * 8 + [1] * 24) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.* of the 32 queries")
 def test_accuracy_needs_a_weight():
     with pytest.raises(ValueError, match="sample_weight is 0 for all"):
         SimilaritySearch().fit(X, IDS).score(X, IDS, sample_weight=np.zeros(32))

@@ -17,7 +17,7 @@ from skmetric._warning import warn
 from ._base import SearchBase
 from ._calibration._gathering._copies import leave_items_out
 from ._calibration._matchers import DistanceVote, Majority, Nearest
-from ._enrolment_quality import farthest_known, names_of, outliers, to_classes, zeros
+from ._enrolment_quality import names_of, outliers, to_classes, usual_distances, zeros
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import GROUPS, PATH, with_groups, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
@@ -401,8 +401,9 @@ class Enrolment(SearchBase):
         own, other, others = to_classes(distances, codes, true)
         own[counts[true] < 2] = np.nan  # there is no other item of the class
         factors = [self._factors().get(label, 1.0) for label in labels.tolist()]
-        limits, farthest = self._threshold() * np.array(factors), farthest_known(self.calibration_)
-        if said := outliers(names, labels, own, other, column.decode(others), limits, farthest):
+        limits, usual = self._threshold() * np.array(factors), usual_distances(self.calibration_)
+        n_before = (counts - np.bincount(true, minlength=len(counts)))[true]
+        if said := outliers(names, labels, own, other, column.decode(others), limits, usual, n_before):
             warn(said)
 
     def _new_items(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._calibration._calibration import Calibration
 
 _NAMED = 5  # items in a warning
+_ENOUGH = 5  # items of a class, to say of another that it is far from them
 _MANY = 8  # features, all of which are 0 by no chance
 
 
@@ -44,12 +45,24 @@ def zeros(embeddings: NDArray[Any], names: NDArray[Any], has_embedder: bool) -> 
     )
 
 
-def farthest_known(calibration: Calibration) -> float:
-    """The distance within which the calibration accepted all known queries that it could; NaN without any."""
+class Usual(NamedTuple):
+    """Distances of the known queries of a calibration to their class; NaN without any."""
+
+    median: float
+    far: (
+        float  # farther than any, and far out by Tukey's rule: the third quartile plus three times the spread
+    )
+
+
+def usual_distances(calibration: Calibration) -> Usual:
+    """The usual distances, read off the curve of recall over thresholds."""
     recall = calibration.thresholds.get("recall", np.full(1, np.nan))
     if np.isnan(recall).all():
-        return np.nan
-    return float(calibration.thresholds["distance"][np.nanargmax(recall)])
+        return Usual(np.nan, np.nan)
+    share = np.maximum.accumulate(np.nan_to_num(recall)) / np.nanmax(recall) if np.nanmax(recall) else recall
+    distances = calibration.thresholds["distance"]
+    low, median, high, last = distances[[np.argmax(share >= part) for part in (0.25, 0.5, 0.75, 1.0)]]
+    return Usual(float(median), float(max(last, high + 3 * (high - low))))
 
 
 def to_classes(
@@ -74,9 +87,13 @@ def outliers(
     other: NDArray[np.float64],
     others: NDArray[Any],
     limits: NDArray[np.float64],
-    farthest: float,
+    usual: Usual,
+    n_before: NDArray[np.intp],
 ) -> str | None:
-    """The warning about items that would not be recognised as their class, or None.
+    """The warning about items that hardly belong to their class, or None.
+
+    They are not recognised as it, and either as near to another class as half of the known queries are to
+    theirs, or farther off than any known query. What is merely mistaken is no reason to warn.
 
     Parameters
     ----------
@@ -88,11 +105,13 @@ def outliers(
         That other class.
     limits : ndarray of shape (n_items,)
         Largest distances that are accepted.
-    farthest : float
-        Largest distance of a known query of the calibration.
+    usual : Usual
+        Distances of the known queries of the calibration.
+    n_before : ndarray of shape (n_items,)
+        Items that the class had before: with few, nobody knows yet how far apart its items are.
     """
-    is_taken = (own > limits) & (other <= limits)
-    is_far = (own > np.fmax(limits, farthest)) & ~is_taken
+    is_taken = (own > limits) & (other <= np.fmin(limits, usual.median))
+    is_far = (own > np.fmax(limits, usual.far)) & (n_before >= _ENOUGH) & ~is_taken
     said = [
         f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the items of its own"
         for name, label, another in zip(names[is_taken], labels[is_taken], others[is_taken], strict=True)

@@ -59,8 +59,8 @@ THE_SAME = {  # how it is computed or reported
     "device": ("cpu", torch.device("cpu")),
     "background": ("white", "black"),
 }
-# this file; test_checkpoint_folder; test_compile; test_closed_form; distributed; test_relevance
-ELSEWHERE = {"warm_start", "checkpoint", "compile", "refit", "head", "distributed", "relevance"}
+# this file, and: checkpoint_folder, compile, closed_form, distributed, relevance, collated
+ELSEWHERE = {"warm_start", "checkpoint", "compile", "refit", "head", "distributed", "relevance", "collate_fn"}
 NEEDS = {
     "fine_tuning": {"steps_per_epoch": 3},
     "margin": {"loss": "triplet"},

@@ -43,7 +43,9 @@ LINEAR = [name for name in linear.__all__ if hasattr(getattr(linear, name), "fit
 
 DATA = {  # of learners that learn from something else than labels
     "MLKR": (X, np.arange(32.0)),
-    "ITML": (X.reshape(16, 2, 6), np.where(np.arange(16) % 2, 1, -1)),
+    **dict.fromkeys(["ITML", "MMC", "SDML"], (X.reshape(16, 2, 6), np.where(np.arange(16) % 2, 1, -1))),
+    "SCML": (X[:30].reshape(10, 3, 6),),
+    "LSML": (X.reshape(8, 4, 6),),
 }
 
 

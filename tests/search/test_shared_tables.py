@@ -179,7 +179,7 @@ def test_items(search):
     assert search.items(where={"on": None})["id"].tolist() == ["b"]
     assert search.items("c").to_records()[0]["shop"] == "C"
     assert search.set_output(transform="pandas").items(["d", "a"]).n.tolist() == [4, 1]
-    with pytest.raises(KeyError, match="'q' is not in the gallery"):
+    with pytest.raises(KeyError, match="ids has id 'q', which no item of the gallery has"):
         search.items(["q"])
 
 

@@ -227,7 +227,9 @@ def _probe(parts, input_shape, named):
     network, is_example = nn.Sequential(*parts), isinstance(input_shape, Example)
     with evaluating(network), torch.no_grad():
         try:
-            return network(input_shape.batch if is_example else torch.zeros(2, *input_shape))
+            return network(
+                input_shape.batch if is_example else torch.zeros(2, *input_shape, dtype=torch.float32)
+            )
         except Exception as error:  # whatever layers raise
             raise ValueError(f"module {named} fails on {_batch(input_shape)}: {error}") from error
 

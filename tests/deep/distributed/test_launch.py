@@ -111,6 +111,7 @@ def test_one_device_is_this_process():
 
 def test_a_new_interpreter_is_the_default_in_a_script(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr("__main__.__file__", "script.py", raising=False)  # workers of the tests have none
     assert find_group(Distributed(devices=3), "cpu") == ToStart("cpu", 3, "ddp_spawn")
 
 
