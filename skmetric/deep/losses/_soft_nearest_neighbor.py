@@ -27,9 +27,8 @@ class SoftNearestNeighborLoss(DistancePairLoss):
     ----------
     temperature : float, default=1.0
         Temperature T, in the unit of D.
-    distance : {"squared_euclidean", "euclidean", "cosine", "dot_product"} or callable, \
-            default="squared_euclidean"
-        The distance D. "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
+    distance : str or callable, default="squared_euclidean"
+        The distance D: "squared_euclidean", "euclidean", "cosine" or "dot_product". "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
         callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
