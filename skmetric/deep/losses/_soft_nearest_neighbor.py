@@ -28,8 +28,9 @@ class SoftNearestNeighborLoss(DistancePairLoss):
     temperature : float, default=1.0
         Temperature T, in the unit of D.
     distance : str or callable, default="squared_euclidean"
-        The distance D: "squared_euclidean", "euclidean", "cosine" or "dot_product". "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
-        callable or module gives the matrix (n, m) of distances between n and m rows.
+        The distance D: "squared_euclidean", "euclidean", "cosine" or "dot_product". "cosine" is one minus the
+        cosine; "dot_product" is the negative inner product. A callable or module gives the matrix (n, m) of
+        distances between n and m rows.
 
     See Also
     --------
