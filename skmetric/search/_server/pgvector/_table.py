@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -24,6 +25,7 @@ from ._sql import Statements, VectorArray, copied, decode, encode, register
 
 # of binary COPY, whose values have no types of their own: a date goes as the 8 bytes that it is
 _COPIED = {BOOLEAN: "bool", INTEGER: "int8", REAL: "float8", TEXT: "text", TIME: "int8"}
+_PAUSES = (0.1, 0.3)  # seconds before a call that the server stopped for another is made again
 _SPARE = 4  # times k candidates where those of the index are ranked in half precision
 Design = Callable[[int], tuple[str | None, dict[str, int]]]
 
@@ -61,14 +63,17 @@ class Table(Store):
         """Store items in one transaction.
 
         Two that store the same ids in another order wait for each other, until the server stops one: that
-        one finds the items of the other when it tries again.
+        one lets the other go first, and finds its items when it tries again.
         """
-        try:
-            self._fill(items, design, mode)
-        except IndexUnavailableError as error:
-            if not isinstance(error.__cause__, self._errors.DeadlockDetected):
-                raise
-            self._fill(items, design, mode)
+        for pause in _PAUSES:
+            try:
+                self._fill(items, design, mode)
+                return
+            except IndexUnavailableError as error:
+                if not isinstance(error.__cause__, self._errors.DeadlockDetected):
+                    raise
+            time.sleep(pause)
+        self._fill(items, design, mode)
 
     def _fill(self, items: Items, design: Design, mode: Mode) -> None:
         try:
