@@ -13,15 +13,6 @@ import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
-SERVERS = {"postgres", "start_postgres", "milvus", "make_pgvector"}  # fixtures that start one
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """Tests that need a server run in one worker: it is started once."""
-    for item in items:
-        if SERVERS & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("servers"))
 
 
 @pytest.fixture(autouse=True)

@@ -90,13 +90,11 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("types")
 def test_a_type_checker_passes_a_right_script(found):
     assert found[GOOD] == []
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize("script", BAD)
 def test_a_type_checker_finds_a_mistake(found, script):
     (message,) = found[script]

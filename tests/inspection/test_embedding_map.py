@@ -15,8 +15,6 @@ from skmetric.inspection._embedding import project
 from skmetric.inspection._map import _advice
 from skmetric.retrieval import nearest
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser is started, not one a worker
-
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 FLAGS += ["--no-first-run", "--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader"]

@@ -11,8 +11,6 @@ from skmetric.deep import losses
 
 from .gathering import CASES, SIZES, batch, bind, value_and_gradients
 
-pytestmark = pytest.mark.xdist_group("gathered")  # two processes are started once, not once a worker
-
 
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory):
