@@ -6,6 +6,7 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from torch.utils.data import IterableDataset
 
 from skmetric.deep import DeepMetricLearner, losses
 from skmetric.metrics import RetrievalScorer, map_at_r
@@ -118,6 +119,8 @@ def test_weights_of_samples_are_refused():
         ({"loss": losses.SupConLoss(relevance="hierarchy")}, "of the learner is used"),
         ({"relevance": lambda a, b: a @ b.T, "samples_per_class": 2}, "no label for each sample"),
         ({"early_stopping": True, "validation_fraction": 0.0}, "samples to score on"),
+        ({"distance": "cosine", "normalize": False}, "unit sphere"),
+        ({"scoring": "map_at_s"}, "unknown score 'map_at_s'"),
     ],
 )
 def test_what_would_be_ignored_is_refused(settings, match):
@@ -166,4 +169,12 @@ def test_the_loss_keeps_no_grades_in_a_pickle():
 def test_same_seed_same_bits():
     first, second = (learner("multilabel").fit(X, TAGS).transform(X) for _ in range(2))
     assert np.array_equal(first, second)
-    assert torch.is_tensor(torch.from_numpy(first))
+
+
+def test_a_stream_is_refused_by_what_it_cannot_tell():
+    class Tagged(IterableDataset):
+        def __iter__(self):
+            return iter(zip(torch.from_numpy(X), TAGS, strict=True))
+
+    with pytest.raises(ValueError, match="relevance='multilabel' takes the labels of all samples before"):
+        learner("multilabel", steps_per_epoch=2).fit(Tagged())

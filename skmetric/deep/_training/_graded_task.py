@@ -17,10 +17,10 @@ from skmetric._relevance import Overlap, Relevance, coarsest, finest, is_matrix,
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO, split_classes
 from skmetric.deep._data._labelled import Data, read_rows
+from skmetric.deep._data._stream import is_stream
 from skmetric.deep._recipe._defaults import Resolved, resolve_parameters, retrains
 from skmetric.deep.augment._two_views import TwoViews
 from skmetric.deep.losses._graded import GradedPairLoss, attach
-from skmetric.metrics import RetrievalScorer
 
 from ._batches import make_batches
 from ._label_task import Embedder, make_scorer
@@ -94,6 +94,7 @@ class GradedTask:
         read = estimator if self._nested else cast("NetworkMixin", Resolved(estimator, init="random"))
         self.settings = resolve_parameters(read, X, goes_on=call.goes_on, single=call.single)
         self.retrains = retrains(estimator) and not (call.goes_on or call.single)
+        make_scorer(estimator.scoring)  # which refuses unknown names
 
     def make_loss(self) -> Any:
         """The loss that the parameters ask for; one that compares classes is refused by name."""
@@ -122,6 +123,12 @@ class GradedTask:
         """Check samples and labels, and divide them."""
         if isinstance(augment, TwoViews):
             raise ValueError("augment='two_views' trains without labels: leave relevance='labels'")
+        if is_stream(self.X):
+            raise ValueError(
+                f"relevance={_named(self.estimator.relevance)} takes the labels of all samples before "
+                f"training, and X is {type(self.X).__name__}, a stream, whose items tell them as they come: use "
+                "relevance='labels', or a Dataset or array"
+            )
         samples = read_rows(self.estimator, self.X, reset=not call.goes_on)
         relevance = read_relevance(self.estimator.relevance, self.y, n_queries=len(samples))
         assert relevance is not None
@@ -231,6 +238,10 @@ class GradedTask:
         """No: which samples are held out is drawn anew."""
         return False
 
+    def same_codes(self, data: Data) -> bool:
+        """No: they number the samples of this call."""
+        return False
+
     def statistics(self, module: nn.Module) -> Callable:
         """Mean distances of samples with a grade above 0 and of others."""
         distances = distances_on(ball_of(module))
@@ -246,18 +257,15 @@ class GradedTask:
         if callable(scoring):
             y = data.held_out_labels if self.y is None else safe_indexing(self.y, data.held_out_labels)
             return make_scorer(scoring)(embedder, data.held_out, y)
-        names = [scoring] if isinstance(scoring, str) else list(scoring)
-        scorer = RetrievalScorer(*names, relevance=self._relevance.grades)
-        found = scorer(embedder, data.held_out, data.held_out_labels)
-        found = found if isinstance(found, dict) else {names[0]: found}
-        return {f"validation_{name}": float(score) for name, score in found.items()}
+        scorer = make_scorer(scoring, relevance=self._relevance.grades)
+        return scorer(embedder, data.held_out, data.held_out_labels)
 
     def state(self, session: Session) -> dict[str, Any]:
         """Labels that were seen, and those held out."""
         labels, held_out = session.data.classes, np.zeros(0, dtype=int)
         if self._nested and len(session.data.held_out_labels):
             held_out = np.unique(coarsest(self.y)[session.data.held_out_labels])
-        return {"classes_": labels, "validation_classes_": held_out, "_trained": labels}
+        return {"classes_": labels, "validation_classes_": held_out, "_trained": labels[:0]}
 
 
 def _named(relevance: Any) -> str:
