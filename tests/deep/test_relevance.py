@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch.utils.data import IterableDataset
 
-from skmetric.deep import DeepMetricLearner, losses
+from skmetric.deep import DeepMetricLearner, SiameseLearner, losses
 from skmetric.metrics import RetrievalScorer, map_at_r
 
 RNG = np.random.default_rng(0)
@@ -27,6 +27,14 @@ SETTINGS = {
 
 def learner(relevance, **settings):
     return DeepMetricLearner(relevance=relevance, **SETTINGS | settings)
+
+
+def common(first, second):
+    return first @ second.T
+
+
+def overlaps(first, second):
+    return [[len(a & b) for b in second] for a in first]
 
 
 FORMS = {
@@ -116,7 +124,7 @@ def test_weights_of_samples_are_refused():
         ({"head": "closed_form"}, "fitted on classes"),
         ({"init": "closed_form"}, "fitted on classes"),
         ({"augment": "two_views", "loss": "sup_con"}, "without labels"),
-        ({"loss": losses.SupConLoss(relevance="hierarchy")}, "of the learner is used"),
+        ({"loss": losses.SupConLoss(relevance="hierarchy")}, "pass relevance= to DeepMetricLearner"),
         ({"relevance": lambda a, b: a @ b.T, "samples_per_class": 2}, "no label for each sample"),
         ({"early_stopping": True, "validation_fraction": 0.0}, "samples to score on"),
         ({"distance": "cosine", "normalize": False}, "unit sphere"),
@@ -178,3 +186,32 @@ def test_a_stream_is_refused_by_what_it_cannot_tell():
 
     with pytest.raises(ValueError, match="relevance='multilabel' takes the labels of all samples before"):
         learner("multilabel", steps_per_epoch=2).fit(Tagged())
+
+
+@pytest.mark.parametrize("relevance", ["multilabel", np.eye(12), lambda a, b: a == b])
+def test_grades_of_a_loss_are_refused_where_labels_are_codes(relevance):
+    loss = losses.SupConLoss(relevance=relevance)
+    with pytest.raises(ValueError, match=r"relevance of the loss SupConLoss .* pass relevance="):
+        learner("labels", loss=losses.CrossBatchMemory(loss)).fit(X, FINE)
+    pairs, same = np.arange(20).reshape(10, 2), np.arange(10) % 2
+    with pytest.raises(ValueError, match=r"relevance of the loss SupConLoss .* pass relevance="):
+        SiameseLearner(loss=loss).fit(X, same, pairs=pairs)
+
+
+OTHERS = np.where(np.arange(60)[:, None] % 2, TAGS, 1)
+CHANGED = {
+    "tags": ((TAGS, "multilabel"), (np.maximum(TAGS, [0, 0, 0, 0, 1]), "multilabel")),
+    "levels": ((TREE, "hierarchy"), (np.stack([FINE // 3, FINE], axis=1), "hierarchy")),
+    "sparse matrix": ((None, csr_array(TAGS @ TAGS.T)), (None, csr_array(2 * TAGS @ TAGS.T))),
+    "labels of a function": ((TAGS, common), (OTHERS, common)),
+    "sets of a function": ((SETS, overlaps), ([row | {9} for row in SETS], overlaps)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_checkpoint_of_other_grades_is_refused(change, tmp_path):
+    before, now = CHANGED[change]
+    for _ in range(2):
+        learner(before[1], checkpoint=tmp_path).fit(X, before[0])
+    with pytest.raises(ValueError, match="other samples, labels"):
+        learner(now[1], checkpoint=tmp_path).fit(X, now[0])

@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import as_array, check_labels, read_labels
 from skmetric._images._opening import holds_images
 from skmetric._pixels._sizing import height_and_width
+from skmetric._relevance import Relevance
 from skmetric._warning import warn
 from skmetric.deep._network._network import MODULES
 
@@ -30,6 +31,7 @@ class Data(NamedTuple):
     held_out: np.ndarray | Streamed  # samples, of shape (0, ...) if none
     held_out_labels: np.ndarray
     weights: np.ndarray | None = None  # (n,)
+    relevance: Relevance | None = None  # of all samples, if grades are learned
 
 
 def read_samples(estimator, X):

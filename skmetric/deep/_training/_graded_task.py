@@ -24,7 +24,7 @@ from skmetric.deep.losses._graded import GradedPairLoss, attach
 
 from ._batches import make_batches
 from ._label_task import Embedder, make_scorer
-from ._loss._criterion import resolve_loss
+from ._loss._criterion import innermost, refuse_own_relevance, resolve_loss
 from ._loss._diagnosis import batch_statistics
 
 if TYPE_CHECKING:
@@ -101,18 +101,14 @@ class GradedTask:
         asked, named = self.estimator.loss, _named(self.estimator.relevance)
         is_open = isinstance(asked, str) and asked == "auto"
         loss = resolve_loss("sup_con" if is_open else asked, self.estimator.margin, self.estimator.distance)
-        inner = _innermost(loss)
+        inner = innermost(loss)
         if not isinstance(inner, GradedPairLoss):
             name = asked if isinstance(asked, str) else getattr(asked, "__name__", type(inner).__name__)
             raise ValueError(
                 f"loss={name} compares classes, and relevance={named} gives grades: use 'sup_con', "
                 "'log_ratio' or 'cosine_regression'"
             )
-        if not (isinstance(inner.relevance, str) and inner.relevance in ("labels", self.estimator.relevance)):
-            raise ValueError(
-                f"relevance of the loss {type(inner).__name__} is for loops of your own: leave it, "
-                f"relevance={named} of the learner is used"
-            )
+        refuse_own_relevance(loss, self.estimator.relevance)
         return loss
 
     def bound_before(self, loss: Any) -> Any:
@@ -126,8 +122,8 @@ class GradedTask:
         if is_stream(self.X):
             raise ValueError(
                 f"relevance={_named(self.estimator.relevance)} takes the labels of all samples before "
-                f"training, and X is {type(self.X).__name__}, a stream, whose items tell them as they come: use "
-                "relevance='labels', or a Dataset or array"
+                f"training, and X is {type(self.X).__name__}, a stream, whose items tell them as they come: "
+                "use relevance='labels', or a Dataset or array"
             )
         samples = read_rows(self.estimator, self.X, reset=not call.goes_on)
         relevance = read_relevance(self.estimator.relevance, self.y, n_queries=len(samples))
@@ -144,7 +140,8 @@ class GradedTask:
 
     def _data(self, samples: Any, rows: NDArray[np.intp], held_out: NDArray[np.intp]) -> Data:
         part = slice(None) if len(rows) == len(samples) else rows
-        return Data(samples[part], rows, self._drawn, self._labels(), samples[held_out], held_out)
+        held = samples[held_out], held_out
+        return Data(samples[part], rows, self._drawn, self._labels(), *held, relevance=self._relevance)
 
     def _draw_by(self, n_samples: int) -> tuple[NDArray[np.intp], bool]:
         """What batches draw several samples of, and whether it is single samples.
@@ -272,9 +269,3 @@ def _named(relevance: Any) -> str:
     if isinstance(relevance, str):
         return repr(relevance)
     return "a matrix" if is_matrix(relevance) else getattr(relevance, "__name__", type(relevance).__name__)
-
-
-def _innermost(loss: Any) -> Any:
-    while hasattr(loss, "loss"):
-        loss = loss.loss
-    return loss

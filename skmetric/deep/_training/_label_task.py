@@ -31,7 +31,7 @@ from skmetric.metrics import RetrievalScorer
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._batches import make_batches
-from ._loss._criterion import bind, is_pairwise, knows_classes, resolve_loss
+from ._loss._criterion import bind, is_pairwise, knows_classes, refuse_own_relevance, resolve_loss
 from ._loss._diagnosis import batch_statistics
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class LabelTask:
 
     def make_loss(self) -> Any:
         """The loss that the parameters ask for."""
-        return resolve_loss(self.settings.loss, self.estimator.margin, self.estimator.distance)
+        loss = resolve_loss(self.settings.loss, self.estimator.margin, self.estimator.distance)
+        refuse_own_relevance(loss)
+        return loss
 
     def bound_before(self, loss: Any) -> Any:
         """The loss of the last call, with what it learned."""
@@ -196,7 +198,7 @@ class LabelTask:
         return None if self._everything is None else self._everything()
 
     def _labels_by_code(self, y: NDArray[Any], pairwise: bool, loss_goes_on: bool) -> NDArray[Any] | None:
-        """Labels in the order of the proxies, or of what the loss remembers; None: that of the training data."""
+        """Labels in the order of the proxies, or of what the loss remembers; None: by the training data."""
         if loss_goes_on:
             known = self.estimator._trained
             return known if not pairwise else after_known(known, y) if len(known) else None

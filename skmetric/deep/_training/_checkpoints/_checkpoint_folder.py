@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import nn
 
 from skmetric._folder._folder import naming_damage, read_folder, write_folder
+from skmetric._relevance import Relevance
 from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._distributed._group import ALONE, Alone
@@ -274,10 +276,17 @@ def _digest_of_data(data: Any) -> str:
         if isinstance(part, Gathered):
             parts.append((f"{name} table", part.table))
             part = part.index
+        if isinstance(part, Relevance):
+            part = part.told_by()
+        if issparse(part):
+            parts += [(f"{name} {side}", getattr(part, side)) for side in ("indices", "indptr")]
+            part = part.data
         if isinstance(part, np.ndarray):
             digest.update(f"{part.dtype.kind} {part.shape}".encode())
             digest.update(
-                repr(part.tolist()).encode() if part.dtype.kind in "OUT" else np.ascontiguousarray(part).data
+                repr([*map(_sorted, part.tolist())]).encode()
+                if part.dtype.kind in "OUT"
+                else np.ascontiguousarray(part).data
             )
         elif hasattr(part, "rows") and getattr(part, "is_fixed", False):
             digest.update(repr(part.shape).encode())
@@ -289,6 +298,11 @@ def _digest_of_data(data: Any) -> str:
         else:
             digest.update(repr(getattr(part, "shape", part)).encode())
     return digest.hexdigest()
+
+
+def _sorted(label: Any) -> Any:
+    """A set of labels in an order that is the same in another process."""
+    return sorted(map(repr, label)) if isinstance(label, set | frozenset) else label
 
 
 def sketch_of_data(data: Any) -> str:
