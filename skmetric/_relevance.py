@@ -151,6 +151,8 @@ def read_relevance(
                 f"relevance={relevance!r} is unknown: use one of {', '.join(map(repr, NAMES))}, a matrix of "
                 "grades or a function of two arrays of labels"
             )
+        if y is None:
+            raise ValueError(f"y is None, and relevance={relevance!r} needs the labels of the samples")
         read = read_sets if relevance == "multilabel" else read_levels
         sides = read(y, y_gallery)
         _check_lengths(sides, n_queries, n_gallery)

@@ -143,6 +143,8 @@ def test_what_would_be_ignored_is_refused(settings, match):
         (-np.eye(60), None, "negative"),
         ("hierarchy", TREE[:, ::-1], "not nested"),
         ("multilabel", SETS[:5], "5 samples for 60 rows"),
+        ("multilabel", None, "y is None, and relevance='multilabel' needs the labels"),
+        ("hierarchy", None, "y is None, and relevance='hierarchy' needs the labels"),
         ("tags", TAGS, "relevance"),
     ],
 )
@@ -215,3 +217,11 @@ def test_a_checkpoint_of_other_grades_is_refused(change, tmp_path):
         learner(before[1], checkpoint=tmp_path).fit(X, before[0])
     with pytest.raises(ValueError, match="other samples, labels"):
         learner(now[1], checkpoint=tmp_path).fit(X, now[0])
+
+
+def test_score_with_a_matrix_says_what_to_use():
+    grades = TAGS @ TAGS.T
+    fitted = learner(grades).fit(X)
+    for y in (None, FINE):
+        with pytest.raises(ValueError, match=r"map_at_r\(learner.transform\(X\), y, relevance=\)"):
+            fitted.score(X, y)

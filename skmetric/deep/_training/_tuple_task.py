@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from skmetric._tuples import KINDS
-from skmetric._weights import read_weights_of
+from skmetric._weights import check_both_kinds, read_weights_of
 from skmetric.deep._data._division import Tuples, divide
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
@@ -82,6 +82,8 @@ class TupleTask:
         loss.n_members = self.n_members
         similar = self.similar_of(n_tuples)
         weights = read_weights_of(self.sample_weight, n_tuples, KINDS[kind])
+        if kind == 2:
+            check_both_kinds(similar, weights)
         fraction = 0.0 if call.single else self._fraction()
         if isinstance(augment, TwoViews):
             raise ValueError(
