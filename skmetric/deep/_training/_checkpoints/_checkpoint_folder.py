@@ -24,6 +24,7 @@ from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._relevance import Relevance
 from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
+from skmetric.deep._data._source import Streamed
 from skmetric.deep._distributed._group import ALONE, Alone
 
 if TYPE_CHECKING:
@@ -297,6 +298,8 @@ def _digest_of_data(data: Any) -> str:
                 digest.update(np.ascontiguousarray(part.rows([int(row)]).cpu().numpy()).data)
         else:
             digest.update(repr(getattr(part, "shape", part)).encode())
+            if isinstance(part, Streamed):
+                digest.update(repr(part.told(_LOOKED_AT)).encode())
     return digest.hexdigest()
 
 
