@@ -109,11 +109,10 @@ class Streamed:
         """Of the same."""
         return self._reader.items.dtype
 
-    def told(self, n):
-        """What at most `n` samples of a list for a collate function are known by; of others nothing."""
-        chosen = np.unique(np.linspace(0, len(self) - 1, n).astype(int)) if len(self) else []
+    def told(self, rows):
+        """What these samples are known by, in a list for a collate function; of others nothing."""
         items = self._reader.items
-        return items.told(self._index[chosen]) if len(chosen) and hasattr(items, "told") else []
+        return items.told(self._index[rows]) if hasattr(items, "told") else []
 
     def peaks(self, n):
         """Largest absolute values of at most `n` samples, where reading is dear, (n_read,)."""

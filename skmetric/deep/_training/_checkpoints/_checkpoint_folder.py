@@ -291,16 +291,18 @@ def _digest_of_data(data: Any) -> str:
             )
         elif hasattr(part, "rows") and getattr(part, "is_fixed", False):
             digest.update(repr(part.shape).encode())
-            chosen: Any = (
-                np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int)) if len(part) else []
-            )
-            for row in chosen:
+            for row in _looked_at(part):
                 digest.update(np.ascontiguousarray(part.rows([int(row)]).cpu().numpy()).data)
         else:
             digest.update(repr(getattr(part, "shape", part)).encode())
             if isinstance(part, Streamed):
-                digest.update(repr(part.told(_LOOKED_AT)).encode())
+                digest.update(repr(part.told(_looked_at(part))).encode())
     return digest.hexdigest()
+
+
+def _looked_at(part: Any) -> NDArray[np.intp]:
+    """Rows that tell samples from others: some of all, evenly spaced."""
+    return np.unique(np.linspace(0, len(part) - 1, min(_LOOKED_AT, len(part))).astype(np.intp))
 
 
 def _sorted(label: Any) -> Any:
@@ -311,7 +313,7 @@ def _sorted(label: Any) -> Any:
 def sketch_of_data(data: Any) -> str:
     """Digest of the labels and of a few samples: cheap, to tell data of one process from those of another."""
     few = {
-        name: part[np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int))]
+        name: part[_looked_at(part)]
         for name, part in data._asdict().items()
         if isinstance(part, np.ndarray) and part.ndim > 1 and len(part)
     }
