@@ -34,6 +34,10 @@ class Relevance(ABC):
     def grades(self, rows: NDArray[np.intp], others: Any = slice(None)) -> NDArray[np.float64]:
         """Grades (n_rows, n_others) of some queries against all of the gallery, or some of it."""
 
+    @abstractmethod
+    def told_by(self) -> Any:
+        """What the grades of the queries among themselves come from: labels, or the grades."""
+
 
 class Overlap(Relevance):
     """Jaccard overlap of the labels of two samples: common labels over all of both, 0 without labels."""
@@ -48,6 +52,9 @@ class Overlap(Relevance):
         union = self.sizes[0][rows, None] + self.sizes[1][others] - common
         return common / np.maximum(union, 1)
 
+    def told_by(self) -> Any:
+        return self.queries
+
 
 class Levels(Relevance):
     """Share of the levels of a hierarchy, from the coarsest, at which two samples have the same label."""
@@ -61,6 +68,9 @@ class Levels(Relevance):
         same = [self.queries[rows, level, None] == gallery[:, level] for level in range(n_levels)]
         return np.sum(same, axis=0, dtype=np.float64) / n_levels  # nested: a level has all coarser ones
 
+    def told_by(self) -> Any:
+        return self.queries
+
 
 class Matrix(Relevance):
     """Grades as they are given."""
@@ -72,6 +82,9 @@ class Matrix(Relevance):
     def grades(self, rows: NDArray[np.intp], others: Any = slice(None)) -> NDArray[np.float64]:
         part = self.matrix[rows][:, others]
         return np.asarray(part.toarray() if issparse(part) else part, dtype=np.float64)
+
+    def told_by(self) -> Any:
+        return self.matrix
 
 
 class Function(Relevance):
@@ -94,6 +107,9 @@ class Function(Relevance):
             )
         _check_grades(grades, f"relevance={name}")
         return grades
+
+    def told_by(self) -> Any:
+        return self.queries
 
 
 def is_matrix(relevance: Any) -> bool:
@@ -135,6 +151,8 @@ def read_relevance(
                 f"relevance={relevance!r} is unknown: use one of {', '.join(map(repr, NAMES))}, a matrix of "
                 "grades or a function of two arrays of labels"
             )
+        if y is None:
+            raise ValueError(f"y is None, and relevance={relevance!r} needs the labels of the samples")
         read = read_sets if relevance == "multilabel" else read_levels
         sides = read(y, y_gallery)
         _check_lengths(sides, n_queries, n_gallery)

@@ -9,7 +9,7 @@ from skmetric._checks import as_array
 
 
 def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
-    """Weights (n,) from 0, finite and not all 0.
+    """Weights (n,) from 0 to 1, of which the largest is 1: only their ratios count, and no sum is infinite.
 
     Parameters
     ----------
@@ -42,10 +42,20 @@ def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.floa
             f"({wrong.sum()} of {n} are not)"
         )
     if not weights.any():
-        raise ValueError("sample_weight is zero for all: nothing is left to train on")
-    return weights
+        raise ValueError("sample_weight is zero for all: at least one must be above 0")
+    return weights / weights.max()
 
 
 def read_weights_of(sample_weight: ArrayLike | None, n: int, what: str) -> NDArray[np.float64] | None:
     """The same, where there may be none."""
     return None if sample_weight is None else read_weights(sample_weight, n, what)
+
+
+def check_both_kinds(similar: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> None:
+    """Refuse weights that leave only similar pairs, or none of them."""
+    left = similar if weights is None else similar[weights > 0]
+    if left.all() or not left.any():
+        raise ValueError(
+            f"sample_weight leaves out all pairs that are {'not ' if left.all() else ''}similar: a weight "
+            "above 0 is needed for some pairs of both kinds"
+        )

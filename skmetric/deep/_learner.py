@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skmetric._params import fit_context
+from skmetric._relevance import is_matrix
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
 from skmetric.metrics import RetrievalScorer
@@ -515,6 +516,11 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
             In [0, 1]; see :func:`skmetric.metrics.map_at_r`.
         """
         y = labels_of(X, collated=self.collate_fn is not None) if y is None else y
+        if is_matrix(self.relevance):
+            raise ValueError(
+                "relevance is a matrix of grades of the samples of fit, and score has other samples: use "
+                "skmetric.metrics.map_at_r(learner.transform(X), y, relevance=) with the grades of these"
+            )
         if y is None:
             raise ValueError("score needs y: X carries no labels")
         if self._task is LabelTask:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._params import fit_context
 from skmetric._tuples import read_similarity
-from skmetric._weights import read_weights_of
+from skmetric._weights import check_both_kinds, read_weights_of
 
 from ._training._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner
@@ -337,7 +337,9 @@ class SiameseLearner(TupleLearner):
         """
         distances = self._tuple_distances(X, pairs)
         weights = read_weights_of(sample_weight, len(distances), "pairs")
-        return similarity_score(distances, read_similarity(y, len(distances), self)[0], weights)
+        similar = read_similarity(y, len(distances), self)[0]
+        check_both_kinds(similar, weights)
+        return similarity_score(distances, similar, weights)
 
     def calibrate_threshold(
         self,

@@ -182,6 +182,26 @@ def test_training_goes_on_exactly():
     np.testing.assert_array_equal(whole.transform(TEXTS), parts.transform(TEXTS))
 
 
+def test_a_checkpoint_of_other_texts_is_refused(tmp_path):
+    for texts in (TEXTS, list(TEXTS)):
+        quick(Bag, collate_fn=tokenize, checkpoint=tmp_path).fit(texts, Y)
+    with pytest.raises(ValueError, match="other samples"):
+        quick(Bag, collate_fn=tokenize, checkpoint=tmp_path).fit([text + " of" for text in TEXTS], Y)
+
+
+def test_a_checkpoint_of_other_arrays_is_refused(tmp_path):
+    def last(rows):
+        return torch.stack([torch.as_tensor(row["x"]) for row in rows])
+
+    rows = [{"x": row, "source": object()} for row in RNG.normal(size=(36, 3)).astype(np.float32)]
+    learner = quick(nn.Linear(3, 2), collate_fn=last, checkpoint=tmp_path)
+    for same in (rows, [row | {"source": object()} for row in rows]):  # an object is known by its type
+        learner.fit(same, Y)
+    moved = [row | {"x": 2 * row["x"]} for row in rows]
+    with pytest.raises(ValueError, match="other samples"):
+        learner.fit(moved, Y)
+
+
 def test_augmentation_of_a_nested_batch():
     def drop_words(batch):
         return {"ids": batch["ids"].masked_fill(torch.rand(batch["ids"].shape) < 0.1, 1)}

@@ -227,3 +227,49 @@ def test_a_run_goes_on_exactly_from_what_a_callback_saved(tiny, blobs, schedule,
 def test_scores_of_another_kind_do_not_keep_an_old_epoch(tiny, blobs):
     learner = tiny(warm_start=True, validation_fraction=0.4, scoring=lambda e, X, y: 1e9).fit(*blobs)
     assert learner.set_params(scoring="map_at_r").fit(*blobs).best_epoch_ > 2
+
+
+# What a loss remembers
+
+
+def remembered(learner):
+    return learner.loss_.labels[: int(learner.loss_.n_stored)].unique().tolist()
+
+
+def with_memory(**settings):
+    memory = losses.CrossBatchMemory(losses.SupConLoss(), size=64)
+    return DeepMetricLearner("linear", **BASE | {"n_components": 2, "loss": memory} | settings)
+
+
+@pytest.mark.parametrize("labels", [np.arange(6), np.array(list("abcdef"))])
+def test_classes_of_an_earlier_call_keep_their_numbers_in_the_memory(blobs, labels):
+    X, y = blobs[0], np.repeat(labels, 10)
+    learner = with_memory().partial_fit(X[40:], y[40:])
+    learner.partial_fit(X[:20], y[:20])
+    # classes 4 and 5 stay the numbers 0 and 1; the new classes 0 and 1 come after them
+    assert learner._trained.tolist() == labels[[4, 5, 0, 1]].tolist()
+    assert learner.classes_.tolist() == labels[[0, 1, 4, 5]].tolist()
+    assert remembered(learner) == [0, 1, 2, 3]
+
+
+def test_a_memory_of_numbered_samples_is_emptied_by_the_next_call(blobs):
+    X, y = blobs[0], np.repeat(range(6), 10)
+    tags = np.eye(6, dtype=int)[y]
+    learner = with_memory(relevance="multilabel", steps_per_epoch=1).partial_fit(X, tags)
+    n_batch = int(learner.loss_.n_stored)
+    assert int(learner.partial_fit(X[::-1], tags[::-1]).loss_.n_stored) == n_batch
+    learner.partial_fit(X[:20], tags[:20])  # row 59 of the last call is no row of this one
+    assert max(remembered(learner)) < 20
+    learner.set_params(relevance="labels").partial_fit(X[:20], y[:20])
+    assert remembered(learner) == [0, 1]
+
+
+def test_labels_of_another_type_are_refused_before_training(blobs):
+    X, y = blobs
+    learner = DeepMetricLearner("linear", **BASE | {"n_components": 2}).partial_fit(
+        X, np.repeat(range(6), 10)
+    )
+    before = learner.transform(X)
+    with pytest.raises(ValueError, match="y and the labels of earlier calls hold labels of several types"):
+        learner.partial_fit(X, y)
+    np.testing.assert_array_equal(learner.transform(X), before)

@@ -6,8 +6,9 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from torch.utils.data import IterableDataset
 
-from skmetric.deep import DeepMetricLearner, losses
+from skmetric.deep import DeepMetricLearner, SiameseLearner, losses
 from skmetric.metrics import RetrievalScorer, map_at_r
 
 RNG = np.random.default_rng(0)
@@ -26,6 +27,14 @@ SETTINGS = {
 
 def learner(relevance, **settings):
     return DeepMetricLearner(relevance=relevance, **SETTINGS | settings)
+
+
+def common(first, second):
+    return first @ second.T
+
+
+def overlaps(first, second):
+    return [[len(a & b) for b in second] for a in first]
 
 
 FORMS = {
@@ -115,9 +124,11 @@ def test_weights_of_samples_are_refused():
         ({"head": "closed_form"}, "fitted on classes"),
         ({"init": "closed_form"}, "fitted on classes"),
         ({"augment": "two_views", "loss": "sup_con"}, "without labels"),
-        ({"loss": losses.SupConLoss(relevance="hierarchy")}, "of the learner is used"),
+        ({"loss": losses.SupConLoss(relevance="hierarchy")}, "pass relevance= to DeepMetricLearner"),
         ({"relevance": lambda a, b: a @ b.T, "samples_per_class": 2}, "no label for each sample"),
         ({"early_stopping": True, "validation_fraction": 0.0}, "samples to score on"),
+        ({"distance": "cosine", "normalize": False}, "unit sphere"),
+        ({"scoring": "map_at_s"}, "unknown score 'map_at_s'"),
     ],
 )
 def test_what_would_be_ignored_is_refused(settings, match):
@@ -132,6 +143,8 @@ def test_what_would_be_ignored_is_refused(settings, match):
         (-np.eye(60), None, "negative"),
         ("hierarchy", TREE[:, ::-1], "not nested"),
         ("multilabel", SETS[:5], "5 samples for 60 rows"),
+        ("multilabel", None, "y is None, and relevance='multilabel' needs the labels"),
+        ("hierarchy", None, "y is None, and relevance='hierarchy' needs the labels"),
         ("tags", TAGS, "relevance"),
     ],
 )
@@ -166,4 +179,49 @@ def test_the_loss_keeps_no_grades_in_a_pickle():
 def test_same_seed_same_bits():
     first, second = (learner("multilabel").fit(X, TAGS).transform(X) for _ in range(2))
     assert np.array_equal(first, second)
-    assert torch.is_tensor(torch.from_numpy(first))
+
+
+def test_a_stream_is_refused_by_what_it_cannot_tell():
+    class Tagged(IterableDataset):
+        def __iter__(self):
+            return iter(zip(torch.from_numpy(X), TAGS, strict=True))
+
+    with pytest.raises(ValueError, match="relevance='multilabel' takes the labels of all samples before"):
+        learner("multilabel", steps_per_epoch=2).fit(Tagged())
+
+
+@pytest.mark.parametrize("relevance", ["multilabel", np.eye(12), lambda a, b: a == b])
+def test_grades_of_a_loss_are_refused_where_labels_are_codes(relevance):
+    loss = losses.SupConLoss(relevance=relevance)
+    with pytest.raises(ValueError, match=r"relevance of the loss SupConLoss .* pass relevance="):
+        learner("labels", loss=losses.CrossBatchMemory(loss)).fit(X, FINE)
+    pairs, same = np.arange(20).reshape(10, 2), np.arange(10) % 2
+    with pytest.raises(ValueError, match=r"relevance of the loss SupConLoss .* pass relevance="):
+        SiameseLearner(loss=loss).fit(X, same, pairs=pairs)
+
+
+OTHERS = np.where(np.arange(60)[:, None] % 2, TAGS, 1)
+CHANGED = {
+    "tags": ((TAGS, "multilabel"), (np.maximum(TAGS, [0, 0, 0, 0, 1]), "multilabel")),
+    "levels": ((TREE, "hierarchy"), (np.stack([FINE // 3, FINE], axis=1), "hierarchy")),
+    "sparse matrix": ((None, csr_array(TAGS @ TAGS.T)), (None, csr_array(2 * TAGS @ TAGS.T))),
+    "labels of a function": ((TAGS, common), (OTHERS, common)),
+    "sets of a function": ((SETS, overlaps), ([row | {9} for row in SETS], overlaps)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_checkpoint_of_other_grades_is_refused(change, tmp_path):
+    before, now = CHANGED[change]
+    for _ in range(2):
+        learner(before[1], checkpoint=tmp_path).fit(X, before[0])
+    with pytest.raises(ValueError, match="other samples, labels"):
+        learner(now[1], checkpoint=tmp_path).fit(X, now[0])
+
+
+def test_score_with_a_matrix_says_what_to_use():
+    grades = TAGS @ TAGS.T
+    fitted = learner(grades).fit(X)
+    for y in (None, FINE):
+        with pytest.raises(ValueError, match=r"map_at_r\(learner.transform\(X\), y, relevance=\)"):
+            fitted.score(X, y)

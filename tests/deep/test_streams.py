@@ -7,6 +7,8 @@ from torch import nn
 from torch.utils.data import IterableDataset
 
 from skmetric import DeepMetricLearner
+from skmetric.deep import losses
+from skmetric.deep._data._stream import StreamBatches
 
 RNG = np.random.default_rng(0)
 Y = RNG.integers(4, size=40)
@@ -54,6 +56,25 @@ def test_an_epoch_of_declared_steps():
     stream = Rows()
     quick(classes_per_batch=2, samples_per_class=3, steps_per_epoch=5, max_epochs=1).fit(stream)
     assert len(stream.served) == 6 + 30  # those looked at, and 5 batches of 6
+
+
+def test_a_last_batch_of_one_item_joins_the_batch_before_it():
+    assert [len(batch) for batch in StreamBatches(9, 4)] == [4, 5]
+    assert [len(batch) for batch in StreamBatches(10, 4)] == [4, 4, 2]
+    assert [len(batch) for batch in StreamBatches(1, 4)] == [1]
+    assert [len(StreamBatches(n, 4)) for n in (1, 4, 5, 6, 9)] == [1, 1, 1, 2, 2]
+    assert (
+        quick(module="mlp", classes_per_batch=29, samples_per_class=1).fit(Long()).history_
+    )  # with batch norms
+
+
+def test_a_stream_of_rows_sets_their_width_in_place_of_that_of_an_earlier_fit():
+    wide = np.hstack([X, X])
+    learner = quick(steps_per_epoch=2).fit(wide, Y)
+    assert learner.n_features_in_ == 8
+    learner.fit(Rows())
+    assert learner.n_features_in_ == 4
+    assert learner.transform(X).shape == (40, 2)
 
 
 def test_partial_fit_with_proxies_that_are_known():
@@ -106,3 +127,32 @@ def test_labels_beside_a_stream_are_refused():
         quick().fit(Long(), Y)
     with pytest.raises(ValueError, match="only fit and partial_fit"):
         quick(max_epochs=1).fit(Long()).transform(Long())
+
+
+class Bare(IterableDataset):
+    def __iter__(self):
+        return iter(map(torch.as_tensor, X))
+
+
+def test_samples_without_labels_have_numbers_that_do_not_come_again():
+    how = {"augment": ["two_views", lambda batch: batch + 0.1], "classes_per_batch": 4, "max_epochs": 1}
+    memory = losses.CrossBatchMemory(losses.SimCLRLoss(), size=16)
+    learner = quick(loss=memory, steps_per_epoch=2, **how).fit(Bare())
+    # two batches of 4 samples, two views each: the fifth sample is no other view of the first
+    assert learner.loss_.labels.tolist() == [0, 1, 2, 3] * 2 + [4, 5, 6, 7] * 2
+
+
+def test_classes_of_the_last_stream_keep_their_numbers():
+    class Some(Rows):
+        def __init__(self, *wanted):
+            super().__init__()
+            self.wanted = wanted
+
+        def __iter__(self):
+            return (item for item in super().__iter__() if item[1] in self.wanted)
+
+    learner = quick(loss=losses.CrossBatchMemory(losses.ContrastiveLoss()), steps_per_epoch=1)
+    learner.partial_fit(Some("3", "1")).partial_fit(Some("0", "2"))
+    assert set(learner._trained[:2].tolist()) == {"1", "3"}
+    n_stored = int(learner.loss_.n_stored)
+    assert sorted(learner.loss_.labels[:n_stored].unique().tolist()) == [0, 1, 2, 3]

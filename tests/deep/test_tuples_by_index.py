@@ -227,3 +227,24 @@ def test_colour_images_with_the_channels_first_are_rows_of_triplets():
     learner = quick(TripletLearner, module="conv4", max_epochs=1, channel_axis="first")
     learner.fit(images, triplets=triplets)
     assert learner.predict(images, triplets=triplets).shape == (3,)
+
+
+@pytest.mark.parametrize(("left", "kind"), [(1, "not similar"), (0, "similar")])
+def test_weights_that_leave_one_kind_of_pairs_are_refused(left, kind):
+    weights = (left == SAME).astype(float)
+    match = f"leaves out all pairs that are {kind}:"
+    with pytest.raises(ValueError, match=match):
+        quick(SiameseLearner).fit(X, SAME, pairs=PAIRS, sample_weight=weights)
+    with pytest.raises(ValueError, match=match):
+        quick(SiameseLearner).fit(X, SAME, pairs=PAIRS).score(X, SAME, pairs=PAIRS, sample_weight=weights)
+
+
+@pytest.mark.parametrize("kind", [SiameseLearner, TripletLearner])
+def test_scores_depend_on_the_ratios_of_weights_alone(kind):
+    given = {"pairs": PAIRS} if kind is SiameseLearner else {"triplets": TUPLES}
+    y, weights = SAME if kind is SiameseLearner else None, RNG.random(30)
+    learner = quick(kind).fit(X, y, **given)
+    expected = learner.score(X, y, sample_weight=weights, **given)
+    # sums of the large ones are infinite
+    for factor in (1e308, 1e-300):
+        assert learner.score(X, y, sample_weight=factor * weights, **given) == pytest.approx(expected)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, default_collate
 
 from skmetric._torch import seeded
 
-from ._nested import as_tensors, leaves_of, named, same_structure, spec_of
+from ._nested import as_tensors, leaves_of, map_nested, named, same_structure, spec_of
 
 _NAMED = 5  # how many items a message lists
 
@@ -75,10 +75,25 @@ class CollatedItems:
                 batch = self.read(rows)
             yield batch
 
+    def told(self, rows: NDArray[np.intp]) -> list[Any]:
+        """What samples are known by, in plain values; nothing of a Dataset, which may draw them."""
+        if isinstance(self._items, Dataset):
+            return []
+        return [map_nested(_plain, split_sample(self._items[int(row)])[0]) for row in rows]
+
     def _named(self) -> str:
         if self._collate_fn is None:
             return "torch's default_collate, which stacks arrays of one size (collate_fn= may pad),"
         return f"collate_fn={getattr(self._collate_fn, '__name__', type(self._collate_fn).__name__)}"
+
+
+def _plain(part: Any) -> Any:
+    """Text and numbers as they are, an array as its bytes; of other objects the type."""
+    if isinstance(part, str | bytes | int | float):
+        return part
+    part = part.cpu().numpy() if isinstance(part, torch.Tensor) else part
+    is_array = isinstance(part, np.ndarray | np.generic) and part.dtype != object
+    return (str(part.dtype), part.shape, part.tobytes()) if is_array else type(part).__name__
 
 
 def split_sample(item: Any) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import as_array, check_labels, read_labels
 from skmetric._images._opening import holds_images
 from skmetric._pixels._sizing import height_and_width
+from skmetric._relevance import Relevance
 from skmetric._warning import warn
 from skmetric.deep._network._network import MODULES
 
@@ -30,6 +31,7 @@ class Data(NamedTuple):
     held_out: np.ndarray | Streamed  # samples, of shape (0, ...) if none
     held_out_labels: np.ndarray
     weights: np.ndarray | None = None  # (n,)
+    relevance: Relevance | None = None  # of all samples, if grades are learned
 
 
 def read_samples(estimator, X):
@@ -65,7 +67,7 @@ def read_rows(estimator, X, *, reset):
     """Checked samples to train on: rows of features, images or a dataset, as they come in."""
     if collates(estimator) or (not reset and estimator._input_spec is not None):
         samples = _read_collated(estimator, X, reset=reset)
-        _set_n_features(estimator, ())
+        set_n_features(estimator, ())
         return samples
     shape = None if reset else estimator.input_shape_
     if not reset:
@@ -73,7 +75,7 @@ def read_rows(estimator, X, *, reset):
     if not is_table(X):
         samples = _read_others(estimator, X, shape, reset=reset)
         remember_scale(estimator, samples, reset=reset)
-        _set_n_features(estimator, samples.shape[1:])
+        set_n_features(estimator, samples.shape[1:])
         return samples
     if estimator.image_size is not None:
         raise ValueError(
@@ -156,7 +158,7 @@ def _check_image_size(estimator, shape):
         )
 
 
-def _set_n_features(estimator, shape):
+def set_n_features(estimator, shape):
     """What scikit-learn's validation sets for tables: the number of features, none for images."""
     for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
         vars(estimator).pop(name, None)
@@ -254,6 +256,14 @@ def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, s
     labels = found[codes[held_out]]
     weights = None if weights is None else weights[rows]
     return Data(samples[everything], numbers, numbers, found, samples[held_out], labels, weights)
+
+
+def after_known(known, y):
+    """Labels by code: those that have a code already, then the other labels of `y`, sorted."""
+    found = set(known.tolist())
+    labels = [*known.tolist(), *(label for label in np.unique(y).tolist() if label not in found)]
+    alike = known.dtype.kind == y.dtype.kind
+    return np.array(labels, dtype=np.promote_types(known.dtype, y.dtype) if alike else object)
 
 
 def _without_singletons(rows, codes, quiet):

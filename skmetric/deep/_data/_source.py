@@ -109,6 +109,11 @@ class Streamed:
         """Of the same."""
         return self._reader.items.dtype
 
+    def told(self, rows):
+        """What these samples are known by, in a list for a collate function; of others nothing."""
+        items = self._reader.items
+        return items.told(self._index[rows]) if hasattr(items, "told") else []
+
     def peaks(self, n):
         """Largest absolute values of at most `n` samples, where reading is dear, (n_read,)."""
         return self._reader.items.peaks(self._index, n)

@@ -17,7 +17,7 @@ from skmetric._torch import seeded
 
 from ._collated import CollatedItems, is_nested, split_sample
 from ._items import DatasetItems, split_item
-from ._labelled import normalises
+from ._labelled import normalises, set_n_features
 from ._nested import shapes_of
 
 _SEED = 2**63  # seeds are below it
@@ -46,11 +46,13 @@ class Labels:
     Parameters
     ----------
     known : ndarray, default=None
-        Labels by code; others are then refused.
+        Labels by code.
+    is_open : bool, default=True
+        Whether other labels get the next codes; else they are refused.
     """
 
-    def __init__(self, known: NDArray[Any] | None = None) -> None:
-        self.is_open = known is None
+    def __init__(self, known: NDArray[Any] | None = None, *, is_open: bool = True) -> None:
+        self.is_open = is_open
         self.place_of: dict[Any, int] = {} if known is None else {k: i for i, k in enumerate(known.tolist())}
 
     def codes(self, labels: list[Any]) -> torch.Tensor:
@@ -78,7 +80,7 @@ class Stream:
     dataset : IterableDataset
         Items are pairs (sample, label), or samples where training does without labels.
     labels : Labels or None
-        Gives the codes; None numbers the samples of a batch.
+        Gives the codes; None numbers the samples of the stream.
     batch_size : int
         Items in a batch.
     make_items : callable
@@ -154,7 +156,7 @@ class Stream:
 
     def _codes(self, start: int) -> torch.Tensor:
         if self.labels is None:
-            return torch.arange(len(self.window))
+            return torch.arange(start, start + len(self.window))
         found = []
         for i, item in enumerate(self.window.items):
             label = self.split(item, start + i)[1]
@@ -199,7 +201,8 @@ class StreamBatches:
     Parameters
     ----------
     n_items, batch_size : int
-        Items of an epoch, and of each batch but the last.
+        Items of an epoch, and of each batch but the last. A last batch of one item, of which a batch norm has
+        no statistics and a loss no pair, joins the batch before it.
     """
 
     def __init__(self, n_items: int, batch_size: int) -> None:
@@ -209,11 +212,12 @@ class StreamBatches:
         """Nothing: a stream goes on."""
 
     def __len__(self) -> int:
-        return math.ceil(self.n_items / self.batch_size)
+        return max(1, math.ceil((self.n_items - 1) / self.batch_size))
 
     def __iter__(self) -> Iterator[range]:
-        for start in range(0, self.n_items, self.batch_size):
-            yield range(min(self.batch_size, self.n_items - start))
+        for _ in range(1, len(self)):
+            yield range(self.batch_size)
+        yield range(self.n_items - (len(self) - 1) * self.batch_size)
 
 
 class StreamData(NamedTuple):
@@ -284,4 +288,8 @@ def read_stream(
         )
 
     split = (lambda item, i: split_sample(item)) if estimator.collate_fn is not None else split_item
-    return Stream(X, labels, size, make_items, split)
+    stream = Stream(X, labels, size, make_items, split)
+    if reset:
+        estimator._scale = None  # of an earlier fit
+        set_n_features(estimator, () if stream.spec is not None else stream.sample_shape)
+    return stream

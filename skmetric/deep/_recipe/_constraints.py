@@ -13,6 +13,7 @@ from skmetric._params import Interval, StrOptions
 from skmetric.deep._distributed._settings import Distributed
 from skmetric.deep._network._trunk import LAYERS
 from skmetric.deep._training._optim import OPTIMIZERS, SCHEDULES
+from skmetric.deep.losses._graded import RELEVANCE
 
 from ._fine_tuning import FineTuning
 
@@ -57,12 +58,7 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "freeze": [str, list, tuple, None],
     "loss": [str, callable, tuple],
     "distance": [StrOptions({"euclidean", "cosine", "poincare"})],
-    "relevance": [
-        StrOptions({"labels", "multilabel", "hierarchy"}),
-        callable,
-        "array-like",
-        "sparse matrix",
-    ],
+    "relevance": RELEVANCE,
     "classes_per_batch": [Interval(Integral, 2, None, closed="left"), None],
     "samples_per_class": [_COUNT, None],
     "steps_per_epoch": [_COUNT, None],

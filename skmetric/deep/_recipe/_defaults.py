@@ -70,6 +70,8 @@ def resolve_parameters(estimator: NetworkMixin, X: Any, *, goes_on: bool, single
     ValueError
         On a combination in which a parameter would be ignored.
     """
+    if estimator.distance == "cosine" and not estimator.normalize:
+        raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
     if goes_on:
         closed = isinstance(next(estimator.module_.children()), ClosedForm)
     else:

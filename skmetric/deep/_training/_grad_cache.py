@@ -66,11 +66,23 @@ def in_parts(
     for part in split_nested(samples, -(-n_samples(samples) // size)):
         parts.append(_Again(embed, part))
         with torch.no_grad():
-            embeddings.append(embed(part))
+            embeddings.append(_embedded(embed, part, size))
     with torch.no_grad():
         for buffer, before in zip(module.buffers(), statistics, strict=True):
             buffer.copy_(before)
     return Cached(torch.cat(embeddings).requires_grad_(), parts)
+
+
+def _embedded(embed: Callable[[torch.Tensor], torch.Tensor], part: torch.Tensor, size: int) -> torch.Tensor:
+    try:
+        return embed(part)
+    except ValueError as error:  # of torch: a batch norm has no statistics of one sample
+        if n_samples(part) > 1:
+            raise
+        raise ValueError(
+            f"grad_cache={size} leaves a part of one sample, and a layer of the network needs more: {error}. "
+            "Use a larger grad_cache, or freeze_batch_norm=True"
+        ) from error
 
 
 class _Again:

@@ -17,14 +17,14 @@ from skmetric._relevance import Overlap, Relevance, coarsest, finest, is_matrix,
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO, split_classes
 from skmetric.deep._data._labelled import Data, read_rows
+from skmetric.deep._data._stream import is_stream
 from skmetric.deep._recipe._defaults import Resolved, resolve_parameters, retrains
 from skmetric.deep.augment._two_views import TwoViews
 from skmetric.deep.losses._graded import GradedPairLoss, attach
-from skmetric.metrics import RetrievalScorer
 
 from ._batches import make_batches
 from ._label_task import Embedder, make_scorer
-from ._loss._criterion import resolve_loss
+from ._loss._criterion import innermost, refuse_own_relevance, resolve_loss
 from ._loss._diagnosis import batch_statistics
 
 if TYPE_CHECKING:
@@ -94,24 +94,21 @@ class GradedTask:
         read = estimator if self._nested else cast("NetworkMixin", Resolved(estimator, init="random"))
         self.settings = resolve_parameters(read, X, goes_on=call.goes_on, single=call.single)
         self.retrains = retrains(estimator) and not (call.goes_on or call.single)
+        make_scorer(estimator.scoring)  # which refuses unknown names
 
     def make_loss(self) -> Any:
         """The loss that the parameters ask for; one that compares classes is refused by name."""
         asked, named = self.estimator.loss, _named(self.estimator.relevance)
         is_open = isinstance(asked, str) and asked == "auto"
         loss = resolve_loss("sup_con" if is_open else asked, self.estimator.margin, self.estimator.distance)
-        inner = _innermost(loss)
+        inner = innermost(loss)
         if not isinstance(inner, GradedPairLoss):
             name = asked if isinstance(asked, str) else getattr(asked, "__name__", type(inner).__name__)
             raise ValueError(
                 f"loss={name} compares classes, and relevance={named} gives grades: use 'sup_con', "
                 "'log_ratio' or 'cosine_regression'"
             )
-        if not (isinstance(inner.relevance, str) and inner.relevance in ("labels", self.estimator.relevance)):
-            raise ValueError(
-                f"relevance of the loss {type(inner).__name__} is for loops of your own: leave it, "
-                f"relevance={named} of the learner is used"
-            )
+        refuse_own_relevance(loss, self.estimator.relevance)
         return loss
 
     def bound_before(self, loss: Any) -> Any:
@@ -122,6 +119,12 @@ class GradedTask:
         """Check samples and labels, and divide them."""
         if isinstance(augment, TwoViews):
             raise ValueError("augment='two_views' trains without labels: leave relevance='labels'")
+        if is_stream(self.X):
+            raise ValueError(
+                f"relevance={_named(self.estimator.relevance)} takes the labels of all samples before "
+                f"training, and X is {type(self.X).__name__}, a stream, whose items tell them as they come: "
+                "use relevance='labels', or a Dataset or array"
+            )
         samples = read_rows(self.estimator, self.X, reset=not call.goes_on)
         relevance = read_relevance(self.estimator.relevance, self.y, n_queries=len(samples))
         assert relevance is not None
@@ -137,7 +140,8 @@ class GradedTask:
 
     def _data(self, samples: Any, rows: NDArray[np.intp], held_out: NDArray[np.intp]) -> Data:
         part = slice(None) if len(rows) == len(samples) else rows
-        return Data(samples[part], rows, self._drawn, self._labels(), samples[held_out], held_out)
+        held = samples[held_out], held_out
+        return Data(samples[part], rows, self._drawn, self._labels(), *held, relevance=self._relevance)
 
     def _draw_by(self, n_samples: int) -> tuple[NDArray[np.intp], bool]:
         """What batches draw several samples of, and whether it is single samples.
@@ -231,6 +235,10 @@ class GradedTask:
         """No: which samples are held out is drawn anew."""
         return False
 
+    def same_codes(self, data: Data) -> bool:
+        """No: they number the samples of this call."""
+        return False
+
     def statistics(self, module: nn.Module) -> Callable:
         """Mean distances of samples with a grade above 0 and of others."""
         distances = distances_on(ball_of(module))
@@ -246,27 +254,18 @@ class GradedTask:
         if callable(scoring):
             y = data.held_out_labels if self.y is None else safe_indexing(self.y, data.held_out_labels)
             return make_scorer(scoring)(embedder, data.held_out, y)
-        names = [scoring] if isinstance(scoring, str) else list(scoring)
-        scorer = RetrievalScorer(*names, relevance=self._relevance.grades)
-        found = scorer(embedder, data.held_out, data.held_out_labels)
-        found = found if isinstance(found, dict) else {names[0]: found}
-        return {f"validation_{name}": float(score) for name, score in found.items()}
+        scorer = make_scorer(scoring, relevance=self._relevance.grades)
+        return scorer(embedder, data.held_out, data.held_out_labels)
 
     def state(self, session: Session) -> dict[str, Any]:
         """Labels that were seen, and those held out."""
         labels, held_out = session.data.classes, np.zeros(0, dtype=int)
         if self._nested and len(session.data.held_out_labels):
             held_out = np.unique(coarsest(self.y)[session.data.held_out_labels])
-        return {"classes_": labels, "validation_classes_": held_out, "_trained": labels}
+        return {"classes_": labels, "validation_classes_": held_out, "_trained": labels[:0]}
 
 
 def _named(relevance: Any) -> str:
     if isinstance(relevance, str):
         return repr(relevance)
     return "a matrix" if is_matrix(relevance) else getattr(relevance, "__name__", type(relevance).__name__)
-
-
-def _innermost(loss: Any) -> Any:
-    while hasattr(loss, "loss"):
-        loss = loss.loss
-    return loss

@@ -16,7 +16,7 @@ from skmetric._torch import seeded
 from skmetric._weights import read_weights_of
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO
-from skmetric.deep._data._labelled import Data, prepare, prepare_label_free, read_labelled
+from skmetric.deep._data._labelled import Data, after_known, prepare, prepare_label_free, read_labelled
 from skmetric.deep._data._stream import (
     Labels,
     StreamBatches,
@@ -31,7 +31,7 @@ from skmetric.metrics import RetrievalScorer
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._batches import make_batches
-from ._loss._criterion import bind, is_pairwise, knows_classes, resolve_loss
+from ._loss._criterion import bind, is_pairwise, knows_classes, refuse_own_relevance, resolve_loss
 from ._loss._diagnosis import batch_statistics
 
 if TYPE_CHECKING:
@@ -72,8 +72,6 @@ class LabelTask:
         *,
         call: Call,
     ) -> None:
-        if estimator.distance == "cosine" and not estimator.normalize:
-            raise ValueError("distance='cosine' is that of the unit sphere, and normalize=False leaves it")
         self.estimator, self.X, self.y, self.classes = estimator, X, y, classes
         self.sample_weight = sample_weight
         self.settings = resolve_parameters(estimator, X, goes_on=call.goes_on, single=call.single)
@@ -82,7 +80,9 @@ class LabelTask:
 
     def make_loss(self) -> Any:
         """The loss that the parameters ask for."""
-        return resolve_loss(self.settings.loss, self.estimator.margin, self.estimator.distance)
+        loss = resolve_loss(self.settings.loss, self.estimator.margin, self.estimator.distance)
+        refuse_own_relevance(loss)
+        return loss
 
     def bound_before(self, loss: Any) -> Any:
         """The loss of the last call, with what it learned."""
@@ -97,6 +97,8 @@ class LabelTask:
         if is_stream(self.X):
             return self._read_stream(call, seed, loss, loss_goes_on=loss_goes_on)
         samples, y = read_labelled(estimator, self.X, self.y, reset=not call.goes_on, label_free=label_free)
+        if y is not None:
+            self._with_earlier(y)  # which refuses labels of another type
         weights = read_weights_of(self.sample_weight, len(samples), "samples")
         if weights is not None and not weights.all():
             kept = np.flatnonzero(weights)
@@ -121,7 +123,7 @@ class LabelTask:
             return prepare_label_free(samples, y, **how)
         with seeded(seed):
             pairwise = is_pairwise(bind(loss, width, n_classes=2))
-        classes = None if pairwise else self._labels_of_proxies(y, loss_goes_on)
+        classes = self._labels_by_code(y, pairwise, loss_goes_on)
         data = prepare(samples, y, classes=classes, pairwise=pairwise, **how)
         if self.retrains and len(data.held_out):
             how = {"classes": classes, "pairwise": pairwise, "weights": weights}
@@ -134,15 +136,13 @@ class LabelTask:
         self._refuse_for_streams(call)
         with seeded(seed):
             pairwise = is_pairwise(bind(loss, estimator.n_components or _PROBE_WIDTH, n_classes=2))
-        known = None
-        if not pairwise:
-            if self.classes is None and not loss_goes_on:
-                raise ValueError(
-                    f"the loss {type(loss).__name__} learns something of each class, and a stream does not "
-                    "tell its classes before: use a loss of pairs, or partial_fit with classes="
-                )
-            known = estimator._trained if loss_goes_on else np.unique(read_labels(self.classes, "classes"))
-        labels = None if self.label_free else Labels(known)
+        if not pairwise and self.classes is None and not loss_goes_on:
+            raise ValueError(
+                f"the loss {type(loss).__name__} learns something of each class, and a stream does not "
+                "tell its classes before: use a loss of pairs, or partial_fit with classes="
+            )
+        known = self._labels_by_code(np.zeros(0, dtype=int), pairwise, loss_goes_on)
+        labels = None if self.label_free else Labels(known, is_open=pairwise)
         stream = read_stream(estimator, self.X, labels, self._size_of_batch(), reset=not call.goes_on)
         nothing = np.zeros(0, dtype=int)
         return StreamData(stream, labels, nothing, nothing)
@@ -197,13 +197,26 @@ class LabelTask:
         """All samples to train on, if classes were held out and the network is to be trained again."""
         return None if self._everything is None else self._everything()
 
-    def _labels_of_proxies(self, y: NDArray[Any], loss_goes_on: bool) -> NDArray[Any] | None:
-        """Labels in the order of the proxies; None where those of the training data make them."""
+    def _labels_by_code(self, y: NDArray[Any], pairwise: bool, loss_goes_on: bool) -> NDArray[Any] | None:
+        """Labels in the order of the proxies, or of what the loss remembers; None: by the training data."""
         if loss_goes_on:
-            return self.estimator._trained
-        if self.classes is None:
+            known = self.estimator._trained
+            return known if not pairwise else after_known(known, y) if len(known) else None
+        if pairwise or self.classes is None:
             return None
-        return np.unique(join_labels(read_labels(self.classes, "classes"), y))
+        classes = read_labels(self.classes, "classes")
+        return np.unique(join_labels(classes, y) if len(y) else classes)
+
+    def _with_earlier(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Labels of this call, in `partial_fit` also those of earlier calls."""
+        earlier = self.estimator.classes_ if self.adds else labels[:0]
+        if not len(earlier) or not len(labels):
+            return labels if len(labels) else earlier
+        return np.unique(join_labels(earlier, labels, "y and the labels of earlier calls"))
+
+    def same_codes(self, data: Data | StreamData) -> bool:
+        """Whether codes are of classes, in this call and in the last one; else they number samples."""
+        return not self.label_free and len(self.estimator._trained) > 0
 
     def n_classes(self, data: Data) -> int:
         """Number of classes trained on, or to come; a stream has not told all."""
@@ -238,23 +251,21 @@ class LabelTask:
         """Labels that were seen, held out, and trained on."""
         data = session.data
         return {
-            "classes_": np.unique(join_labels(self.estimator.classes_, data.classes))
-            if self.adds
-            else data.classes,
+            "classes_": self._with_earlier(data.classes),
             "validation_classes_": np.unique(data.held_out_labels),
-            "_trained": data.trained,
+            "_trained": data.trained[:0] if self.label_free else data.trained,
         }
 
 
 # Validation
 
 
-def make_scorer(scoring: Any) -> Callable[..., dict[str, float]]:
+def make_scorer(scoring: Any, relevance: Any = None) -> Callable[..., dict[str, float]]:
     """Scorer ``(estimator, X, y) -> dict`` from names of retrieval scores or from a scorer."""
     if callable(scoring):
         return partial(_as_dict, scoring, "score")
     names = [scoring] if isinstance(scoring, str) else list(scoring)
-    return partial(_as_dict, RetrievalScorer(*names), names[0])
+    return partial(_as_dict, RetrievalScorer(*names, relevance=relevance), names[0])
 
 
 def _as_dict(scorer, name, estimator, X, y):

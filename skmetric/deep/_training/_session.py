@@ -31,6 +31,7 @@ from skmetric.deep._recipe._schedules import check_schedule
 from skmetric.deep._recipe._thawing import Thawing
 from skmetric.deep.augment._two_views import check_for_collated, resolve
 from skmetric.deep.losses import GatheredBatches
+from skmetric.deep.losses._cross_batch_memory import forget
 
 from ._assembly import embed, go_on, start, start_proxies
 from ._checkpoints._changes import Changed, record, what_changed
@@ -92,6 +93,9 @@ class Task(Protocol):
 
     def same_held_out(self, data: Any) -> bool:
         """Whether the scores of earlier epochs were computed on the samples held out now."""
+
+    def same_codes(self, data: Any) -> bool:
+        """Whether a code means what it meant in the last call, of which a loss may remember some."""
 
     def statistics(self, module: torch.nn.Module) -> Callable:
         """Give the function from recent batches to what the history tells of them."""
@@ -164,6 +168,8 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
         training = go_on(
             settings, loss, changed, n_classes, seed, device, n_all, schedule=schedule, validated=comparable
         )
+        if not task.same_codes(data):
+            forget(training.loss)
     else:
         rows = task.rows_to_start_from(data)
         sizes = (input_shape, n_classes, seed, device, n_all)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from skmetric._tuples import KINDS
-from skmetric._weights import read_weights_of
+from skmetric._weights import check_both_kinds, read_weights_of
 from skmetric.deep._data._division import Tuples, divide
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
@@ -82,6 +82,8 @@ class TupleTask:
         loss.n_members = self.n_members
         similar = self.similar_of(n_tuples)
         weights = read_weights_of(self.sample_weight, n_tuples, KINDS[kind])
+        if kind == 2:
+            check_both_kinds(similar, weights)
         fraction = 0.0 if call.single else self._fraction()
         if isinstance(augment, TwoViews):
             raise ValueError(
@@ -117,6 +119,10 @@ class TupleTask:
     def same_held_out(self, data: Tuples) -> bool:
         """Whether as many tuples are held out as in the last call."""
         return len(data.held_out_codes) // self.n_members == self.estimator._n_held_out
+
+    def same_codes(self, data: Tuples) -> bool:
+        """Yes: 1 for similar."""
+        return True
 
     def statistics(self, module: nn.Module) -> Callable:
         """Mean distances of the tuples given."""

@@ -207,7 +207,13 @@ def _ravelled(labels, loss):
     if not isinstance(labels, torch.Tensor) or labels.ndim != 2:
         return labels
     if labels.shape[1] != 1:
-        name = "this loss" if loss is None else type(loss).__name__
+        name, relevance = type(loss).__name__, getattr(loss, "relevance", "labels")
+        if not (isinstance(relevance, str) and relevance == "labels"):
+            raise ValueError(
+                f"labels must be one integer for each embedding, and have {labels.shape[1]} columns: in a "
+                f"wrapper, {name} takes relevance= as a matrix of grades, and labels that number its rows"
+            )
+        name = "this loss" if loss is None else name
         raise ValueError(
             f"labels must be one for each embedding, and have {labels.shape[1]} columns: {name} compares "
             f"classes. Several labels or levels of a sample are for {_GRADED} with relevance="

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Integral
+from typing import Any
 
 import torch
 from sklearn.base import clone
@@ -19,6 +20,8 @@ class CrossBatchMemory(StatefulLoss):
     Embeddings drift slowly once the network has settled, so that those of past batches still serve as
     positives and negatives. Anchors are the rows of the batch; they meet the batch, as without memory, and
     what is remembered. In training mode a batch is stored after it was used; in evaluation mode none is.
+    :class:`~skmetric.deep.DeepMetricLearner` empties the memory at the start of a call that numbers samples,
+    with two views or with `relevance`; with class labels the memory goes on.
 
     Parameters
     ----------
@@ -107,3 +110,10 @@ class Memory(TellsShare, nn.Module):
         self.embeddings[at] = embeddings[-size:].to(self.embeddings.dtype)
         self.labels[at] = labels[-size:]
         self.n_seen += len(labels)
+
+
+def forget(loss: Any) -> None:
+    """Empty the memories in a bound loss: its labels are to mean something else from now on."""
+    for part in loss.modules() if isinstance(loss, nn.Module) else ():
+        if isinstance(part, Memory):
+            part.n_seen.zero_()

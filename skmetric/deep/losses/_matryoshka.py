@@ -94,8 +94,8 @@ class Prefixes(nn.Module):
 
 def _cut(options: dict[str, Any], length: int) -> dict[str, Any]:
     """Options of a call, of which embeddings are shortened as well."""
-    sides = {name: options[name][:, :length] for name in ("memory", "references") if name in options}
-    return options | sides
+    sides = [name for name in ("memory", "references") if options.get(name) is not None]
+    return options | {name: options[name][:, :length] for name in sides}
 
 
 def halvings(n_components: int):

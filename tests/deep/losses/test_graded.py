@@ -162,3 +162,18 @@ def test_a_column_of_labels_is_ravelled():
 def test_log_ratio_refuses_a_distance_that_may_be_negative():
     with pytest.raises(ValueError, match="dot_product"):
         losses.LogRatioLoss(distance="dot_product")(EMBEDDINGS, torch.arange(8) % 3)
+
+
+def test_a_memory_of_several_labels_says_how_to_give_grades():
+    memory = losses.CrossBatchMemory(losses.SupConLoss(relevance="multilabel"), size=4).bind(4, 3)
+    with pytest.raises(ValueError, match="SupConLoss takes relevance= as a matrix of grades"):
+        memory(EMBEDDINGS, TAGS)
+    grades = GRADES["multilabel"][1]
+    by_rows = losses.CrossBatchMemory(losses.SupConLoss(relevance=grades), size=8).bind(4, 8)
+    by_rows(EMBEDDINGS[:5], torch.arange(5))
+    value = by_rows(EMBEDDINGS[5:], torch.arange(5, 8))  # the first five are remembered
+    order = torch.tensor([5, 6, 7, 0, 1, 2, 3, 4])
+    expected = losses.SupConLoss(relevance=grades)(
+        EMBEDDINGS[order], order, weights=torch.tensor([1.0] * 3 + [0.0] * 5)
+    )
+    torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5, check_dtype=False)

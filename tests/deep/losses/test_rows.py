@@ -156,6 +156,13 @@ def test_wrong_references_are_refused(sides, match):
         losses.ContrastiveLoss()(*LINE, **sides)
 
 
+def test_prefixes_take_references_that_are_none():
+    embeddings, labels = batch()
+    loss = losses.MatryoshkaLoss(losses.SupConLoss(), prefixes=[4, 8]).bind(8, 4)
+    value = loss(embeddings, labels, references=None, reference_labels=None)
+    torch.testing.assert_close(value, loss(embeddings, labels))
+
+
 def test_swap_refuses_references_of_the_size_of_the_batch():
     with pytest.raises(ValueError, match="references"):
         losses.TripletMarginLoss(swap=True)(*LINE, references=LINE[0], reference_labels=LINE[1])

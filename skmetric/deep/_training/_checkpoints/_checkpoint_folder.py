@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import nn
 
 from skmetric._folder._folder import naming_damage, read_folder, write_folder
+from skmetric._relevance import Relevance
 from skmetric._torch import to_tensor
 from skmetric.deep._data._gathered import Gathered
+from skmetric.deep._data._source import Streamed
 from skmetric.deep._distributed._group import ALONE, Alone
 
 if TYPE_CHECKING:
@@ -274,27 +277,43 @@ def _digest_of_data(data: Any) -> str:
         if isinstance(part, Gathered):
             parts.append((f"{name} table", part.table))
             part = part.index
+        if isinstance(part, Relevance):
+            part = part.told_by()
+        if issparse(part):
+            parts += [(f"{name} {side}", getattr(part, side)) for side in ("indices", "indptr")]
+            part = part.data
         if isinstance(part, np.ndarray):
             digest.update(f"{part.dtype.kind} {part.shape}".encode())
             digest.update(
-                repr(part.tolist()).encode() if part.dtype.kind in "OUT" else np.ascontiguousarray(part).data
+                repr([*map(_sorted, part.tolist())]).encode()
+                if part.dtype.kind in "OUT"
+                else np.ascontiguousarray(part).data
             )
         elif hasattr(part, "rows") and getattr(part, "is_fixed", False):
             digest.update(repr(part.shape).encode())
-            chosen: Any = (
-                np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int)) if len(part) else []
-            )
-            for row in chosen:
+            for row in _looked_at(part):
                 digest.update(np.ascontiguousarray(part.rows([int(row)]).cpu().numpy()).data)
         else:
             digest.update(repr(getattr(part, "shape", part)).encode())
+            if isinstance(part, Streamed):
+                digest.update(repr(part.told(_looked_at(part))).encode())
     return digest.hexdigest()
+
+
+def _looked_at(part: Any) -> NDArray[np.intp]:
+    """Rows that tell samples from others: some of all, evenly spaced."""
+    return np.unique(np.linspace(0, len(part) - 1, min(_LOOKED_AT, len(part))).astype(np.intp))
+
+
+def _sorted(label: Any) -> Any:
+    """A set of labels in an order that is the same in another process."""
+    return sorted(map(repr, label)) if isinstance(label, set | frozenset) else label
 
 
 def sketch_of_data(data: Any) -> str:
     """Digest of the labels and of a few samples: cheap, to tell data of one process from those of another."""
     few = {
-        name: part[np.unique(np.linspace(0, len(part) - 1, _LOOKED_AT).astype(int))]
+        name: part[_looked_at(part)]
         for name, part in data._asdict().items()
         if isinstance(part, np.ndarray) and part.ndim > 1 and len(part)
     }

@@ -11,6 +11,7 @@ from skmetric._torch import seeded
 from skmetric.deep import losses
 from skmetric.deep._training._optim import is_module
 from skmetric.deep.losses._base import Loss
+from skmetric.deep.losses._graded import GradedPairLoss
 
 _DEFAULTS = {"poincare": "hyperbolic_info_nce"}  # by distance
 _DEFAULT = "multi_similarity"
@@ -65,7 +66,7 @@ def resolve_loss(loss, margin=None, distance="euclidean"):
 
 def ball_of_loss(loss):
     """Settings of the ball that a loss, resolved for it, compares on; those of the head's own else."""
-    loss = _wrapped(loss)
+    loss = innermost(loss)
     return {"curvature": loss.curvature, "clip": loss.clip} if hasattr(loss, "on_ball") else {}
 
 
@@ -115,7 +116,7 @@ def _by_name(name):
 
 def _put_on_ball(loss, named):
     """Tell a loss that embeddings are points of the ball; refuse one that is known to compare otherwise."""
-    inner = _wrapped(loss)
+    inner = innermost(loss)
     if hasattr(inner, "on_ball"):
         inner.on_ball = True
     elif type(inner).__module__.partition(".")[0] in ("skmetric", "pytorch_metric_learning"):
@@ -125,11 +126,24 @@ def _put_on_ball(loss, named):
         )
 
 
-def _wrapped(loss):
+def innermost(loss):
     """The innermost of losses that wrap one another, as a cross-batch memory does."""
     while isinstance(getattr(loss, "loss", None), Loss):
         loss = loss.loss
     return loss
+
+
+def refuse_own_relevance(loss, asked="labels"):
+    """Refuse a loss with grades of its own: in a learner labels are codes, or numbers of samples."""
+    inner = innermost(loss)
+    allowed = ("labels", asked) if isinstance(asked, str) else ("labels",)
+    if isinstance(inner, GradedPairLoss) and not (
+        isinstance(inner.relevance, str) and inner.relevance in allowed
+    ):
+        raise ValueError(
+            f"relevance of the loss {type(inner).__name__} is for a training loop that you write: leave it "
+            "out, and pass relevance= to DeepMetricLearner"
+        )
 
 
 def _with_miner(pair):

@@ -11,7 +11,7 @@ from skmetric.deep.losses._base import full_precision, widen
 from skmetric.deep.losses._named_distances import distances_in_tuples, similarities_in_tuples
 from skmetric.deep.losses._pair import DistancePairLoss, SimilarityPairLoss
 
-from ._criterion import resolve_loss
+from ._criterion import refuse_own_relevance, resolve_loss
 
 _PROBES = (0.05, 0.5, 0.95)  # distances and cosines at which a loss shows whether it learns at all
 
@@ -108,6 +108,7 @@ def make_tuple_loss(loss, margin, n_members):
             f"loss={named} is no loss of {kind} that are given: use 'contrastive', 'triplet' or another that "
             "compares pairs by a distance or a cosine"
         )
+    refuse_own_relevance(resolved)
     if getattr(resolved, "miner", None) is not None:
         raise ValueError(f"loss={named} has a miner, and {kind} that are given leave nothing to mine")
     if isinstance(resolved.distance, nn.Module) and any(True for _ in resolved.distance.parameters()):
