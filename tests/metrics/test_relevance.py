@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from sklearn.metrics import ndcg_score
 
 from skmetric import metrics
-from skmetric.metrics import RetrievalScorer, retrieval_report
+from skmetric.metrics import RetrievalScorer, compare, retrieval_report
 from skmetric.metrics._scores import mean_scores
 from skmetric.retrieval import rank
 
@@ -215,6 +215,44 @@ def test_intervals_need_classes():
     assert retrieval_report(X, TREE, relevance="hierarchy", per_class=True).per_class.keys() == {0, 1}
     with pytest.raises(ValueError, match="per_class"):
         retrieval_report(X, SETS, relevance="multilabel", per_class=True)
+
+
+def test_a_comparison_by_grades_and_groups():
+    # each query has one item with a grade: 1 for 0, 0 for 1, and 0 for 2
+    grades = np.array([[0.0, 2.0, 0.0], [2, 0, 0], [1, 0, 0]])
+    a, b = [[0.0], [1.0], [-0.5]], [[0.0], [1.0], [2.5]]
+    # a: 2 is nearest to 0, then 1; 0 is nearest to 1 and to 2. b: 1 and 0 are nearest to each other, 1 to 2
+    comparison = compare(a, b, None, relevance=grades, scores=["recall_at_1", "linear_ndcg_at_2"])
+    assert comparison.scores_a["recall_at_1"] == pytest.approx(2 / 3)
+    assert comparison.scores_b["recall_at_1"] == pytest.approx(2 / 3)
+    second = 1 / np.log2(3)
+    assert comparison.scores_a["linear_ndcg_at_2"] == pytest.approx((second + 1 + 1) / 3)
+    assert comparison.scores_b["linear_ndcg_at_2"] == pytest.approx((1 + 1 + second) / 3)
+    assert comparison.resample == "queries"
+    # item 0 is of the group of 2 and has a grade for it: 2 has nothing left to find
+    grouped = compare(a, b, None, relevance=grades, groups=[0, 1, 0], scores=["recall_at_1"])
+    assert (grouped.n_queries, grouped.n_unanswerable, grouped["recall_at_1"]) == (2, 1, 0.5)
+    report = retrieval_report(a, None, relevance=grades, groups=[0, 1, 0], scores=["recall_at_1"])
+    assert grouped.scores_a == report.scores
+    labelled = compare(X, X**3, FINE, scores=["map_at_r"])
+    assert compare(X, X**3, [{c} for c in FINE], relevance="multilabel", scores=["map_at_r"]).scores_a == (
+        labelled.scores_a
+    )
+    tree = compare(X, X**3, TREE, relevance="hierarchy", scores=["map_at_r"])
+    assert (tree.resample, tree.n_queries) == ("classes", 40)
+
+
+@pytest.mark.parametrize(
+    "score", [retrieval_report, lambda X, y, relevance: compare(X, X, y, relevance=relevance)]
+)
+def test_labels_beside_grades_are_one_for_each_query(score):
+    with pytest.raises(ValueError, match="y has 3 labels for 4 rows"):
+        score(X[:4], [0, 1, 0], relevance=np.ones((4, 4)))
+
+
+def test_groups_that_hide_all_that_has_a_grade():
+    with pytest.raises(ValueError, match="items with a grade above 0 for a query are also of its group"):
+        metrics.map_at_r(X[:4], None, relevance=np.ones((4, 4)), groups=[0] * 4)
 
 
 def test_reports_list_what_they_listed_before():
