@@ -137,6 +137,20 @@ def test_graded_ndcg_is_that_of_scikit_learn():
     )
 
 
+def test_large_grades_do_not_overflow():
+    # query 0 finds 2000, then 2001: over 2^2001 the gains are 1/2 and 1; the others find their item first
+    grades = np.array([[0.0, 2000.0, 2001.0], [5, 0, 0], [5, 0, 0]])
+    second = 1 / np.log2(3)
+    scores = retrieval_report(
+        [[0.0], [1.0], [-2.0]], None, relevance=grades, scores=["exponential_ndcg_at_2"], per_query=True
+    )
+    found = [(0.5 + second) / (1 + second / 2), 1, 1]
+    assert scores.per_query["exponential_ndcg_at_2"] == pytest.approx(found)
+    # a random order gains the mean (1/2 + 1) / 2 at each rank, or 1/2 of what 1 and 2 have
+    chance = [0.75 * (1 + second) / (1 + second / 2), (1 + second) / 2, (1 + second) / 2]
+    assert scores.chance["exponential_ndcg_at_2"] == pytest.approx(np.mean(chance))
+
+
 def test_chance_is_the_mean_over_orders():
     grades = np.array([[0.0, 1.0, 3.0, 0.5], [1, 0, 0, 0], [3, 0, 0, 2], [0.5, 0, 2, 0]])
     names = [name.replace("_3", "_2").replace("_5", "_2") for name in ALL]
