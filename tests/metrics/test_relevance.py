@@ -95,6 +95,36 @@ def test_scores_are_those_of_loops(form):
     assert (report.n_queries, report.n_unanswerable) == (n_queries, 40 - n_queries)  # empty sets
 
 
+LISTS = [sorted(row) for row in SETS]
+COLUMNS = {"a": TREE[:, 0], "b": TREE[:, 1].astype(str), "c": FINE}
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
+def test_labels_in_tables(package):
+    module = pytest.importorskip(package)
+    arrays = np.empty(40, dtype=object)
+    arrays[:] = [np.array(row, dtype=int) for row in LISTS]  # as pandas reads a Parquet file
+    lists, levels, table = {
+        "pandas": lambda: ([module.Series(LISTS), module.Series(arrays)], [], module.DataFrame(COLUMNS)),
+        "polars": lambda: (
+            [module.Series(LISTS, dtype=module.List(module.Int64))],
+            [module.Series(TREE.tolist())],
+            module.DataFrame(COLUMNS),
+        ),
+        "pyarrow": lambda: (
+            [module.array(LISTS), module.chunked_array([LISTS])],
+            [module.array(TREE.tolist())],
+            module.table(COLUMNS),
+        ),
+    }[package]()
+    for y in lists:
+        assert metrics.map_at_r(X, y, relevance="multilabel") == metrics.map_at_r(X, None, relevance=OVERLAP)
+    for y in [*levels, table]:
+        assert metrics.graded_ndcg_at_k(X, y, relevance="hierarchy") == metrics.graded_ndcg_at_k(
+            X, None, relevance=LEVELS
+        )
+
+
 def test_a_gallery_and_groups():
     y, gallery, groups = SETS[:15], X[15:], RNG.integers(0, 3, size=40)
     expected, _ = by_hand(OVERLAP[:15, 15:], X[:15], gallery)
@@ -185,6 +215,8 @@ def test_scorer_takes_labels_as_they_are_folded():
     assert repr(scorer) == "RetrievalScorer('map_at_r', 'f1_at_5', relevance='multilabel')"
     with pytest.raises(ValueError, match="does not follow the rows"):
         RetrievalScorer("map_at_r", relevance=OVERLAP)
+    with pytest.raises(ValueError, match="relevance='multi_label' is unknown: use one of 'labels'"):
+        RetrievalScorer("map_at_r", relevance="multi_label")  # not when the first fold is scored
 
 
 def test_ranking_has_the_grades():
@@ -206,6 +238,8 @@ NESTED = np.array([["cat", "tabby"], ["dog", "tabby"], ["dog", "collie"], ["cat"
         (None, np.array([["a"] * 4] * 4), "must hold numbers"),
         (NESTED, "hierarchy", "'tabby' of level 1 lies in 'cat' and in 'dog' of level 0"),
         ([["a", "b"], ["a"], ["a", "b"], ["a", "b"]], "hierarchy", "different numbers of levels"),
+        (np.zeros((4, 0)), "hierarchy", "one column for each level"),
+        ([[]] * 4, "hierarchy", "one column for each level"),
         (np.full((4, 2), 2), "multilabel", "0 and 1 alone"),
         ([0, 1, 1, 0], "multilabel", "relevance='labels'"),
         ([[0, 1], [1, 1], [0, 0], [1, 0]], "multilabel", "could be a matrix"),
