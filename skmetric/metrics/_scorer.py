@@ -8,9 +8,9 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skmetric._embedding import embed, rankings_of
 from skmetric._relevance import check_name, is_matrix
+from skmetric._weights import check_weights
 
 from ._scores import mean_scores, parse_score
-from ._weights import check_weights
 
 
 @final
@@ -182,7 +182,7 @@ class RetrievalScorer:
         """
         embeddings, rankings = embed(estimator, X), rankings_of(estimator)
         if sample_weight is not None:
-            sample_weight = check_weights(sample_weight, len(embeddings))
+            sample_weight = check_weights(sample_weight, len(embeddings), "rows")
         scores = mean_scores(
             self.names,
             embeddings,

@@ -295,6 +295,10 @@ def test_lsml_by_hand():
 
 def test_lsml_weights_are_proportions():
     weights = np.repeat([1.0, 0.0], 100)
+    with pytest.raises(ValueError, match=r"sample_weight\[100\] is -1.*finite numbers, 0 or larger"):
+        LSML().fit(X, sample_weight=weights - 1, quadruplets=QUADRUPLETS)
+    with pytest.raises(ValueError, match="sample_weight is zero for all"):
+        LSML().fit(X, sample_weight=0 * weights, quadruplets=QUADRUPLETS)
     weighted = LSML().fit(X, sample_weight=7 * weights, quadruplets=QUADRUPLETS)
     np.testing.assert_allclose(weighted.components_, LSML().fit(X, quadruplets=QUADRUPLETS[:100]).components_)
 
