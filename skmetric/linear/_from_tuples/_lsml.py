@@ -130,9 +130,7 @@ class LSML(LinearQuadrupletLearner):
         solution = minimize_logdet(forms, loss, prior, max_iter=self.max_iter, tol=self.tol, step=steps)
         self.objective_, self.n_iter_ = solution.objective, solution.n_iter
         self._set_map(solution.components, tuples.rows.dtype)
-        if not steps.asked_to_stop:
-            self._warn_unless(solution.converged, self.max_iter)
-        steps.close()
+        steps.close(solution.converged)
         return self
 
 
