@@ -193,7 +193,7 @@ def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
                 f"{name} to (n_samples,), for example using ravel().",
                 DataConversionWarning,
             )
-        y = _first_column(y)
+        y = column_of(y, 0)
     if isinstance(y, np.ndarray):
         return y
     if isinstance(getattr(y, "dtype", None), np.dtype):
@@ -210,14 +210,15 @@ def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
     return np.array(values, dtype=object) if hasattr(y, "dtype") else values  # of pandas: text stays text
 
 
-def _first_column(y: Any) -> Any:
+def column_of(y: Any, place: int) -> Any:
+    """One column of a 2-D array or of a table, by its number."""
     if hasattr(y, "iloc"):  # pandas
-        return y.iloc[:, 0]
+        return y.iloc[:, place]
     if hasattr(y, "to_series"):  # polars
-        return y.to_series(0)
+        return y.to_series(place)
     if hasattr(y, "column"):  # pyarrow
-        return y.column(0)
-    return y[:, 0]
+        return y.column(place)
+    return y[:, place]
 
 
 def _array_of(labels: Iterable, name: str) -> NDArray:

@@ -131,6 +131,5 @@ def _value(
         return np.where(fpr <= 1 - target.min_rate + _ROUNDING, tpr, -1)
     if target.criterion == "max_tnr":
         return np.where(tpr >= target.min_rate - _ROUNDING, 1 - fpr, -1)
-    return (hits * n_others - wrong * n_similar).astype(
-        float
-    )  # tpr - fpr in whole numbers, so that ties are ties
+    # tpr - fpr, times both counts: in whole numbers, so that ties are ties
+    return (hits * n_others - wrong * n_similar).astype(float)

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "FitTasks",
@@ -26,6 +27,7 @@ __all__ = [
     "check_params",
     "check_sample_weight",
     "fit_context",
+    "num_samples",
     "safe_indexing",
     "validate_params",
     "with_callbacks",

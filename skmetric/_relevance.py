@@ -5,14 +5,14 @@ relevant to each other if their labels are equal.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from skmetric._checks import as_array, encode_labels, name_rows, read_labels
+from skmetric._checks import as_array, column_of, encode_labels, name_rows, read_labels
 
 NAMES = ("labels", "multilabel", "hierarchy")
 _TABLES = (list, tuple, set, frozenset)
@@ -117,6 +117,15 @@ def is_matrix(relevance: Any) -> bool:
     return not (relevance is None or isinstance(relevance, str) or callable(relevance))
 
 
+def check_name(relevance: Any) -> None:
+    """Refuse a name that is none of `NAMES`; a matrix or a function passes."""
+    if isinstance(relevance, str) and relevance not in NAMES:
+        raise ValueError(
+            f"relevance={relevance!r} is unknown: use one of {', '.join(map(repr, NAMES))}, a matrix of "
+            "grades or a function of two arrays of labels"
+        )
+
+
 def read_relevance(
     relevance: Any, y: Any, y_gallery: Any = None, *, n_queries: int, n_gallery: int | None = None
 ) -> Relevance | None:
@@ -146,11 +155,7 @@ def read_relevance(
     if relevance is None or (isinstance(relevance, str) and relevance == "labels"):
         return None
     if isinstance(relevance, str):
-        if relevance not in NAMES:
-            raise ValueError(
-                f"relevance={relevance!r} is unknown: use one of {', '.join(map(repr, NAMES))}, a matrix of "
-                "grades or a function of two arrays of labels"
-            )
+        check_name(relevance)
         if y is None:
             raise ValueError(f"y is None, and relevance={relevance!r} needs the labels of the samples")
         read = read_sets if relevance == "multilabel" else read_levels
@@ -237,7 +242,7 @@ def _read_side(y: Any, name: str) -> Any:
         return _check_indicator(csr_array(y), name)
     if not hasattr(y, "__len__"):
         raise ValueError(f"{name} must be a matrix of 0 and 1 or a list of sets; got {type(y).__name__}")
-    rows = list(y) if getattr(y, "ndim", 1) == 1 else None
+    rows = _rows_of(y)
     if rows and all(isinstance(row, _TABLES) for row in rows):
         flat = {label for row in rows for label in row}
         lists = all(isinstance(row, list | tuple) for row in rows)
@@ -314,23 +319,31 @@ def finest(y: Any) -> NDArray[Any]:
 
 def _columns(y: Any, name: str) -> list[NDArray[Any]]:
     """The levels of a side, each as labels (n,)."""
-    if hasattr(y, "iloc") and getattr(y, "ndim", 1) == 2:  # a table of pandas, whose columns differ in type
-        return [read_labels(y.iloc[:, level], name) for level in range(y.shape[1])]
     y = as_array(y)
-    if not hasattr(y, "shape"):
-        y = list(y)
-        if y and all(isinstance(row, list | tuple) for row in y):
-            if len({len(row) for row in y}) > 1:
-                raise ValueError(
-                    f"{name} has samples with different numbers of levels: give all of them each"
-                )
-            return [read_labels(list(column), name) for column in zip(*y, strict=True)]
-    table = y if hasattr(y, "shape") else np.asarray(y)
-    if issparse(table) or table.ndim not in (1, 2):
+    rows, shape = _rows_of(y), getattr(y, "shape", (0,))
+    columns: list[Any] = [y]
+    if rows and all(isinstance(row, list | tuple | np.ndarray) for row in rows):
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError(f"{name} has samples with different numbers of levels: give all of them each")
+        columns = [list(column) for column in zip(*rows, strict=True)]
+    elif len(shape) == 2 and not issparse(y):
+        columns = [column_of(y, level) for level in range(shape[1])]  # which may differ in type
+    if not columns or issparse(y) or len(shape) > 2:
         raise ValueError(f"{name} must have one column for each level, the coarsest first")
-    return (
-        [read_labels(table, name)] if table.ndim == 1 else [read_labels(c, name) for c in np.asarray(table).T]
-    )
+    return [read_labels(column, name) for column in columns]
+
+
+def _rows_of(y: Any) -> list[Any]:
+    """What a sequence or a column of objects has for each sample; nothing of numbers, text and tables."""
+    dtype, shape = getattr(y, "dtype", None), getattr(y, "shape", (0,))
+    if len(shape) != 1 or isinstance(y, str) or not isinstance(y, Iterable):
+        return []
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return []
+    if hasattr(y, "to_pylist"):  # pyarrow
+        return y.to_pylist()
+    rows = y.to_list() if hasattr(y, "to_list") else list(y)  # polars, pandas
+    return [row.tolist() if isinstance(row, np.ndarray) else row for row in rows] if dtype else rows
 
 
 def _check_nested(codes: NDArray[np.intp], labels: list[NDArray[Any]]) -> None:

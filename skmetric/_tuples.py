@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, issparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils.validation import validate_data
 
@@ -150,6 +150,8 @@ def groups_of(members: NDArray[np.integer]) -> NDArray[np.intp]:
 
 def number_samples(samples: NDArray[Any]) -> NDArray[np.intp]:
     """Number of each sample, (n,): equal samples have the same."""
+    if samples.dtype.kind == "f":
+        samples = samples + 0  # so that -0.0, which equals 0.0, has its bytes
     flat = np.ascontiguousarray(samples).reshape(len(samples), -1)
     keys = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
     return np.unique(keys, return_inverse=True)[1].reshape(-1)
@@ -160,7 +162,7 @@ def _three_axes(estimator: Any, X: Any, n_members: int) -> NDArray[Any]:
     name = KINDS[n_members]
     shape = f"(n_{name}, {n_members}, n_features)"
     try:
-        X = np.asarray(X)
+        X = X if issparse(X) else np.asarray(X)
     except ValueError:
         raise ValueError(f"X must hold {name}, {shape}; they differ in length") from None
     if X.ndim != 3:

@@ -1,4 +1,4 @@
-"""Weights of samples or of tuples: how often each is drawn, compared with the others."""
+"""Weights of samples, tuples or queries, as they come in."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from skmetric._checks import as_array
 
 
-def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
-    """Weights (n,) from 0 to 1, of which the largest is 1: only their ratios count, and no sum is infinite.
+def check_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
+    """Weights (n,) from 0, all finite.
 
     Parameters
     ----------
@@ -38,9 +38,18 @@ def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.floa
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"sample_weight[{row}] is {weights[row]:g}: weights are finite numbers from 0, which leaves out "
+            f"sample_weight[{row}] is {weights[row]:g}: weights must be finite numbers, 0 or larger "
             f"({wrong.sum()} of {n} are not)"
         )
+    return weights
+
+
+def read_weights(sample_weight: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
+    """The same of what is trained on, over the largest: only ratios count, and no sum is infinite.
+
+    Raises an error if all are 0.
+    """
+    weights = check_weights(sample_weight, n, what)
     if not weights.any():
         raise ValueError("sample_weight is zero for all: at least one must be above 0")
     return weights / weights.max()

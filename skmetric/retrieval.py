@@ -286,11 +286,9 @@ def iter_rankings(
     search.hidden = hidden
     depth = search.n_items if depth is None else min(_check_count(depth, "depth"), search.n_items)
     sizes = np.bincount(codes_gallery, minlength=n_classes)
-    left_out: Any = search.leaves_self_out if hidden is None else hidden.counts  # a row is of its own group
-    n_relevant, n_items = (
-        sizes[codes] - left_out,
-        search.n_gallery - left_out,
-    )  # (n_queries,); with groups both
+    left_out: Any = search.leaves_self_out if hidden is None else hidden.counts  # which count the row itself
+    n_relevant = sizes[codes] - left_out  # (n_queries,)
+    n_items = search.n_gallery - left_out  # of all queries, or with groups (n_queries,)
 
     def block(rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Ranking]:
         relevant = block_relevance(search, rows, codes, codes_gallery, sizes, depth)

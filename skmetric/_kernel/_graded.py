@@ -14,7 +14,12 @@ class Grades(NamedTuple):
 
     found: NDArray[np.float64]  # (n_queries, depth), nearest first
     best: NDArray[np.float64]  # (n_queries, depth), largest first: what the best search finds
-    mean_gains: NDArray[np.float64]  # (n_queries, 2): means of g and of 2^g - 1 over the items searched
+    mean_gains: NDArray[np.float64]  # (n_queries, 2): means of g and of `powers` over the items searched
+
+
+def powers(grades: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gains 2^g - 1 of grades (n, n_items), over 2 to the largest grade of the row, (n,): none overflows."""
+    return -np.expm1(-np.log(2) * grades) * np.exp2(grades - largest[:, None])
 
 
 class Graded(NamedTuple):
@@ -60,9 +65,9 @@ class Grading:
             last = np.take_along_axis(gone, order, axis=1).argsort(axis=1, kind="stable")
             order = np.take_along_axis(order, last, axis=1)
         found = np.take_along_axis(grades, order[:, :depth], axis=1)  # those gone have a grade of 0
-        gains = [grades.sum(axis=1), np.expm1(np.log(2) * grades).sum(axis=1)]
-        means = np.stack(gains, axis=1) / np.maximum(n_items, 1)[:, None]
         best = -np.sort(-grades, axis=1)[:, :depth]
+        gains = [grades.sum(axis=1), powers(grades, best[:, 0]).sum(axis=1)]
+        means = np.stack(gains, axis=1) / np.maximum(n_items, 1)[:, None]
         return Graded(found > 0, (grades > 0).sum(axis=1), n_items, Grades(found, best, means))
 
 

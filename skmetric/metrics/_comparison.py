@@ -10,14 +10,13 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skmetric._checks import read_labels
-from skmetric._params import Interval, StrOptions, validate_params
+from skmetric._params import Interval, StrOptions, num_samples, validate_params
 from skmetric._warning import warn
 
 from ._bootstrap import as_generator, percentile_interval, resampled_means
 from ._report import Rows, _html, _text
-from ._retrieval_report import names_wanted
-from ._scores import parse_score, score_queries
+from ._retrieval_report import ONE_CLASS, names_wanted, read_classes
+from ._scores import n_searched_among, parse_score, score_queries
 
 
 @final
@@ -108,12 +107,13 @@ class Comparison:
 def compare(
     a: ArrayLike,
     b: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     *,
     gallery: tuple[ArrayLike, ArrayLike] | None = None,
     y_gallery: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     groups_gallery: ArrayLike | None = None,
+    relevance: Any = None,
     k: ArrayLike | None = None,
     scores: ArrayLike | None = None,
     confidence_level: float = 0.95,
@@ -131,18 +131,21 @@ def compare(
     ----------
     a, b : array-like of shape (n_queries, n_features_a) and (n_queries, n_features_b)
         Queries under two metrics, for example before and after training: row i of both is the same sample.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     gallery : pair of array-like, default=None
         Rows to search, of shape (n_gallery, n_features_a) and (n_gallery, n_features_b): the same items under
         both metrics. None searches each row among the others, itself left out by identity.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
     groups_gallery : array-like of shape (n_gallery,), default=None
         Groups of the gallery, needed with `gallery` and `groups`.
+    relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
+        What makes an item relevant, and `y` with it, see :func:`graded_ndcg_at_k`; None is "labels". Where
+        queries have no class, the intervals are over queries, as those of :func:`retrieval_report`.
     k, scores : sequence, default=None
         Cut-offs, or names of the scores wanted, as for :func:`retrieval_report`.
     confidence_level : float, default=0.95
@@ -193,26 +196,24 @@ def compare(
     """
     check_rows(a, b, "a and b")
     galleries = (None, None) if gallery is None else pair_of(gallery)
-    n_searched = len(read_labels(y)) - 1 if y_gallery is None else len(read_labels(y_gallery, "y_gallery"))
-    names = names_wanted(n_searched, k, scores)
+    names = names_wanted(n_searched_among(a, galleries[0]), k, scores)
     wanted = [parse_score(name) for name in names]
+    labels, has_classes = read_classes(y, relevance, num_samples(a))
+    resample = resample if has_classes else "queries"
     sides: dict[str, Any] = {"y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
     of_a, of_b = (
-        score_queries(wanted, queries, y, gallery=items, **sides)
+        score_queries(wanted, queries, y, gallery=items, **sides, relevance=relevance)
         for queries, items in zip((a, b), galleries, strict=True)
     )
-    kept = of_a.answerable  # by labels and groups alone: the same under both
+    kept = of_a.answerable  # not by embeddings: the same under both
     values = np.concatenate([of_a.values, of_b.values]).compress(kept, axis=1)  # (2 * n_scores, n_kept)
-    classes, codes = np.unique(read_labels(y)[kept], return_inverse=True)
+    classes, codes = np.unique(labels[kept], return_inverse=True)
     over = codes if resample == "classes" else None
     resampled = resampled_means(values, n_resamples, as_generator(random_state), over)
     differences = resampled[:, len(names) :] - resampled[:, : len(names)]
     if resample == "classes" and len(classes) == 1:
         differences[:] = np.nan
-        warn(
-            "the queries that were scored are of one class, so that the intervals over classes are NaN. Give "
-            "queries of more classes, or resample='queries' for intervals over the queries of this class"
-        )
+        warn(ONE_CLASS)
     scores_a, scores_b = np.split(values.mean(axis=1), 2)
     return Comparison(
         differences=dict(zip(names, (scores_b - scores_a).tolist(), strict=True)),

@@ -7,9 +7,7 @@ from numpy.typing import ArrayLike
 
 from skmetric._params import Interval, StrOptions, validate_params
 
-from ._scores import mean_scores
-
-__all__ = ["f1_at_k", "graded_ndcg_at_k", "ir_recall_at_k", "mean_average_precision_at_k"]
+from ._scores import mean_score
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]
 
@@ -80,14 +78,8 @@ def mean_average_precision_at_k(
     >>> round(mean_average_precision_at_k(X, y, k=2), 3)  # (1/1) / 2, (1/1) / 2 and (1/2) / 2
     0.417
     """
-    sides: dict[str, Any] = {
-        "gallery": gallery,
-        "y_gallery": y_gallery,
-        "groups": groups,
-        "groups_gallery": groups_gallery,
-    }
     name = f"mean_average_precision_at_{k}"
-    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
+    return mean_score(name, embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 @validate_params({"k": _COUNT}, prefer_skip_nested_validation=True)
@@ -155,14 +147,8 @@ def ir_recall_at_k(
     >>> ir_recall_at_k(X, y, k=2)  # one of two for each of the three queries
     0.5
     """
-    sides: dict[str, Any] = {
-        "gallery": gallery,
-        "y_gallery": y_gallery,
-        "groups": groups,
-        "groups_gallery": groups_gallery,
-    }
     name = f"ir_recall_at_{k}"
-    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
+    return mean_score(name, embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 @validate_params({"k": _COUNT}, prefer_skip_nested_validation=True)
@@ -230,14 +216,8 @@ def f1_at_k(
     >>> f1_at_k(X, y, k=2)  # 2 · 1 / (2 + 2) for each of the three queries
     0.5
     """
-    sides: dict[str, Any] = {
-        "gallery": gallery,
-        "y_gallery": y_gallery,
-        "groups": groups,
-        "groups_gallery": groups_gallery,
-    }
     name = f"f1_at_{k}"
-    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
+    return mean_score(name, embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 @validate_params(
@@ -322,11 +302,5 @@ def graded_ndcg_at_k(
     >>> round(graded_ndcg_at_k(X, tags, k=2, relevance="multilabel"), 3)  # .5 before 1, twice of three
     0.906
     """
-    sides: dict[str, Any] = {
-        "gallery": gallery,
-        "y_gallery": y_gallery,
-        "groups": groups,
-        "groups_gallery": groups_gallery,
-    }
     name = f"{gain}_ndcg_at_{k}"
-    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
+    return mean_score(name, embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)

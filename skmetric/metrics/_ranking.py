@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._kernel._graded import powers
 from skmetric.retrieval import Ranking
 
 from . import _chance
@@ -78,21 +79,22 @@ def linear_ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
 
 def exponential_ndcg_at_k(ranking: Ranking, k: int) -> NDArray[np.float64]:
     """The same of 2^g - 1."""
-    return ndcg_at_k(ranking, k) if ranking.grades is None else _graded_ndcg(ranking, k, _power)
+    return ndcg_at_k(ranking, k) if ranking.grades is None else _graded_ndcg(ranking, k, powers)
 
 
 def _graded_ndcg(ranking: Ranking, k: int, gain: Callable[..., NDArray[Any]]) -> NDArray[np.float64]:
     assert ranking.grades is not None
-    best = _discounted(gain(ranking.grades.best[:, :k]))
-    return _of_answerable(
-        ranking, _discounted(gain(ranking.grades.found[:, :k])) / np.where(best > 0, best, 1)
-    )
+    largest = ranking.grades.best[:, 0]
+    best = _discounted(gain(ranking.grades.best[:, :k], largest))
+    found = _discounted(gain(ranking.grades.found[:, :k], largest))
+    return _of_answerable(ranking, found / np.where(best > 0, best, 1))
 
 
 def chance_of_graded_ndcg(ranking: Ranking, k: int, *, exponential: bool) -> NDArray[np.float64]:
     """Expected value in a random order: each rank has the mean gain of all items."""
     assert ranking.grades is not None
-    best = _discounted((_power if exponential else _grade)(ranking.grades.best[:, :k]))
+    grades = ranking.grades.best
+    best = _discounted((powers if exponential else _grade)(grades[:, :k], grades[:, 0]))
     n_ranks = np.minimum(ranking.n_gallery, k)
     discounts = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])[n_ranks]
     gain = ranking.grades.mean_gains[:, int(exponential)] * discounts
@@ -103,13 +105,8 @@ def _discounted(gains: NDArray[np.float64]) -> NDArray[np.float64]:
     return gains @ (1 / np.log2(np.arange(2, gains.shape[1] + 2)))
 
 
-def _grade(grades: NDArray[np.float64]) -> NDArray[np.float64]:
+def _grade(grades: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.float64]:
     return grades
-
-
-def _power(grades: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers: NDArray[np.float64] = np.expm1(np.log(2) * grades)
-    return powers
 
 
 def _of_answerable(ranking: Ranking, values: Any) -> NDArray[np.float64]:

@@ -7,23 +7,13 @@ from numpy.typing import ArrayLike
 
 from skmetric._params import Interval, validate_params
 
-from ._scores import mean_scores
-
-__all__ = [
-    "map_at_r",
-    "mean_average_precision",
-    "mean_reciprocal_rank",
-    "ndcg_at_k",
-    "precision_at_k",
-    "r_precision",
-    "recall_at_k",
-]
+from ._scores import mean_score
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
 def recall_at_k(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     k: int = 1,
     *,
     gallery: ArrayLike | None = None,
@@ -41,15 +31,15 @@ def recall_at_k(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     k : int, default=1
         Cut-off, from 1 to the size of the gallery.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -85,13 +75,13 @@ def recall_at_k(
     >>> round(recall_at_k(X, y), 3)  # the first two queries of three; nothing to find for b
     0.667
     """
-    return _score(f"recall_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
+    return mean_score(f"recall_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
 def precision_at_k(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     k: int = 10,
     *,
     gallery: ArrayLike | None = None,
@@ -109,15 +99,15 @@ def precision_at_k(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     k : int, default=10
         Cut-off, from 1 to the size of the gallery.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -149,12 +139,14 @@ def precision_at_k(
     >>> precision_at_k(X, y, k=2)  # one of two for each of the three queries
     0.5
     """
-    return _score(f"precision_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
+    return mean_score(
+        f"precision_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
+    )
 
 
 def r_precision(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
@@ -170,13 +162,13 @@ def r_precision(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -212,12 +204,12 @@ def r_precision(
     >>> r_precision(X, y)  # R = 2: one of two for each of the three queries
     0.5
     """
-    return _score("r_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
+    return mean_score("r_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def map_at_r(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
@@ -234,13 +226,13 @@ def map_at_r(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -277,12 +269,12 @@ def map_at_r(
     >>> round(map_at_r(X, y), 3)  # (1/1) / 2, (1/1) / 2 and (1/2) / 2
     0.417
     """
-    return _score("map_at_r", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
+    return mean_score("map_at_r", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
 
 
 def mean_average_precision(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
@@ -300,13 +292,13 @@ def mean_average_precision(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -342,14 +334,14 @@ def mean_average_precision(
     >>> round(mean_average_precision(X, y), 3)  # (1/1 + 2/3) / 2 twice, (1/2 + 2/3) / 2
     0.75
     """
-    return _score(
+    return mean_score(
         "mean_average_precision", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
     )
 
 
 def mean_reciprocal_rank(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
@@ -365,13 +357,13 @@ def mean_reciprocal_rank(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -407,7 +399,7 @@ def mean_reciprocal_rank(
     >>> round(mean_reciprocal_rank(X, y), 3)  # first hits at ranks 1, 1 and 2
     0.833
     """
-    return _score(
+    return mean_score(
         "mean_reciprocal_rank", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance
     )
 
@@ -415,7 +407,7 @@ def mean_reciprocal_rank(
 @validate_params({"k": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True)
 def ndcg_at_k(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     k: int = 10,
     *,
     gallery: ArrayLike | None = None,
@@ -433,15 +425,15 @@ def ndcg_at_k(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     k : int, default=10
         Cut-off, from 1 to the size of the gallery.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by
         identity, so that a duplicate of it is still found.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery.
@@ -478,18 +470,4 @@ def ndcg_at_k(
     >>> round(ndcg_at_k(X, y, k=2), 3)  # (2 * 1 + 0.631) / 1.631 / 3
     0.538
     """
-    return _score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)
-
-
-def _score(
-    name: str,
-    embeddings: Any,
-    y: Any,
-    gallery: Any,
-    y_gallery: Any,
-    groups: Any,
-    groups_gallery: Any,
-    relevance: Any,
-) -> float:
-    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
-    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
+    return mean_score(f"ndcg_at_{k}", embeddings, y, gallery, y_gallery, groups, groups_gallery, relevance)

@@ -11,15 +11,20 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import as_array, read_labels
+from skmetric._checks import check_labels, read_labels
 from skmetric._groups import check_subgroups
-from skmetric._params import Interval, StrOptions, validate_params
+from skmetric._params import Interval, StrOptions, num_samples, validate_params
 from skmetric._relevance import coarsest
 from skmetric._warning import warn
 
 from ._bootstrap import as_generator, class_sums, percentile_interval, resampled_means
 from ._report import Report
-from ._scores import PerQuery, Score, names_at, parse_score, score_queries
+from ._scores import PerQuery, Score, n_searched_among, names_at, parse_score, score_queries
+
+ONE_CLASS = (
+    "the queries that were scored are of one class, so that the intervals over classes are NaN. Give queries "
+    "of more classes, or resample='queries' for intervals over the queries of this class"
+)
 
 
 @final
@@ -134,7 +139,7 @@ def _of_subgroup(report: RetrievalReport | None, names: Iterable[str]) -> list[s
 )
 def retrieval_report(
     embeddings: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | None,
     *,
     gallery: ArrayLike | None = None,
     y_gallery: ArrayLike | None = None,
@@ -160,12 +165,12 @@ def retrieval_report(
     ----------
     embeddings : array-like of shape (n_queries, n_features)
         Queries; nearer in Euclidean distance is ranked higher.
-    y : array-like of shape (n_queries,)
+    y : array-like of shape (n_queries,), or as `relevance` says
         Their labels: an item of the gallery is relevant to a query if it has the query's label.
     gallery : array-like of shape (n_gallery, n_features), default=None
         Rows to search. None searches each row of `embeddings` among the others, itself left out by identity.
-    y_gallery : array-like of shape (n_gallery,), default=None
-        Labels of the gallery, needed with `gallery`.
+    y_gallery : array-like of shape (n_gallery,), or as `relevance` says, default=None
+        Labels of the gallery, needed with `gallery`, unless `relevance` is a matrix.
     groups : array-like of shape (n_queries,), default=None
         Group of each query, such as the camera, the session or the seller. Items of the query's class that
         are also of its group are left out of its search, as if they were not in the gallery: photos of one
@@ -245,8 +250,7 @@ def retrieval_report(
     <BLANKLINE>
     100 queries, each searched among 99 items; intervals over classes
     """
-    n_searched = _n_rows(embeddings) - 1 if gallery is None else _n_rows(gallery)
-    names = names_wanted(n_searched, k, scores)
+    names = names_wanted(n_searched_among(embeddings, gallery), k, scores)
     wanted = [parse_score(name) for name in names]
     sides: dict[str, Any] = {
         "gallery": gallery,
@@ -254,11 +258,10 @@ def retrieval_report(
         "groups": groups,
         "groups_gallery": groups_gallery,
     }
-    classes = _classes(y, relevance)
-    if classes is None and per_class:
+    labels, has_classes = read_classes(y, relevance, num_samples(embeddings))
+    if per_class and not has_classes:
         raise ValueError("per_class=True needs one label for each query, or a hierarchy: leave it out")
-    labels = np.zeros(_n_rows(embeddings)) if classes is None else classes
-    resample = "queries" if classes is None else resample
+    resample = resample if has_classes else "queries"
     subgroups = None if by is None else check_subgroups(by, len(labels))
     result = score_queries(wanted, embeddings, y, **sides, relevance=relevance)
     report = partial(
@@ -271,10 +274,7 @@ def retrieval_report(
     )
     kept = result.answerable
     if resample == "classes" and len(np.unique(labels[kept])) == 1:
-        warn(
-            "the queries that were scored are of one class, so that the intervals over classes are NaN. Give "
-            "queries of more classes, or resample='queries' for intervals over the queries of this class"
-        )
+        warn(ONE_CLASS)
     return replace(
         report(result, labels),
         per_class=_per_class(names, result.values[:, kept], labels[kept]) if per_class else None,
@@ -327,20 +327,19 @@ def _by_subgroup(
     }
 
 
-def _n_rows(embeddings: Any) -> int:
-    return len(embeddings) if hasattr(embeddings, "__len__") else len(as_array(embeddings))
-
-
-def _classes(y: Any, relevance: Any) -> NDArray[Any] | None:
-    """Class of each query, for intervals; None if there is none."""
+def read_classes(y: Any, relevance: Any, n_queries: int) -> tuple[NDArray[Any], bool]:
+    """Class of each query, which intervals draw; False where there is none, and all are of class 0."""
     if relevance is None or (isinstance(relevance, str) and relevance == "labels"):
-        return read_labels(y)
-    if isinstance(relevance, str):
-        return coarsest(y) if relevance == "hierarchy" else None
+        return check_labels(y, n_queries), True
+    if isinstance(relevance, str) and relevance == "hierarchy":
+        return check_labels(coarsest(y), n_queries), True
+    if isinstance(relevance, str) or y is None:
+        return np.zeros(n_queries), False
     try:
-        return read_labels(y)
+        labels = read_labels(y)
     except ValueError:  # labels of another kind, which only the function of the user reads
-        return None
+        return np.zeros(n_queries), False
+    return check_labels(labels, n_queries), True
 
 
 def names_wanted(n_searched: int, k: Any, scores: Any) -> list[str]:

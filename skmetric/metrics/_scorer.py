@@ -7,10 +7,10 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skmetric._embedding import embed, rankings_of
-from skmetric._relevance import is_matrix
+from skmetric._relevance import check_name, is_matrix
+from skmetric._weights import check_weights
 
 from ._scores import mean_scores, parse_score
-from ._weights import check_weights
 
 
 @final
@@ -42,7 +42,7 @@ class RetrievalScorer:
     Raises
     ------
     ValueError
-        If no name is given or one is unknown, or `relevance` is a matrix.
+        If no name is given, a name or `relevance` is unknown, or `relevance` is a matrix.
 
     See Also
     --------
@@ -75,6 +75,7 @@ class RetrievalScorer:
             raise ValueError("RetrievalScorer needs the name of a score, such as RetrievalScorer('map_at_r')")
         for name in names:
             parse_score(name)
+        check_name(relevance)
         if is_matrix(relevance):
             raise ValueError(
                 "relevance as a matrix of grades does not follow the rows of a fold: give a function of two "
@@ -181,7 +182,7 @@ class RetrievalScorer:
         """
         embeddings, rankings = embed(estimator, X), rankings_of(estimator)
         if sample_weight is not None:
-            sample_weight = check_weights(sample_weight, len(embeddings))
+            sample_weight = check_weights(sample_weight, len(embeddings), "rows")
         scores = mean_scores(
             self.names,
             embeddings,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skmetric._checks import as_array, read_labels
 from skmetric._groups import group_codes
+from skmetric._params import num_samples
 from skmetric.retrieval import Ranking, iter_rankings
 
 from ._copies import check_copies
@@ -103,6 +104,11 @@ def _cutoffs_first(name: str) -> bool:
     return not name.endswith(">")
 
 
+def n_searched_among(embeddings: Any, gallery: Any) -> int:
+    """Items that each query is searched among, itself left out."""
+    return num_samples(embeddings) - 1 if gallery is None else num_samples(gallery)
+
+
 def score_queries(
     scores: list[Score],
     embeddings: Any,
@@ -137,7 +143,7 @@ def score_queries(
         settings |= {"groups": groups, "groups_gallery": groups_gallery}
     if relevance is not None:
         settings |= {"relevance": relevance}
-    n_gallery = _count(embeddings) - 1 if gallery is None else _count(gallery)
+    n_gallery = n_searched_among(embeddings, gallery)
     with closing(rankings(embeddings, y, **settings)) as blocks:
         for rows, ranking in blocks:
             _check_cutoffs(scores, n_gallery)
@@ -160,6 +166,21 @@ def score_queries(
     searched = n_gallery if groups is None else n_searched[order]
     of_grades = None if relevance is None else chance.take(order, axis=1)
     return PerQuery(values.take(order, axis=1), n_relevant[order], n_gallery, searched, of_grades)
+
+
+def mean_score(
+    name: str,
+    embeddings: Any,
+    y: Any,
+    gallery: Any,
+    y_gallery: Any,
+    groups: Any,
+    groups_gallery: Any,
+    relevance: Any,
+) -> float:
+    """One of :func:`mean_scores`, with the arguments that all public scores have."""
+    sides = {"gallery": gallery, "y_gallery": y_gallery, "groups": groups, "groups_gallery": groups_gallery}
+    return mean_scores([name], embeddings, y, **sides, relevance=relevance)[name]
 
 
 def mean_scores(
@@ -212,18 +233,12 @@ def _graded_chance(scores: list[Score], ranking: Ranking) -> NDArray[np.float64]
     return values
 
 
-def _count(rows: Any) -> int:
-    """Number of embeddings, which the kernel checks."""
-    return len(rows) if hasattr(rows, "__len__") else len(as_array(rows))
-
-
 def _why_nothing(gallery: Any, groups: Any, relevance: Any) -> str:
+    if groups is not None:
+        alike = "items of a query's class" if relevance is None else "items with a grade above 0 for a query"
+        return f"all {alike} are also of its group. Relevant items of other groups are needed"
     if relevance is not None:
         return "no other item has a grade above 0 for any query"
-    if groups is not None:
-        return (
-            "all items of a query's class are of its own group. Items of other groups of the class are needed"
-        )
     return "every class of y has one row" if gallery is None else "y and y_gallery share no class"
 
 

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator, ShuffleSplit, StratifiedKFold
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRequest
-from sklearn.utils.validation import _num_samples
 
 from skmetric._groups import check_groups
-from skmetric._params import safe_indexing
+from skmetric._params import num_samples, safe_indexing
 from skmetric._warning import warn
 
 from ._labels import class_codes
@@ -95,7 +94,7 @@ class _ClassDisjointSplitter(BaseCrossValidator):
             raise ValueError(
                 "group_disjoint=True needs groups: give split(X, y, groups), or fit(..., groups=)"
             )
-        return check_groups(groups, _num_samples(X))
+        return check_groups(groups, num_samples(X))
 
     def _check_left(self, codes: NDArray[np.intp]) -> None:
         if len(np.unique(codes)) < 2:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._checks import check_labels, join_labels
 from skmetric._groups import check_groups
 from skmetric._warning import warn
-from skmetric.metrics._weights import check_weights
+from skmetric._weights import check_weights
 from skmetric.retrieval import nearest
 
 from ._asked._filters import by_filter, check_number, is_list
@@ -208,7 +208,7 @@ class Prediction(SearchBase):
         if said := find_themselves(is_own & (distances == 0)):
             warn(said)
         if sample_weight is not None:
-            sample_weight = check_weights(sample_weight, len(predicted))
+            sample_weight = check_weights(sample_weight, len(predicted), "queries")
             if not np.any(sample_weight):
                 raise ValueError("sample_weight is 0 for all queries: give one of them more")
         return float(np.average(is_right, weights=sample_weight))

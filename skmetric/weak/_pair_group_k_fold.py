@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
-from skmetric._checks import as_array
+from skmetric._checks import as_array, missing_rows, name_rows
 from skmetric._tuples import groups_of, number_samples
 
 
@@ -125,6 +125,12 @@ def _numbered(X: Any, name: str) -> NDArray[np.intp]:
             f"(n_tuples, n_members, n_features); got shape {X.shape}"
         )
     if X.ndim == 2:
+        missing = np.unique(np.concatenate([missing_rows(column, name) for column in X.T]))
+        if len(missing):
+            raise ValueError(
+                f"{name} has nothing in {name_rows(missing)}: give each unknown a name that no other has, or "
+                "drop these tuples"
+            )
         return np.unique(X, return_inverse=True)[1].reshape(X.shape)
     return number_samples(X.reshape(-1, *X.shape[2:])).reshape(X.shape[:2])
 

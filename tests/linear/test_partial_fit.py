@@ -7,7 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmetric import MetricLearner
-from skmetric.linear._selection._again import _halves
+from skmetric.linear._closed_form._scatter import class_scatter
+from skmetric.linear._selection._again import Added, _halves, _score
+from skmetric.linear._selection._candidates import Candidate
 from skmetric.linear._without import without_samples
 
 from .conftest import gaussian_classes
@@ -31,6 +33,18 @@ def test_half_of_each_class_asks_and_the_other_is_learned_from():
     for queries, kept in halves:  # the class of one row is only learned from
         assert not set(queries) & set(kept)
         assert set(codes[kept]) == {0, 1, 2}
+
+
+def test_queries_count_by_their_weight():
+    # of class 0, the query at 1 finds its class first and the query at 9 finds class 1: 3 of 4 by weight
+    X = np.array([[0.0, 0], [10, 0], [1, 0], [9, 0], [11, 0]])
+    codes, weights = np.array([0, 1, 0, 0, 1]), np.array([1.0, 1, 3, 1, 1])
+    before = class_scatter(np.array([[0.0, 1], [0, -1], [10, 1], [10, -1]]), np.array([0, 0, 1, 1]), 2)
+    added = Added(X, codes, weights, before, np.arange(2), np.arange(2), 2)
+    halves, now = (np.array([2, 3, 4]), np.array([0, 1])), Candidate(False, True, 1.0, 1.0)
+    np.testing.assert_allclose(_score(added, halves, now, "plda", [(1.0, 1.0)])[now], [3 / 4, 1])
+    unweighted = _score(added._replace(weights=None), halves, now, "plda", [(1.0, 1.0)])
+    np.testing.assert_allclose(unweighted[now], [1 / 2, 1])
 
 
 def test_the_map_is_that_of_all_samples_under_the_shrinkage_chosen(many, learner):

@@ -73,7 +73,7 @@ def test_rows_that_are_scored_are_bounded():
 
 
 def test_distinct_rows_by_hand():
-    X = np.array([[1.0, 2], [3, 4], [1, 2], [1, 2], [3, 4]])
+    X = np.array([[1.0, 0.0], [3, 4], [1, -0.0], [1, 0], [3, 4]])
     codes = np.array([0, 0, 0, 1, 0])  # row 3 has the values of row 0, and another class
     rows, weights = distinct_rows(X, codes, np.array([1.0, 2, 3, 4, 5]), np.arange(5))
     np.testing.assert_array_equal(rows, [0, 1, 3])

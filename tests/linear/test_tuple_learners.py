@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.covariance import graphical_lasso
 from sklearn.datasets import load_iris
@@ -57,6 +58,15 @@ def test_both_forms_of_tuples_say_the_same(learner):
     )
     np.testing.assert_allclose(one.decision_function(X, **{name: members}), one.decision_function(X[members]))
     assert one.score(X, y, **{name: members}) == one.score(X[members], y)
+
+
+@any_learner
+def test_sparse_rows_are_refused_with_a_remedy(learner):
+    name, members, y = tuples_of(learner)
+    with pytest.raises(TypeError, match="toarray"):
+        clone(learner).fit(csr_array(X), y, **{name: members})
+    with pytest.raises(ValueError, match=r"got shape \(150, 4\)"):
+        clone(learner).fit(csr_array(X), y)
 
 
 @any_learner
@@ -285,6 +295,10 @@ def test_lsml_by_hand():
 
 def test_lsml_weights_are_proportions():
     weights = np.repeat([1.0, 0.0], 100)
+    with pytest.raises(ValueError, match=r"sample_weight\[100\] is -1.*finite numbers, 0 or larger"):
+        LSML().fit(X, sample_weight=weights - 1, quadruplets=QUADRUPLETS)
+    with pytest.raises(ValueError, match="sample_weight is zero for all"):
+        LSML().fit(X, sample_weight=0 * weights, quadruplets=QUADRUPLETS)
     weighted = LSML().fit(X, sample_weight=7 * weights, quadruplets=QUADRUPLETS)
     np.testing.assert_allclose(weighted.components_, LSML().fit(X, quadruplets=QUADRUPLETS[:100]).components_)
 

@@ -139,7 +139,7 @@ def test_queries_that_stand_in_the_gallery_are_left_out_by_their_group():
         ),
         (["s", None, "t", None], "groups has no group in rows 1, 3"),
         ([0, "s", 1, 1], "groups mixes labels of several types"),
-        ([0] * 4, "all items of a query's class are of its own group"),
+        ([0] * 4, "all items of a query's class are also of its group"),
         (np.zeros((4, 2)), "groups should be a 1d array"),
     ],
 )

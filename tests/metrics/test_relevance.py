@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from sklearn.metrics import ndcg_score
 
 from skmetric import metrics
-from skmetric.metrics import RetrievalScorer, retrieval_report
+from skmetric.metrics import RetrievalScorer, compare, retrieval_report
 from skmetric.metrics._scores import mean_scores
 from skmetric.retrieval import rank
 
@@ -95,6 +95,36 @@ def test_scores_are_those_of_loops(form):
     assert (report.n_queries, report.n_unanswerable) == (n_queries, 40 - n_queries)  # empty sets
 
 
+LISTS = [sorted(row) for row in SETS]
+COLUMNS = {"a": TREE[:, 0], "b": TREE[:, 1].astype(str), "c": FINE}
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
+def test_labels_in_tables(package):
+    module = pytest.importorskip(package)
+    arrays = np.empty(40, dtype=object)
+    arrays[:] = [np.array(row, dtype=int) for row in LISTS]  # as pandas reads a Parquet file
+    lists, levels, table = {
+        "pandas": lambda: ([module.Series(LISTS), module.Series(arrays)], [], module.DataFrame(COLUMNS)),
+        "polars": lambda: (
+            [module.Series(LISTS, dtype=module.List(module.Int64))],
+            [module.Series(TREE.tolist())],
+            module.DataFrame(COLUMNS),
+        ),
+        "pyarrow": lambda: (
+            [module.array(LISTS), module.chunked_array([LISTS])],
+            [module.array(TREE.tolist())],
+            module.table(COLUMNS),
+        ),
+    }[package]()
+    for y in lists:
+        assert metrics.map_at_r(X, y, relevance="multilabel") == metrics.map_at_r(X, None, relevance=OVERLAP)
+    for y in [*levels, table]:
+        assert metrics.graded_ndcg_at_k(X, y, relevance="hierarchy") == metrics.graded_ndcg_at_k(
+            X, None, relevance=LEVELS
+        )
+
+
 def test_a_gallery_and_groups():
     y, gallery, groups = SETS[:15], X[15:], RNG.integers(0, 3, size=40)
     expected, _ = by_hand(OVERLAP[:15, 15:], X[:15], gallery)
@@ -137,6 +167,20 @@ def test_graded_ndcg_is_that_of_scikit_learn():
     )
 
 
+def test_large_grades_do_not_overflow():
+    # query 0 finds 2000, then 2001: over 2^2001 the gains are 1/2 and 1; the others find their item first
+    grades = np.array([[0.0, 2000.0, 2001.0], [5, 0, 0], [5, 0, 0]])
+    second = 1 / np.log2(3)
+    scores = retrieval_report(
+        [[0.0], [1.0], [-2.0]], None, relevance=grades, scores=["exponential_ndcg_at_2"], per_query=True
+    )
+    found = [(0.5 + second) / (1 + second / 2), 1, 1]
+    assert scores.per_query["exponential_ndcg_at_2"] == pytest.approx(found)
+    # a random order gains the mean (1/2 + 1) / 2 at each rank, or 1/2 of what 1 and 2 have
+    chance = [0.75 * (1 + second) / (1 + second / 2), (1 + second) / 2, (1 + second) / 2]
+    assert scores.chance["exponential_ndcg_at_2"] == pytest.approx(np.mean(chance))
+
+
 def test_chance_is_the_mean_over_orders():
     grades = np.array([[0.0, 1.0, 3.0, 0.5], [1, 0, 0, 0], [3, 0, 0, 2], [0.5, 0, 2, 0]])
     names = [name.replace("_3", "_2").replace("_5", "_2") for name in ALL]
@@ -171,6 +215,8 @@ def test_scorer_takes_labels_as_they_are_folded():
     assert repr(scorer) == "RetrievalScorer('map_at_r', 'f1_at_5', relevance='multilabel')"
     with pytest.raises(ValueError, match="does not follow the rows"):
         RetrievalScorer("map_at_r", relevance=OVERLAP)
+    with pytest.raises(ValueError, match="relevance='multi_label' is unknown: use one of 'labels'"):
+        RetrievalScorer("map_at_r", relevance="multi_label")  # not when the first fold is scored
 
 
 def test_ranking_has_the_grades():
@@ -192,6 +238,8 @@ NESTED = np.array([["cat", "tabby"], ["dog", "tabby"], ["dog", "collie"], ["cat"
         (None, np.array([["a"] * 4] * 4), "must hold numbers"),
         (NESTED, "hierarchy", "'tabby' of level 1 lies in 'cat' and in 'dog' of level 0"),
         ([["a", "b"], ["a"], ["a", "b"], ["a", "b"]], "hierarchy", "different numbers of levels"),
+        (np.zeros((4, 0)), "hierarchy", "one column for each level"),
+        ([[]] * 4, "hierarchy", "one column for each level"),
         (np.full((4, 2), 2), "multilabel", "0 and 1 alone"),
         ([0, 1, 1, 0], "multilabel", "relevance='labels'"),
         ([[0, 1], [1, 1], [0, 0], [1, 0]], "multilabel", "could be a matrix"),
@@ -215,6 +263,44 @@ def test_intervals_need_classes():
     assert retrieval_report(X, TREE, relevance="hierarchy", per_class=True).per_class.keys() == {0, 1}
     with pytest.raises(ValueError, match="per_class"):
         retrieval_report(X, SETS, relevance="multilabel", per_class=True)
+
+
+def test_a_comparison_by_grades_and_groups():
+    # each query has one item with a grade: 1 for 0, 0 for 1, and 0 for 2
+    grades = np.array([[0.0, 2.0, 0.0], [2, 0, 0], [1, 0, 0]])
+    a, b = [[0.0], [1.0], [-0.5]], [[0.0], [1.0], [2.5]]
+    # a: 2 is nearest to 0, then 1; 0 is nearest to 1 and to 2. b: 1 and 0 are nearest to each other, 1 to 2
+    comparison = compare(a, b, None, relevance=grades, scores=["recall_at_1", "linear_ndcg_at_2"])
+    assert comparison.scores_a["recall_at_1"] == pytest.approx(2 / 3)
+    assert comparison.scores_b["recall_at_1"] == pytest.approx(2 / 3)
+    second = 1 / np.log2(3)
+    assert comparison.scores_a["linear_ndcg_at_2"] == pytest.approx((second + 1 + 1) / 3)
+    assert comparison.scores_b["linear_ndcg_at_2"] == pytest.approx((1 + 1 + second) / 3)
+    assert comparison.resample == "queries"
+    # item 0 is of the group of 2 and has a grade for it: 2 has nothing left to find
+    grouped = compare(a, b, None, relevance=grades, groups=[0, 1, 0], scores=["recall_at_1"])
+    assert (grouped.n_queries, grouped.n_unanswerable, grouped["recall_at_1"]) == (2, 1, 0.5)
+    report = retrieval_report(a, None, relevance=grades, groups=[0, 1, 0], scores=["recall_at_1"])
+    assert grouped.scores_a == report.scores
+    labelled = compare(X, X**3, FINE, scores=["map_at_r"])
+    assert compare(X, X**3, [{c} for c in FINE], relevance="multilabel", scores=["map_at_r"]).scores_a == (
+        labelled.scores_a
+    )
+    tree = compare(X, X**3, TREE, relevance="hierarchy", scores=["map_at_r"])
+    assert (tree.resample, tree.n_queries) == ("classes", 40)
+
+
+@pytest.mark.parametrize(
+    "score", [retrieval_report, lambda X, y, relevance: compare(X, X, y, relevance=relevance)]
+)
+def test_labels_beside_grades_are_one_for_each_query(score):
+    with pytest.raises(ValueError, match="y has 3 labels for 4 rows"):
+        score(X[:4], [0, 1, 0], relevance=np.ones((4, 4)))
+
+
+def test_groups_that_hide_all_that_has_a_grade():
+    with pytest.raises(ValueError, match="items with a grade above 0 for a query are also of its group"):
+        metrics.map_at_r(X[:4], None, relevance=np.ones((4, 4)), groups=[0] * 4)
 
 
 def test_reports_list_what_they_listed_before():

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from skmetric import metrics
 
@@ -65,6 +66,13 @@ def test_perfect_embeddings_score_one(score_of, blobs):
     best = {"ir_recall_at_k": np.mean(3 / R), "f1_at_k": np.mean(6 / (3 + R))}  # of k items
     name = getattr(score_of, "func", score_of).__name__
     assert score_of(X * 1e-3 + y[:, None], y) == pytest.approx(best.get(name, 1.0), abs=1e-15)
+
+
+@every_score
+def test_sparse_rows_are_refused_with_a_remedy(score_of, blobs):
+    X, y = blobs
+    with pytest.raises(TypeError, match="toarray"):
+        score_of(csr_array(X), y)
 
 
 @every_score

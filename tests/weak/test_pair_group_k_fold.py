@@ -47,6 +47,19 @@ def test_in_cross_validation():
     assert np.isfinite(scores).all()
 
 
+def test_zero_is_one_sample_with_either_sign():
+    pairs = np.array([[0.0, 1.0], [-0.0, 2.0], [3.0, 4.0], [5.0, 6.0]])[:, :, None]
+    for train, _ in PairGroupKFold(2, random_state=0).split(pairs):
+        assert (0 in train) == (1 in train)  # the first two pairs share the sample 0
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_unknown_groups_are_not_one_group(missing):
+    people = np.array([["a", "b"], ["c", missing], ["d", "e"], ["f", missing]], dtype=object)
+    with pytest.raises(ValueError, match="groups has nothing in rows 1, 3"):
+        next(PairGroupKFold(2, random_state=0).split(PAIRS[:4], groups=people))
+
+
 def test_too_few():
     with pytest.raises(ValueError, match="leaves 1 tuples to train on and 0 to test on"):
         list(PairGroupKFold(5, random_state=0).split([[0, 1], [1, 2]]))

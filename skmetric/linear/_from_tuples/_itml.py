@@ -169,9 +169,7 @@ class ITML(LinearPairLearner):
         self.bounds_ = (float(bounds[0]), float(bounds[1]))
         self.objective_, self.n_iter_ = solution.objective, solution.n_iter
         self._finish(solution.components, tuples, similar, classes)
-        if not steps.asked_to_stop:
-            self._warn_unless(solution.converged, self.max_iter)
-        steps.close()
+        steps.close(solution.converged)
         return self
 
     def _read_bounds(self, rows: NDArray[np.floating], prior: _Floats) -> _Floats:

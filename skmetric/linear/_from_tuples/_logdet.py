@@ -126,23 +126,18 @@ class _Search:
             self.value = objective(self.center, self.prior, self.forms, self.loss)
         stuck = self.n_iter == start or not self.value < before
         self.ended = self.ended or stuck
-        if (
-            stuck and not self.converged
-        ):  # no step lowers the objective: what float64 gives, if little was left
-            _, gradient = (
-                self._value_and_gradient(np.eye(len(self.center)).ravel())
-                if self.n_iter == start
-                else (0, None)
-            )
-            gap = self.gap if gradient is None else np.sum(gradient**2) / 8
-            self.converged = bool(gap <= np.sqrt(self.tol) * abs(self.value))
+        if stuck and not self.converged:
+            if self.n_iter == start:  # no step was taken: the gap is that of the centre
+                _, gradient = self._value_and_gradient(np.eye(len(self.center)).ravel())
+                self.gap = float(np.sum(gradient**2) / 8)
+            # no step lowers the objective: this is all that float64 gives, if little was left
+            self.converged = bool(self.gap <= np.sqrt(self.tol) * abs(self.value))
 
     def _value_and_gradient(self, flat: _Floats) -> tuple[float, _Floats]:
         W = flat.reshape(self.within.shape)
         log_det = np.linalg.slogdet(W)[1]
-        if not np.isfinite(
-            log_det
-        ):  # a step too long: with a finite value the line search takes a shorter one
+        if not np.isfinite(log_det):
+            # the step was too long: after a finite value the line search takes a shorter one
             return 2 * self.highest + 1, np.zeros_like(flat)
         mapped = self.mapped @ W.T  # (n_rows, n_features)
         value, slopes = self.loss(self.forms.squares(mapped))

@@ -9,7 +9,8 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._params import Interval, StrOptions, check_sample_weight, fit_context
+from skmetric._params import Interval, StrOptions, fit_context
+from skmetric._weights import read_weights
 
 from ._forms import forms_of
 from ._logdet import minimize_logdet
@@ -121,13 +122,7 @@ class LSML(LinearQuadrupletLearner):
         """
         tuples = self._read(X, quadruplets)
         n = len(tuples.members)
-        weights = np.ones(n)
-        if sample_weight is not None:
-            weights = check_sample_weight(sample_weight, tuples.members, ensure_non_negative=True).astype(
-                float
-            )
-            if not weights.sum() > 0:
-                raise ValueError("sample_weight is 0 for all quadruplets: one at least must weigh something")
+        weights = np.ones(n) if sample_weight is None else read_weights(sample_weight, n, "quadruplets")
         prior = prior_factor(self.prior, tuples.rows)
         forms = forms_of(tuples.rows, np.vstack([tuples.members[:, :2], tuples.members[:, 2:]]))
         loss = partial(residual_loss, weights=weights / weights.sum())
@@ -135,9 +130,7 @@ class LSML(LinearQuadrupletLearner):
         solution = minimize_logdet(forms, loss, prior, max_iter=self.max_iter, tol=self.tol, step=steps)
         self.objective_, self.n_iter_ = solution.objective, solution.n_iter
         self._set_map(solution.components, tuples.rows.dtype)
-        if not steps.asked_to_stop:
-            self._warn_unless(solution.converged, self.max_iter)
-        steps.close()
+        steps.close(solution.converged)
         return self
 
 

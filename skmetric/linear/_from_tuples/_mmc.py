@@ -150,9 +150,7 @@ class MMC(LinearPairLearner):
         )
         self.objective_ = float(np.exp(-value))
         self._finish(W @ whitening, tuples, similar, classes)
-        if not steps.asked_to_stop:
-            self._warn_unless(converged, self.max_iter)
-        steps.close()
+        steps.close(converged)
         return self
 
 

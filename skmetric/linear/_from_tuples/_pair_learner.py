@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._tuples import Tuples, read_similarity
 
-from ._tuple_learner import LinearTupleLearner, distances_of
+from ._tuple_learner import LinearTupleLearner, distances_of, map_state
 
 
 class LinearPairLearner(LinearTupleLearner):
@@ -175,9 +175,4 @@ class LinearPairLearner(LinearTupleLearner):
         self, components: NDArray[np.float64], *, classes: NDArray[Any], dtype: np.dtype[Any]
     ) -> dict[str, Any]:
         """Attributes that make the learner usable while it is fitted; the threshold is chosen at the end."""
-        return {
-            "components_": components.astype(dtype),
-            "n_components_": len(components),
-            "classes_": classes,
-            "n_features_in_": components.shape[1],
-        }
+        return map_state(components, dtype=dtype) | {"classes_": classes}

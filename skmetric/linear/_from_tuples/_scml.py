@@ -159,20 +159,18 @@ class SCML(LinearTripletLearner):
         steps = Steps(
             self, X, y, len(_SMOOTHINGS) * self.max_iter, partial(map_state, dtype=tuples.rows.dtype)
         )
-        weights, self.n_iter_, converged = weigh(forms, basis, self.beta, self.max_iter, self.tol, steps)
+        weights, n_iter, converged = weigh(forms, basis, self.beta, self.max_iter, self.tol, steps)
         if not weights.any():
             raise ValueError(
                 "no direction puts more triplets in order than out of order: all weights are 0. Check the "
                 "order of the members (anchor, positive, negative), or lower beta"
             )
-        self.weights_, self.basis_ = weights, basis.astype(tuples.rows.dtype)
+        self.weights_, self.basis_, self.n_iter_ = weights, basis.astype(tuples.rows.dtype), n_iter
         components = compose(basis, weights)
         squares = forms.squares(forms.under(components)).reshape(2, -1)
         self.objective_ = float(np.maximum(1 + squares[0] - squares[1], 0).mean() + self.beta * weights.sum())
         self._set_map(components, tuples.rows.dtype)
-        if not steps.asked_to_stop:
-            self._warn_unless(converged, self.max_iter)
-        steps.close()
+        steps.close(converged)
         return self
 
     def _read_basis(

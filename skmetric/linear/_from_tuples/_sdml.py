@@ -151,9 +151,7 @@ class SDML(LinearPairLearner):
             P, self.alpha, max_iter=self.max_iter, tol=self.tol, step=steps
         )
         self._finish(factor_of(A), tuples, similar, classes)
-        if not steps.asked_to_stop:
-            self._warn_unless(converged, self.max_iter)
-        steps.close()
+        steps.close(converged)
         return self
 
     def _read_balance(self, lowest: float) -> float:

@@ -44,13 +44,6 @@ class LinearTupleLearner(MahalanobisMixin, CallbackSupportMixin, BaseEstimator):
         self.components_ = components.astype(dtype)
         self.n_components_ = len(components)
 
-    def _warn_unless(self, converged: bool, max_iter: int) -> None:
-        if not converged:
-            warn(
-                f"{type(self).__name__} did not converge within {max_iter} iterations: raise max_iter or tol",
-                ConvergenceWarning,
-            )
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
@@ -81,6 +74,7 @@ class Steps:
         max_iter: int,
         state_of: Callable[[NDArray[np.float64]], dict[str, Any]],
     ) -> None:
+        self.estimator = estimator
         self.tasks, self.state_of = FitTasks(estimator, X, y, max_iter, name="iteration"), state_of
         self.asked_to_stop = False
 
@@ -91,8 +85,14 @@ class Steps:
         self.asked_to_stop = bool(self.tasks.end())
         return self.asked_to_stop
 
-    def close(self) -> None:
-        """The fit ended."""
+    def close(self, converged: bool) -> None:
+        """The fit ended; warn if it should have gone on, unless a callback stopped it."""
+        if not (converged or self.asked_to_stop):
+            warn(
+                f"{type(self.estimator).__name__} did not converge within {self.estimator.max_iter} "
+                "iterations: raise max_iter or tol",
+                ConvergenceWarning,
+            )
         self.tasks.close()
 
 

@@ -106,13 +106,13 @@ def _score(
     weighting: str,
     pairs: list[tuple[float, float]],
 ) -> dict[Candidate, NDArray[np.float64]]:
-    """MAP@R of each class, queries searched in the rows that were learned from."""
+    """MAP@R of each class, queries searched in the rows that were learned from and counted by weight."""
     queries, kept = half
     before, codes = preparation(now.normalize), added.codes
     scatter = added.united(kept, now.normalize)
     mean = scatter.mean if now.center else 0.0
     rows = before(added.X[np.concatenate([queries, kept])]) - mean
-    scores = {}
+    scores, weights = {}, np.ones(len(codes)) if added.weights is None else added.weights
     for within in dict.fromkeys(within for within, _ in pairs):
         whitening = whiten(scatter, within)
         whitened = whitening(rows)
@@ -129,5 +129,5 @@ def _score(
                 y_gallery=codes[kept],
             ).values[0]
             candidate = now._replace(within=within, between=between)
-            scores[candidate] = class_means(values, codes[queries], np.ones(len(queries)))
+            scores[candidate] = class_means(values, codes[queries], weights[queries])
     return scores

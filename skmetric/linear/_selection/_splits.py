@@ -83,9 +83,10 @@ def distinct_rows(
 ) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
     """Return the first occurrences of equal rows of a class, and their weights summed.
 
-    A copy is found without any metric; and a row of weight k must count as k copies do.
+    A copy is found without any metric: by its bytes, which ``+ 0`` makes the same for -0.0 and 0.0. A row of
+    weight k must count as k copies do.
     """
-    keys = np.array([hash((codes[row], X[row].tobytes())) for row in rows], dtype=np.int64)
+    keys = np.array([hash((codes[row], (X[row] + 0).tobytes())) for row in rows], dtype=np.int64)
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
     summed = np.bincount(inverse, weights[rows])[order]
