@@ -400,10 +400,12 @@ class Enrolment(SearchBase):
         distances, codes, *_ = leave_items_out(found.distances, found.codes, true, _AROUND)
         own, other, others = to_classes(distances, codes, true)
         own[counts[true] < 2] = np.nan  # there is no other item of the class
+        seen = np.where(np.isfinite(distances), distances, 0.0).max(axis=1)
         factors = [self._factors().get(label, 1.0) for label in labels.tolist()]
         limits, usual = self._threshold() * np.array(factors), usual_distances(self.calibration_)
         n_before = (counts - np.bincount(true, minlength=len(counts)))[true]
-        if said := outliers(names, labels, own, other, column.decode(others), limits, usual, n_before):
+        others = column.decode(others)
+        if said := outliers(names, labels, own, other, others, seen, limits, usual, n_before):
             warn(said)
 
     def _new_items(
