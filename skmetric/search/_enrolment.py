@@ -125,7 +125,7 @@ class Enrolment(SearchBase):
         check_refittable(self.embedder, y)
         check_euclidean(self.embedder, "a search")
         with step("fit embedder"):
-            samples = samples_of(self.embedder, X)
+            samples, self._refit_from = samples_of(self.embedder, X), steps_of(self.embedder)[-1].shrinkage_
             self.embedder_ = refitted(self.embedder, samples, y)
         with step("embed"):
             embeddings = self._embed(samples, reset=True, last=steps_of(self.embedder_)[-1])
