@@ -45,6 +45,11 @@ def zeros(embeddings: NDArray[Any], names: NDArray[Any], has_embedder: bool) -> 
     )
 
 
+def some_rows(n_rows: int, most: int) -> slice:
+    """Rows that are looked at, evenly spread: `most` of them at most, but one."""
+    return slice(None, None, -(-n_rows // max(most, 1)))
+
+
 class Usual(NamedTuple):
     """Distances of the known queries of a calibration to their class; NaN without any."""
 
