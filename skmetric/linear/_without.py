@@ -18,7 +18,12 @@ from ._metric_learner import MetricLearner
 _INSIDE = "X has samples of classes that the learner was not given"
 
 
-def without_samples(learner: MetricLearner, X: NDArray[np.floating], y: NDArray[Any]) -> MetricLearner:
+def without_samples(
+    learner: MetricLearner,
+    X: NDArray[np.floating],
+    y: NDArray[Any],
+    shrinkage: tuple[float, float] | None = None,
+) -> MetricLearner:
     """Take samples out of a fitted learner; shrinkage and all else that was chosen stay.
 
     Parameters
@@ -29,6 +34,8 @@ def without_samples(learner: MetricLearner, X: NDArray[np.floating], y: NDArray[
         Samples that it was given without weights.
     y : ndarray of shape (n_samples,)
         Their classes.
+    shrinkage : (float, float), default=None
+        The shrinkages before these samples were given. None leaves those of now.
 
     Returns
     -------
@@ -36,6 +43,9 @@ def without_samples(learner: MetricLearner, X: NDArray[np.floating], y: NDArray[
         A shallow copy, solved anew in O(n_features^3).
     """
     recipe = learner._recipe()
+    if shrinkage is not None:
+        within, between = shrinkage
+        recipe = recipe._replace(chosen=recipe.chosen._replace(within=within, between=between))
     classes, codes = np.unique(y, return_inverse=True)
     places, among, union = unite(learner.classes_, classes)
     if len(union) != len(places):
@@ -45,5 +55,6 @@ def without_samples(learner: MetricLearner, X: NDArray[np.floating], y: NDArray[
     rest, kept = parted(learner.scatter_, part, among)
     made = copy(learner)
     solved = attributes_of(solve(rest, recipe), learner.components_.dtype)
-    vars(made).update(solved, scatter_=rest, classes_=learner.classes_[kept], n_adapted_=0)
+    left = {"scatter_": rest, "classes_": learner.classes_[kept], "n_adapted_": 0}
+    vars(made).update(recipe.chosen.attributes() | solved | left)
     return made

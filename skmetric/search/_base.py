@@ -75,6 +75,7 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
     _gallery: Gallery
     _known_embedder: KnownEmbedder | None = None  # that made the embeddings of the gallery, where it is known
     _refit_key: int = 0  # items of smaller keys are those that the metric was fitted to
+    _refit_from: tuple[float, float] | None = None  # shrinkages of the metric before that
     _growth_said: float = 0.0  # times the gallery at calibration, when that was last warned of
     _review: str | None = None  # name of the second cutpoint
     _is_stale: bool = False  # whether the calibration is that of embeddings before `reembed`
@@ -184,6 +185,10 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
             return self._embed_in_steps(X, step), {}
         samples = samples_of(self.embedder_, X)
         return self._embed(samples, last=steps_of(self.embedder_)[-1]), {"samples": samples}
+
+    def _is_refitted(self, gallery: MemoryGallery) -> NDArray[np.bool_]:
+        """Mask of the items that the metric was fitted to."""
+        return gallery.keys.values < self._refit_key
 
     def _know_embedder(self) -> None:
         """Remember the embedder, on a server too, as the one that made the embeddings of the gallery."""

@@ -17,7 +17,7 @@ from skmetric._warning import warn
 from ._base import SearchBase
 from ._calibration._gathering._copies import leave_items_out
 from ._calibration._matchers import DistanceVote, Majority, Nearest
-from ._enrolment_quality import names_of, outliers, to_classes, usual_distances, zeros
+from ._enrolment_quality import names_of, outliers, some_rows, to_classes, usual_distances, zeros
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import GROUPS, PATH, with_groups, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BY_ITEM = (Nearest, Majority, DistanceVote)  # matchers whose threshold is a distance to an item
 _AROUND = 10  # neighbours of a new item that are looked at
+_PAIRS = 3 * 10**7  # of new items with all items, whose search takes about a second
 
 
 class Enrolment(SearchBase):
@@ -125,7 +126,7 @@ class Enrolment(SearchBase):
         check_refittable(self.embedder, y)
         check_euclidean(self.embedder, "a search")
         with step("fit embedder"):
-            samples = samples_of(self.embedder, X)
+            samples, self._refit_from = samples_of(self.embedder, X), steps_of(self.embedder)[-1].shrinkage_
             self.embedder_ = refitted(self.embedder, samples, y)
         with step("embed"):
             embeddings = self._embed(samples, reset=True, last=steps_of(self.embedder_)[-1])
@@ -164,7 +165,8 @@ class Enrolment(SearchBase):
         SimilaritySearch
             With more items, searchable at once; with none of them if an error is raised. A warning names
             items whose embedding is zero and, in memory and once calibrated, those that are nearer to another
-            class than to their own or farther from it than any item was at calibration.
+            class than to their own or farther from it than any item was at calibration. Of many new items
+            every second, third or nth is looked at, as many as a second or so allows.
 
         Raises
         ------
@@ -395,15 +397,21 @@ class Enrolment(SearchBase):
         if self.cutpoint_ is None or self._is_stale or self.calibration_.protocol == "pairs":
             return
         with gallery.reading():
-            found = gallery.labelled(embeddings, _AROUND + 1)
             (column, counts), true = gallery.tally(), gallery.labels.encode(labels)
+            if (true < 0).any():  # another thread has removed them
+                return
+            n_before = (counts - np.bincount(true, minlength=len(counts)))[true]
+            rows = some_rows(len(embeddings), _PAIRS // len(gallery))
+            names, labels, true, n_before = names[rows], labels[rows], true[rows], n_before[rows]
+            found = gallery.labelled(embeddings[rows], _AROUND + 1)
         distances, codes, *_ = leave_items_out(found.distances, found.codes, true, _AROUND)
         own, other, others = to_classes(distances, codes, true)
         own[counts[true] < 2] = np.nan  # there is no other item of the class
+        seen = np.where(np.isfinite(distances), distances, 0.0).max(axis=1)
         factors = [self._factors().get(label, 1.0) for label in labels.tolist()]
         limits, usual = self._threshold() * np.array(factors), usual_distances(self.calibration_)
-        n_before = (counts - np.bincount(true, minlength=len(counts)))[true]
-        if said := outliers(names, labels, own, other, column.decode(others), limits, usual, n_before):
+        others = column.decode(others)
+        if said := outliers(names, labels, own, other, others, seen, limits, usual, n_before):
             warn(said)
 
     def _new_items(

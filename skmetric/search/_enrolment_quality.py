@@ -45,6 +45,11 @@ def zeros(embeddings: NDArray[Any], names: NDArray[Any], has_embedder: bool) -> 
     )
 
 
+def some_rows(n_rows: int, most: int) -> slice:
+    """Rows that are looked at, evenly spread: `most` of them at most, but one."""
+    return slice(None, None, -(-n_rows // max(most, 1)))
+
+
 class Usual(NamedTuple):
     """Distances of the known queries of a calibration to their class; NaN without any."""
 
@@ -86,6 +91,7 @@ def outliers(
     own: NDArray[np.float64],
     other: NDArray[np.float64],
     others: NDArray[Any],
+    seen: NDArray[np.float64],
     limits: NDArray[np.float64],
     usual: Usual,
     n_before: NDArray[np.intp],
@@ -103,6 +109,8 @@ def outliers(
         Distances to the nearest other item of the class, NaN without one, and to the nearest of another.
     others : ndarray of shape (n_items,)
         That other class.
+    seen : ndarray of shape (n_items,)
+        Distances of the farthest neighbours: a class of which there is no neighbour is at least as far.
     limits : ndarray of shape (n_items,)
         Largest distances that are accepted.
     usual : Usual
@@ -111,7 +119,7 @@ def outliers(
         Items that the class had before: with few, nobody knows yet how far apart its items are.
     """
     is_taken = (own > limits) & (other <= np.fmin(limits, usual.median))
-    is_far = (own > np.fmax(limits, usual.far)) & (n_before >= _ENOUGH) & ~is_taken
+    is_far = (np.minimum(own, seen) > np.fmax(limits, usual.far)) & (n_before >= _ENOUGH) & ~is_taken
     said = [
         f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the items of its own"
         for name, label, another in zip(names[is_taken], labels[is_taken], others[is_taken], strict=True)

@@ -30,6 +30,7 @@ from ._manifests._manifest import (
     plain,
 )
 from ._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
+from ._refitted import before_refit
 from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex
@@ -106,6 +107,7 @@ class Opening(SearchBase):
             "is_stale": bool(self._is_stale),
             "adapt_metric": bool(self.adapt_metric),
             "refit_key": int(self._refit_key),
+            "refit_from": self._refit_from and list(map(float, self._refit_from)),
             "ranking": {name: describe_option(getattr(self, name)) for name in _RANKING},
             "gallery": self._gallery.describe(),
             "calibration": None,
@@ -207,6 +209,12 @@ class Opening(SearchBase):
         search._know(content.get("fingerprint"), str(path))
         search._restore_gallery(content, arrays, index)
         search._refit_key = content.get("refit_key", 0)
+        gallery = search._gallery
+        if is_checked and isinstance(gallery, MemoryGallery) and gallery.samples is not None:
+            search.embedder = before_refit(
+                embedder, gallery, search._is_refitted(gallery), content.get("refit_from")
+            )
+            search._refit_from = content.get("refit_from")
         search._forget_calibration()
         if content["no_match_label_used"] is not None:
             search.no_match_label_ = content["no_match_label_used"]

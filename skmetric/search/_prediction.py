@@ -91,7 +91,7 @@ class Prediction(SearchBase):
         """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
         counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
-        where = self._outside(groups, where, 0 if groups is None else n_samples(X) or len(X))  # type: ignore[arg-type]
+        where = self._outside(groups, where, X)
         names, distances, runners_up = self._match_all("predict", X, where, among, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
@@ -146,7 +146,7 @@ class Prediction(SearchBase):
             )
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
-        where = self._outside(groups, where, 0 if groups is None else n_samples(X) or len(X))  # type: ignore[arg-type]
+        where = self._outside(groups, where, X)
         found = self._match_all("match_probability", X, where, among, bool(rule.weight))
         names, distances, runners_up = found
         return probability_at(fitted, rule.scores(distances, names, runners_up))
@@ -283,7 +283,7 @@ class Prediction(SearchBase):
         others = None if runners_up[0] is None else np.concatenate(runners_up)
         return concatenated(list(names)), np.concatenate(distances), others
 
-    def _outside(self, groups: Any, where: Where, n_queries: int) -> Where:
+    def _outside(self, groups: Any, where: Where, X: Any) -> Where:
         """Filters of queries with the groups of the queries left out."""
         if groups is None:
             return where
@@ -294,7 +294,12 @@ class Prediction(SearchBase):
                 f"groups= leaves out items, and matcher={self.matcher!r} matches to prototypes of whole "
                 "classes: use another matcher"
             )
+        n_queries = n_samples(X) or len(X)
         values = check_groups(groups, n_queries).tolist()
+        try:
+            self._gallery.conditions({GROUPS: Not(values[0])} if values else None)
+        except ValueError as error:
+            raise ValueError(f"groups= are of another type than the groups of the items: {error}") from None
         check_number(where, n_queries)
         filters: list[Any] = list(where) if is_list(where) else [where] * n_queries  # type: ignore[arg-type]
         if any(GROUPS in (filter_ or {}) for filter_ in filters):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.sparse import issparse
 
 from skmetric._params import FitTasks, callback_management_context, safe_indexing
-
-if TYPE_CHECKING:
-    pass
 
 Step: TypeAlias = "Callable[[str], AbstractContextManager[Any]]"
 

@@ -55,17 +55,34 @@ def samples_of(embedder: Any, X: Any) -> NDArray[Any]:
 def refitted(embedder: Any, samples: NDArray[Any], y: Any) -> Any:
     """The embedder with a copy of its last step that has learned from the samples too."""
     *first, learner = steps_of(embedder)
-    learner = deepcopy(learner).partial_fit(samples, y, choose=True)
+    return _ending_in(deepcopy(learner).partial_fit(samples, y, choose=True), first)
+
+
+def before_refit(embedder: Any, gallery: MemoryGallery, is_fitted: NDArray[np.bool_], shrinkage: Any) -> Any:
+    """The embedder as it was, at these shrinkages, before its last step was fitted to some items.
+
+    A folder has the refitted embedder alone, and the next fit is to go on from the one before it. What was
+    learned from items that were removed since stays.
+    """
+    if not is_fitted.any():
+        return embedder
+    learner = embedder_without(embedder, gallery, shrinkage)(is_fitted)
+    return _ending_in(learner, steps_of(embedder)[:-1])
+
+
+def _ending_in(learner: Any, first: list[Any]) -> Any:
     return make_pipeline(*first, learner) if first else learner
 
 
-def embedder_without(embedder: Any, gallery: MemoryGallery) -> Callable[[NDArray[Any]], Any]:
+def embedder_without(
+    embedder: Any, gallery: MemoryGallery, shrinkage: Any = None
+) -> Callable[[NDArray[Any]], Any]:
     """From a mask of items to the last step of an embedder as it would be without these."""
     learner = steps_of(embedder)[-1]
     assert gallery.samples is not None
     samples, labels = gallery.samples.values, gallery.labels.decode(gallery.labels.codes.values)
 
     def without(items: NDArray[np.bool_]) -> Any:
-        return without_samples(learner, samples[items], labels[items])
+        return without_samples(learner, samples[items], labels[items], shrinkage)
 
     return without

@@ -155,7 +155,9 @@ class SimilaritySearch(
     times without a fifth of the items of each class, to match these, and five times without a fifth of the
     classes, which then are strangers. For that the gallery keeps the samples that the learner was given, and
     `save` writes them. `remove` takes samples and embeddings out; what the metric learned from them, and the
-    names in its ``classes_``, stay until `reembed` or `fit`. Give `load` the ``embedder_``.
+    names in its ``classes_``, stay until `reembed` or `fit`. Give `load` the ``embedder_``; `load` sets
+    `embedder` to a copy that has not learned from the items, so that `reembed` counts them once. What was
+    learned from items that were removed before `save` stays in that copy.
 
     Examples
     --------

@@ -264,9 +264,8 @@ class Thresholding(SearchBase):
         with step("search"):
             if gallery.samples is None:
                 return gather(matcher, self.n_neighbors, side, queries, second, runners_up)
-            is_fitted = gallery.keys.values < self._refit_key
             without = embedder_without(self.embedder_, gallery)
-            refits = Refits(side, gallery.samples.values, is_fitted, without)
+            refits = Refits(side, gallery.samples.values, self._is_refitted(gallery), without)
             asked = None if queries is None else Queries.of(queries, samples_of(self.embedder_, X), refits)
             return gather_refitted(matcher, self.n_neighbors, refits, asked, second, runners_up)
 

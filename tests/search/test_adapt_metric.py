@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmetric import MetricLearner
+from skmetric import MetricLearner, io
 from skmetric.search import PgVectorIndex, SimilaritySearch
 
 N_FEATURES = 40
@@ -112,6 +112,34 @@ def test_folders_and_pickles_calibrate_alike(search, tmp_path):
     expected = search.calibrate().cutpoints
     for copy in (loaded, pickle.loads(pickle.dumps(search))):
         assert copy.calibrate().cutpoints == expected
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_loaded_search_does_not_count_its_gallery_twice(learner, tmp_path, whole, scaled):
+    """The folder has the metric that learned from the gallery; the next fit goes on from the one before."""
+    X, y = samples(np.arange(10), 6, 1)
+    embedder = (
+        make_pipeline(StandardScaler(), MetricLearner((0.1, 0.3), random_state=0)).fit(X, y)
+        if scaled
+        else learner
+    )
+    search = SimilaritySearch(embedder, adapt_metric=True).fit(*samples(np.arange(20, 40), 4, 2))
+    search.partial_fit(*samples(np.arange(40, 44), 2, 6))  # not learned from
+    if whole:
+        io.save(search, tmp_path / "search")
+        loaded = io.load(tmp_path / "search")
+    else:
+        search.save(tmp_path / "search")
+        loaded = SimilaritySearch.load(tmp_path / "search", search.embedder_)
+    before = search.embedder[-1] if scaled else search.embedder
+    after = loaded.embedder[-1] if scaled else loaded.embedder
+    np.testing.assert_array_equal(after.classes_, before.classes_)
+    np.testing.assert_allclose(after.scatter_.weights, before.scatter_.weights)  # 6 rows of each class
+    X = np.concatenate([samples(np.arange(20, 40), 4, 2)[0], samples(np.arange(40, 44), 2, 6)[0]])
+    for _ in range(2):
+        vectors = search.reembed(X).index_.vectors()
+        np.testing.assert_allclose(loaded.reembed(X).index_.vectors(), vectors, atol=1e-9)
 
 
 def test_steps_before_the_learner_stay():

@@ -190,6 +190,10 @@ def test_bad_groups_leave_the_gallery_as_it_was():
         (lambda: search.evaluate(X, y, groups=group[1:]), "groups has 71 values for 72 rows"),
         (lambda: without.predict(X, groups=group), "fit with groups"),
         (lambda: search.predict(X, groups=group[1:]), "groups has 71 values for 72 rows"),
+        (
+            lambda: search.predict(X, groups=group.astype(str)),
+            "groups= are of another type",
+        ),
     ]
     before = search.ids_.tolist(), without.ids_.tolist()
     for call, message in bad:
@@ -271,6 +275,12 @@ def test_lookups_leave_out_ids_of_all_queries_or_of_each():
     assert found([[], ["f"]], n_neighbors=1) == ["a", "e"]
     assert found([["a"], ["e"]], where=[None, None], offset=1, n_neighbors=1) == ["c", "d"]
     assert found(list("abcde")) == ["f", "f"]
+    assert found(i for i in "af") == ["bc", "ed"]
+    assert found("f") == ["ab", "ed"]
+    long = SimilaritySearch(n_neighbors=1).fit(X[:2], ids=["b", "bc"])
+    assert long.lookup([[0.0]], exclude="b")["id"].tolist() == ["bc"]
+    with pytest.raises(KeyError, match="'cb'"):
+        long.lookup([[0.0]], exclude="cb")  # one id, not the ids 'c' and 'b'
     with pytest.raises(KeyError, match="'x'"):
         found(["x"])
     with pytest.raises(ValueError, match="exclude has 1 lists of ids, and there are 2 queries"):

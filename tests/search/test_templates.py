@@ -86,3 +86,29 @@ def test_items_that_enrolment_doubts(index):
     assert "item 43" not in said  # the first of its class
     with pytest.warns(UserWarning, match="^item 7 of class 'cat' is nearer to class 'ann'"):
         search.update([7], [[0.1, 0.1]], ["cat"])
+
+
+def test_a_class_beyond_the_neighbours_is_not_said_to_be_far():
+    angles = np.arange(12) * np.pi / 6
+    around = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # 12 of b, at 1 from the origin
+    beside = np.array([[x, 0.0] for x in (1.3, 1.35, 1.4, 1.45, 1.5, 4.5)])  # of a, the last 3 apart
+    search = SimilaritySearch().fit(np.concatenate([around, beside]), ["b"] * 12 + ["a"] * 6)
+    search.calibrate(n_resamples=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.partial_fit([[0.0, 0.0]], ["a"])  # 1.3 from its class
+    with pytest.warns(UserWarning, match="'a' is farther from its class than any item was at calibration"):
+        search.partial_fit([[0.0, 8.0]], ["a"])
+
+
+def test_of_many_new_items_some_are_looked_at(monkeypatch):
+    labels = np.array(["ann", "bob", "cat"])[np.arange(30) % 3]
+    points = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])[np.arange(30) % 3]
+    points = points + np.random.default_rng(0).normal(size=(30, 2))
+    search = SimilaritySearch().fit(points, labels)
+    search.calibrate(n_resamples=10)
+    monkeypatch.setattr("skmetric.search._enrolment._PAIRS", 3 * 40)  # 3 of the 10 among 40 items: 0, 4 and 8
+    with pytest.warns(UserWarning, match="a wrong label") as caught:
+        search.partial_fit(np.full((10, 2), 30.0) * np.arange(1, 11)[:, None], ["ann"] * 10)
+    assert [row for row in range(10) if f"row {row} of X" in str(caught[0].message)] == [0, 4, 8]
+    search._say_doubts(np.zeros((1, 2)), np.array(["dan"]), None)  # as if another thread had removed dan

@@ -25,7 +25,7 @@ class Excluded(NamedTuple):
     @classmethod
     def of(cls, gallery: Gallery, exclude: Any, n_queries: int) -> Self:
         """Pairs from ids for all queries, or from a list of ids for each."""
-        lists = list(exclude) if np.iterable(exclude) and not isinstance(exclude, str | bytes) else [exclude]
+        lists = listed(exclude) if _is_list(exclude) else [exclude]
         if any(_is_list(ids) or ids is None for ids in lists):
             if len(lists) != n_queries:
                 raise ValueError(
@@ -34,7 +34,7 @@ class Excluded(NamedTuple):
                 )
             ids_of = [[] if ids is None else listed(ids) if _is_list(ids) else [ids] for ids in lists]
         else:
-            ids_of = [listed(exclude) if np.iterable(exclude) else lists] * n_queries
+            ids_of = [lists] * n_queries
         named = list(dict.fromkeys(i for ids in ids_of for i in ids))
         key_of = dict(zip(named, gallery.keys_of(named, "exclude").tolist(), strict=True)) if named else {}
         keys = np.array(sorted(key_of.values()), dtype=np.int64)

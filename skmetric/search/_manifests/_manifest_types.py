@@ -106,6 +106,7 @@ GALLERY: dict[str, Shape] = {
     "next_key": whole(0),
     "has_own_ids": BOOLEAN,
     "has_labels": BOOLEAN,
+    "has_samples": BOOLEAN,
     "columns": NAMES,
 }
 SEARCH: dict[str, Shape] = {
@@ -125,6 +126,7 @@ SEARCH: dict[str, Shape] = {
     "is_stale": BOOLEAN,
     "adapt_metric": BOOLEAN,
     "refit_key": whole(0),
+    "refit_from": or_none(_PAIR),
     "ranking": dict_of(_OPTION),
     "rates": NAMES,
     "gallery": GALLERY,
