@@ -65,6 +65,16 @@ def test_images_of_the_own_camera_are_left_out(literature):
     assert literature["scores_of"](embeddings, found)["r_precision"] == 0.75
 
 
+def test_published_figures_stand_in_the_column_of_their_score(literature, capsys):
+    literature["row"]("ours", dict.fromkeys(literature["SCORES"], 0.5))
+    for title, percent in literature["PUBLISHED"].values():
+        literature["row"](title, {"recall_at_1": percent / 100})
+        assert 50 < percent < 100
+    ours, *published = capsys.readouterr().out.splitlines()
+    end = ours.index("50.00") + len("50.00")  # of the first column
+    assert {len(line) for line in published} == {end}
+
+
 class TinyNetwork(torch.nn.Sequential):
     def __init__(self):
         super().__init__(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU())
