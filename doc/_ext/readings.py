@@ -108,9 +108,9 @@ def _of_losses(text):
         > max(high for loss, (_, _, high) in rows.items() if loss in start)
     ]
     return (
-        f"The interval of a loss lies above those of the untrained features and of MetricLearner() on "
-        f"{len(trained)} of {len(found)} sets{': ' + ', '.join(trained) if trained else ''}. On frozen features, "
-        "start from the closed form."
+        "The interval of a loss lies above those of the untrained features and of MetricLearner() on "
+        f"{len(trained)} of {len(found)} sets{': ' + ', '.join(trained) if trained else ''}. On frozen "
+        "features, start from the closed form."
     )
 
 
