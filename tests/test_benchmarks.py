@@ -8,6 +8,21 @@ import pytest
 import torch
 from sklearn.utils import Bunch
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.filterwarnings("ignore")  # of peers
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_finds_what_it_imports(path, monkeypatch):
+    """Some use functions of others, whose names may change."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    try:
+        runpy.run_path(str(path))
+    except ModuleNotFoundError as error:
+        if (BENCHMARKS / f"{error.name}.py").exists() or error.name.startswith("skmetric"):
+            raise
+        pytest.skip(f"the peer {error.name} is not installed")
+
 
 @pytest.fixture(scope="module")
 def omniglot():

@@ -2,9 +2,9 @@
 
 An image is claimed by a file beside its entry, which names an owner: a file that the process touches every
 few seconds. A claim whose owner has not been touched for a while is of a process that was killed, and counts
-no longer. Times are those of the file system, so that machines need not agree on the time; where its clock was
-set back, an owner that is not touched while another process waits counts no longer either. All of this only saves
-work: two processes that run the same image after all write the same entry.
+no longer. Times are those of the file system, so that machines need not agree on the time; where its clock
+was set back, an owner that is not touched while another process waits counts as dead too. All of this only
+saves work: two processes that run the same image after all write the same entry.
 """
 
 from __future__ import annotations

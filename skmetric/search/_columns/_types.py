@@ -73,7 +73,7 @@ def check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
         raise ValueError(f"column {name!r}: a name of a column is text of one character or more")
     if text_fault(name):
-        raise ValueError(f"column {name[:40]!r}: the name has {text_fault(name)}: rename it")
+        raise ValueError(f"column {name[:40]!r}: the name has {text_fault(name).rstrip(',')}: rename it")
 
 
 def as_text(values: Iterable[str]) -> NDArray[np.object_]:
