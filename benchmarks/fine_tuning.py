@@ -93,7 +93,7 @@ def main():
         train = halves(data.target, seed)
         print(f"seed {seed}: {train.sum()} photographs of {len(np.unique(data.target[train]))} products")
         ratios.append(compare(data.data, data.target, train, weights, options.epochs))
-    print(f"\nmean ratio of {len(ratios)} halves: {np.mean(ratios):.2f}")
+    print(f"\nmean ratio over seeds: {np.mean(ratios):.2f} ({len(ratios)})")
 
 
 if __name__ == "__main__":

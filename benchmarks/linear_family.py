@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from metric_learner_quality import SHARED, halves, read_sets
+from metric_learner_quality import SHARED, half, read_sets
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import FunctionTransformer, Normalizer
@@ -266,10 +266,9 @@ def quality(options):
     print(f"{'':24} {'MAP@R':>7} {'recall@1':>9} {'over Euclid':>12} {'over cosine':>12} {'fit, s':>7}")
     for name, X, y in read_sets(options.data, options.sets):
         results = {}
-        splits = list(halves(y, options.seeds))[1:]
-        for _, train in splits:
-            compare(X, y, train, results)
-        print(f"{name}, mean of {len(splits)} random halves of {len(np.unique(y))} classes")
+        for seed in options.seeds:
+            compare(X, y, half(y, seed), results)
+        print(f"{name}, mean of {len(options.seeds)} random halves of {len(np.unique(y))} classes")
         base = {key: np.array([scores[0] for scores in results[key]]) for key in ("Euclid", "cosine")}
         for learner, scores in results.items():
             maps = np.array([score[0] for score in scores])

@@ -109,6 +109,7 @@ def omniglot_learner(n_steps):
         weight_decay=1e-4,
         schedule="one_cycle",
         augment=RandomAffine(degrees=15, scale=0.2, shear=0.2, shift=0.1),
+        validation_fraction=None,  # all characters train, once
         random_state=0,
     )
 

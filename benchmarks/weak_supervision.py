@@ -37,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 from linear_family import N_COMPONENTS, N_QUERIES, N_ROWS, made, peak, seconds
-from metric_learner_quality import SHARED, halves, read_sets
+from metric_learner_quality import SHARED, half, read_sets
 from scipy.stats import t as student
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -305,10 +305,9 @@ def quality(options):
     warnings.simplefilter("ignore")  # of convergence; of fewer tuples than asked for
     for name, X, y in read_sets(options.data, options.sets):
         results = {}
-        splits = list(halves(y, options.seeds))[1:]
-        for _, train in splits:
-            compare(X, y, train, results)
-        print(f"{name}, mean of {len(splits)} random halves of {len(np.unique(y))} classes")
+        for seed in options.seeds:
+            compare(X, y, half(y, seed), results)
+        print(f"{name}, mean of {len(options.seeds)} random halves of {len(np.unique(y))} classes")
         base = {key: np.array([scores[0] for scores in results[key]]) for key in ("Euclid", "cosine")}
         for learner, scores in results.items():
             maps = np.array([score[0] for score in scores])

@@ -137,7 +137,7 @@ def missing_rows(y: Any, name: str = "y") -> NDArray[np.intp]:
         return np.flatnonzero(np.isnan(values) if values.dtype.kind == "f" else np.isnat(values))
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return np.empty(0, dtype=np.intp)
-    return np.flatnonzero([_is_missing(value) for value in values])
+    return np.flatnonzero([is_missing(value) for value in values])
 
 
 def is_cheap(longest: int, n_texts: int, n_letters: int) -> bool:
@@ -224,9 +224,9 @@ def column_of(y: Any, place: int) -> Any:
 def _array_of(labels: Iterable, name: str) -> NDArray:
     """Labels, none missing and all of one kind, as an array that does not turn [1, "a"] into ["1", "a"]."""
     values = list(labels)
-    missing = [row for row, label in enumerate(values) if _is_missing(label)]
+    missing = [row for row, label in enumerate(values) if is_missing(label)]
     if missing:
-        rest = (label for label in values if not _is_missing(label))
+        rest = (label for label in values if not is_missing(label))
         if all(_kind(label) == "number" for label in rest):
             raise ValueError(f"Input {name} contains NaN in {name_rows(missing)}: label or drop these rows")
         raise ValueError(f"{name} has no label in {name_rows(missing)}: label or drop these rows")
@@ -265,7 +265,8 @@ def _integers(values: list[int]) -> NDArray:
     return np.array(values, dtype=np.uint64 if low >= 0 and high < 2**64 else object)
 
 
-def _is_missing(label: Any) -> bool:
+def is_missing(label: Any) -> bool:
+    """Whether a value is one of those that lists and tables have where there is none."""
     return (isinstance(label, float | np.floating) and label != label) or type(label).__name__ in _MISSING
 
 

@@ -8,6 +8,21 @@ import pytest
 import torch
 from sklearn.utils import Bunch
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.filterwarnings("ignore")  # of peers
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_finds_what_it_imports(path, monkeypatch):
+    """Some use functions of others, whose names may change."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    try:
+        runpy.run_path(str(path))
+    except ModuleNotFoundError as error:
+        if (BENCHMARKS / f"{error.name}.py").exists() or error.name.startswith("skmetric"):
+            raise
+        pytest.skip(f"the peer {error.name} is not installed")
+
 
 @pytest.fixture(scope="module")
 def omniglot():
@@ -63,6 +78,16 @@ def test_images_of_the_own_camera_are_left_out(literature):
     assert literature["scores_of"](embeddings, found)["recall_at_1"] == 0.5
     found.groups[1] = 3  # the first query finds row 1, then row 3, which is wrong: 1 of 2
     assert literature["scores_of"](embeddings, found)["r_precision"] == 0.75
+
+
+def test_published_figures_stand_in_the_column_of_their_score(literature, capsys):
+    literature["row"]("ours", dict.fromkeys(literature["SCORES"], 0.5))
+    for title, percent in literature["PUBLISHED"].values():
+        literature["row"](title, {"recall_at_1": percent / 100})
+        assert 50 < percent < 100
+    ours, *published = capsys.readouterr().out.splitlines()
+    end = ours.index("50.00") + len("50.00")  # of the first column
+    assert {len(line) for line in published} == {end}
 
 
 class TinyNetwork(torch.nn.Sequential):

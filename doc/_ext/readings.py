@@ -24,8 +24,8 @@ def quality(text):
     return {name: {key: sum(v) / len(v) for key, v in rows.items()} for name, rows in found.items()}
 
 
-def losses(text):
-    """MAP@R of each set: {set: {loss: score}}."""
+def intervals_of_losses(text):
+    """MAP@R of each set with its interval: {set: {loss: (score, low, high)}}."""
     found, current = {}, None
     for line in text.splitlines():
         if head := re.match(r"(\w+), \w+, seed 0: ", line):
@@ -33,8 +33,16 @@ def losses(text):
         elif re.match(r"\w+, ", line):
             current = None  # another seed
         elif (row := re.match(rf"  (\S.*?)\s\s+{_INTERVAL}", line)) and current is not None:
-            current[row[1]] = float(row[2])
+            current[row[1]] = tuple(float(row[i]) for i in (2, 3, 4))
     return found
+
+
+def losses(text):
+    """MAP@R of each set: {set: {loss: score}}."""
+    return {
+        name: {loss: score for loss, (score, _, _) in rows.items()}
+        for name, rows in intervals_of_losses(text).items()
+    }
 
 
 def open_set(text):
@@ -92,19 +100,17 @@ def _of_quality(text):
 
 
 def _of_losses(text):
-    found = losses(text)
-    others = {
-        name: max(v for k, v in rows.items() if k not in ("cosine, untrained", "MetricLearner()"))
-        for name, rows in found.items()
-    }
+    found, start = intervals_of_losses(text), ("cosine, untrained", "MetricLearner()")
     trained = [
         name
-        for name in found
-        if others[name] > max(found[name].get("MetricLearner()", 0), found[name]["cosine, untrained"])
+        for name, rows in found.items()
+        if max(low for loss, (_, low, _) in rows.items() if loss not in start)
+        > max(high for loss, (_, _, high) in rows.items() if loss in start)
     ]
     return (
-        f"A loss beats both the untrained features and MetricLearner() on {len(trained)} of {len(found)} sets"
-        f"{': ' + ', '.join(trained) if trained else ''}. On frozen features, start from the closed form."
+        "The interval of a loss lies above those of the untrained features and of MetricLearner() on "
+        f"{len(trained)} of {len(found)} sets{': ' + ', '.join(trained) if trained else ''}. On frozen "
+        "features, start from the closed form."
     )
 
 

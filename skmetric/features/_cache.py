@@ -153,7 +153,7 @@ class FeatureCache:
 def _content(images: Any, i: int) -> Iterator[Any]:
     """What tells an image from others: bytes of a file, or shape and values of an array."""
     if images.kind == "text":
-        yield images.rows[i].encode()
+        yield images.rows[i].encode("utf-8", "surrogatepass")  # also half a pair, of which JSON may be cut
         return
     if images.kind == "path":
         yield b"file"

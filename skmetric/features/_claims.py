@@ -2,7 +2,8 @@
 
 An image is claimed by a file beside its entry, which names an owner: a file that the process touches every
 few seconds. A claim whose owner has not been touched for a while is of a process that was killed, and counts
-no longer. Times are those of the file system, so that machines need not agree on the time. All of this only
+no longer. Times are those of the file system, so that machines need not agree on the time; where its clock
+was set back, an owner that is not touched while another process waits counts as dead too. All of this only
 saves work: two processes that run the same image after all write the same entry.
 """
 
@@ -34,6 +35,9 @@ class Claims:
     def __init__(self, folder: Path) -> None:
         self._owner = folder / "running" / uuid.uuid4().hex
         self._mine: set[Path] = set()
+        self._signs: dict[
+            Path, tuple[float, float]
+        ] = {}  # of others: last time, and when it was first met here
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beat, daemon=True)
 
@@ -71,7 +75,10 @@ class Claims:
             except FileExistsError:
                 if self._is_alive(claim):
                     return False
-                _delete(claim)
+                try:
+                    claim.unlink(missing_ok=True)
+                except OSError:  # of a user whose files this one may not delete: do not wait for the dead
+                    return True
             except OSError:
                 return True
             else:
@@ -92,12 +99,16 @@ class Claims:
         """Whether the owner of a claim gave a sign of life not long ago."""
         try:
             name = claim.read_text()
-            seen = (
-                (self._owner.with_name(name) if name else claim).stat().st_mtime
-            )  # a claim that is being written
-            return self._owner.stat().st_mtime - seen < _DEAD
+            sign = self._owner.with_name(name) if name else claim  # a claim that is being written has no name
+            last = sign.stat().st_mtime
+            is_recent = self._owner.stat().st_mtime - last < _DEAD
         except OSError:  # it ended this moment
             return False
+        now = time.monotonic()
+        known, since = self._signs.get(sign, (None, now))
+        if known != last:
+            self._signs[sign] = last, (since := now)
+        return is_recent and now - since < _DEAD
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT):

@@ -26,7 +26,7 @@ from skmetric._sklearn import (
 from skmetric._torch import resolve_device
 
 from ._cache import FeatureCache
-from ._text_model import digest_of_model, load_model, name_of_function, refuse_whole_models
+from ._text_model import digest_of_model, key_of_function, load_model, refuse_whole_models
 from ._texts import Texts, checked_embeddings, read_texts
 
 __all__ = ["FrozenText"]
@@ -56,8 +56,8 @@ class FrozenText(
         Where a named model computes. "auto" is a CUDA device where there is one, else the CPU.
     cache : str or path-like, default=None
         Folder that keeps the embedding of each text, as of :class:`FrozenFeatures`. Embeddings are found by
-        the weights and settings of the model, or by the module and name of a function, and by the text. The
-        code of a function is not part of it: empty the folder after a change. None keeps nothing.
+        the weights and settings of the model, or by the module, name and code of a function, and by the text.
+        What the function calls is not part of it: empty the folder after a change there. None keeps nothing.
 
     Attributes
     ----------
@@ -128,7 +128,8 @@ class FrozenText(
         OSError
             If nothing can be written to the folder `cache`, or there is no such model.
         TypeError, ValueError
-            If `X` holds anything but texts, or the model gives no array of finite numbers.
+            If `X` holds anything but texts, the model gives no array of finite numbers, or `cache` is given
+            and `model` is a function that its module does not have under its name.
         """
         self._fit(X)
         FitTasks(self, X, y, 0).close()  # nothing that takes time
@@ -235,7 +236,7 @@ class FrozenText(
     def _encoder(self) -> tuple[Callable[[list[str]], Any], str]:
         """The function from texts to embeddings, and what tells it from others; a model is loaded once."""
         if not isinstance(self.model, str):
-            return self.model, name_of_function(self.model) if self.cache is not None else ""
+            return self.model, key_of_function(self.model) if self.cache is not None else ""
         if "_loaded" not in vars(self):
             device = str(resolve_device(self.device))
             loaded = load_model(self.model, device)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from skmetric._checks import is_missing
 
 
 class Texts(NamedTuple):
@@ -22,11 +25,11 @@ def read_texts(X: Any) -> Texts:
     Raises
     ------
     TypeError
-        If `X` is one text, or holds anything else than texts; the row is named.
+        If `X` is one text, has no order, or holds anything else than texts; the row is named.
     ValueError
         If it is empty, or has several columns.
     """
-    if isinstance(X, str | bytes) or not hasattr(X, "__len__"):
+    if isinstance(X, str | bytes | Mapping | Set) or not hasattr(X, "__len__"):
         raise TypeError(f"X must be a sequence of texts; got {X!r:.60}, a {type(X).__name__}")
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
@@ -38,7 +41,7 @@ def read_texts(X: Any) -> Texts:
         if not isinstance(text, str):
             raise TypeError(
                 f"X must hold texts; row {row} is {text!r:.60}, a {type(text).__name__}"
-                + (": fill missing ones with ''" if text is None or text != text else "")
+                + (": fill missing ones with ''" if is_missing(text) else "")
             )
     return Texts([str(text) for text in rows])
 

@@ -57,9 +57,14 @@ def given(name: str, is_instance: bool, is_needed: bool, modules: Mapping[str, A
     if name not in modules:
         if not is_needed:
             return Missing(name)
+        what, given_as = (
+            ("network", "a function or class that returns such a network")
+            if is_instance
+            else ("function or class", "the same function or class")
+        )
         raise ValueError(
-            f"the network {name!r} is of the code of whoever saved this model, and is not in the folder: "
-            f"load with modules={{{name!r}: ...}}, a function or class that returns such a network"
+            f"the {what} {name!r} is of the code of whoever saved this model, and is not in the folder: "
+            f"load with modules={{{name!r}: ...}}, {given_as}"
         )
     found = modules[name]
     return (

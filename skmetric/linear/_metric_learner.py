@@ -308,8 +308,8 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Samples of the pool, as many as there are; from some 200 rows on, an adapted metric retrieves
-            better. Few rows hardly change anything.
+            Samples of the pool, as many as there are. Few rows hardly change anything: in
+            ``benchmarks/metric_learner_quality.py`` 3262 rows gain 2% of MAP@R, 100 rows nothing certain.
 
         Returns
         -------

@@ -284,11 +284,26 @@ def test_characters_drawers_and_runs(tmp_path):
     [
         ("images.txt", "1 a b\n", "line 1 of .*images.txt' is '1 a b', and 'image_id path' is expected"),
         ("images.txt", "", "images.txt' is empty"),
-        ("images.txt", "1 ../../secret.jpg\n", "'../../secret.jpg', which is not below the folder"),
+        (
+            "images.txt",
+            "1 ../../secret.jpg\n",
+            "'../../secret.jpg', .* is not below the folder",
+        ),
         ("images.txt", "99 001.Bird1/B_7.jpg\n", "image '99' .* is not in"),
         ("image_class_labels.txt", "1 one\n", "is not in|has 'one' as a class"),
         ("classes.txt", "1 a\n", "the class 2 has no name"),
-        ("images.txt", "1 001.Bird1/B_7.jpg\n2 001.Bird1/B_7.jpg\n", "names '001.Bird1/B_7.jpg' twice"),
+        ("classes.txt", "1 a\n2 b\n2 c\n", "classes.txt' has the class_id '2' twice"),
+        ("image_class_labels.txt", "1 1\n1 2\n", "image_class_labels.txt' has the image_id '1' twice"),
+        (
+            "images.txt",
+            "1 001.Bird1/B_7.jpg\n1 001.Bird1/B_3.jpg\n",
+            "images.txt' has the image_id '1' twice",
+        ),
+        (
+            "images.txt",
+            "1 001.Bird1/B_7.jpg\n2 001.Bird1/B_7.jpg\n",
+            "B_7.jpg' is named twice by images.txt",
+        ),
     ],
 )
 def test_lists_that_are_not_as_published(tmp_path, name, text, complaint):
@@ -296,6 +311,15 @@ def test_lists_that_are_not_as_published(tmp_path, name, text, complaint):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=complaint):
         datasets.load_cub200(tmp_path)
+
+
+def test_a_list_of_clothes_that_was_cut(tmp_path):
+    """Its first line says how many rows follow."""
+    clothes(tmp_path)
+    listed = tmp_path / "Eval/list_eval_partition.txt"
+    listed.write_text("".join(listed.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ValueError, match="announces 3 images and lists 2"):
+        datasets.load_in_shop(tmp_path)
 
 
 def test_lists_in_another_encoding_and_other_headers(tmp_path):

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from skmetric.features import FrozenFeatures, _cache
+from skmetric.features import FrozenFeatures, _cache, _claims
 from skmetric.features._claims import Claims
 
 from .conftest import small_network
@@ -181,6 +181,29 @@ def test_a_claim_of_a_process_that_died_counts_no_longer(tmp_path, colour):
         os.utime(owner, (0, 0))
         with Claims(tmp_path) as others:
             assert others.take(entry)
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting(tmp_path, monkeypatch):
+    """The last sign of the dead process is an hour ahead; without a new one it counts for `_DEAD` seconds."""
+    monkeypatch.setattr(_claims, "_DEAD", 0.2)
+    entry = tmp_path / "ab" / "cd"
+    with Claims(tmp_path) as claims:
+        assert claims.take(entry)
+        claim, dead = next((tmp_path / "ab").iterdir()), tmp_path / "running" / "dead"
+        dead.touch()
+        os.utime(dead, (time.time() + 3600,) * 2)
+        claim.write_text("dead")
+        assert not claims.take(entry)
+        time.sleep(0.3)
+        assert claims.take(entry)
+
+
+def test_a_claim_that_cannot_be_deleted_keeps_nobody_waiting(tmp_path):
+    """As of another user, in a folder where each may delete own files only; a folder stands for it here."""
+    entry = tmp_path / "ab" / "cd"
+    _claims._claim_on(entry).mkdir(parents=True)
+    with Claims(tmp_path) as claims:
+        assert claims.take(entry)
 
 
 def test_an_error_of_the_network_leaves_no_claim(tmp_path, colour, monkeypatch):

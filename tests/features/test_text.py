@@ -1,8 +1,10 @@
 """FrozenText: embeddings of texts by a model that is not trained."""
 
+import os
 import pickle
+import subprocess
 import sys
-from functools import partial
+from functools import partial, wraps
 from types import ModuleType
 
 import joblib
@@ -16,6 +18,7 @@ from torch import nn
 
 from skmetric import MetricLearner, SimilaritySearch
 from skmetric.features import FrozenText
+from skmetric.features._text_model import digest_of_model
 
 TEXTS = ["lost card", "new pin", "lost my card", "a pin"]
 CALLS = []
@@ -112,6 +115,9 @@ def test_progress_of_batches(capsys):
         ("lost card", TypeError, "a sequence of texts; got 'lost card'"),
         (["lost card", None], TypeError, "row 1 is None, a NoneType: fill missing ones"),
         (pd.Series(["lost card", np.nan]), TypeError, "row 1 is nan, a float: fill missing ones"),
+        (pd.Series(["lost card", pd.NA], dtype="string"), TypeError, "row 1 is <NA>, a NAType: fill missing"),
+        ({"lost card": 1}, TypeError, "a sequence of texts; got {'lost card': 1}, a dict"),
+        ({"lost card"}, TypeError, "a sequence of texts; got {'lost card'}, a set"),
         ([1, 2], TypeError, "row 0 is 1, a int"),
         ([], ValueError, "X is empty"),
         (np.array([["a", "b"]]), ValueError, r"got shape \(1, 2\)"),
@@ -137,9 +143,90 @@ def test_models_that_give_no_embeddings(model, error, message):
         FrozenText(model).fit(TEXTS)
 
 
-def test_a_cache_needs_a_name_that_lasts(tmp_path):
+class Scaled:
+    """Encoders that differ by a number, with a method of one name."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def encode(self, texts):
+        return self.scale * np.array(letters(texts))
+
+    @classmethod
+    def letters(cls, texts):
+        return letters(texts)
+
+    def named_like_another(self):
+        @wraps(letters)
+        def encode(texts):
+            return self.encode(texts)
+
+        return encode
+
+
+@pytest.mark.parametrize(
+    "model", [lambda texts: letters(texts), Scaled(2).encode, Scaled(2).named_like_another()]
+)
+def test_a_cache_needs_a_name_that_lasts(tmp_path, model):
+    """By module and name, ``Scaled(1).encode`` and ``Scaled(2).encode`` would share entries."""
     with pytest.raises(ValueError, match="a function of a module, or cache=None"):
-        FrozenText(lambda texts: letters(texts), cache=tmp_path).fit(TEXTS)
+        FrozenText(model, cache=tmp_path).fit(TEXTS)
+
+
+def test_the_method_of_a_class_is_a_function_of_its_module(tmp_path):
+    found = FrozenText(Scaled.letters, cache=tmp_path).fit_transform(TEXTS)
+    np.testing.assert_array_equal(found, letters(TEXTS))
+
+
+def test_changed_code_has_other_entries(tmp_path, monkeypatch):
+    """What a module is after an edit and a new start."""
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for inside in ("[len(text)]", "[2 * len(text)]", "[len(text)]"):
+        module = ModuleType("encoders_of_a_user")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(f"def encode(texts):\n    return [{inside} for text in texts]", vars(module))
+        found.append(FrozenText(module.encode, cache=tmp_path / "cache").fit_transform(["abc"]).item())
+    assert found == [3, 6, 3]
+    assert len([file for file in (tmp_path / "cache").glob("*/*") if file.is_file()]) == 2
+
+
+def test_the_key_of_code_is_that_of_every_process(tmp_path):
+    """Python writes a set of texts in another order in each process."""
+    code = "def encode(texts):\n    return [[text in {'a', 'b', 'c', 'd', 'e', 'f'}] for text in texts]\n"
+    (tmp_path / "encoders_of_a_user.py").write_text(code)
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    program = (
+        "from skmetric.features._text_model import key_of_function\n"
+        "import encoders_of_a_user\n"
+        "print(key_of_function(encoders_of_a_user.encode))\n"
+    )
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": paths},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(keys) == 1
+    assert keys.pop().startswith("encoders_of_a_user.encode ")
+
+
+def test_another_prompt_has_other_entries():
+    """Sentence models put a prompt before each text; it is no part of weights and structure."""
+    model = SentenceTransformer("some", "cpu")
+    before = digest_of_model(model)
+    model.prompts, model.default_prompt_name = {"query": "query: "}, "query"
+    assert digest_of_model(model) != before
+
+
+def test_half_a_pair_of_code_units_is_kept(tmp_path):
+    """JSON that is cut inside an emoji gives such a text, which UTF-8 has no bytes for."""
+    text = ["lost card \ud83d"]
+    np.testing.assert_array_equal(FrozenText(letters, cache=tmp_path).fit_transform(text), letters(text))
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skmetric import FrozenFeatures, MetricLearner, SimilaritySearch, io, linear
 from skmetric.deep import DeepMetricLearner
+from skmetric.features import FrozenText
 from skmetric.search import ExactIndex, FaissIndex
 
 from .conftest import DEEP, IMAGES, MADE, Net, X, Y, made, metric
@@ -101,7 +102,7 @@ def test_a_network_of_ones_own_is_named_and_brought(tmp_path):
     learner = DeepMetricLearner(Net, **DEEP).fit(X, Y)
     io.save(learner, tmp_path)
     with pytest.raises(
-        ValueError, match=r"network 'Net' is of the code .*: load with modules=\{'Net': \.\.\.\}"
+        ValueError, match=r"class 'Net' is of the code .*: load with modules=\{'Net': \.\.\.\}"
     ):
         io.load(tmp_path)
     loaded = io.load(tmp_path, modules={"Net": Net})
@@ -121,6 +122,22 @@ def test_another_network_under_the_name_is_refused(tmp_path):
     io.save(DeepMetricLearner(Net, **DEEP).fit(X, Y), tmp_path)
     with pytest.raises(ValueError, match=r"do not fit the network <lambda>: the file lacks 0\.bias"):
         io.load(tmp_path, modules={"Net": lambda shape: torch.nn.Linear(6, 3)})
+
+
+def lengths(texts):
+    return np.array([[len(text), 1] for text in texts])
+
+
+def test_a_function_of_texts_is_asked_for_as_such(tmp_path):
+    """The message asked for a function that returns a network."""
+    texts, labels = ["a", "bb", "cccc", "ddddd"], [0, 0, 1, 1]
+    model = make_pipeline(FrozenText(lengths), MetricLearner((0.5, 0.5))).fit(texts, labels)
+    io.save(model, tmp_path)
+    with pytest.raises(ValueError, match=r"function or class 'lengths' .* the same function or class$"):
+        io.load(tmp_path)
+    assert_array_equal(
+        io.load(tmp_path, modules={"lengths": lengths}).transform(texts), model.transform(texts)
+    )
 
 
 def a_loss(embeddings, labels):

@@ -6,7 +6,7 @@ import os
 
 from sklearn.utils import Bunch
 
-from ._reading import Layout, folder_of, literature_set, rows_of, whole_numbers
+from ._reading import Layout, folder_of, literature_set, table_of, whole_numbers
 
 _LAYOUT = Layout(
     "CUB-200-2011",
@@ -74,16 +74,16 @@ def load_cub200(data_dir: str | os.PathLike[str]) -> Bunch:
     """
     root = folder_of(data_dir, "images.txt", _LAYOUT, ["CUB_200_2011"])
     images, labels = root / "images.txt", root / "image_class_labels.txt"
-    files = dict(rows_of(images, ["image_id", "path"], _LAYOUT))
-    classes = dict(rows_of(labels, ["image_id", "class_id"], _LAYOUT))
+    files = table_of(images, ["image_id", "path"], _LAYOUT)
+    classes = table_of(labels, ["image_id", "class_id"], _LAYOUT)
     unlabelled = [image for image in files if image not in classes]
     if unlabelled:
         raise _LAYOUT.error(
             f"image {unlabelled[0]!r} of {str(images)!r} is not in {str(labels)!r}", ValueError
         )
     keys = whole_numbers((classes[image] for image in files), "a class", labels, _LAYOUT)
-    named = rows_of(root / "classes.txt", ["class_id", "name"], _LAYOUT)
-    numbers = whole_numbers((row[0] for row in named), "a class", root / "classes.txt", _LAYOUT)
+    named = table_of(root / "classes.txt", ["class_id", "name"], _LAYOUT)
+    numbers = whole_numbers(named, "a class", root / "classes.txt", _LAYOUT)
     trained = set(sorted(numbers)[: len(numbers) // 2])
     return literature_set(
         _LAYOUT,
@@ -91,6 +91,6 @@ def load_cub200(data_dir: str | os.PathLike[str]) -> Bunch:
         list(files.values()),
         keys,
         ["train" if key in trained else "test" for key in keys],
-        names=dict(zip(numbers, (row[1] for row in named), strict=True)),
+        names=dict(zip(numbers, named.values(), strict=True)),
         listed_by="images.txt",
     )

@@ -7,7 +7,7 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
-from ._reading import Layout, folder_of, literature_set, rows_of
+from ._reading import Layout, folder_of, lines_of, literature_set, rows_of, whole_numbers
 
 _COLUMNS = ("image_name", "item_id", "evaluation_status")
 _PARTS = ("train", "query", "gallery")
@@ -78,7 +78,12 @@ def load_in_shop(data_dir: str | os.PathLike[str]) -> Bunch:
     """
     root = folder_of(data_dir, [f"Eval/{_LIST}", _LIST], _LAYOUT)
     source = next(root / name for name in (f"Eval/{_LIST}", _LIST) if (root / name).exists())
+    head = lines_of(source, _LAYOUT)[:1]
     rows = rows_of(source, _COLUMNS, _LAYOUT, header=_COLUMNS, skip=1)
+    if whole_numbers(head, "a number of images", source, _LAYOUT) != [len(rows)]:
+        raise _LAYOUT.error(
+            f"{str(source)!r} announces {head[0]} images and lists {len(rows)}: it is not whole", ValueError
+        )
     split = [row[2] for row in rows]
     strange = sorted(set(split) - set(_PARTS))
     if strange:

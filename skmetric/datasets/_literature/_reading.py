@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-__all__ = ["Layout", "folder_of", "images_in", "lines_of", "literature_set", "rows_of", "whole_numbers"]
+__all__ = [
+    "Layout",
+    "folder_of",
+    "images_in",
+    "lines_of",
+    "literature_set",
+    "rows_of",
+    "table_of",
+    "whole_numbers",
+]
 
 _MADE = {"Thumbs.db", "desktop.ini"}  # by an operating system
 _SHOWN = 8  # how many names of a folder a message lists
@@ -117,6 +126,16 @@ def rows_of(
     return rows
 
 
+def table_of(file: Path, columns: Sequence[str], layout: Layout) -> dict[str, str]:
+    """A list of two columns, the first of which tells the rows apart."""
+    rows = rows_of(file, columns, layout)
+    found = dict(rows)
+    if len(found) < len(rows):
+        twice = Counter(row[0] for row in rows).most_common(1)[0][0]
+        raise layout.error(f"{str(file)!r} has the {columns[0]} {twice!r} twice", ValueError)
+    return found
+
+
 def whole_numbers(values: Iterable[Any], what: str, file: Path, layout: Layout) -> list[int]:
     """Column of a list as integers."""
     numbers = []
@@ -206,7 +225,7 @@ def _refuse_missing(root: Path, files: Sequence[str], listed_by: str, layout: La
     for file in files:
         path = PurePosixPath(file)
         if path.is_absolute() or ".." in path.parts or "\0" in file or not path.name:
-            raise layout.error(f"{listed_by} names {file!r}, which is not below the folder", ValueError)
+            raise layout.error(f"{file!r}, named by {listed_by}, is not below the folder", ValueError)
         place = str(path.parent)
         if place not in folders:
             folders[place] = _names(root / place)
@@ -214,13 +233,13 @@ def _refuse_missing(root: Path, files: Sequence[str], listed_by: str, layout: La
             missing.append(file)
     if len(set(files)) < len(files):
         twice = Counter(files).most_common(1)[0][0]
-        raise layout.error(f"{listed_by} names {twice!r} twice", ValueError)
+        raise layout.error(f"{twice!r} is named twice by {listed_by}", ValueError)
     if missing:
         first = PurePosixPath(missing[0])
         has = _content(root / first.parent) if (root / first.parent).is_dir() else None
         there = f"its folder has {has}" if has else f"there is no folder {str(first.parent)!r}"
         raise layout.error(
-            f"{len(missing)} of {len(files)} images that {listed_by} names are missing in {str(root)!r}, "
+            f"{len(missing)} of {len(files)} images named by {listed_by} are missing in {str(root)!r}, "
             f"the first: {missing[0]!r}; {there}"
         )
 

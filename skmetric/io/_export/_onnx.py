@@ -32,7 +32,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
     estimator : estimator
         A fitted embedder: :class:`~skmetric.FrozenFeatures`, a linear learner or a deep learner; a
         ``Pipeline`` of them, also with scalers, ``Normalizer``, ``PCA`` or ``TruncatedSVD`` of scikit-learn;
-        a fitted search over it, or a ``FrozenEstimator`` around it.
+        a fitted ``GridSearchCV`` over it, or a ``FrozenEstimator`` around it. Of a ``SimilaritySearch`` pass
+        ``search.embedder_``.
     path : str or path-like
         File to write, usually named ``.onnx``; replaced if it is there.
 

@@ -72,8 +72,8 @@ def check_name(name: object) -> None:
     """Refuse names of columns that no backend can keep."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"column {name!r}: a name of a column is text of one character or more")
-    if text_fault(name):
-        raise ValueError(f"column {name[:40]!r}: the name has {text_fault(name)}: rename it")
+    if fault := text_fault(name):
+        raise ValueError(f"column {name[:40]!r}: the name has {fault.rstrip(',')}: rename it")
 
 
 def as_text(values: Iterable[str]) -> NDArray[np.object_]:
