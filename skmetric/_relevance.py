@@ -320,7 +320,8 @@ def finest(y: Any) -> NDArray[Any]:
 def _columns(y: Any, name: str) -> list[NDArray[Any]]:
     """The levels of a side, each as labels (n,)."""
     y = as_array(y)
-    rows, shape = _rows_of(y), getattr(y, "shape", (0,))
+    rows = _rows_of(y)
+    shape: tuple[int, ...] = tuple(getattr(y, "shape", (0,)))
     columns: list[Any] = [y]
     if rows and all(isinstance(row, list | tuple | np.ndarray) for row in rows):
         if len({len(row) for row in rows}) > 1:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 
 from skmetric.inspection import embedding_map
 from skmetric.inspection._embedding import project
@@ -28,7 +29,8 @@ needs_browser = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_digits()
+    digits = load_digits()
+    return Bunch(**{name: digits[name][:600] for name in ("data", "images", "target")})
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +171,7 @@ def test_the_selection_is_exported(page, names):
 
 
 @needs_browser
-@pytest.mark.parametrize(("words", "rows"), [("d123", [123, *range(1230, 1240)]), ("sum", [])])
+@pytest.mark.parametrize(("words", "rows"), [("d12", [12, *range(120, 130)]), ("sum", [])])
 def test_search_finds_ids_and_metadata(page, words, rows):
     """Values are searched, names of columns are not."""
     page.fill("#search", words)
@@ -262,7 +264,7 @@ def test_the_lasso_selects_what_it_encloses(page):
         page.mouse.move(*place, steps=8)
     page.mouse.up()
     page.wait_for_function("document.getElementById('found').textContent.includes('selected')")
-    assert int(page.inner_text("#found").split()[0]) > 1700  # of 1797: the corners of the box stay outside
+    assert int(page.inner_text("#found").split()[0]) > 550  # of 600: the corners of the box stay outside
     page.locator("#legend button").first.click()  # what is chosen later counts
     assert page.inner_text("#found").endswith("samples in 1 class")
     page.click("text=Clear selection")
