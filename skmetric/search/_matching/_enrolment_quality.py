@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._asked._combined import on_sphere
-from ._columns._types import as_text
-from ._gallery._layout import asked_ids
+from skmetric.search._asked._combined import on_sphere
+from skmetric.search._columns._types import as_text
+from skmetric.search._gallery._layout import asked_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._calibration._calibration import Calibration
+    from skmetric.search._calibration._calibration import Calibration
 
 _NAMED = 5  # items in a warning
 _ENOUGH = 5  # items of a class, to say of another that it is far from them
