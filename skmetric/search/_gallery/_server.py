@@ -19,7 +19,7 @@ from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
 from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refuse_unknown
 from ._memory import MemoryGallery
-from ._metadata import check_metadata
+from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
 
 if TYPE_CHECKING:
@@ -229,12 +229,14 @@ class ServerGallery(Gallery):
         return None if self._sizes is None else self._sizes[0]
 
     def in_memory(self) -> MemoryGallery:
-        """What is there now, without metadata, as a gallery over an exact index."""
-        names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids
+        """What is there now, with no metadata but groups, as a gallery over an exact index."""
+        kept = [GROUPS] * self.has_column(GROUPS)
+        names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids + kept
         keys, columns, vectors = self._store.contents(names)
         if not len(keys):
             raise ValueError(EMPTY)
-        return MemoryGallery(ExactIndex(), vectors, columns.get(ITEM_ID, keys), columns.get(LABEL), None)
+        metadata = {name: columns[name] for name in kept} or None
+        return MemoryGallery(ExactIndex(), vectors, columns.get(ITEM_ID, keys), columns.get(LABEL), metadata)
 
     # Searches: one round trip
 
