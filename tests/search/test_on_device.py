@@ -1,4 +1,4 @@
-"""ExactIndex on a device: torch finds what NumPy finds, on the CPU and where torch sees one on the accelerator."""
+"""ExactIndex on a device: torch finds what NumPy finds, on the CPU and on an accelerator if there is one."""
 
 import pickle
 import subprocess
