@@ -134,7 +134,7 @@ class Gallery:
 
 
 class Search:
-    """Queries and a gallery, ready for blocked search; without a gallery each row is kept out of its own.
+    """Queries and a gallery, ready for blocked search; without a gallery no row finds itself.
 
     One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2).
     """
