@@ -113,7 +113,7 @@ class Enrolment(SearchBase):
     def _embed_first(
         self, X: Any, y: Any, is_shared: bool = False, step: Step = silent
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Embeddings of the whole gallery, after fitting what is to be fitted; what is kept besides."""
+        """Embeddings of the whole gallery, after fitting what has to be fitted; what is kept besides."""
         if not self.adapt_metric:
             with step("fit embedder") as context:
                 self.embedder_ = self._fitted_embedder(X, y, context)

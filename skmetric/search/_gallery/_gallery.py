@@ -38,7 +38,7 @@ class Labelled(NamedTuple):
 
     @classmethod
     def of_hits(cls, hits: Hits, n_queries: int, labels: LabelColumn | None = None) -> Self:
-        """Hits with a column "label", as codes of the labels given or of their own."""
+        """Hits with a column "label", as codes of the labels given, or of new ones."""
         if labels is None:
             labels = LabelColumn(hits.columns["label"])
             codes = labels.codes.values
@@ -74,7 +74,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
-        """A context for calls that are to see one state, as far as other threads of this process go."""
+        """A context in which no other thread of this process changes the gallery."""
 
     @abstractmethod
     def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
@@ -169,7 +169,7 @@ class Gallery(ABC):
     ) -> Labelled:
         """Neighbours with their classes, fewer than `k` where there are fewer items, one at least.
 
-        Codes are those of the `labels` that :meth:`tally` gave, or of labels of their own.
+        Codes are those of the `labels` that :meth:`tally` gave; without them, of new labels.
         """
 
     @abstractmethod
@@ -206,7 +206,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What a folder is to hold beside `arrays`, as JSON."""
+        """What a folder holds beside `arrays`, as JSON."""
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -339,7 +339,7 @@ class ServerGallery(Gallery):
 
 
 def _held(ids, labels, columns):
-    """What the index is to hold of items."""
+    """What the index will hold of items."""
     own = {ITEM_ID: ids, LABEL: labels}
     return columns | {name: values for name, values in own.items() if values is not None}
 

@@ -121,7 +121,7 @@ def outliers(
     is_taken = (own > limits) & (other <= np.fmin(limits, usual.median))
     is_far = (np.minimum(own, seen) > np.fmax(limits, usual.far)) & (n_before >= _ENOUGH) & ~is_taken
     said = [
-        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the items of its own"
+        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the rest of its own"
         for name, label, another in zip(names[is_taken], labels[is_taken], others[is_taken], strict=True)
     ]
     said += [
