@@ -23,6 +23,7 @@ from ._calibration._scoring._probability import probability_at
 from ._calibration._scoring._rule import rule_of
 from ._columns._not import Not
 from ._columns._types import concatenated
+from ._gallery._labels import refuse_several
 from ._gallery._metadata import GROUPS
 from ._gallery._selection import selection
 from ._matching._class_distances import (
@@ -224,6 +225,7 @@ class Prediction(SearchBase):
             As `predict`; or if labels or weights do not fit.
         """
         check_is_fitted(self)
+        refuse_several(y)
         predicted, names, distances = self._predict(X)
         y = check_labels(y, len(predicted))  # Python compares, so that large integers are exact
         is_right, is_own = (
