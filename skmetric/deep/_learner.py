@@ -303,7 +303,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     ``warm_start=True`` and `max_epochs` to the number of epochs that are left. A `schedule` that was broken
     off then goes on as well; one that was at its end starts again.
 
-    A function without a name of its own, such as a lambda, is pickled by value, by the cloudpickle that comes
+    A function without a name, such as a lambda, is pickled by value, by the cloudpickle that comes
     with joblib: it loads where its Python version is the same.
 
     ``Ctrl-C`` ends training with a warning and leaves the network as it stands; a second ``Ctrl-C`` within 10

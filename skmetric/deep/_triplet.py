@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class TripletLearner(TupleLearner):
     """The triplet network: one network for anchor, positive and negative, trained to keep them in order.
 
-    The anchor is to be nearer to the positive than to the negative, by the margin (triplet loss [1]_).
+    The anchor should be nearer to the positive than to the negative, by the margin (triplet loss [1]_).
 
     Parameters
     ----------

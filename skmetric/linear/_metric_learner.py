@@ -391,7 +391,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         return select(choice, tasks)
 
     def _fixed(self) -> Candidate | None:
-        """What the parameters say, unless something is to be chosen."""
+        """The parameters as given, or None where something has to be chosen."""
         if self.shrinkage == "cv":
             return None
         within, between = check_shrinkage(self.shrinkage)

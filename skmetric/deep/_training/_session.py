@@ -90,7 +90,7 @@ class Task(Protocol):
         """Rows and classes from whose closed form the network starts; None: it starts at random."""
 
     def undivided(self, data: Any) -> Any:
-        """The same data with no class held out, if training on all of them is to follow; else None."""
+        """The same data with no class held out, if training on all of them follows; else None."""
 
     def same_held_out(self, data: Any) -> bool:
         """Whether the scores of earlier epochs were computed on the samples held out now."""
@@ -129,7 +129,7 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     estimator : NetworkMixin
         Its parameters are read, and its fitted state if it goes on.
     task : Task
-        Data, and what is to be learned from them.
+        Data, and what is learned from them.
     call : Call
         Number of epochs, and where they begin.
 
