@@ -153,9 +153,8 @@ class Scoring(SearchBase):
         n_queries, n_items = len(embeddings), len(gallery)
         grading = read_grading(relevance, y, y_gallery, None, None, n_queries, n_items)
         if grading is None:
-            labels, of_items = read_labels(y), read_labels(y_gallery, "y_gallery")
-            codes, codes_gallery, names = encode_labels(labels, of_items)
-            assert codes_gallery is not None
+            codes, codes_of_items, names = encode_labels(read_labels(y), read_labels(y_gallery, "y_gallery"))
+            codes_gallery = np.asarray(codes_of_items)
             n_relevant = np.bincount(codes_gallery, minlength=len(names))[codes]
         depth = n_items if depth is None else min(depth, n_items)
         for rows in np.array_split(np.arange(n_queries), -(-n_queries * n_items // _BLOCK_NEIGHBORS)):
