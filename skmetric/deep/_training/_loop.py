@@ -21,16 +21,18 @@ from skmetric.deep._data._input import to_float
 from skmetric.deep._data._nested import to_device
 from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.deep._distributed._group import ALONE, Alone
+from skmetric.deep.losses._epoch import labels_of, without_waiting
 from skmetric.exceptions import DivergenceWarning
 
 from ._descent import Descent, held_still
+from ._divergence import Divergence
 from ._interrupt import goes_through
 from ._loss._diagnosis import batch_statistics
 from ._optim import is_module, trainable
 
 _RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics
 _PROBED = 8  # samples that show whether the network still gives numbers
-_LOOK_EVERY = 50  # steps after which the loss is looked at: each look makes a GPU wait
+_LOOK_EVERY = 50  # steps after which the loss is looked at
 
 
 class Plan(NamedTuple):
@@ -51,6 +53,7 @@ class Plan(NamedTuple):
     scores_untrained: bool = False  # whether the network is a candidate before its first epoch
     grad_cache: int | None = None  # samples of a part of a batch that is embedded in parts
     group: Alone = ALONE  # the processes that train together
+    codes_on_host: Any = None  # the codes, also where the network is on a GPU
     checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write after each epoch
 
 
@@ -177,17 +180,18 @@ def run_epoch(training, plan):
     training.module.train()
     plan.batches.set_epoch(training.epoch)
     group, batches = plan.group, list(plan.batches)
-    descent = Descent(training, plan, len(batches))
+    descent, divergence = Descent(training, plan, len(batches)), Divergence(plan.device)
     seed = seed_of(training.seed, number, *([group.rank] if group.rank else []))
     shares = [group.share(rows) for rows in batches]
-    with seeded(seed) as turn, held_still(plan.thawing, number):
+    with seeded(seed) as turn, held_still(plan.thawing, number), without_waiting() as epoch:
         for batch, (rows, samples) in zip(batches, plan.samples.served(shares, seed), strict=True):
             samples, labels = _batch(plan, rows, samples)
+            epoch.begin_batch(None if group.size > 1 else labels_of(plan.codes_on_host, rows, len(labels)))
             value, embeddings, labels = descent.take(samples, labels, len(batch))
             total, n_done = total + value, n_done + 1
             recent.append((embeddings, labels))
             active.append(getattr(training.loss, "active_share_", None))
-            if n_done % _LOOK_EVERY == 0 and not group.all(bool(torch.isfinite(total))):
+            if n_done % _LOOK_EVERY == 0 and not group.all(divergence.looks_sound(total)):
                 break
             turn.pause()
     group.average([total])  # which a loss that draws its own random numbers makes differ
@@ -203,7 +207,7 @@ def run_epoch(training, plan):
 
 def _batch(plan, rows, samples):
     samples = to_float(to_device(samples, plan.device, non_blocking=True))
-    codes = plan.codes[rows.to(plan.device)]
+    codes = plan.codes[rows.to(plan.device, non_blocking=True)]
     return (samples, codes) if plan.augment is None else _augmented(plan.augment, samples, codes)
 
 
@@ -222,7 +226,8 @@ def _augmented(augment, samples, codes):
 
 def _on_device(plan):
     """Labels, and samples that fit, go to the device once."""
-    return {"samples": plan.samples.to(plan.device), "codes": plan.codes.to(plan.device)}
+    codes = plan.codes.to(plan.device)
+    return {"samples": plan.samples.to(plan.device), "codes": codes, "codes_on_host": plan.codes.to("cpu")}
 
 
 # After an epoch
