@@ -20,19 +20,19 @@ from ._calibration._gathering._copies import find_themselves
 from ._calibration._matchers import MATCHERS, Match
 from ._calibration._scoring._probability import probability_at
 from ._calibration._scoring._rule import rule_of
-from ._class_distances import (
+from ._columns._not import Not
+from ._columns._types import concatenated
+from ._gallery._metadata import GROUPS
+from ._gallery._selection import selection
+from ._matching._class_distances import (
     ByClass,
     nearest_of_classes,
     nearest_prototypes,
     votes_of_classes,
     with_winner,
 )
-from ._columns._not import Not
-from ._columns._types import concatenated
-from ._gallery._metadata import GROUPS
-from ._gallery._selection import selection
+from ._matching._runners_up import DEPTH, ClassSearch, to_another
 from ._progress import n_samples
-from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

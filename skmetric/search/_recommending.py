@@ -46,9 +46,9 @@ class Recommending(Finding):
         Parameters
         ----------
         like : array-like of ids
-            Items that the result is to be like, one or more.
+            Items that the result should resemble, one or more.
         unlike : array-like of ids, default=None
-            Items that the result is to be unlike.
+            Items that the result should not resemble.
         n_neighbors : int, default=None
             Number of items to recommend; None means the parameter.
         combine : {"mean", "best"}, default="mean"

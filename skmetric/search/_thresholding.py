@@ -21,10 +21,10 @@ from ._calibration._refits import Queries, Refits, gather_refitted
 from ._calibration._scoring._class_factors import with_factors
 from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up, weight_of
 from ._calibration._targets import check_known, check_rates
+from ._embedder._refitted import embedder_without, samples_of
 from ._gallery._labels import check_y
 from ._gallery._side import Side
 from ._progress import n_batches, told
-from ._refitted import embedder_without, samples_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

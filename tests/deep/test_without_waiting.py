@@ -169,6 +169,13 @@ def test_a_memory_that_was_loaded_knows_how_much_it_holds():
     assert again(*batch) == memory(*batch)
 
 
+def test_a_counter_that_is_written_elsewhere_is_read_again():
+    memory = bind(losses.CrossBatchMemory(losses.ContrastiveLoss(), size=4))
+    memory(torch.randn(3, 4), torch.tensor([0, 0, 1]))
+    memory.n_seen.copy_(torch.tensor(2))  # as a checkpoint does in the middle of an epoch
+    assert memory.count == 2
+
+
 def test_divergence_is_seen_on_the_cpu_at_once():
     looks = Divergence(torch.device("cpu"))
     assert looks.looks_sound(torch.tensor(1.0))

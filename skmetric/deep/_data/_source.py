@@ -43,9 +43,11 @@ class Resident:
         """Samples with these numbers, a Tensor (n_rows, ...)."""
         return self._samples[torch.as_tensor(rows, device=self._samples.device)]
 
-    def served(self, batches, seed):
-        """Yield row numbers and samples of each batch; `seed` is for sources that draw."""
+    def served(self, batches, seed, first=0):
+        """Yield row numbers and samples of each batch; `seed` and `first` are for sources that draw."""
         batches = [torch.as_tensor(rows) for rows in batches]
+        if not batches:
+            return
         there = torch.cat(batches).to(self._samples.device)  # once an epoch: a copy makes the host wait
         for rows, at in zip(batches, there.split([len(rows) for rows in batches]), strict=True):
             yield rows, self._samples[at]
@@ -133,10 +135,10 @@ class Streamed:
         with seeded(0):
             return self._reader.items.read(self._index[np.asarray(rows)])
 
-    def served(self, batches, seed):
-        """Yield row numbers and samples of each batch, read with chance from `seed`."""
+    def served(self, batches, seed, first=0):
+        """Yield row numbers and samples of batches numbered from `first`, read with chance from `seed`."""
         batches = [np.asarray(rows) for rows in batches]
-        samples = self._reader.batches([self._index[rows] for rows in batches], seed)
+        samples = self._reader.batches([self._index[rows] for rows in batches], seed, first)
         for rows, batch in zip(batches, samples, strict=True):
             yield torch.as_tensor(rows), batch
 
@@ -184,9 +186,12 @@ class Reader:
         self.items, self._n_workers = items, n_workers
         self._keys, self._loader = [], None
 
-    def batches(self, batches, seed):
-        """Yield the items of each batch of row numbers, a Tensor (n_batch, ...); chance comes from `seed`."""
-        keys = [(seed_of(seed, number), rows) for number, rows in enumerate(batches)]
+    def batches(self, batches, seed, first=0):
+        """Yield the items of each batch of row numbers, a Tensor (n_batch, ...).
+
+        Chance comes from `seed` and the number of the batch, which is `first` for the first one.
+        """
+        keys = [(seed_of(seed, number), rows) for number, rows in enumerate(batches, first)]
         if not self._n_workers or len(keys) == 1:
             yield from self.items.batches(keys)
             return

@@ -38,7 +38,7 @@ class Evaluation:
         share of them matched to their class at any distance; ``"identified"``, the share that is also
         accepted. With strangers: ``"unknown_accepted"``; ``"balanced_accuracy"``, the mean of identified and
         of strangers refused; ``"auroc"``, of known queries against strangers by distance (divided by the
-        factor of the class, where classes have thresholds of their own); and ``"oscr"``, the area under the
+        factor of the class, where each class has its own threshold); and ``"oscr"``, the area under the
         curve.
     oscr_curve : dict of str to ndarray, or None
         ``"unknown_accepted"``, ``"identified"`` and ``"distance"`` as the threshold grows; None without

@@ -63,7 +63,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
-        """A context for calls that are to see one state, as far as other threads of this process go."""
+        """A context in which no other thread of this process changes the gallery."""
 
     @abstractmethod
     def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
@@ -154,7 +154,7 @@ class Gallery(ABC):
     ) -> Labelled:
         """Neighbours with their classes, fewer than `k` where there are fewer items, one at least.
 
-        Codes are those of the `labels` that :meth:`tally` gave, or of labels of their own.
+        Codes are those of the `labels` that :meth:`tally` gave; without them, of new labels.
         """
 
     @abstractmethod
@@ -191,7 +191,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What a folder is to hold beside `arrays`, as JSON."""
+        """What a folder holds beside `arrays`, as JSON."""
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -332,7 +332,7 @@ class ServerGallery(Gallery):
 
 
 def _labelled(hits, n_queries, labels):
-    """Hits as neighbours with their classes, as codes of the labels given or of their own."""
+    """Hits as neighbours with their classes, as codes of the labels given, or of new ones."""
     if labels is None:
         labels = LabelColumn(hits.columns[LABEL])
         codes = labels.codes.values
@@ -343,7 +343,7 @@ def _labelled(hits, n_queries, labels):
 
 
 def _held(ids, labels, columns):
-    """What the index is to hold of items."""
+    """What the index will hold of items."""
     own = {ITEM_ID: ids, LABEL: labels}
     return columns | {name: values for name, values in own.items() if values is not None}
 
