@@ -14,8 +14,9 @@ from sklearn.utils import check_random_state
 
 from skmetric._checks import check_matrix
 from skmetric._params import Interval, StrOptions, fit_context
+from skmetric.linear._closed_form._scatter import dense
 
-from ._forms import Forms, forms_of
+from ._pair_forms import PairForms, pair_forms
 from ._prior import shrunk_to_diagonal
 from ._triplet_learner import LinearTripletLearner
 from ._tuple_learner import Steps, map_state
@@ -155,7 +156,7 @@ class SCML(LinearTripletLearner):
         members = tuples.members
         near, far = members[:, :2], members[:, ::2]
         basis = self._read_basis(tuples.rows, near, far)
-        forms = forms_of(tuples.rows, np.vstack([near, far]))
+        forms = pair_forms(tuples.rows, np.vstack([near, far]))
         steps = Steps(
             self, X, y, len(_SMOOTHINGS) * self.max_iter, partial(map_state, dtype=tuples.rows.dtype)
         )
@@ -173,9 +174,7 @@ class SCML(LinearTripletLearner):
         steps.close(converged)
         return self
 
-    def _read_basis(
-        self, rows: NDArray[np.floating], near: NDArray[np.intp], far: NDArray[np.intp]
-    ) -> _Floats:
+    def _read_basis(self, rows: Any, near: NDArray[np.intp], far: NDArray[np.intp]) -> _Floats:
         if isinstance(self.basis, str):
             n = self.n_basis or max(_FOR_EACH_FEATURE * rows.shape[1], _FEWEST)
             return discriminants(rows, near, far, n, check_random_state(self.random_state))
@@ -188,7 +187,7 @@ class SCML(LinearTripletLearner):
 
 
 def discriminants(
-    rows: NDArray[np.floating],
+    rows: Any,
     near: NDArray[np.intp],
     far: NDArray[np.intp],
     n: int,
@@ -196,13 +195,12 @@ def discriminants(
 ) -> _Floats:
     """Discriminant of anchor and negative of at most `n` triplets, (n_basis, n_features)."""
     drawn = far[rng.permutation(len(far))[:n]]
-    gaps = rows[drawn[:, 0]].astype(np.float64) - rows[drawn[:, 1]]
+    gaps = dense(rows[drawn[:, 0]]).astype(np.float64) - dense(rows[drawn[:, 1]])
     gaps = gaps[gaps.any(axis=1)]
     if not len(gaps):
         raise ValueError("anchor and negative are equal in each triplet: nothing tells them apart")
-    forms = forms_of(rows, near)
     scale = np.abs(gaps).max()
-    scatter = Forms(forms.rows / scale, forms.pairs).scatter(np.full(len(near), 1 / len(near)))
+    scatter = pair_forms(rows, near).scaled(1 / scale).scatter(np.full(len(near), 1 / len(near)))
     if not np.diag(scatter).any():  # anchors equal their positives
         scatter = np.eye(len(scatter))
     scatter = shrunk_to_diagonal(scatter, _SHRINKAGE)
@@ -217,12 +215,12 @@ def compose(basis: _Floats, weights: _Floats) -> _Floats:
 
 
 def weigh(
-    forms: Forms, basis: _Floats, beta: float, max_iter: int, tol: float, step: Steps
+    forms: PairForms, basis: _Floats, beta: float, max_iter: int, tol: float, step: Steps
 ) -> tuple[_Floats, int, bool]:
     """Weights of least objective, with the hinge bent ever less; iterations, and whether it converged."""
     norm = 1 / np.mean(np.einsum("ij,ij->i", basis, basis))
     weights, n_iter, result = np.zeros(len(basis)), 0, None
-    forms = forms._replace(rows=forms.rows * np.sqrt(1 / norm))  # so that directions and rows are of one size
+    forms = forms.scaled(np.sqrt(1 / norm))  # so that directions and rows are of one size
     unit = basis * np.sqrt(norm)
 
     def after(intermediate_result: Any) -> None:
@@ -247,14 +245,14 @@ def weigh(
 
 
 def smooth_objective(
-    weights: _Floats, forms: Forms, basis: _Floats, beta: float, smoothing: float
+    weights: _Floats, forms: PairForms, basis: _Floats, beta: float, smoothing: float
 ) -> tuple[float, _Floats]:
     """Objective with a hinge that is a parabola on [0, smoothing], and its gradient by the weights.
 
     Parameters
     ----------
     weights : ndarray of shape (n_basis,)
-    forms : Forms
+    forms : PairForms
         Pairs of anchor and positive, then of anchor and negative.
     basis : ndarray of shape (n_basis, n_features)
     beta, smoothing : float
