@@ -127,7 +127,7 @@ class FromLabels(MetricLearnerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training samples; images, for a network.
+            Training samples, also a sparse matrix if the learner takes one; images, for a network.
         y : array-like of shape (n_samples,)
             Their classes: numbers or strings. At least two, one of them with two rows.
 

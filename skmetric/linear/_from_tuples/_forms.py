@@ -60,6 +60,10 @@ class Forms(NamedTuple):
             np.einsum("ij,ij->i", gap, gap, out=out[start : start + _CHUNK])
         return out
 
+    def along(self, directions: _Floats) -> _Floats:
+        """Squared differences along each direction, (n_directions, n_pairs)."""
+        return squares_of(directions @ self.rows.T, self.pairs)
+
     def spread(self, mapped: _Floats, weights: _Floats) -> _Floats:
         """Sum over pairs of weight * (mapped difference) (difference)^T, (n_components, n_features)."""
         if self.pairs is None:
@@ -79,6 +83,12 @@ def forms_of(rows: NDArray[np.floating], pairs: NDArray[np.intp]) -> Forms:
         return Forms(rows[pairs[:, 0]].astype(np.float64) - rows[pairs[:, 1]], None)
     rows = rows[used].astype(np.float64)
     return Forms(rows - rows.mean(axis=0), places)
+
+
+def squares_of(places: _Floats, pairs: NDArray[np.intp] | None) -> _Floats:
+    """Squared differences of places of rows along directions, (n_directions, n_pairs)."""
+    gaps = places if pairs is None else places[:, pairs[:, 0]] - places[:, pairs[:, 1]]
+    return gaps * gaps
 
 
 def laplacian(pairs: NDArray[np.intp], weights: _Floats, n_rows: int) -> csr_array:

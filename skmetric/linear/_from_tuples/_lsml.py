@@ -102,7 +102,7 @@ class LSML(LinearQuadrupletLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_quadruplets, 4, n_features)
-            Samples, or without `quadruplets` the quadruplets themselves.
+            Samples, also a sparse matrix; or without `quadruplets` the quadruplets themselves.
         y : None
             Not used: the order of the members says all.
         sample_weight : array-like of shape (n_quadruplets,), default=None

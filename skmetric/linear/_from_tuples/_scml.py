@@ -25,6 +25,8 @@ _Floats = NDArray[np.float64]
 _SMOOTHINGS = (0.3, 0.03)  # width of the bend of the hinge, in margins: first far, then near to the hinge
 _FEWEST, _FOR_EACH_FEATURE = 200, 4  # directions of a basis
 _SHRINKAGE = 0.1
+_KEPT = 1 << 23  # numbers, one for each direction and triplet, that are kept
+_DIRECTIONS = 16  # whose numbers are made at a time
 
 
 @final
@@ -80,9 +82,10 @@ class SCML(LinearTripletLearner):
     On classes never trained on, defaults retrieve worse than the Euclidean distance: MAP@R is 6% lower on
     average of six sets of frozen features, from -18% to +6% (``benchmarks/weak_supervision.py``).
 
-    The published solver keeps a matrix of triplets by directions. Here an iteration costs
-    O((n_rows + n_basis) * n_features^2 + n_triplets * n_features), and no array has an entry for each triplet
-    and direction: the gradient needs one (n_features, n_features) scatter of the triplets that violate.
+    As in the published solver, how much each direction helps each triplet is kept, and an iteration costs
+    O(n_triplets * n_basis), but only up to 8 million numbers (64 MB). With more triplets or directions, no
+    array has an entry for each of both: an iteration costs O((n_rows + n_basis) * n_features^2 + n_triplets *
+    n_features), and the gradient needs one (n_features, n_features) scatter of the triplets that violate.
 
     References
     ----------
@@ -136,7 +139,7 @@ class SCML(LinearTripletLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_triplets, 3, n_features) without `triplets`
-            Samples, or the triplets themselves: anchor, positive and negative.
+            Samples, also a sparse matrix; or the triplets themselves: anchor, positive and negative.
         y : None
             Not used: the order of the members says all.
         triplets : array-like of shape (n_triplets, 3), default=None
@@ -157,9 +160,11 @@ class SCML(LinearTripletLearner):
         near, far = members[:, :2], members[:, ::2]
         basis = self._read_basis(tuples.rows, near, far)
         forms = pair_forms(tuples.rows, np.vstack([near, far]))
-        steps = Steps(
-            self, X, y, len(_SMOOTHINGS) * self.max_iter, partial(map_state, dtype=tuples.rows.dtype)
-        )
+
+        def state(weights: _Floats) -> dict[str, Any]:
+            return map_state(compose(basis, weights), dtype=tuples.rows.dtype)
+
+        steps = Steps(self, X, y, len(_SMOOTHINGS) * self.max_iter, state)
         weights, n_iter, converged = weigh(forms, basis, self.beta, self.max_iter, self.tol, steps)
         if not weights.any():
             raise ValueError(
@@ -222,16 +227,18 @@ def weigh(
     weights, n_iter, result = np.zeros(len(basis)), 0, None
     forms = forms.scaled(np.sqrt(1 / norm))  # so that directions and rows are of one size
     unit = basis * np.sqrt(norm)
+    objective = partial(smooth_objective, forms=forms, basis=unit)
+    if len(basis) * (forms.n_pairs // 2) <= _KEPT:
+        objective = partial(kept_objective, changes=order_changes(forms, unit))
 
     def after(intermediate_result: Any) -> None:
-        if step(compose(basis, np.maximum(intermediate_result.x, 0))):
+        if step(np.maximum(intermediate_result.x, 0)):
             raise StopIteration
 
     for smoothing in _SMOOTHINGS:
         result = minimize(
-            smooth_objective,
+            partial(objective, beta=beta, smoothing=smoothing),
             weights,
-            args=(forms, unit, beta, smoothing),
             jac=True,
             method="L-BFGS-B",
             bounds=[(0, None)] * len(weights),
@@ -264,9 +271,32 @@ def smooth_objective(
     """
     components = compose(basis, weights)
     near, far = forms.squares(forms.under(components)).reshape(2, -1)
-    slack = np.maximum(1 + near - far, 0)
-    slope = np.minimum(slack / smoothing, 1) / len(slack)
-    value = np.where(slack < smoothing, slack**2 / (2 * smoothing), slack - smoothing / 2).mean()
+    value, slope = bent_hinge(near - far, smoothing)
     scatter = forms.scatter(np.concatenate([slope, -slope]))  # (n_features, n_features)
     gradient = np.einsum("ij,ij->i", basis @ scatter, basis) + beta
     return float(value + beta * weights.sum()), gradient
+
+
+def kept_objective(
+    weights: _Floats, changes: _Floats, beta: float, smoothing: float
+) -> tuple[float, _Floats]:
+    """The same, of the numbers that `order_changes` makes, (n_basis, n_triplets)."""
+    value, slope = bent_hinge(weights @ changes, smoothing)
+    return float(value + beta * weights.sum()), changes @ slope + beta
+
+
+def order_changes(forms: PairForms, basis: _Floats) -> _Floats:
+    """By how much each direction brings the negative nearer than the positive, (n_basis, n_triplets)."""
+    changes = np.empty((len(basis), forms.n_pairs // 2))
+    for start in range(0, len(basis), _DIRECTIONS):
+        part = slice(start, start + _DIRECTIONS)
+        near, far = np.split(forms.along(basis[part]), 2, axis=1)
+        np.subtract(near, far, out=changes[part])
+    return changes
+
+
+def bent_hinge(order: _Floats, smoothing: float) -> tuple[float, _Floats]:
+    """Mean of the hinge of near less far, (n_triplets,), and its derivatives."""
+    slack = np.maximum(1 + order, 0)
+    value = np.where(slack < smoothing, slack**2 / (2 * smoothing), slack - smoothing / 2).mean()
+    return float(value), np.minimum(slack / smoothing, 1) / len(slack)

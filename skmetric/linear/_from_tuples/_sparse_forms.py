@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
-from ._forms import Forms, laplacian
+from ._forms import Forms, laplacian, squares_of
 
 _ENTRIES = 1 << 20  # of mapped rows that are held at a time
 _FEWEST = 8  # components that are mapped at a time
@@ -57,6 +57,10 @@ class SparseForms(NamedTuple):
             rows = self.rows @ mapped[part].T  # (n_rows, n_part)
             out += Forms(rows, self.pairs).squares(rows)
         return out
+
+    def along(self, directions: _Floats) -> _Floats:
+        """Squared differences along each direction, (n_directions, n_pairs)."""
+        return squares_of((self.rows @ self._composed(directions).T).T, self.pairs)
 
     def spread(self, mapped: _Floats, weights: _Floats) -> _Floats:
         """Sum over pairs of weight * (mapped difference) (difference)^T, (n_components, n_features)."""

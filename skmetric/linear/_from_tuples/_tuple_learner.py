@@ -17,7 +17,7 @@ from skmetric._tuples import Tuples, read_tuples
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
-_ENTRIES = 1 << 22  # of the embeddings of sparse rows that are held at a time
+_ENTRIES = 1 << 21  # of the embeddings of sparse rows that are held at a time
 _CHUNK = 4096  # tuples whose differences are held at a time
 
 
@@ -78,7 +78,8 @@ class Steps:
     max_iter : int
         Iterations at most.
     state_of : callable
-        From the components of an iteration to attributes that make the estimator usable.
+        From what an iteration is announced with, such as its components, to attributes that make the
+        estimator usable.
     """
 
     def __init__(
@@ -93,9 +94,9 @@ class Steps:
         self.tasks, self.state_of = FitTasks(estimator, X, y, max_iter, name="iteration"), state_of
         self.asked_to_stop = False
 
-    def __call__(self, components: NDArray[np.float64]) -> bool:
+    def __call__(self, reached: NDArray[np.float64]) -> bool:
         """Announce one iteration; whether a callback asks to stop."""
-        self.tasks.fitted = lambda: self.state_of(components)
+        self.tasks.fitted = lambda: self.state_of(reached)
         self.tasks.begin()
         self.asked_to_stop = bool(self.tasks.end())
         return self.asked_to_stop
