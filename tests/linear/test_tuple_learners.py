@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 from skmetric._pair_threshold import choose_threshold, read_target
 from skmetric.linear import ITML, LSML, MMC, SCML, SDML
-from skmetric.linear._from_tuples import _scml
+from skmetric.linear._from_tuples import _weighing
 from skmetric.linear._from_tuples._forms import forms_of
 from skmetric.linear._from_tuples._lsml import residual_loss
-from skmetric.linear._from_tuples._scml import smooth_objective
+from skmetric.linear._from_tuples._weighing import smooth_objective
 from skmetric.weak import sample_pairs, sample_quadruplets, sample_triplets
 
 X, LABELS = load_iris(return_X_y=True)
@@ -327,13 +327,13 @@ def test_scml_gradient_by_finite_differences():
 def test_scml_keeps_numbers_or_makes_them_again_with_one_result(n_triplets, monkeypatch):
     triplets = TRIPLETS[:n_triplets]
     kept = SCML(random_state=0).fit(X, triplets=triplets)
-    monkeypatch.setattr(_scml, "_KEPT", 0)
+    monkeypatch.setattr(_weighing, "_KEPT", 0)
     made = SCML(random_state=0).fit(X, triplets=triplets)
     assert made.objective_ == pytest.approx(kept.objective_, rel=1e-6)
     forms = forms_of(X, np.vstack([triplets[:, :2], triplets[:, ::2]]))
     basis, weights = kept.basis_, np.random.default_rng(0).random(len(kept.basis_))
-    changes = _scml.order_changes(forms, basis)
-    value, gradient = _scml.kept_objective(weights, changes, 0.1, 0.3)
+    changes = _weighing.order_changes(forms, basis)
+    value, gradient = _weighing.kept_objective(weights, changes, 0.1, 0.3)
     expected, slopes = smooth_objective(weights, forms, basis, 0.1, 0.3)
     assert value == pytest.approx(expected)
     np.testing.assert_allclose(gradient, slopes, rtol=1e-9)
