@@ -36,7 +36,8 @@ from skmetric.deep.losses._cross_batch_memory import forget
 from ._assembly import embed, go_on, start, start_proxies
 from ._checkpoints._changes import Changed, record, what_changed
 from ._checkpoints._checkpoint import CheckpointOnDemand
-from ._checkpoints._checkpoint_folder import CheckpointFolder, sketch_of_data
+from ._checkpoints._checkpoint_folder import CheckpointFolder
+from ._checkpoints._known_by import sketch_of_data
 from ._loop import Plan, Training
 from ._optim import is_module, trainable
 
