@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -142,7 +143,7 @@ def write(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> WrittenFile:
     with ThreadPoolExecutor(1) as other:  # starts no thread before it has work
         summed = _Summed(stream, other)
         _safetensors.write(summed, {name: _safetensors.storable(array) for name, array in arrays.items()})  # type: ignore[arg-type]
-    return WrittenFile(summed.size, summed.digest.hexdigest())
+    return WrittenFile(summed.size, summed.hexdigest())
 
 
 def read(
@@ -240,29 +241,42 @@ class _Summed:
     """A stream that sums up what is written.
 
     Digest and write both release Python's lock, so that with two cores a large file costs the longer of them.
+    When `write` returns, the sum of its bytes may still be on its way, that of all bytes before is done.
     """
 
     def __init__(self, stream: IO[bytes], other: ThreadPoolExecutor) -> None:
-        self._stream, self._other, self.size, self.digest = stream, other, 0, hashlib.sha256()
+        self._stream, self._other, self.size, self._digest = stream, other, 0, hashlib.sha256()
+        self._summing: deque[Future[None]] = deque()
 
     def write(self, data: bytes | memoryview) -> int:
         """Write, and go on with the sum."""
         self.size += len(data)
-        summing: Future[None] | None = None
-        if len(data) >= _APART:
-            with suppress(RuntimeError):  # at the end of the interpreter there are no new threads
-                summing = self._other.submit(self.digest.update, data)
-        if summing is None:
-            self.digest.update(data)
-            return self._stream.write(data)
-        try:
-            return self._stream.write(data)
-        finally:
-            summing.result()
+        if len(data) < _APART or not self._is_handed_on(data):
+            self._wait(0)
+            self._digest.update(data)
+        n_written = self._stream.write(data)
+        self._wait(1)
+        return n_written
 
     def flush(self) -> None:
         """Flush the stream."""
         self._stream.flush()
+
+    def hexdigest(self) -> str:
+        """The sum of all that was written."""
+        self._wait(0)
+        return self._digest.hexdigest()
+
+    def _is_handed_on(self, data: bytes | memoryview) -> bool:
+        with suppress(RuntimeError):  # at the end of the interpreter there are no new threads
+            self._summing.append(self._other.submit(self._digest.update, data))
+            return True
+        return False
+
+    def _wait(self, n_left: int) -> None:
+        """Wait until so many blocks are left to be summed up."""
+        while len(self._summing) > n_left:
+            self._summing.popleft().result()
 
 
 def _decoded(name: str, data: Mapped, ends: Mapped, kind: str) -> NDArray[Any]:

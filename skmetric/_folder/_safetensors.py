@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 MAX_HEADER = 2**20  # bytes; one of ten thousand arrays is shorter
 _ALIGNED = 64  # bytes: the first array begins at a multiple, as BLAS likes it
-_BLOCK = 2**22  # bytes that are written at once
+_BLOCK = 2**22  # bytes of a view with gaps that are copied at once
 _DTYPES = {
     "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
@@ -117,17 +117,22 @@ def write(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _blocks(array: NDArray[Any]) -> Iterator[memoryview]:
-    """The bytes of an array in blocks; of one with gaps each block is copied, and no more than that."""
+    """The bytes of an array: at once, or of a view with gaps in copied blocks, valid until the next but one.
+
+    Two places for all blocks: fresh memory for each would cost more than the copy.
+    """
     if array.size == 0:
         return
     if array.flags.c_contiguous:
-        whole = array.reshape(-1).view(np.uint8).data
-        for start in range(0, len(whole), _BLOCK):
-            yield whole[start : start + _BLOCK]
+        yield array.reshape(-1).view(np.uint8).data
         return
-    n_rows = max(1, _BLOCK * len(array) // array.nbytes)
+    n_rows = min(len(array), max(1, _BLOCK * len(array) // array.nbytes))
+    places = [np.empty((n_rows, *array.shape[1:]), array.dtype) for _ in range(2)]
     for start in range(0, len(array), n_rows):
-        yield np.ascontiguousarray(array[start : start + n_rows]).reshape(-1).view(np.uint8).data
+        rows = array[start : start + n_rows]
+        block = places[start // n_rows % 2][: len(rows)]
+        block[...] = rows
+        yield block.reshape(-1).view(np.uint8).data
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
