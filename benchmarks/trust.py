@@ -38,13 +38,18 @@ from safetensors.numpy import load_file, save_file
 
 from skmetric import DeepMetricLearner, MetricLearner, SimilaritySearch, io
 from skmetric.datasets import check_images
+from skmetric.deep import Checkpoint
 
 SECONDS, MEMORY = 20, 4 << 30  # of a case; memory beyond that of this process
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(64, 16)) + 4 * np.eye(16)[np.arange(64) % 8]).astype(np.float32)
 Y = np.array([f"class {code}" for code in np.arange(64) % 8])
 NAME = "kept-7f3a"  # of a file, as no error says it by chance
-OUTCOMES = ("named", "other error", "crash", "wrong, silent", "same answer")
+SHOWN = {  # outcome: the head of its column
+    "named": "named", "other error": "other", "crash": "crash", "wrong, silent": "silent",
+    "same answer": "same",
+}  # fmt: skip
+OUTCOMES = tuple(SHOWN)
 
 
 # Formats: how to write a model, and what it answers once it is read
@@ -228,11 +233,12 @@ def killed(work, seconds):
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def killed_fits(n_cases, rng):
+def killed_fits(n_cases, rng, every_n_steps=None):
     """Kill fits with a checkpoint; each that ends must have the bits of an unbroken one."""
     settings = {
         "n_components": 4,
-        "max_epochs": 12,
+        "max_epochs": 12 if every_n_steps is None else 3,
+        "steps_per_epoch": 1 if every_n_steps is None else 8,
         "random_state": 0,
         "device": "cpu",
         "loss": "proxy_anchor",
@@ -241,7 +247,8 @@ def killed_fits(n_cases, rng):
     counts, n_killed = Counter(), 0
     while n_killed < n_cases:
         with tempfile.TemporaryDirectory() as place:
-            learner = DeepMetricLearner("mlp", checkpoint=Path(place, "model"), **settings)
+            checkpoint = Checkpoint(Path(place, "model"), every_n_steps=every_n_steps)
+            learner = DeepMetricLearner("mlp", checkpoint=checkpoint, **settings)
             fit, n_before = partial(learner.fit, X, Y), n_killed
             while n_killed < n_cases and killed(fit, rng.uniform(0.02, 0.3)):
                 n_killed += 1
@@ -417,10 +424,10 @@ def of_any_class(payload, path):
 
 def show(title, rows):
     """Print counts of outcomes, a row a case."""
-    print(f"\n{title}\n  {'':34}{'cases':>7}{''.join(f'{outcome:>15}' for outcome in OUTCOMES)}")
+    print(f"\n{title:38}{'cases':>6}{''.join(f'{word:>8}' for word in SHOWN.values())}")
     for name, counts in rows:
-        cells = "".join(f"{counts[outcome]:15}" for outcome in OUTCOMES)
-        print(f"  {name:34}{sum(counts.values()):7}{cells}", flush=True)
+        cells = "".join(f"{counts[outcome]:8}" for outcome in SHOWN)
+        print(f"  {name:36}{sum(counts.values()):6}{cells}", flush=True)
 
 
 def main():
@@ -440,13 +447,20 @@ def main():
     rng, made = random.Random(options.seed), formats()
     if options.ours:
         made = [form for form in made if form.name.startswith("skmetric")]
-    print('"named": an error whose text has the name of the file, of the row or of the parameter.')
+    print("named: an error that names the file, the row or the parameter; other: another error;")
+    print("silent: a wrong answer without an error; same: the right answer")
     show("One bit flipped", ((form.name, flips(form, options.flips, rng)) for form in made))
     show(
         "Killed while saving over an old model",
         ((form.name, kills(form, options.kills, rng)) for form in made),
     )
-    show("Killed while fitting", [("skmetric, checkpoint=", killed_fits(options.kills, rng))])
+    show(
+        "Killed while fitting",
+        (
+            (name, killed_fits(options.kills, rng, every))
+            for name, every in (("skmetric, every epoch", None), ("skmetric, every step", 1))
+        ),
+    )
     readers = [("skmetric", False)] if options.ours else [("skmetric", False), ("Pillow alone", True)]
     show(
         "Images with changed bytes",
@@ -455,7 +469,7 @@ def main():
     show("Names of any text", [("skmetric", names(options.inputs, rng))])
     print("\nCode in a model, run when it is loaded")
     for name, ran in code_that_runs().items():
-        print(f"  {name:34}{'runs' if ran else 'does not run'}")
+        print(f"  {name:36}{'runs' if ran else 'does not run'}")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ that it comes back as.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, final
 
@@ -19,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _safetensors
+from ._texts import as_texts, decoded, encoded
 
 _SMALL = 2**24  # bytes up to which a file is compared with its digest at once
+_APART = 2**20  # bytes of a block from which another thread computes the digest, while this one writes
 _ENDS = ".ends"  # of the array that says where texts end
-_VALUES = (str, int, float, bool, type(None))  # of arrays of objects
 _SUFFIX = ".safetensors"
 _FILE = re.compile(rf"\w+{re.escape(_SUFFIX)}")
 _NAME = re.compile(r"\w+(\.ends)?|\w+/[\w.:-]+")
@@ -100,10 +103,8 @@ def as_written(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[An
     types: dict[str, str] = {}
     for name, array in arrays.items():
         if array.dtype.kind in "UTO":
-            types[name], texts = _as_texts(name, array)
-            encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-            numbers[name] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-            numbers[name + _ENDS] = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+            types[name], texts = as_texts(name, array)
+            numbers[name], numbers[name + _ENDS] = encoded(texts)
         else:
             numbers[name] = array
     return numbers, types
@@ -139,9 +140,10 @@ def file_of(name: str) -> str:
 
 def write(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> WrittenFile:
     """Write arrays of numbers to one file."""
-    summed = _Summed(stream)
-    _safetensors.write(summed, {name: _safetensors.storable(array) for name, array in arrays.items()})  # type: ignore[arg-type]
-    return WrittenFile(summed.size, summed.digest.hexdigest())
+    with ThreadPoolExecutor(1) as other:  # starts no thread before it has work
+        summed = _Summed(stream, other)
+        _safetensors.write(summed, {name: _safetensors.storable(array) for name, array in arrays.items()})  # type: ignore[arg-type]
+    return WrittenFile(summed.size, summed.hexdigest())
 
 
 def read(
@@ -183,7 +185,7 @@ def with_texts(arrays: Mapping[str, Mapped], types: Mapping[str, str]) -> Stored
         data, ends = (found.pop(part) for part in (name, name + _ENDS))
         if not (isinstance(data, Mapped) and isinstance(ends, Mapped)):
             raise KeyError(name)
-        found[name] = _texts_of(name, data, ends, kind)
+        found[name] = _decoded(name, data, ends, kind)
     untold = next((name for name in found if name.endswith(_ENDS)), None)
     if untold is not None:
         raise KeyError(f"types: there is no type of the text {untold.removesuffix(_ENDS)!r}")
@@ -236,59 +238,52 @@ def damaged(path: object, why: object) -> ValueError:
 
 
 class _Summed:
-    """A stream that sums up what is written."""
+    """A stream that sums up what is written.
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self.size, self.digest = stream, 0, hashlib.sha256()
+    Digest and write both release Python's lock, so that with two cores a large file costs the longer of them.
+    When `write` returns, the sum of its bytes may still be on its way, that of all bytes before is done.
+    """
+
+    def __init__(self, stream: IO[bytes], other: ThreadPoolExecutor) -> None:
+        self._stream, self._other, self.size, self._digest = stream, other, 0, hashlib.sha256()
+        self._summing: deque[Future[None]] = deque()
 
     def write(self, data: bytes | memoryview) -> int:
         """Write, and go on with the sum."""
         self.size += len(data)
-        self.digest.update(data)
-        return self._stream.write(data)
+        if len(data) < _APART or not self._is_handed_on(data):
+            self._wait(0)
+            self._digest.update(data)
+        n_written = self._stream.write(data)
+        self._wait(1)
+        return n_written
 
     def flush(self) -> None:
         """Flush the stream."""
         self._stream.flush()
 
+    def hexdigest(self) -> str:
+        """The sum of all that was written."""
+        self._wait(0)
+        return self._digest.hexdigest()
 
-def _as_texts(name: str, array: NDArray[Any]) -> tuple[str, list[str]]:
-    """Type that an array comes back as, and a text for each of its values."""
-    if array.ndim != 1:
-        raise TypeError(f"{name} holds text in {array.ndim} axes: a folder holds text in one")
-    values = array.tolist()
-    if array.dtype.kind == "U":
-        return array.dtype.str, values
-    if all(isinstance(value, str) for value in values):
-        return ("text" if array.dtype.kind == "T" else "objects"), values
-    strange = next((value for value in values if not isinstance(value, _VALUES)), None)
-    if strange is not None:
-        raise TypeError(
-            f"{name} holds Python objects, as {strange!r}, which need pickle: use text or numbers"
-        )
-    return "values", [json.dumps(value) for value in values]
+    def _is_handed_on(self, data: bytes | memoryview) -> bool:
+        with suppress(RuntimeError):  # at the end of the interpreter there are no new threads
+            self._summing.append(self._other.submit(self._digest.update, data))
+            return True
+        return False
+
+    def _wait(self, n_left: int) -> None:
+        """Wait until so many blocks are left to be summed up."""
+        while len(self._summing) > n_left:
+            self._summing.popleft().result()
 
 
-def _texts_of(name: str, data: Mapped, ends: Mapped, kind: str) -> NDArray[Any]:
-    """An array of the type that it had, from bytes and ends of texts."""
+def _decoded(name: str, data: Mapped, ends: Mapped, kind: str) -> NDArray[Any]:
+    """Text put together, after both of its parts have passed their checks."""
     for part in (data, ends):
         part.verify()
-    whole, stops = data.values.tobytes(), ends.values.tolist()
-    starts = [0, *stops][: len(stops)]
     try:
-        texts = [whole[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, stops, strict=True)]
-        values = [json.loads(text) for text in texts] if kind == "values" else texts
-        if kind == "text":
-            return np.array(values, dtype=np.dtypes.StringDType())
-        array = np.empty(len(values), dtype=object if kind in ("objects", "values") else _text_type(kind))
-        array[:] = values
-    except (ValueError, TypeError, RecursionError, MemoryError) as error:
+        return decoded(data.values, ends.values, kind)
+    except (ValueError, RecursionError, MemoryError) as error:
         raise damaged(f"text of {name!r}", error) from error
-    return array
-
-
-def _text_type(kind: str) -> np.dtype:
-    dtype = np.dtype(kind)
-    if dtype.kind != "U":
-        raise TypeError(f"{kind!r} is no type of text")
-    return dtype

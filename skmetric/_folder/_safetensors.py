@@ -10,7 +10,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 MAX_HEADER = 2**20  # bytes; one of ten thousand arrays is shorter
 _ALIGNED = 64  # bytes: the first array begins at a multiple, as BLAS likes it
+_BLOCK = 2**22  # bytes of a view with gaps that are copied at once
 _DTYPES = {
     "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
@@ -29,13 +30,16 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 def storable(array: NDArray[Any]) -> NDArray[Any]:
     """The same bytes in a dtype that the format has.
 
-    Dates become integers; complex numbers and bytes get one axis more.
+    Dates become integers; complex numbers and bytes get one axis more. An array that is stored as it is may
+    be a view with gaps: `write` copies it block by block.
 
     Raises
     ------
     TypeError
         If the format has no dtype for it.
     """
+    if array.dtype.str in _NAMES and array.ndim:
+        return array
     array = np.ascontiguousarray(array).reshape(array.shape)  # which makes one axis of none
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
@@ -108,7 +112,27 @@ def write(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
         )
     stream.write(len(text).to_bytes(8, "little") + text)
     for name in order:
-        stream.write(arrays[name].reshape(-1).view(np.uint8).data if arrays[name].size else b"")
+        for block in _blocks(arrays[name]):
+            stream.write(block)
+
+
+def _blocks(array: NDArray[Any]) -> Iterator[memoryview]:
+    """The bytes of an array: at once, or of a view with gaps in copied blocks, valid until the next but one.
+
+    Two places for all blocks: fresh memory for each would cost more than the copy.
+    """
+    if array.size == 0:
+        return
+    if array.flags.c_contiguous:
+        yield array.reshape(-1).view(np.uint8).data
+        return
+    n_rows = min(len(array), max(1, _BLOCK * len(array) // array.nbytes))
+    places = [np.empty((n_rows, *array.shape[1:]), array.dtype) for _ in range(2)]
+    for start in range(0, len(array), n_rows):
+        rows = array[start : start + n_rows]
+        block = places[start // n_rows % 2][: len(rows)]
+        block[...] = rows
+        yield block.reshape(-1).view(np.uint8).data
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:

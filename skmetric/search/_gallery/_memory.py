@@ -496,4 +496,7 @@ class MemoryGallery(Gallery):
 def _restored(name: str, arrays: Mapping[str, NDArray[Any]]) -> GrowingArray:
     """An array of a folder, mapped where it is as it was; text is read."""
     values = arrays[name]
-    return GrowingArray(as_text(values.tolist())) if is_text(values) else GrowingArray.of_file(values)
+    if not is_text(values):
+        return GrowingArray.of_file(values)
+    is_plain = values.dtype == object and set(map(type, values.tolist())) <= {str}
+    return GrowingArray(values if is_plain else as_text(values.tolist()))
