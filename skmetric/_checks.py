@@ -12,6 +12,8 @@ from sklearn.utils import check_array
 
 from skmetric._warning import warn
 
+FLOATS = (np.float16, np.float32, np.float64)  # in which rows of a memory map are searched
+_AT_ONCE = 1 << 20  # numbers that are checked at once
 _SHOWN = 5  # row numbers in an error message
 _MISSING = {"NoneType", "NAType", "NaTType"}  # the last two are of pandas
 _EXACT = 2**53  # integers up to here have a float64 each
@@ -110,6 +112,15 @@ def check_map(X: NDArray[Any], name: str = "X") -> None:
                 f"{name} is a memory map of a file that has shrunk: it has {part.size()} bytes, and had "
                 f"{needed} when it was opened. Write the file anew and open it again"
             )
+
+
+def check_finite_map(X: NDArray[Any], name: str = "X") -> None:
+    """Refuse what :func:`check_map` does, and rows with NaN or infinity, without a copy of all rows."""
+    check_map(X, name)
+    step = max(1, _AT_ONCE // max(1, X[:1].size))
+    for start in range(0, len(X), step):
+        if not np.isfinite(X[start : start + step]).all():
+            check_finite_rows(X, name)  # which names them
 
 
 def check_matrix(X: Any, name: str = "X") -> NDArray[np.floating]:

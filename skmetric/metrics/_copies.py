@@ -9,6 +9,7 @@ from skmetric._checks import name_rows
 from skmetric._warning import warn
 
 _NEAR = 1e-5  # of the spread of the gallery: encoded again, or saved and read in another format
+_BLOCK = 4096  # rows that are looked at at once
 _MANY = 0.5  # share of the queries from which copies cannot be chance
 _SOME = 0.1  # share from which near-copies are worth a warning
 _REMEDY = (
@@ -38,7 +39,7 @@ def check_copies(
     ValueError
         If that holds of at least half of the queries, and of more than one.
     """
-    query, item, distance = _pairs(np.asarray(queries, float), np.asarray(gallery, float))
+    query, item, distance = _pairs(np.asarray(queries), np.asarray(gallery))
     same = y[query] == y_gallery[item]
     if groups is not None:
         is_found = ~(same & (groups[0][query] == groups[1][item]))
@@ -73,17 +74,23 @@ def check_copies(
 
 
 def _pairs(
-    queries: NDArray[np.float64], gallery: NDArray[np.float64]
+    queries: NDArray[Any], gallery: NDArray[Any]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Queries and items that are equal or nearly so, and their distances: O(n * d + n * log(n)).
 
     Near rows are near on a line. Where the line tells little, since many rows are equal, nothing is a copy.
+    No copy of all rows is made: the gallery may be a memory map.
     """
-    centre = gallery.mean(axis=0)
+    centre = gallery.mean(axis=0, dtype=np.float64)
     line = np.random.default_rng(0).normal(size=(gallery.shape[1],))
     line = line / np.linalg.norm(line)
-    reach = _NEAR * float(np.sqrt(((gallery - centre) ** 2).sum() / len(gallery)))
-    at, on_line = (queries - centre) @ line, (gallery - centre) @ line
+    at = (queries - centre) @ line
+    on_line, total = np.empty(len(gallery)), 0.0
+    for start in range(0, len(gallery), _BLOCK):
+        part = gallery[start : start + _BLOCK] - centre  # float64
+        on_line[start : start + _BLOCK] = part @ line
+        total += float(np.einsum("ij,ij->", part, part))
+    reach = _NEAR * float(np.sqrt(total / len(gallery)))
     order = np.argsort(on_line)
     slack = reach + 1e-12 * np.abs(on_line).max()
     first = np.searchsorted(on_line[order], at - slack, side="left")
@@ -93,7 +100,7 @@ def _pairs(
         return np.empty(0, int), np.empty(0, int), np.empty(0)
     query = np.repeat(np.arange(len(queries)), counts)
     item = order[np.arange(len(query)) + np.repeat(first - (np.cumsum(counts) - counts), counts)]
-    distance = np.linalg.norm(queries[query] - gallery[item], axis=1)
+    distance = np.linalg.norm(queries[query].astype(np.float64) - gallery[item], axis=1)
     kept = distance <= reach
     return query[kept], item[kept], distance[kept]
 

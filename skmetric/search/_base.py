@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_finite_rows
+from skmetric._checks import FLOATS, as_array, check_finite_map, check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed, steps_of
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin, ClassifierMixin
@@ -160,9 +160,14 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
         With the `last` step of the embedder, `X` is what the others made of samples.
         """
         if self.embedder_ is None:
-            embeddings = validate_data(
-                self, as_array(X), reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-            )
+            check = {"reset": reset, "ensure_all_finite": False}
+            if (
+                isinstance(X, np.memmap) and X.dtype in FLOATS
+            ):  # stays one: an index may search it in its file
+                check_finite_map(X)
+                validate_data(self, X, dtype=None, **check)
+                return X
+            embeddings = validate_data(self, as_array(X), dtype=[np.float64, np.float32], **check)
             check_finite_rows(embeddings)
             return embeddings
         if reset:

@@ -23,7 +23,6 @@ from ._calibration._matchers import Match, PrototypeMatcher
 from ._calibration._measured import Measured, Subgroups
 from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
-from ._gallery._memory import MemoryGallery
 from ._gallery._side import Side
 from ._matching._runners_up import DEPTH, ClassSearch
 from ._matching._visible import VisibleItems
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ._calibration._scoring._rule import Rule
+    from ._gallery._gallery import Gallery
     from ._gallery._labels import LabelColumn
     from ._progress import Step
 
@@ -70,7 +70,7 @@ class Measuring(SearchBase):
         groups : array-like of shape (n_queries,), default=None
             Groups of the queries `X`, where the items have groups: each query is searched exactly, without
             the items of its class and group. A query with nothing left to find counts as a stranger. None
-            searches all items. For a gallery in memory, without ranking options.
+            searches all items. Without ranking options. The gallery of a server is fetched.
         by : array-like of shape (n_queries,), default=None
             Subgroup of each query of `X`, such as the skin type for faces: each subgroup gets an evaluation
             too, in the same gallery with the same threshold.
@@ -133,18 +133,20 @@ class Measuring(SearchBase):
         by: Any,
         by_unknown: Any,
     ) -> Evaluation:
-        embeddings, (labels, counts) = self._embed_in_steps(X, step), self._gallery.tally()
+        embeddings = self._embed_in_steps(X, step)
+        gallery = self._gallery if groups is None else self._gallery.in_memory()
+        labels, counts = gallery.tally()
         y = np.asarray(check_y(y, len(embeddings)))
         true = labels.encode(y)
         classes = with_strangers(true, y)
         subgroups = Subgroups.of(by, by_unknown, len(embeddings), X_unknown)
-        sides = None if groups is None else self._items_and_queries(Side(embeddings, true), groups)
+        sides = None if groups is None else self._items_and_queries(gallery, Side(embeddings, true), groups)
         if X_unknown is not None:
             strangers = self._embed_in_steps(X_unknown, step)
             embeddings = np.concatenate([embeddings, strangers])
             true = np.concatenate([true, np.full(len(strangers), -1)])
             classes = np.concatenate([classes, classes.min() - 1 - np.arange(len(strangers))])
-        visible = None if sides is None else VisibleItems.of(self._gallery.in_memory(), *sides, embeddings)
+        visible = None if sides is None else VisibleItems.of(gallery.in_memory(), *sides, embeddings)
         rule = self._rule()
         with step("match"):
             match, runners_up, is_item, copies = self._match_left_out(embeddings, true, labels, rule, visible)
@@ -187,19 +189,14 @@ class Measuring(SearchBase):
             return evaluation
         return with_promises(evaluation, self.calibration_, self.cutpoint_)
 
-    def _items_and_queries(self, queries: Side, groups: Any) -> tuple[Side, Side]:
+    def _items_and_queries(self, gallery: Gallery, queries: Side, groups: Any) -> tuple[Side, Side]:
         """Items and queries with their groups."""
-        if not isinstance(self._gallery, MemoryGallery):
-            raise ValueError(
-                "evaluate(groups=) hides other items from each query, and the gallery is on a server: fit a "
-                "search in memory on the same items"
-            )
         if self._ranking_options() is not None:
             raise ValueError(
                 "evaluate(groups=) ranks by Euclidean distance, and rerank, query_expansion and "
                 "augment_gallery by another: set them to None"
             )
-        return self._gallery.side_and_queries(queries, groups)
+        return gallery.in_memory().side_and_queries(queries, groups)
 
     def _match_left_out(
         self,

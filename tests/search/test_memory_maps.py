@@ -9,7 +9,7 @@ import pytest
 from skmetric import MetricLearner
 from skmetric.metrics import recall_at_k
 from skmetric.retrieval import nearest
-from skmetric.search import ExactIndex
+from skmetric.search import ExactIndex, SimilaritySearch
 from skmetric.search._index import _blocks
 
 RNG = np.random.default_rng(0)
@@ -99,3 +99,28 @@ def test_a_file_that_shrank_is_refused_and_does_not_kill_the_process(file):
     ):
         with pytest.raises(ValueError, match=r"a memory map of a file that has shrunk: it has 5000 bytes"):
             use()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_search_over_a_memory_map_does_not_read_it_into_memory(dtype, file, monkeypatch):
+    monkeypatch.setattr(_blocks, "BLOCK", 1 << 18)
+    rows, y = file(RNG.normal(size=(50_000, 128)).astype(dtype)), np.arange(50_000) % 100
+    tracemalloc.start()
+    search = SimilaritySearch().fit(rows, y)
+    found = search.kneighbors(QUERIES @ np.ones((8, 128), np.float32), 3)[1]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000 * 128 * 2  # of which ids, keys and labels take 4 MB
+    expected = nearest(QUERIES @ np.ones((8, 128), np.float32), rows.astype(np.float32), 3).indices
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"NaN in row 7"):
+        SimilaritySearch().fit(file(np.where(np.arange(300)[:, None] == 7, np.nan, ROWS)), np.arange(300) % 3)
+
+
+def test_scores_look_for_copies_without_a_copy_of_the_gallery(file):
+    rows, y = file(RNG.normal(size=(50_000, 64)).astype(np.float32)), np.arange(50_000) % 100
+    tracemalloc.start()
+    recall_at_k(QUERIES @ np.ones((8, 64)), y[:5], gallery=rows, y_gallery=y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * rows.nbytes  # the kernel's float32 rows are one copy

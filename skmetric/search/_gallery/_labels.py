@@ -172,9 +172,10 @@ def refuse_several(y: Any) -> None:
     if is_wide:
         raise ValueError(
             "y has several labels of a sample, and should be a 1d array: a search recognises one class for "
-            "each. Leave y out, or give the class alone; keep labels to filter by as columns of metadata, "
-            "metadata={'red': [True, ...]}; score several labels by retrieval_report(X, y, y_gallery, "
-            "relevance='multilabel'), levels by relevance='hierarchy'"
+            "each. Give the class alone, or leave y out (and fit an embedder that learns from several labels "
+            "before). Keep labels to filter by as columns of metadata, metadata={'red': [True, ...]}; score "
+            "several labels by retrieval_report(X, y, y_gallery, relevance='multilabel'), levels by "
+            "relevance='hierarchy'"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import check_finite_rows, check_map, check_matrix
+from skmetric._checks import FLOATS, check_finite_map, check_matrix
 from skmetric._folder._arrays import mapped
 from skmetric._kernel._squares import Gallery
 from skmetric._params import InvalidParameterError, check_params
@@ -19,8 +19,6 @@ from ._checks import check_dimension, check_k, check_keys, refuse_columns
 from ._ids import Ids
 from ._index import Index
 from ._vectors import Stored
-
-_CHECKED = 1 << 16  # rows that are checked at once
 
 
 class _Held(NamedTuple):
@@ -228,7 +226,7 @@ class ExactIndex(Index):
 
 def _read(embeddings: ArrayLike) -> NDArray[np.floating]:
     """Checked rows; a memory map stays one, and float16 stays float16."""
-    floats = (np.float16, np.float32, np.float64) if isinstance(embeddings, np.memmap) else (np.float16,)
+    floats = FLOATS if isinstance(embeddings, np.memmap) else (np.float16,)
     if not (
         isinstance(embeddings, np.ndarray)
         and embeddings.ndim == 2
@@ -237,10 +235,7 @@ def _read(embeddings: ArrayLike) -> NDArray[np.floating]:
     ):
         return check_matrix(embeddings, "embeddings")
     rows: NDArray[Any] = embeddings
-    check_map(rows, "embeddings")
-    for start in range(0, len(rows), _CHECKED):
-        if not np.isfinite(rows[start : start + _CHECKED]).all():
-            check_finite_rows(rows, "embeddings")  # which names them
+    check_finite_map(rows, "embeddings")
     return rows
 
 
