@@ -21,9 +21,10 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
     The number of samples in a batch is free. The input is
 
     - "images" (n, H, W, C) uint8, where the first step takes images. Normalisation of brightness, centre
-      crop, the network, pooling and all steps behind it are inside. Resizing is not: H and W are the size
-      that images have after it. Resize the short side, antialiased, with the interpolation of the network,
-      and cut the longer side in the middle. The metadata "skmetric" of the file has size and interpolation.
+      crop, the network, pooling and all steps behind it are inside. Resizing is not (see the notes): H and W
+      are the size that images have after it, and ONNX Runtime refuses another one. Resize the short side,
+      antialiased, with the interpolation of the network, and cut the longer side in the middle. The metadata
+      "skmetric" of the file has size and interpolation.
       A learner that was fitted on float images of another scale than 0 to 1 takes float32.
     - "rows" (n, n_features) float32, where it takes rows of features.
 
@@ -58,6 +59,12 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str]) -> None:
     Embeddings equal those of `transform` to 1e-5 of their length, for float32 rows and for images of the size
     of the input; a learner that computes in bf16 is exported in float32. The gallery and the threshold of a
     search are not in the file.
+
+    Resizing is outside because it would not be equal. The operator ``Resize`` of ONNX with ``antialias=1``
+    (opset 18) rounds the weights of its filter differently: when ONNX Runtime makes uint8 images smaller,
+    some pixels differ from those of `transform` by one grey level. Computed in float32 and rounded at the
+    end, more pixels differ, and by more at edges, since bytes are cut off between the two passes over an
+    image. For the filters box, hamming and lanczos it has no mode at all.
 
     Examples
     --------
