@@ -113,8 +113,8 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         Returns
         -------
         callable
-            From two arrays of shape (n_features,), or sparse ones of shape (1, n_features), to a float. It can be
-            pickled.
+            From two arrays of shape (n_features,), or two sparse rows of shape (1, n_features), to a float.
+            It can be pickled.
         """
         check_is_fitted(self)
         return partial(_distance, self)
