@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array, diags_array, issparse
+from scipy.sparse import csr_array, diags_array, issparse, vstack
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import as_array, canonical_rows, check_finite_rows
@@ -113,7 +113,8 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         Returns
         -------
         callable
-            From two arrays of shape (n_features,) to a float. It can be pickled.
+            From two arrays of shape (n_features,), or two sparse rows of shape (1, n_features), to a float.
+            It can be pickled.
         """
         check_is_fitted(self)
         return partial(_distance, self)
@@ -226,7 +227,7 @@ class MahalanobisMixin(MetricLearnerMixin):
 
 def _distance(learner: MetricLearnerMixin, a: ArrayLike, b: ArrayLike) -> float:
     """Learned distance of two samples."""
-    pair = np.asarray([a, b])
+    pair: Any = canonical_rows(vstack([a, b])) if issparse(a) else np.asarray([a, b])
     embeddings = learner._embed(pair if pair.dtype.kind == "f" else pair.astype(float)).astype(float)
     return float(learner._between(embeddings[:1], embeddings[1:])[0])
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._embedding import steps_of
@@ -67,7 +68,9 @@ def distance_contributions(learner: Any, A: ArrayLike, B: ArrayLike) -> np.ndarr
             "SimilarityMapDisplay explains networks"
         )
     check_is_fitted(learner)
-    first, second = (_as_mapped(learner, np.asarray(side, dtype=float)) for side in (A, B))
+    given: tuple[Any, Any] = (A, B)
+    sides = (side.toarray() if issparse(side) else side for side in given)  # shares are dense anyway
+    first, second = (_as_mapped(learner, np.asarray(side, dtype=float)) for side in sides)
     if len(first) != len(second):
         raise ValueError(f"A and B must pair up row by row; A has {len(first)} rows, B has {len(second)}")
     difference = first - second  # (n_pairs, n_features)

@@ -12,6 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skmetric import MetricLearner, SimilaritySearch
 from skmetric.base import MahalanobisMixin, signed_power
+from skmetric.inspection import distance_contributions
 from skmetric.linear import ITML, LSML, MMC, RCA, SCML, SDML, Covariance
 from skmetric.linear._closed_form._scatter import class_scatter
 from skmetric.metrics import RetrievalScorer
@@ -249,3 +250,12 @@ def test_memory_of_pairs_is_that_of_squares_of_the_features():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40e6
+
+
+def test_a_pair_of_sparse_rows_has_a_distance_and_contributions():
+    X, y = THIN
+    learner, rows = MetricLearner((0.3, 0.5)).fit(X, y), csr_array(X)
+    expected = learner.pair_distance(X[:1], X[1:2])
+    assert learner.get_metric()(rows[[0]], rows[[1]]) == pytest.approx(expected[0])
+    shares = distance_contributions(learner, rows[:4], rows[4:8])
+    np.testing.assert_allclose(shares, distance_contributions(learner, X[:4], X[4:8]))
