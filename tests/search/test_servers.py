@@ -98,7 +98,11 @@ def test_upsert_replaces_and_adds(index):
             "3 dimensions and the index holds 8",
         ),
         (lambda i: i.add([2000], X[:1]), ValueError, "columns must be"),
-        (lambda i: i.add([2000], X[:1], {"id": [1]}), ValueError, "column 'id' of its own"),
+        (
+            lambda i: i.add([2000], X[:1], {"id": [1]}),
+            ValueError,
+            "'id' is the name of a column that the index itself uses",
+        ),
         (lambda i: i.query(X[:1], 201), ValueError, "k=201 is more than the 200 items"),
         (lambda i: i.query(X[:1], 1, where={"year": -5}), ValueError, "no item passes"),
         (lambda i: i.query(X[:1], 1, where={"yeer": 5}), ValueError, "'yeer' that is not there"),

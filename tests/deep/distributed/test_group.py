@@ -24,6 +24,7 @@ WRAPPED = {
     "memory": losses.CrossBatchMemory(losses.ContrastiveLoss(), size=20),
     "matryoshka": losses.MatryoshkaLoss(losses.ProxyAnchorLoss(), prefixes=[2, 4]),
     "foreign": losses.ForeignLoss(lambda embeddings, labels: embeddings.square().mean()),
+    "sampled classes": losses.ArcFaceLoss(sampled_classes=6),
     "a miner that draws": losses.MarginLoss(miner=miners.DistanceWeightedMiner(4, random_state=0)),
 }
 CASES = {name: name for name in loss_names()} | WRAPPED
