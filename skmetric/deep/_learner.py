@@ -25,8 +25,8 @@ from ._estimator import NetworkMixin
 from ._recipe._checkpoint_settings import Checkpoint
 from ._recipe._constraints import OF_LEARNER
 from ._recipe._fine_tuning import FineTuning
-from ._training._graded_task import GradedTask
-from ._training._label_task import LabelTask
+from ._training._tasks._graded_task import GradedTask
+from ._training._tasks._label_task import LabelTask
 
 
 class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):

@@ -16,7 +16,7 @@ from skmetric._params import fit_context
 from skmetric._tuples import read_similarity
 from skmetric._weights import check_both_kinds, read_weights_of
 
-from ._training._tuple_task import TupleTask, distances_of, similarity_score
+from ._training._tasks._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner
 
 if TYPE_CHECKING:

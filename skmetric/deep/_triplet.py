@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from skmetric._params import fit_context
 from skmetric._weights import read_weights_of
 
-from ._training._tuple_task import TupleTask, similarity_score
+from ._training._tasks._tuple_task import TupleTask, similarity_score
 from ._tuple_learner import TupleLearner
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ._data._labelled import read_samples
 from ._data._tuples import read_tuples
 from ._estimator import NetworkMixin
 from ._recipe._constraints import OF_TUPLES
-from ._training._tuple_task import distances_of
+from ._training._tasks._tuple_task import distances_of
 
 
 class TupleLearner(NetworkMixin, MetricLearnerMixin, CallbackSupportMixin, BaseEstimator):

@@ -6,7 +6,7 @@ from scipy.optimize import approx_fprime
 from sklearn.datasets import load_iris
 
 from skmetric.linear import ITML
-from skmetric.linear._from_tuples._forms import forms_of
+from skmetric.linear._from_tuples._forms._dense_forms import forms_of
 from skmetric.linear._from_tuples._itml import bound_loss
 from skmetric.weak import sample_pairs
 

@@ -14,11 +14,11 @@ from sklearn.utils import check_random_state
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._warning import warn
 
-from ._logdet import minimize_logdet
-from ._pair_forms import pair_forms
+from ._forms._pair_forms import pair_forms
+from ._forms._sparse_forms import differences
 from ._pair_learner import LinearPairLearner
 from ._prior import prior_factor
-from ._sparse_forms import differences
+from ._solvers._logdet import minimize_logdet
 from ._tuple_learner import Steps, distances_of
 
 _PERCENTILES = (5, 95)

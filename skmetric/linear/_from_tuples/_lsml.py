@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._weights import read_weights
 
-from ._logdet import minimize_logdet
-from ._pair_forms import pair_forms
+from ._forms._pair_forms import pair_forms
 from ._prior import prior_factor
 from ._quadruplet_learner import LinearQuadrupletLearner
+from ._solvers._logdet import minimize_logdet
 from ._tuple_learner import Steps, map_state
 
 _Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 from skmetric._params import Interval, fit_context
 
-from ._pair_forms import PairForms, pair_forms
+from ._forms._pair_forms import PairForms, pair_forms
 from ._pair_learner import LinearPairLearner
 from ._prior import shrunk_to_diagonal
 from ._tuple_learner import Steps

@@ -14,11 +14,11 @@ from skmetric._checks import check_matrix
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric.linear._closed_form._scatter import dense
 
-from ._pair_forms import pair_forms
+from ._forms._pair_forms import pair_forms
 from ._prior import shrunk_to_diagonal
+from ._solvers._weighing import SMOOTHINGS, compose, weigh
 from ._triplet_learner import LinearTripletLearner
 from ._tuple_learner import Steps, map_state
-from ._weighing import SMOOTHINGS, compose, weigh
 
 _Floats = NDArray[np.float64]
 _FEWEST, _FOR_EACH_FEATURE = 200, 4  # directions of a basis

@@ -12,10 +12,10 @@ from scipy.linalg import cholesky, eigvalsh, solve_triangular
 
 from skmetric._params import Interval, StrOptions, fit_context
 
-from ._graphical_lasso import sparse_inverse
-from ._pair_forms import pair_forms
+from ._forms._pair_forms import pair_forms
 from ._pair_learner import LinearPairLearner
 from ._prior import prior_factor
+from ._solvers._graphical_lasso import sparse_inverse
 from ._tuple_learner import Steps
 
 _Floats = NDArray[np.float64]

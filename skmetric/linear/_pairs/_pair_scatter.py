@@ -11,7 +11,7 @@ from scipy.linalg import eigh, solve_triangular
 from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter
 from skmetric.linear._closed_form._solution import Recipe, Solution, solve_whitened
 from skmetric.linear._closed_form._whitening import Whitening, within_factor
-from skmetric.linear._from_tuples._pair_forms import pair_forms
+from skmetric.linear._from_tuples._forms._pair_forms import pair_forms
 
 _Floats = NDArray[np.float64]
 

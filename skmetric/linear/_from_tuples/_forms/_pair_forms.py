@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from ._forms import Forms, forms_of
+from ._dense_forms import Forms, forms_of
 from ._sparse_forms import SparseForms, sparse_forms
 
 PairForms: TypeAlias = Forms | SparseForms

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import inv, solve_triangular
 from scipy.optimize import minimize
 
-from ._pair_forms import PairForms
+from skmetric.linear._from_tuples._forms._pair_forms import PairForms
 
 _ROUND = 25  # iterations about one centre
 

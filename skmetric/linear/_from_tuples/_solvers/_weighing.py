@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ._pair_forms import PairForms
-from ._tuple_learner import Steps
+from skmetric.linear._from_tuples._forms._pair_forms import PairForms
+from skmetric.linear._from_tuples._tuple_learner import Steps
 
 _Floats = NDArray[np.float64]
 _KEPT = 1 << 23  # numbers, one for each direction and triplet, that are kept

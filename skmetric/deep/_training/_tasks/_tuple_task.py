@@ -18,15 +18,13 @@ from skmetric.deep._data._division import Tuples, divide
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
 from skmetric.deep._recipe._defaults import without_recipe
+from skmetric.deep._training._loss._diagnosis import effective_rank
+from skmetric.deep._training._loss._tuple_loss import TupleLoss, make_tuple_loss
 from skmetric.deep.augment._two_views import TwoViews
 
-from ._loss._diagnosis import effective_rank
-from ._loss._tuple_loss import TupleLoss, make_tuple_loss
-
 if TYPE_CHECKING:
+    from skmetric.deep._training._session import Call, Session
     from skmetric.deep._tuple_learner import TupleLearner
-
-    from ._session import Call, Session
 
 _HELD_OUT = 0.2  # share of the tuples, where nothing else is said
 

@@ -26,18 +26,22 @@ from skmetric.deep._data._stream import (
     read_stream,
 )
 from skmetric.deep._recipe._defaults import resolve_parameters, retrains
+from skmetric.deep._training._batches import make_batches
+from skmetric.deep._training._loss._criterion import (
+    bind,
+    is_pairwise,
+    knows_classes,
+    refuse_own_relevance,
+    resolve_loss,
+)
+from skmetric.deep._training._loss._diagnosis import batch_statistics
 from skmetric.deep.augment._two_views import TwoViews
 from skmetric.metrics import RetrievalScorer
 from skmetric.retrieval import Ranking, iter_rankings
 
-from ._batches import make_batches
-from ._loss._criterion import bind, is_pairwise, knows_classes, refuse_own_relevance, resolve_loss
-from ._loss._diagnosis import batch_statistics
-
 if TYPE_CHECKING:
     from skmetric.deep._learner import DeepMetricLearner
-
-    from ._session import Call, Session
+    from skmetric.deep._training._session import Call, Session
 
 _PROBE_WIDTH = 512  # of embeddings, for a look at what a loss owns before the network's width is known
 

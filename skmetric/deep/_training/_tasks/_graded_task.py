@@ -19,19 +19,18 @@ from skmetric.deep._data._held_out import AUTO, split_classes
 from skmetric.deep._data._labelled import Data, read_rows
 from skmetric.deep._data._stream import is_stream
 from skmetric.deep._recipe._defaults import Resolved, resolve_parameters, retrains
+from skmetric.deep._training._batches import make_batches
+from skmetric.deep._training._loss._criterion import innermost, refuse_own_relevance, resolve_loss
+from skmetric.deep._training._loss._diagnosis import batch_statistics
 from skmetric.deep.augment._two_views import TwoViews
 from skmetric.deep.losses._graded import GradedPairLoss, attach
 
-from ._batches import make_batches
 from ._label_task import Embedder, make_scorer
-from ._loss._criterion import innermost, refuse_own_relevance, resolve_loss
-from ._loss._diagnosis import batch_statistics
 
 if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
     from skmetric.deep._learner import DeepMetricLearner
-
-    from ._session import Call, Session
+    from skmetric.deep._training._session import Call, Session
 
 _HELD_OUT = 0.2  # share of the samples, where there are no classes to hold out
 

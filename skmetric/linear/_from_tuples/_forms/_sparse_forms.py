@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
-from ._forms import Forms, laplacian, squares_of
+from ._dense_forms import Forms, laplacian, squares_of
 
 _ENTRIES = 1 << 20  # of mapped rows that are held at a time
 _FEWEST = 8  # components that are mapped at a time
@@ -18,7 +18,7 @@ _Floats = NDArray[np.float64]
 
 
 class SparseForms(NamedTuple):
-    """What :class:`~skmetric.linear._from_tuples._forms.Forms` is for arrays.
+    """What :class:`~skmetric.linear._from_tuples._forms._dense_forms.Forms` is for arrays.
 
     Mapped rows would be dense: `under` gives the map in their place, and a block of components is applied at
     a time. Costs are O((n_entries + n_pairs) * n_components), memory is O(n_rows + n_features^2).

@@ -1,0 +1,1 @@
+"""What is learned from: labels, grades, or pairs and triplets."""

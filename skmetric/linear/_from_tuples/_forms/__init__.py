@@ -1,0 +1,1 @@
+"""Pairs of rows, dense or sparse, with their squared distances and scatters."""
