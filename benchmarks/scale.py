@@ -139,9 +139,7 @@ def exact(options, sizes):
     from skmetric.search import ExactIndex
 
     queries = in_memory(N_QUERIES, 128, seed=1)
-    print(
-        f"{N_QUERIES} queries, k={K}, 128 features; milliseconds of a batch, and of a bare product Q @ X.T"
-    )
+    print(f"{N_QUERIES} queries, k={K}, 128 features; milliseconds of a batch, and of a bare product Q @ X.T")
     names = ["product", "memory", "ns an item", "float16", "map", "one query", "torch"]
     print(f"{'rows':>10}" + "".join(f"{name:>12}" for name in names))
     with tempfile.TemporaryDirectory() as folder:
