@@ -145,7 +145,7 @@ class ClassCenters:
         Number of items of a class that its centre is the mean of: those nearest to the median of the class,
         taken in each dimension, so that a bad photo or a wrong label does not move it. A class of no more
         items is averaged whole. None takes the mean of all, which on real galleries was the better centre
-        even with a fifth of the labels drawn at random: measure before you use a number. Only with one centre.
+        even with a fifth of the labels drawn at random: measure before you use it. Only with one centre.
 
     Raises
     ------
