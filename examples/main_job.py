@@ -40,7 +40,7 @@ from torch import nn
 from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
 from skmetric.datasets import load_image_folder, make_glyphs
 from skmetric.inspection import NeighborsDisplay, embedding_map
-from skmetric.metrics import retrieval_report
+from skmetric.metrics import compare, retrieval_report
 from skmetric.model_selection import class_disjoint_split, query_gallery_split
 
 NEEDED = {"matplotlib": "matplotlib", "PIL": "pillow", "plotly": "plotly"}  # packages by module
@@ -217,16 +217,16 @@ def models(data, network, options):
 def compared(models, train, y_train, test, y_test):
     """Fit and score each model, print the table, and return the last one with its embeddings."""
     print(f"{'':22}" + "".join(f"{name:>22}" for name in SCORES) + f"{'seconds':>10}")
-    reports = {}
+    reports, rows = {}, {}
     for name, model in models.items():
         began = perf_counter()
-        embeddings = model.fit(train, y_train).transform(test)
+        embeddings = rows[name] = model.fit(train, y_train).transform(test)
         reports[name] = report = retrieval_report(embeddings, y_test)
         cells = [with_interval(report, key) for key in SCORES.values()]
         print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells) + f"{perf_counter() - began:10.1f}")
     print("\nBrackets: 95% bootstrap intervals over the unseen classes. Seconds: fit, transform and search.")
-    baselines = [report for name, report in reports.items() if name.startswith("cosine")]
-    print(verdict(max(baselines, key=lambda report: report["map_at_r"]), reports[name]))
+    baseline = max((n for n in reports if n.startswith("cosine")), key=lambda n: reports[n]["map_at_r"])
+    print(verdict(rows[baseline], embeddings, y_test, baseline))
     return model, embeddings
 
 
@@ -236,14 +236,16 @@ def with_interval(report, key):
     return f"{report.scores[key]:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def verdict(before, after):
-    """Say whether training shows."""
-    (low, high), (low_before, high_before) = after.intervals["map_at_r"], before.intervals["map_at_r"]
-    if low > high_before:
-        return "The unseen classes gain: the intervals of MAP@R do not overlap.\n"
-    if high < low_before:
-        return "The unseen classes lose: the intervals of MAP@R do not overlap. Too few training classes?\n"
-    return "The intervals of MAP@R overlap: no clear gain, no clear loss.\n"
+def verdict(before, after, y, baseline):
+    """Say whether training shows, by the difference on the same queries."""
+    compared = compare(before, after, y, scores=["map_at_r"])
+    low, high = compared.intervals["map_at_r"]
+    said = f"MAP@R {compared['map_at_r']:+.3f} [{low:+.3f}, {high:+.3f}] over {baseline}, on the same images"
+    if low > 0:
+        return f"The unseen classes gain: {said}.\n"
+    if high < 0:
+        return f"The unseen classes lose: {said}. Too few training classes?\n"
+    return f"No clear gain, no clear loss: {said}.\n"
 
 
 # Search

@@ -1,7 +1,7 @@
 """Random numbers of torch from a seed, while others draw theirs: such blocks in several threads take turns.
 
 torch has one generator for each device. All threads share it, and dropout draws from nothing else. A block
-that wants numbers of its own sets the generator and puts it back afterwards: no other may run in between.
+that needs its own random numbers sets the generator and puts it back afterwards: no other may run in between.
 """
 
 from __future__ import annotations

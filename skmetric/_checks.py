@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
@@ -15,6 +15,7 @@ from skmetric._warning import warn
 _SHOWN = 5  # row numbers in an error message
 _MISSING = {"NoneType", "NAType", "NaTType"}  # the last two are of pandas
 _EXACT = 2**53  # integers up to here have a float64 each
+_WIDEST = 30_000  # features of sparse rows, of which a square matrix takes 7 GB
 _CHEAP = 1 << 20  # bytes of a fixed-width array of text that nobody minds
 
 
@@ -50,6 +51,32 @@ def check_finite_rows(X: Any, name: str = "X") -> None:
         if kinds == "NaN" and np.isinf(values[is_bad]).any():
             kinds = "NaN and infinity"
         raise ValueError(f"Input {name} contains {kinds} in {name_rows(bad)}: drop or impute these rows")
+
+
+def canonical_rows(X: Any) -> Any:
+    """Sparse rows as a CSR array that holds each entry once and no zeros; dense rows as they are.
+
+    A matrix of the user that is not in this form is copied, not changed.
+    """
+    if not issparse(X):
+        return X
+    X = csr_array(X)
+    if not X.has_canonical_format or not X.data.all():
+        X = X.copy()
+        X.sum_duplicates()
+        X.eliminate_zeros()
+    return X
+
+
+def check_width(rows: Any, learner: Any) -> None:
+    """Refuse sparse rows of so many features that a square matrix of these fits into no memory."""
+    n_features = rows.shape[1]
+    if issparse(rows) and n_features > _WIDEST:
+        raise ValueError(
+            f"X has {n_features} features, and {type(learner).__name__} holds matrices of n_features x "
+            f"n_features numbers ({8e-9 * n_features**2:.0f} GB each): reduce the features first, for example"
+            " with sklearn.decomposition.TruncatedSVD in a pipeline, or with max_features of the vectorizer"
+        )
 
 
 def as_array(X: Any) -> Any:

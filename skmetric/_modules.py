@@ -26,6 +26,11 @@ _MOVED = {
         "_span": "_closed_form._span",
     },
     "skmetric.search": {
+        "_class_distances": "_matching._class_distances",
+        "_runners_up": "_matching._runners_up",
+        "_visible": "_matching._visible",
+        "_enrolment_quality": "_matching._enrolment_quality",
+        "_refitted": "_embedder._refitted",
         "_evidence": "_calibration._gathering._evidence",
         "_hidden": "_calibration._gathering._two_searches",
         "_rates": "_calibration._rates",

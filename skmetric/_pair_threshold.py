@@ -12,7 +12,7 @@ _ROUNDING = 1e-12  # of rates: 1 - 0.98 is above 0.02
 
 
 class Target(NamedTuple):
-    """What a threshold is to reach; `max_tpr` keeps the rate of true rejections at `min_rate`."""
+    """What a threshold must reach; `max_tpr` keeps the rate of true rejections at `min_rate`."""
 
     criterion: str = "balanced_accuracy"
     beta: float = 1.0

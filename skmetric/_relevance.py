@@ -297,11 +297,8 @@ def read_levels(y: Any, y_gallery: Any = None) -> tuple[NDArray[np.intp], NDArra
     if len({len(side) for side in sides}) > 1:
         raise ValueError(f"y has {len(sides[0])} levels and y_gallery has {len(sides[1])}: they must agree")
     pairs = [encode_labels(*columns) for columns in zip(*sides, strict=True)]
-    codes = [
-        np.stack([part for part in columns if part is not None], axis=1)
-        for columns in ([pair[0] for pair in pairs], [pair[1] for pair in pairs][: len(sides) - 1])
-        if columns
-    ]
+    by_side: list[list[Any]] = [[pair[side] for pair in pairs] for side in range(len(sides))]
+    codes = [np.stack(columns, axis=1) for columns in by_side]  # (n, n_levels) each
     _check_nested(np.concatenate(codes), [pair[2] for pair in pairs])
     return codes[0], codes[-1]
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, diags_array, issparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import as_array, check_finite_rows
+from skmetric._checks import as_array, canonical_rows, check_finite_rows
 from skmetric._documented import DocumentedMixin
 from skmetric._sklearn import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skmetric.metrics import RetrievalScorer
@@ -80,7 +80,7 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
             ensure_all_finite=False,
         )
         check_finite_rows(X)
-        return self._embed(X)
+        return self._embed(canonical_rows(X))
 
     def pair_distance(self, A: Any, B: Any) -> NDArray[np.float64]:
         """Learned distance between the rows of `A` and the rows of `B`, pair by pair.
@@ -202,26 +202,26 @@ class MahalanobisMixin(MetricLearnerMixin):
         return components.T @ components
 
     def _embed(self, X: Any) -> NDArray[np.floating]:
-        if issparse(X):
-            return self._embed_sparse(csr_array(X))
-        embeddings = self._center(X) @ self.components_.astype(X.dtype, copy=False).T
-        return unit_rows(embeddings) if getattr(self, "normalize_", False) else embeddings
-
-    def _embed_sparse(self, X: csr_array) -> NDArray[np.floating]:
-        """Embeddings of sparse rows, of which only the mapped ones are dense; the mean is mapped apart."""
         components = self.components_.astype(X.dtype, copy=False)
-        normalize = getattr(self, "normalize_", False)
-        embeddings = (unit_sparse_rows(X) if normalize else X) @ components.T  # (n_samples, n_components)
-        if getattr(self, "mean_", None) is not None:
-            embeddings -= components @ self.mean_.astype(X.dtype, copy=False)
-        return unit_rows(embeddings) if normalize else embeddings
+        if issparse(X):  # these would not stay sparse without their mean
+            embeddings = centred_map(self._prepare(X), self._mean(X.dtype), components)
+        else:
+            embeddings = self._center(X) @ components.T  # (n_samples, n_components)
+        return unit_rows(embeddings) if getattr(self, "normalize_", False) else embeddings
 
     def _center(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Rows as the map takes them."""
+        X, mean = self._prepare(X), self._mean(X.dtype)
+        return X if mean is None else X - mean
+
+    def _prepare(self, X: Any) -> Any:
+        """Rows before the mean is subtracted; sparse ones stay sparse."""
         X = signed_power(X, getattr(self, "power_", 1.0))
-        if getattr(self, "normalize_", False):
-            X = unit_rows(X)
-        return X if getattr(self, "mean_", None) is None else X - self.mean_.astype(X.dtype, copy=False)
+        return unit_rows(X) if getattr(self, "normalize_", False) else X
+
+    def _mean(self, dtype: Any) -> NDArray[np.floating] | None:
+        mean = getattr(self, "mean_", None)
+        return None if mean is None else mean.astype(dtype, copy=False)
 
 
 def _distance(learner: MetricLearnerMixin, a: ArrayLike, b: ArrayLike) -> float:
@@ -231,8 +231,20 @@ def _distance(learner: MetricLearnerMixin, a: ArrayLike, b: ArrayLike) -> float:
     return float(learner._between(embeddings[:1], embeddings[1:])[0])
 
 
-def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Scale rows to length 1; zero rows stay."""
+def centred_map(
+    X: Any, mean: NDArray[np.floating] | None, components: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """``(X - mean) @ components.T``; sparse rows are mapped as they are, and the mean apart."""
+    if issparse(X):
+        embeddings: NDArray[np.floating] = X @ components.T  # (n_samples, n_components)
+        return embeddings if mean is None else embeddings - components @ mean
+    return (X if mean is None else X - mean) @ components.T
+
+
+def unit_rows(X: Any) -> Any:
+    """Scale rows, of an array or a CSR array, to length 1; zero rows stay."""
+    if issparse(X):
+        return unit_sparse_rows(X)
     norms = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
     limits = np.finfo(X.dtype)
     is_lost = (norms[:, 0] <= np.sqrt(limits.tiny) / limits.eps) | (norms[:, 0] == np.inf)
@@ -244,13 +256,16 @@ def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
     return X / np.where(norms > 0, norms, 1)
 
 
-def signed_power(X: NDArray[np.floating], power: float) -> NDArray[np.floating]:
+def signed_power(X: Any, power: float) -> Any:
     """Raise the absolute values to a power and keep the signs; `X` itself where the power is 1.
 
     Tukey's ladder: a power below 1 draws in the long tail of features that count or that were rectified.
+    Sparse rows stay sparse, since 0 stays 0.
     """
     if power == 1:
         return X
+    if issparse(X):
+        return csr_array((signed_power(X.data, power), X.indices, X.indptr), shape=X.shape)
     raised = np.abs(X)
     if power == 0.5:
         np.sqrt(raised, out=raised)

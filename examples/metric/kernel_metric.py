@@ -4,7 +4,7 @@ A kernel metric by composition
 
 A linear learner can only stretch and turn the features. Behind a kernel map, such as
 :class:`~sklearn.kernel_approximation.Nystroem`, the same learner is a kernel learner: it is linear in the
-space of the kernel, and curved in that of the features. No learner needs a kernel version of its own.
+space of the kernel, and curved in that of the features. No learner needs a separate kernel version.
 
 Here classes are rings around one centre: samples of a ring on opposite sides are far apart, and no linear map
 brings them together.

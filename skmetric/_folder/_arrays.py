@@ -1,6 +1,6 @@
 """Arrays of a folder: digests, memory maps, and text at the cost of text.
 
-Arrays of numbers lie in safetensors files, one of its own for each array, or one for all whose names begin
+Arrays of numbers lie in safetensors files, a separate one for each array, or one for all whose names begin
 with the same word and a slash. An array of text is two: its UTF-8 bytes, and where each text ends. The
 manifest has the size and the SHA-256 of each file, the type and the shape of each array, and of text the type
 that it comes back as.

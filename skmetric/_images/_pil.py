@@ -229,7 +229,7 @@ def _source(image: Any) -> Any:
             id(file)
         )  # Pillow opened it and closes it once it decodes the image, which does not happen
         weakref.finalize(image, _close, file)
-    try:  # another handle has a position of its own, in another process too
+    try:  # each handle has its own position, in another process too
         if name and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):
             return os.path.abspath(name)
     except (OSError, ValueError):  # no file on disk, or no longer under that name

@@ -84,7 +84,7 @@ def hidden_by_groups(
     groups, groups_gallery : array-like or None
         Their groups.
     has_gallery : bool
-        Whether the gallery is a side of its own, with its own groups.
+        Whether queries and gallery are two sets of rows, each with its groups.
     """
     check_both_groups(groups, groups_gallery, has_gallery)
     if groups is None:

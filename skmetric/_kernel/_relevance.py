@@ -11,7 +11,7 @@ from skmetric._kernel._squares import Search, upper_bounds
 _PART = 2**18  # distances that are ranked at a time, so that their keys stay in the cache
 _LAST = np.uint64(0x7F800000 << 32)  # infinity, item 0: the key that fills up a row
 _INDEX = np.uint64(0xFFFFFFFF)
-_PIECES = 8  # of a row, each with a slack of its own
+_PIECES = 8  # of a row, each with its own slack
 _SHALLOW = 4  # a ranking of fewer than one in so many ranks is selected, not sorted
 _SPARSE = 8  # where fewer than one item in so many is relevant, only their neighbourhoods are sorted
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._kernel._hidden import Hidden, HiddenTwice
+from skmetric._kernel._rounding import WIDE, order_of_squares, power_of_two, slack_of
 from skmetric._kernel._threads import map_blocks, n_threads
 
 Floats = NDArray[np.floating[Any]]
@@ -16,8 +17,6 @@ EXACT = -1.0  # in place of the norm of a query whose float32 squares are exact
 _PAIRS = 2**14  # whose exact distances are computed at a time
 _FEW_ROWS = 4  # of queries, whose product is bound by memory
 _CACHED = 2**22  # numbers, 16 MiB, about which caches end
-_WIDE = 2.0**50  # coordinates of queries, in the gallery's scale, whose squares might overflow
-_SIGMAS = 6.0  # of rounding error: see `Search.slack`
 _EXACT = 2.0**11  # largest norm, in units of a grid, at which float32 squares on the grid are exact
 _PEEK = 64  # rows that tell that most data lie on no grid
 
@@ -53,7 +52,7 @@ class Gallery:
             self.unit = unit if self.norm <= _EXACT * unit * self._scale else None
 
     def _prepare(self, largest: float) -> None:
-        self._scale = _power_of_two(max(largest, self.reach(self.rows)))
+        self._scale = power_of_two(max(largest, self.reach(self.rows)))
         self._buffer = self.augment(self.rows)  # (n_rows, n_features + 2), with room behind once it has grown
         self.n_prepared = len(self.rows)
         self.norm = _largest_norm(self._buffer)
@@ -89,7 +88,7 @@ class Gallery:
         Every now and then all are prepared anew, since the centre moves.
         """
         old, new = len(self), rows[len(self) :]
-        is_wide = len(new) and self.reach(new) * self._scale >= _WIDE
+        is_wide = len(new) and self.reach(new) * self._scale >= WIDE
         if is_wide or len(rows) > 1.5 * self.n_prepared:
             return Gallery(rows)
         if len(rows) > len(self._buffer):
@@ -131,11 +130,11 @@ class Gallery:
 
     def fits(self, queries: Floats) -> bool:
         """Whether squares of queries are sure to stay finite."""
-        return self.reach(queries) * self._scale < _WIDE
+        return self.reach(queries) * self._scale < WIDE
 
 
 class Search:
-    """Queries and a gallery, ready for blocked search; without a gallery each row is kept out of its own.
+    """Queries and a gallery, ready for blocked search; without a gallery no row finds itself.
 
     One product gives squared distances: (-2q, |q|^2, 1) . (g, 1, |g|^2).
     """
@@ -191,13 +190,9 @@ class Search:
     def slack(self, norms: Any, squares: Any) -> Any:
         """How close two float32 squares up to `squares` can be and yet stand in the wrong order.
 
-        The product sums n_features terms of |q||g| in all and then adds |q|^2 and |g|^2. Its rounding errors
-        behave like independent ones (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), so they grow with the
-        root of the number of terms; an item that near has |g| <= |q| + d. It is 0 where squares are exact.
+        It is 0 where squares are exact.
         """
-        g = np.minimum(norms + np.sqrt(squares), self._gallery.norm)
-        product = np.sqrt(self.queries.shape[1] / 12) * norms * g
-        slack = _SIGMAS * 2.0**-24 * (product + (norms**2 + g**2) / 2 + squares)
+        slack = slack_of(norms, squares, self._gallery.norm, self.queries.shape[1])
         return np.where(norms < 0, 0.0, slack)
 
     def exact_squares(self, row: Any, indices: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -212,30 +207,8 @@ class Search:
         return np.concatenate([self.exact_squares(rows[part], indices[part]) for part in parts])
 
     def order(self, squares: NDArray[np.float64], items: NDArray[np.intp], run: Any = 0) -> NDArray[np.intp]:
-        """Order of exact squared distances, those that are equal by the number of the item.
-
-        Those that differ by no more than float64 rounds a sum of n_features terms count as equal: so do codes
-        and quantised numbers that were scaled to unit length, whose distances are equal but for rounding.
-
-        Parameters
-        ----------
-        squares : ndarray of shape (n,)
-            As :meth:`exact_squares` gives them.
-        items : ndarray of shape (n,)
-            Number of each item: its place in the gallery.
-        run : ndarray of shape (n,), default=0
-            What goes before the distance: runs stay in their order, and apart.
-        """
-        run = np.broadcast_to(run, len(squares))
-        order = np.lexsort((items, squares, run))
-        sorted_squares, sorted_run = squares[order], run[order]
-        step = np.diff(sorted_squares)
-        limit = (4 + np.sqrt(self.queries.shape[1])) * 2.0**-52 * sorted_squares[1:]
-        is_new = ~(step <= limit) | (np.diff(sorted_run) != 0)
-        if not ((step > 0) & ~is_new).any():
-            return order
-        level = np.concatenate([[0], np.cumsum(is_new)])
-        return order[np.lexsort((items[order], level))]
+        """Order of exact squared distances: see :func:`order_of_squares`."""
+        return order_of_squares(squares, items, self.queries.shape[1], run)
 
 
 def _products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -266,17 +239,12 @@ def _largest_norm(augmented: NDArray[np.float32]) -> float:
     return float(np.sqrt(augmented[:, -1].max())) if len(augmented) else 0.0
 
 
-def _power_of_two(largest: float) -> float:
-    """Factor that brings `largest` below 1 and rounds nothing."""
-    return 2.0 ** -int(np.clip(np.frexp(largest)[1], -1000, 1000)) if largest > 0 else 1.0
-
-
 def _grid(norm: float, centre: float) -> float:
     """The finest grid, a power of two, in whose units a norm is small enough; a little room for the centre.
 
     Where all rows are the same and the norm is 0, the digits of the centre decide.
     """
-    return 1 / _power_of_two(max(1.1 * norm / _EXACT, centre * 2.0**-60))
+    return 1 / power_of_two(max(1.1 * norm / _EXACT, centre * 2.0**-60))
 
 
 def _is_on_grid(X: Floats, unit: float) -> bool:

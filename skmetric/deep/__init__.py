@@ -5,11 +5,13 @@ from skmetric._modules import publish
 from . import augment, losses, miners, modules, samplers
 from ._distributed._settings import Distributed
 from ._learner import DeepMetricLearner
+from ._recipe._checkpoint_settings import Checkpoint
 from ._recipe._fine_tuning import FineTuning
 from ._siamese import SiameseLearner
 from ._triplet import TripletLearner
 
 __all__ = [
+    "Checkpoint",
     "DeepMetricLearner",
     "Distributed",
     "FineTuning",

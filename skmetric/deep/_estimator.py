@@ -26,6 +26,7 @@ from ._distributed._ranks import NoTasks, silent_but_first
 from ._exported import as_module
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
+from ._recipe._checkpoint_settings import Checkpoint as CheckpointSettings
 from ._training._assembly import embed
 from ._training._checkpoints._checkpoint import Checkpoint, pack
 from ._training._checkpoints._checkpoint_folder import CheckpointFolder
@@ -85,7 +86,7 @@ class NetworkMixin:
     background: str | tuple[int, int, int] = "white"
     num_workers: int = 0
     collate_fn: Callable | None = None
-    checkpoint: str | PathLike | None = None
+    checkpoint: str | PathLike | CheckpointSettings | None = None
     distributed: Any = None
 
     # parameters as they are once the open ones are filled in

@@ -29,7 +29,7 @@ class _OfImages(nn.Module):
 
 
 def as_module(learner: NetworkMixin) -> tuple[nn.Module, tuple[int, ...], torch.dtype]:
-    """A module of its own, in evaluation mode; shape and dtype of the samples that it takes.
+    """The network, copied, as one module, in evaluation mode; shape and dtype of the samples that it takes.
 
     Images are (H, W, C) and uint8; float32 where the network was trained on another scale than that of
     uint8. Rows are (n_features,) and float32.

@@ -22,6 +22,7 @@ from ._data._input import labels_of
 from ._data._labelled import read_samples
 from ._distributed._settings import Distributed
 from ._estimator import NetworkMixin
+from ._recipe._checkpoint_settings import Checkpoint
 from ._recipe._constraints import OF_LEARNER
 from ._recipe._fine_tuning import FineTuning
 from ._training._graded_task import GradedTask
@@ -196,13 +197,14 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Makes the batch that the network gets of a list of samples, which may then be anything: texts, tokens,
         point clouds, several images (see the notes). It returns a tensor, or nested tuples and dicts of
         tensors. None: dicts and tuples of arrays in a Dataset are stacked by torch's ``default_collate``.
-    checkpoint : str, path-like or None, default=None
-        Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
-        killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
-        samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
-        refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
-        each fit its own. With `steps_per_epoch` it is written after that number of steps. `partial_fit` does
-        not use it.
+    checkpoint : str, path-like, Checkpoint or None, default=None
+        Folder in which `fit` keeps its state after each epoch, so that a process that was killed, or a
+        machine that lost power, loses one epoch at most; ``Checkpoint(path, every_n_steps=n)`` also writes
+        it within epochs (see :class:`Checkpoint`). `fit` with the same parameters and samples resumes from
+        the folder and ends with the weights of an unbroken run, with the same bits on one CPU thread. Other
+        parameters or samples are refused by name. If that fit had ended, its network comes back. Delete the
+        folder to train anew; give each fit its own. With `steps_per_epoch` an epoch is that
+        number of batches. `partial_fit` does not use the folder.
     distributed : Distributed, default=None
         Several processes, each with a device of the kind `device`, train one network together; see
         :class:`Distributed`. None: this process trains alone.
@@ -302,7 +304,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
     ``warm_start=True`` and `max_epochs` to the number of epochs that are left. A `schedule` that was broken
     off then goes on as well; one that was at its end starts again.
 
-    A function without a name of its own, such as a lambda, is pickled by value, by the cloudpickle that comes
+    A function without a name, such as a lambda, is pickled by value, by the cloudpickle that comes
     with joblib: it loads where its Python version is the same.
 
     ``Ctrl-C`` ends training with a warning and leaves the network as it stands; a second ``Ctrl-C`` within 10
@@ -371,7 +373,7 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
         collate_fn: Callable | None = None,
-        checkpoint: str | PathLike | None = None,
+        checkpoint: str | PathLike | Checkpoint | None = None,
         distributed: Distributed | None = None,
     ) -> None:
         self.module = module

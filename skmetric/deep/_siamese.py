@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from ._recipe._checkpoint_settings import Checkpoint
     from ._training._session import Session
 
 
@@ -86,12 +87,13 @@ class SiameseLearner(TupleLearner):
         Makes batches of samples that are anything, as of :class:`DeepMetricLearner`.
     random_state : int, RandomState instance or None, default=None
         Of initial weights, pairs held out and batches. An int gives the same network every time.
-    checkpoint : str, path-like or None, default=None
-        Folder in which `fit` keeps all that it goes on from, after each epoch and at once: a process that was
-        killed, or a machine that lost power, loses one epoch at most. `fit` with the same parameters and
-        samples goes on where the folder ends, with the bits of an unbroken run on one CPU thread; others are
-        refused by name. If that fit had ended, its network comes back. Delete the folder to train anew; give
-        each fit its own. `partial_fit` does not use it.
+    checkpoint : str, path-like, Checkpoint or None, default=None
+        Folder in which `fit` keeps its state after each epoch, so that a process that was killed, or a
+        machine that lost power, loses one epoch at most; ``Checkpoint(path, every_n_steps=n)`` also writes
+        it within epochs (see :class:`Checkpoint`). `fit` with the same parameters and samples resumes from
+        the folder and ends with the weights of an unbroken run, with the same bits on one CPU thread. Other
+        parameters or samples are refused by name. If that fit had ended, its network comes back. Delete the
+        folder to train anew; give each fit its own. `partial_fit` does not use it.
 
     Attributes
     ----------
@@ -176,7 +178,7 @@ class SiameseLearner(TupleLearner):
         num_workers: int = 0,
         collate_fn: Callable | None = None,
         random_state: int | np.random.RandomState | None = None,
-        checkpoint: str | PathLike | None = None,
+        checkpoint: str | PathLike | Checkpoint | None = None,
     ) -> None:
         self.module = module
         self.n_components = n_components

@@ -1,6 +1,6 @@
 """Features kept in a folder: an image goes through a network once, in whatever order or process it comes.
 
-An entry is a file of its own, named by a digest of the network, of what is done to an image and of the image:
+An entry is one file, named by a digest of the network, of what is done to an image and of the image:
 so entries are never stale, and writing one needs no lock. Processes share the images that are missing.
 """
 

@@ -54,6 +54,6 @@ class _Features(nn.Module):
 
 
 def as_module(estimator: FrozenFeatures) -> tuple[nn.Module, tuple[int, ...], torch.dtype]:
-    """A module of its own, in evaluation mode; shape (H, W, C) and dtype of the images that it takes."""
+    """The network in evaluation mode; shape (H, W, C) and dtype of the images that it takes."""
     config = estimator.input_config_
     return _Features(estimator).eval(), (*resized_size(config), config.n_channels), torch.uint8

@@ -192,7 +192,7 @@ class NeighborsDisplay:
         predictions : array-like of shape (n_queries,), default=None
             What each query was taken for.
         cutpoint : float or ndarray of shape (n_queries, n_neighbors), default=None
-            Largest distance that is accepted, of each neighbour where classes have thresholds of their own.
+            Largest distance that is accepted, of each neighbour where each class has its own threshold.
         no_match_label : label, default=None
             What queries are taken for that are farther than that.
         ax : matplotlib Axes, default=None

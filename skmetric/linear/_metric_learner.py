@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import as_array, check_finite_rows
+from skmetric._checks import as_array, canonical_rows, check_finite_rows
 from skmetric._params import FitTasks, Interval, StrOptions, fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._warning import warn
@@ -133,6 +133,10 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
     O(n_samples^3) where there are fewer samples than features: these are taken in their span, with the same
     distances. `partial_fit` has no samples to span, and costs the former.
 
+    Sparse `X` (TF-IDF, one-hot features) gives what the same rows give as an array. It stays sparse, except
+    for blocks of rows, and for `X` of fewer rows than features, in whose span the learner computes. `margin`
+    and ``partial_fit(..., choose=True)`` hold the embeddings of all rows. It has at most 30,000 features.
+
     References
     ----------
     .. [1] S. Ioffe, "Probabilistic linear discriminant analysis", ECCV 2006.
@@ -153,6 +157,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
     0.53
     """
 
+    _takes_sparse = True
     _parameter_constraints = {
         "shrinkage": [StrOptions({"cv"}), tuple, list],
         "weighting": [StrOptions(set(WEIGHTINGS))],
@@ -206,7 +211,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Training samples.
         y : array-like of shape (n_samples,)
             Their classes: numbers or strings. At least two, one of them with two rows.
@@ -250,7 +255,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             More samples.
         y : array-like of shape (n_samples,)
             Their classes, old or new.
@@ -307,7 +312,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Samples of the pool, as many as there are. Few rows hardly change anything: in
             ``benchmarks/metric_learner_quality.py`` 3262 rows gain 2% of MAP@R, 100 rows nothing certain.
 
@@ -341,13 +346,18 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         if not hasattr(self, "scatter_"):
             raise ValueError("adapt needs what fit learned of classes, and fit_pairs learns none: use fit")
         rows = validate_data(
-            self, as_array(X), reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
+            self,
+            as_array(X),
+            reset=False,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
         )
         check_finite_rows(rows)
-        recipe = self._recipe()
+        rows, recipe = canonical_rows(rows), self._recipe()
         pool = Pool.of(signed_power(rows, recipe.chosen.power), recipe)
         solution = adapt(self.scatter_, pool, recipe)
-        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=len(rows))
+        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=pool.n_rows)
         return self
 
     def _fitted(self, samples: Samples, chosen: Candidate, rng: np.random.RandomState) -> dict[str, Any]:
@@ -382,7 +392,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
             return fixed, None
         X, codes, classes, weights = samples
 
-        def rows_of(power: float) -> tuple[NDArray[np.floating], int | None]:
+        def rows_of(power: float) -> tuple[Any, int | None]:
             return powered_rows(X, power, self.n_components)[1:]
 
         choice = Choice(X, codes, len(classes), weights, self._offered(), rng, rows_of)
@@ -391,7 +401,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         return select(choice, tasks)
 
     def _fixed(self) -> Candidate | None:
-        """What the parameters say, unless something is to be chosen."""
+        """The parameters as given, or None where something has to be chosen."""
         if self.shrinkage == "cv":
             return None
         within, between = check_shrinkage(self.shrinkage)

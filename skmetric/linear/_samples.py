@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.sparse import csr_array, issparse
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_finite_rows, read_labels
+from skmetric._checks import as_array, canonical_rows, check_finite_rows, read_labels
 from skmetric._params import check_sample_weight
 
 from ._closed_form._scatter import as_weights
@@ -30,8 +29,8 @@ def read_rows(learner: Any, X: Any, y: Any = None, *, reset: bool = True, min_sa
         ensure_min_samples=min_samples,
     )
     rows, *target = checked if isinstance(checked, tuple) else (checked,)
-    rows = csr_array(rows) if issparse(rows) else rows
     check_finite_rows(rows)
+    rows = canonical_rows(rows)
     n_components = getattr(learner, "n_components", None)
     if n_components is not None and n_components > rows.shape[1]:
         raise ValueError(f"n_components={n_components} is more than the {rows.shape[1]} features of X")

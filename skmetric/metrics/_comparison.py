@@ -14,14 +14,14 @@ from skmetric._params import Interval, StrOptions, num_samples, validate_params
 from skmetric._warning import warn
 
 from ._bootstrap import as_generator, percentile_interval, resampled_means
-from ._report import Rows, _html, _text
+from ._report import ByName, Rows, _html, _text
 from ._retrieval_report import ONE_CLASS, names_wanted, read_classes
 from ._scores import n_searched_among, parse_score, score_queries
 
 
 @final
 @dataclass(frozen=True, repr=False, eq=False)
-class Comparison:
+class Comparison(ByName):
     """What :func:`compare` returns: the scores of two metrics, and the differences with their intervals.
 
     Prints as a table, in a notebook as an HTML table; ``comparison["map_at_r"]`` is a difference.
@@ -68,8 +68,8 @@ class Comparison:
     confidence_level: float
     resample: str
 
-    def __getitem__(self, name: str) -> float:
-        return self.differences[name]
+    def _values(self) -> dict[str, float]:
+        return self.differences
 
     def __repr__(self) -> str:
         return f"{_text(self._rows())}\n\n{self._caption()}"

@@ -1,13 +1,43 @@
 """What reports share: access by name, and the same table as text and as HTML."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
 Rows = list[list[str]]  # of a table, the first row its header
 
 
-class Report(ABC):
+class ByName(ABC):
+    """Values by name: ``report["map_at_r"]``, ``"map_at_r" in report``, ``dict(report)``."""
+
+    @abstractmethod
+    def _values(self) -> Mapping[str, float]:
+        """All values."""
+
+    def __getitem__(self, name: str) -> float:
+        values = self._values()
+        if name not in values:
+            raise KeyError(f"no score {name!r}; there are {', '.join(values)}")
+        return values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def keys(self) -> list[str]:
+        """Return the names of the scores.
+
+        Returns
+        -------
+        list of str
+            In the order of the table.
+        """
+        return list(self._values())
+
+
+class Report(ByName):
     """Scores with intervals and chance levels, by name. A subclass adds a caption and further columns."""
 
     scores: Mapping[str, float]
@@ -28,8 +58,8 @@ class Report(ABC):
         low, high = self.intervals[name]
         return [f"{self.scores[name]:.3f}", f"[{low:.3f}, {high:.3f}]", f"{self.chance[name]:.3f}"]
 
-    def __getitem__(self, name: str) -> float:
-        return self.scores[name]
+    def _values(self) -> Mapping[str, float]:
+        return self.scores
 
     def __repr__(self) -> str:
         return "\n\n".join([*map(_text, self._tables()), self._caption()])

@@ -16,6 +16,7 @@ from skmetric._groups import check_subgroups
 from skmetric._params import Interval, StrOptions, num_samples, validate_params
 from skmetric._relevance import coarsest
 from skmetric._warning import warn
+from skmetric.retrieval import iter_rankings
 
 from ._bootstrap import as_generator, class_sums, percentile_interval, resampled_means
 from ._report import Report
@@ -123,20 +124,20 @@ def _of_subgroup(report: RetrievalReport | None, names: Iterable[str]) -> list[s
     ]
 
 
-@validate_params(
-    {
-        "k": ["array-like", None],
-        "scores": ["array-like", None],
-        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "n_resamples": [Interval(Integral, 1, None, closed="left")],
-        "resample": [StrOptions({"classes", "queries"})],
-        "per_class": ["boolean"],
-        "per_query": ["boolean"],
-        "by": ["array-like", None],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
-)
+CONSTRAINTS = {
+    "k": ["array-like", None],
+    "scores": ["array-like", None],
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "n_resamples": [Interval(Integral, 1, None, closed="left")],
+    "resample": [StrOptions({"classes", "queries"})],
+    "per_class": ["boolean"],
+    "per_query": ["boolean"],
+    "by": ["array-like", None],
+    "random_state": ["random_state"],
+}
+
+
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def retrieval_report(
     embeddings: ArrayLike,
     y: ArrayLike | None,
@@ -250,20 +251,43 @@ def retrieval_report(
     <BLANKLINE>
     100 queries, each searched among 99 items; intervals over classes
     """
-    names = names_wanted(n_searched_among(embeddings, gallery), k, scores)
-    wanted = [parse_score(name) for name in names]
     sides: dict[str, Any] = {
         "gallery": gallery,
         "y_gallery": y_gallery,
         "groups": groups,
         "groups_gallery": groups_gallery,
+        "relevance": relevance,
     }
-    labels, has_classes = read_classes(y, relevance, num_samples(embeddings))
+    return report_rankings(
+        iter_rankings, embeddings, y, sides, k, scores, confidence_level, n_resamples, resample, per_class,
+        per_query, by, random_state,
+    )  # fmt: skip
+
+
+def report_rankings(
+    rankings: Callable[..., Any],
+    embeddings: Any,
+    y: Any,
+    sides: dict[str, Any],
+    k: Any,
+    scores: Any,
+    confidence_level: float,
+    n_resamples: int,
+    resample: str,
+    per_class: bool,
+    per_query: bool,
+    by: Any,
+    random_state: Any,
+) -> RetrievalReport:
+    """The report of what `rankings` ranks, which is called as :func:`skmetric.retrieval.iter_rankings`."""
+    names = names_wanted(n_searched_among(embeddings, sides["gallery"]), k, scores)
+    wanted = [parse_score(name) for name in names]
+    labels, has_classes = read_classes(y, sides["relevance"], num_samples(embeddings))
     if per_class and not has_classes:
         raise ValueError("per_class=True needs one label for each query, or a hierarchy: leave it out")
     resample = resample if has_classes else "queries"
     subgroups = None if by is None else check_subgroups(by, len(labels))
-    result = score_queries(wanted, embeddings, y, **sides, relevance=relevance)
+    result = score_queries(wanted, embeddings, y, **sides, rankings=rankings)
     report = partial(
         _report,
         wanted,

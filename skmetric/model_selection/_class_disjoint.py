@@ -301,7 +301,7 @@ def class_disjoint_split(
     y : array-like of shape (n_samples,)
         Their labels, numbers or strings.
     *arrays : sequences, arrays, sparse matrices or dataframes with n_samples rows
-        Whatever else is to be split along, such as sample weights.
+        Other arrays that are split in the same way, such as sample weights.
     groups : array-like of shape (n_samples,), default=None
         Group of each row, such as its session: training rows of a group that the test set has are left out.
         Give them among `arrays` too to have them split.

@@ -48,7 +48,7 @@ def query_gallery_split(
     y : array-like of shape (n_samples,)
         Their labels, numbers or strings.
     *arrays : sequences, arrays, sparse matrices or dataframes with n_samples rows
-        Whatever else is to be split along.
+        Other arrays that are split in the same way.
     groups : array-like of shape (n_samples,), default=None
         Group of each row, such as its camera. Items of the class and the group of a query do not count as
         matches, so the gallery keeps items of two groups of each class that has queries (of one group where

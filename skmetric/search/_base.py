@@ -23,12 +23,12 @@ from ._calibration._matchers import make_matcher
 from ._calibration._scoring._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
+from ._embedder._refitted import samples_of
 from ._gallery._gallery import EMPTY, no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._progress import batches, n_samples, part_of, told
 from ._ranking._options import Options, find, prepare
-from ._refitted import samples_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,15 +17,15 @@ from skmetric._warning import warn
 from ._base import SearchBase
 from ._calibration._gathering._copies import leave_items_out
 from ._calibration._matchers import DistanceVote, Majority, Nearest
-from ._enrolment_quality import names_of, outliers, some_rows, to_classes, usual_distances, zeros
+from ._embedder._refitted import check_refittable, refitted, samples_of
 from ._gallery._memory import MemoryGallery
 from ._gallery._metadata import GROUPS, PATH, with_groups, with_paths
 from ._gallery._new_items import check_targets, check_what_comes_with
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._growing import GrowingArray
+from ._matching._enrolment_quality import names_of, outliers, some_rows, to_classes, usual_distances, zeros
 from ._progress import n_batches, silent, told
-from ._refitted import check_refittable, refitted, samples_of
 from ._server._shared import SharedIndex
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Enrolment(SearchBase):
     def _embed_first(
         self, X: Any, y: Any, is_shared: bool = False, step: Step = silent
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Embeddings of the whole gallery, after fitting what is to be fitted; what is kept besides."""
+        """Embeddings of the whole gallery, after fitting what has to be fitted; what is kept besides."""
         if not self.adapt_metric:
             with step("fit embedder") as context:
                 self.embedder_ = self._fitted_embedder(X, y, context)

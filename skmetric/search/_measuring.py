@@ -25,9 +25,9 @@ from ._gallery._gallery import Labelled
 from ._gallery._labels import check_y
 from ._gallery._memory import MemoryGallery
 from ._gallery._side import Side
+from ._matching._runners_up import DEPTH, ClassSearch
+from ._matching._visible import VisibleItems
 from ._progress import n_batches, told
-from ._runners_up import DEPTH, ClassSearch
-from ._visible import VisibleItems
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -12,19 +12,20 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric.retrieval import Neighbors
 
 from ._asked._combined import Queries, check_combine
+from ._asked._excluded import Excluded
 from ._asked._filters import by_filter, is_list
 from ._asked._wanted import Wanted, search_deeper
 from ._finding import Finding
 from ._gallery._gallery import no_neighbors, widened
 from ._gallery._memory import MemoryGallery
 from ._gallery._selection import selection
+from ._index._hits import Hits
 from ._ranking._options import find_among_the_others, without_itself
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ._asked._filters import Where
-    from ._index._hits import Hits
 
 
 class Neighborhoods(Finding):
@@ -38,6 +39,7 @@ class Neighborhoods(Finding):
         *,
         where: Where = None,
         among: Any = None,
+        exclude: Any = None,
         offset: int = 0,
         max_distance: float | str | None = None,
         unique_by: str | None = None,
@@ -60,6 +62,9 @@ class Neighborhoods(Finding):
             is the label. A list has a filter, or None, for each query. None searches all.
         among : array-like of ids, default=None
             Only the items with these ids; a KeyError if one is unknown. None searches all.
+        exclude : array-like of ids, or list of them, default=None
+            Items that must not be found: ids for all queries, or a list of ids, or None, for each query. A
+            KeyError if one is unknown.
         offset : int, default=0
             As for `lookup`, as the four parameters that follow.
         max_distance : float or str, default=None
@@ -85,8 +90,8 @@ class Neighborhoods(Finding):
         check_is_fitted(self)
         wanted = self._wanted(n_neighbors, offset, max_distance, unique_by)
         check_combine(combine)
-        if X is None and not (where is among is queries is None):
-            raise ValueError("where=, among= and queries= are of what queries find: give X")
+        if X is None and not (where is among is exclude is queries is None):
+            raise ValueError("where=, among=, exclude= and queries= are of what queries find: give X")
         if X is None:
             with self._gallery.reading():
                 found = self._others(wanted)
@@ -96,9 +101,10 @@ class Neighborhoods(Finding):
                 """Neighbours of a batch."""
                 embeddings = self._embed(X)
                 with self._gallery.reading():
-                    return self._nearest(embeddings, wanted, where, among, queries, combine)
+                    return self._nearest(embeddings, wanted, where, among, exclude, queries, combine)
 
-            parts = self._by_batches("kneighbors", X, where, search, is_one=queries is not None)
+            is_one = not (queries is exclude is None)
+            parts = self._by_batches("kneighbors", X, where, search, is_one)
             width = max(part.indices.shape[1] for _, part in parts)
             wide = [widened(part, width) for _, part in parts]
             found = wide[0]
@@ -107,14 +113,26 @@ class Neighborhoods(Finding):
         return (found.distances, found.indices) if return_distance else found.indices
 
     def _nearest(
-        self, embeddings: NDArray[Any], wanted: Wanted, where: Where, among: Any, queries: Any, combine: str
+        self,
+        embeddings: NDArray[Any],
+        wanted: Wanted,
+        where: Where,
+        among: Any,
+        exclude: Any,
+        queries: Any,
+        combine: str,
     ) -> Neighbors:
         """Neighbours of embeddings, with rows of the gallery."""
-        if wanted.is_plain and queries is None and not is_list(where):
+        if wanted.is_plain and queries is exclude is None and not is_list(where):
             return self._find(embeddings, wanted.k, selection(where, among))
         named = Queries.of(queries, len(embeddings))
-        hits = self._found(embeddings, wanted, where, among, named, combine, by_row=True)
-        return self._as_wide(hits.neighbors(len(named.names)), wanted, 0)
+        n_queries = len(named.names)
+        out = None if exclude is None else Excluded.of(self._gallery, exclude, n_queries, by_row=True)
+        keep, spare = (None, 0) if out is None else (out.keep, out.most)
+        hits = self._found(
+            embeddings, wanted, where, among, named, combine, by_row=True, keep=keep, spare=spare
+        )
+        return self._as_wide(hits.neighbors(n_queries), wanted, 0)
 
     def _as_wide(self, found: Neighbors, wanted: Wanted, n_hidden: int) -> Neighbors:
         """Neighbours, as wide as is wanted, or as the gallery without the items that are hidden allows."""
@@ -187,6 +205,7 @@ class Neighborhoods(Finding):
         *,
         where: Where = None,
         among: Any = None,
+        exclude: Any = None,
     ) -> tuple[NDArray[np.object_], NDArray[np.object_]] | NDArray[np.object_]:
         """All items within a distance of each query, nearest first.
 
@@ -207,6 +226,8 @@ class Neighborhoods(Finding):
             is the label. A list has a filter, or None, for each query. None searches all.
         among : array-like of ids, default=None
             Only the items with these ids; a KeyError if one is unknown. None searches all.
+        exclude : array-like of ids, or list of them, default=None
+            Items that must not be found, as for `kneighbors`.
 
         Returns
         -------
@@ -228,6 +249,8 @@ class Neighborhoods(Finding):
             distances, rows = (np.empty(len(embeddings), dtype=object) for _ in range(2))
             for at, filter_ in by_filter(self._gallery, where, among, len(embeddings)):
                 distances[at], rows[at] = self._within(embeddings[at], radius, filter_)
+            if exclude is not None:
+                _leave_out(Excluded.of(self._gallery, exclude, len(rows), by_row=True), distances, rows)
         return (distances, rows) if return_distance else rows
 
     def _within(
@@ -258,3 +281,10 @@ class Neighborhoods(Finding):
         if options is not None:
             return find_among_the_others(self._prepared(options), vectors, k, options)
         return without_itself(gallery.neighbors(vectors, k + 1))
+
+
+def _leave_out(out: Excluded, distances: NDArray[np.object_], rows: NDArray[np.object_]) -> None:
+    """Take the rows that queries leave out from arrays of distances and of rows, in place."""
+    for query, found in enumerate(rows):
+        kept = out.keep(Hits(np.full(len(found), query), found, distances[query], {}))
+        distances[query], rows[query] = distances[query][kept], found[kept]

@@ -13,6 +13,7 @@ from skmetric._params import check_params
 
 from ._base import SearchBase
 from ._embedder._embedder import KnownEmbedder
+from ._embedder._refitted import before_refit
 from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
@@ -30,7 +31,6 @@ from ._manifests._manifest import (
     plain,
 )
 from ._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
-from ._refitted import before_refit
 from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex

@@ -14,25 +14,28 @@ from skmetric._warning import warn
 from skmetric._weights import check_weights
 from skmetric.retrieval import nearest
 
+from ._asked._excluded import Excluded
 from ._asked._filters import by_filter, check_number, is_list
 from ._base import SearchBase
 from ._calibration._gathering._copies import find_themselves
 from ._calibration._matchers import MATCHERS, Match
 from ._calibration._scoring._probability import probability_at
 from ._calibration._scoring._rule import rule_of
-from ._class_distances import (
+from ._columns._not import Not
+from ._columns._types import concatenated
+from ._gallery._labels import refuse_several
+from ._gallery._metadata import GROUPS
+from ._gallery._selection import selection
+from ._matching._class_distances import (
     ByClass,
     nearest_of_classes,
     nearest_prototypes,
     votes_of_classes,
     with_winner,
 )
-from ._columns._not import Not
-from ._columns._types import concatenated
-from ._gallery._metadata import GROUPS
-from ._gallery._selection import selection
+from ._matching._runners_up import DEPTH, ClassSearch, to_another
+from ._matching._without import SearchWithout
 from ._progress import n_samples
-from ._runners_up import DEPTH, ClassSearch, to_another
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -52,7 +55,13 @@ class Prediction(SearchBase):
     """Predictions of :class:`SimilaritySearch`."""
 
     def predict(
-        self, X: ArrayLike, *, where: Where = None, among: Any = None, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        *,
+        where: Where = None,
+        among: Any = None,
+        exclude: Any = None,
+        groups: ArrayLike | None = None,
     ) -> NDArray[Any]:
         """Class of the match of each query; the no-match label where that is farther than the cutpoint.
 
@@ -66,6 +75,9 @@ class Prediction(SearchBase):
             fewer strangers are accepted.
         among : array-like of ids, default=None
             Only the items with these ids are matched; a KeyError if one is unknown.
+        exclude : array-like of ids, or list of them, default=None
+            Items that are not matched: ids for all queries, or a list of ids, or None, for each query, such
+            as the item that the query is. A KeyError if one is unknown.
         groups : array-like of shape (n_queries,), default=None
             Groups of the queries, where the items have groups. The class of a query is not known, so that all
             items of its group are left out, of all classes: strangers are accepted less often than
@@ -80,19 +92,25 @@ class Prediction(SearchBase):
         Raises
         ------
         ValueError
-            If the gallery has no labels or no items, no item passes `where`, or `groups` do not fit.
+            If the gallery has no labels or no items, no item passes `where`, `exclude` leaves a query none or
+            has not one list for each query, or `groups` do not fit.
         """
         check_is_fitted(self)
-        return self._predict(X, where, among, groups)[0]
+        return self._predict(X, where, among, groups, exclude)[0]
 
     def _predict(
-        self, X: ArrayLike, where: Where = None, among: Any = None, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        where: Where = None,
+        among: Any = None,
+        groups: ArrayLike | None = None,
+        exclude: Any = None,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
         """What `predict` gives, and the label and distance of the match before any is refused."""
         rule = self._rule()
         counts_runner_up = bool(rule.weight) and self.cutpoint_ is not None
         where = self._outside(groups, where, X)
-        names, distances, runners_up = self._match_all("predict", X, where, among, counts_runner_up)
+        names, distances, runners_up = self._match_all("predict", X, where, among, exclude, counts_runner_up)
         if self.cutpoint_ is None:
             self._say_that_all_are_accepted()
         accepted = rule.accepts(distances, names, runners_up)
@@ -104,7 +122,13 @@ class Prediction(SearchBase):
         return _with_label(predicted, ~accepted & is_possible, self.review_label_), names, distances
 
     def match_probability(
-        self, X: ArrayLike, *, where: Where = None, among: Any = None, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        *,
+        where: Where = None,
+        among: Any = None,
+        exclude: Any = None,
+        groups: ArrayLike | None = None,
     ) -> NDArray[np.float64]:
         """Probability that the match of each query is right: that the query is of the class it is matched to.
 
@@ -117,6 +141,8 @@ class Prediction(SearchBase):
         where : dict of str to value, list, slice, None or Not, or list of dict, default=None
             As for `predict`.
         among : array-like of ids, default=None
+            As for `predict`.
+        exclude : array-like of ids, or list of them, default=None
             As for `predict`.
         groups : array-like of shape (n_queries,), default=None
             As for `predict`.
@@ -147,7 +173,7 @@ class Prediction(SearchBase):
         self._warn_if_stale()
         rule = rule_of(self.calibration_, self.cutpoint_ or "optimal", self._matcher())
         where = self._outside(groups, where, X)
-        found = self._match_all("match_probability", X, where, among, bool(rule.weight))
+        found = self._match_all("match_probability", X, where, among, exclude, bool(rule.weight))
         names, distances, runners_up = found
         return probability_at(fitted, rule.scores(distances, names, runners_up))
 
@@ -199,6 +225,7 @@ class Prediction(SearchBase):
             As `predict`; or if labels or weights do not fit.
         """
         check_is_fitted(self)
+        refuse_several(y)
         predicted, names, distances = self._predict(X)
         y = check_labels(y, len(predicted))  # Python compares, so that large integers are exact
         is_right, is_own = (
@@ -269,14 +296,15 @@ class Prediction(SearchBase):
         return with_winner(-distances, np.where(is_nearest, rows, rows.max() + 1).argmin(axis=1))
 
     def _match_all(
-        self, task: str, X: Any, where: Where, among: Any, counts_runner_up: bool
+        self, task: str, X: Any, where: Where, among: Any, exclude: Any, counts_runner_up: bool
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]:
         """As `_matched`, of all samples, batch by batch where callbacks are told."""
 
         def match(X: Any, where: Where) -> tuple[Any, ...]:
-            return self._matched(self._embed(X), where, among, counts_runner_up)
+            return self._matched(self._embed(X), where, among, exclude, counts_runner_up)
 
-        parts = [part for _, part in self._by_batches(task, X, where, match)]
+        is_one = exclude is not None
+        parts = [part for _, part in self._by_batches(task, X, where, match, is_one)]
         if len(parts) == 1:
             return parts[0]  # type: ignore[return-value]
         names, distances, runners_up = zip(*parts, strict=True)
@@ -307,15 +335,21 @@ class Prediction(SearchBase):
         return [{**(part or {}), GROUPS: Not(value)} for part, value in zip(filters, values, strict=True)]
 
     def _matched(
-        self, embeddings: NDArray[Any], where: Where, among: Any, counts_runner_up: bool
+        self, embeddings: NDArray[Any], where: Where, among: Any, exclude: Any, counts_runner_up: bool
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]:
         """The label and the distance that each embedding is matched to, and the distance to the runner-up."""
-        if not is_list(where):
+        if exclude is None and not is_list(where):
             match, runners_up, labels = self._match(embeddings, selection(where, among), counts_runner_up)
             return labels.decode(match.codes), match.distances, runners_up
         with self._gallery.reading():
             parts = by_filter(self._gallery, where, among, len(embeddings))
-            found = [self._match(embeddings[rows], filter_, counts_runner_up) for rows, filter_ in parts]
+            if exclude is None:
+                found = [self._match(embeddings[rows], filter_, counts_runner_up) for rows, filter_ in parts]
+            else:
+                out, matcher = self._excluded(exclude, len(embeddings)), self._matcher()
+                depth = None if counts_runner_up else matcher.depth(self.n_neighbors)
+                search = SearchWithout(self._gallery, matcher, out, depth)
+                found = [search.match(embeddings, part) for part in parts]
         order = np.argsort(np.concatenate([part.rows for part in parts]))
         names = [labels.decode(match.codes) for match, _, labels in found]
         nearest_other = [runners_up for _, runners_up, _ in found if runners_up is not None]
@@ -348,6 +382,16 @@ class Prediction(SearchBase):
             found = self._gallery.labelled(embeddings, DEPTH, where)
             runners_up = ClassSearch(self._gallery, embeddings, where).runners_up(found)
         return matcher.match(found.distances, found.codes), runners_up, found.labels
+
+    def _excluded(self, exclude: Any, n_queries: int) -> Excluded:
+        """The items that queries are not matched to."""
+        self._check_labelled("predict")
+        if hasattr(self._matcher(), "prototypes"):
+            raise ValueError(
+                f"exclude= leaves out items, and matcher={self.matcher!r} matches to prototypes of whole "
+                "classes: use another matcher"
+            )
+        return Excluded.of(self._gallery, exclude, n_queries)
 
     def _match_to_prototypes(
         self, embeddings: NDArray[Any], counts_runner_up: bool

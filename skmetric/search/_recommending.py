@@ -37,6 +37,7 @@ class Recommending(Finding):
         weight: float | None = None,
         where: Mapping[str, Any] | None = None,
         among: Any = None,
+        exclude: Any = None,
         offset: int = 0,
         max_distance: float | None = None,
         unique_by: str | None = None,
@@ -46,9 +47,9 @@ class Recommending(Finding):
         Parameters
         ----------
         like : array-like of ids
-            Items that the result is to be like, one or more.
+            Items that the result should resemble, one or more.
         unlike : array-like of ids, default=None
-            Items that the result is to be unlike.
+            Items that the result should not resemble.
         n_neighbors : int, default=None
             Number of items to recommend; None means the parameter.
         combine : {"mean", "best"}, default="mean"
@@ -62,6 +63,8 @@ class Recommending(Finding):
             Only items whose metadata hold this, as in `lookup`.
         among : array-like of ids, default=None
             Only the items with these ids.
+        exclude : array-like of ids, default=None
+            More items that are not recommended, such as those seen already.
         offset : int, default=0
             Number of items to pass over.
         max_distance : float, default=None
@@ -109,6 +112,8 @@ class Recommending(Finding):
         with self._gallery.reading():
             keys = self._keys(like, unlike)
             liked, unliked = (self._gallery.vectors_at(part) if len(part) else None for part in keys)
+            if exclude is not None:
+                keys.append(self._gallery.keys_of(exclude, "exclude"))
             rows, spare = np.asarray(liked), sum(map(len, keys))
             if combine == "mean":
                 rows = _point(rows, unliked, moves)

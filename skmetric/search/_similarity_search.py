@@ -22,6 +22,7 @@ from ._prediction import Prediction
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
 from ._recommending import Recommending
+from ._scoring import Scoring
 from ._thresholding import Thresholding
 from ._verification import Verification
 
@@ -31,6 +32,7 @@ class SimilaritySearch(
     Prediction,
     Thresholding,
     Measuring,
+    Scoring,
     Verification,
     Neighborhoods,
     Lookups,

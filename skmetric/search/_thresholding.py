@@ -21,10 +21,10 @@ from ._calibration._refits import Queries, Refits, gather_refitted
 from ._calibration._scoring._class_factors import with_factors
 from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up, weight_of
 from ._calibration._targets import check_known, check_rates
+from ._embedder._refitted import embedder_without, samples_of
 from ._gallery._labels import check_y
 from ._gallery._side import Side
 from ._progress import n_batches, told
-from ._refitted import embedder_without, samples_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -135,7 +135,10 @@ class Thresholding(SearchBase):
         Where items have groups, given to `fit`, no item is compared with items of its own class and group:
         photos of one session are nearer than photos of two, and a threshold chosen on them would promise
         what does not hold for new sessions. Items of other classes stay, whatever their group. An item with
-        nothing left to find counts as a stranger only.
+        nothing left to find counts as a stranger only. Without groups there is a warning if three of four
+        queries, and of few queries nearly all, have a gap in the distances to the nearest eight items of
+        their class: one item at least twice as far as the item before it, as where sessions end. Sessions
+        whose photos change little by little have no such gap, and matchers to prototypes do not look for it.
 
         Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,

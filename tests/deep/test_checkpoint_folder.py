@@ -153,12 +153,13 @@ def test_going_on_keeps_its_own_end(tmp_path):
 FIT = """
 import sys
 import numpy as np
-from skmetric.deep import DeepMetricLearner
+from skmetric.deep import Checkpoint, DeepMetricLearner
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(64, 6)).astype(np.float32)
 learner = DeepMetricLearner(
-    "mlp", max_epochs=30, device="cpu", random_state=0, loss="proxy_anchor", checkpoint=sys.argv[1] or None
+    "mlp", max_epochs=10, steps_per_epoch=4, device="cpu", random_state=0, loss="proxy_anchor",
+    checkpoint=Checkpoint(sys.argv[1], every_n_steps=1) if sys.argv[1] else None,
 )
 print("fit", flush=True)
 learner.fit(X, np.arange(64) % 4)

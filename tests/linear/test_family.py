@@ -17,9 +17,10 @@ from .conftest import gaussian_classes
 
 DESCEND = [NCA(max_iter=15), LMNN(max_iter=15), MLKR(max_iter=15)]
 FROM_TUPLES = {"ITML", "MMC", "SDML", "SCML", "LSML"}
-TAKE_SPARSE = [Covariance(), RCA(), LFDA(), GMML(), *DESCEND]
-LEARNERS = [*TAKE_SPARSE, MetricLearner((0.3, 0.5), normalize=False)]
-UNITLESS = [*TAKE_SPARSE]  # the map follows the unit of X, so that embeddings do not
+TAKE_SPARSE = [Covariance(), RCA(), LFDA(), GMML(), MetricLearner((0.3, 0.5), normalize=False), *DESCEND]
+LEARNERS = TAKE_SPARSE
+# the map follows the unit of X, so that embeddings do not
+UNITLESS = [Covariance(), RCA(), LFDA(), GMML(), *DESCEND]
 COUNT = [Covariance(), RCA(), RCA(n_components=2), GMML()]  # a row of weight k counts as k rows
 ADD = [Covariance(), RCA(), RCA(n_components=2), MetricLearner((0.3, 0.5))]
 REAL = {"digits": load_digits, "wine": load_wine, "breast cancer": load_breast_cancer}

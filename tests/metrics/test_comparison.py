@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skmetric.metrics import Comparison, compare, retrieval_report
+from skmetric.metrics import Comparison, compare, retrieval_report, verification_report
+from skmetric.search import SimilaritySearch
 
 RNG = np.random.default_rng(0)
 y = np.repeat(np.arange(12), 6)
@@ -83,3 +84,20 @@ def test_one_class_has_no_interval():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_is_in_a_report_is_asked_by_name():
+    y = np.repeat([0, 1, 2], 4)
+    X = np.random.default_rng(0).normal(size=(12, 3)) + y[:, None]
+    search = SimilaritySearch().fit(X, y)
+    for report in (
+        retrieval_report(X, y),
+        compare(X, 2 * X, y),
+        verification_report(X[:, 0], y == 1),
+        search.evaluate(X + 0.3, y),
+    ):
+        assert list(report) == report.keys() == list(dict(report))
+        assert report.keys()[0] in report
+        assert "recall_at_99" not in report
+        with pytest.raises(KeyError, match=rf"no score 'recall_at_99'; there are {report.keys()[0]}"):
+            report["recall_at_99"]

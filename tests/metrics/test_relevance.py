@@ -314,3 +314,11 @@ def test_reports_list_what_they_listed_before():
         "mean_reciprocal_rank",
         "ndcg_at_10",
     ]
+
+
+def test_hierarchies_with_a_gallery():
+    """Item 0 shares one of two levels with the query, item 1 both, item 2 none: 0.5, 1 and 0."""
+    gallery, levels = [[0.0], [1.0], [2.0]], [["cat", "tabby"], ["cat", "manx"], ["dog", "pug"]]
+    sides = {"gallery": gallery, "y_gallery": levels, "relevance": "hierarchy"}
+    found = metrics.graded_ndcg_at_k([[0.1]], [["cat", "manx"]], 2, **sides)
+    assert found == pytest.approx((0.5 + 1 / np.log2(3)) / (1 + 0.5 / np.log2(3)))

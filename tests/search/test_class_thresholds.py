@@ -173,7 +173,7 @@ def test_they_are_saved(labels, tmp_path):
         np.testing.assert_array_equal(loaded.predict(X), expected)
         assert loaded.calibration_.class_factors == search.calibration_.class_factors
         assert repr(loaded.calibration_) == repr(search.calibration_)
-    assert "in 7 classes, 7 with a threshold of their own, from 0." in repr(search.calibration_)
+    assert "in 7 classes, 7 with their own threshold, from 0." in repr(search.calibration_)
 
 
 def test_other_queries_may_calibrate_them():

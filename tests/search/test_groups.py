@@ -7,6 +7,8 @@ import pytest
 
 from skmetric.search import ClassCenters, NeighborAverage, SimilaritySearch
 
+near_duplicates = pytest.mark.filterwarnings("ignore:.*near-duplicates, such as photos of one session")
+
 
 def photographed_twice(n_classes=12, n_groups=3, size=2, seed=0):
     """Sessions of a class differ; the photos of one session hardly do."""
@@ -41,6 +43,7 @@ def test_folders_keep_groups(tmp_path):
     assert again.cutpoints["optimal"] == promised.cutpoints["optimal"]
 
 
+@near_duplicates
 def test_calibration_without_the_own_session_promises_what_holds():
     """A group hidden from its own queries: what new sessions show."""
     X, y, group = photographed_twice(n_classes=40, n_groups=4)
@@ -205,6 +208,7 @@ def test_bad_groups_leave_the_gallery_as_it_was():
         search.evaluate(X, y, groups=group)
 
 
+@near_duplicates
 def test_evaluation_of_subgroups():
     X, y, group = photographed_twice()
     search = SimilaritySearch().fit(X[group < 2], y[group < 2])
@@ -247,6 +251,7 @@ def test_bad_subgroups():
             search.evaluate(X, y, **settings)
 
 
+@near_duplicates
 def test_a_metric_fitted_to_the_gallery_is_calibrated_without_the_own_session():
     """The metric that judges a photo has seen none of its session; distances of a session do not count."""
     X, y, group = photographed_twice(n_classes=20, n_groups=3)
@@ -304,12 +309,22 @@ def test_the_worst_queries_are_drawn_first():
         NeighborsDisplay.from_estimator(search, queries, gallery=names, worst=True)
 
 
-def test_groups_on_a_server(milvus):
+@pytest.mark.parametrize("kind", ["pgvector", "milvus"])
+def test_groups_on_a_server(kind, request):
+    """Calibration there hides the own session too: it promises less than without groups."""
+    index = (
+        request.getfixturevalue("make_pgvector")() if kind == "pgvector" else request.getfixturevalue(kind)
+    )
     X, y, group = photographed_twice(n_classes=5)
-    there = SimilaritySearch(index=milvus).fit(X, y, groups=group)
+    there = SimilaritySearch(index=index).fit(X, y, groups=group)
     here = SimilaritySearch().fit(X, y, groups=group)
     np.testing.assert_array_equal(there.predict(X, groups=group), here.predict(X, groups=group))
-    assert there.calibrate().n_known == here.calibrate().n_known == len(y)
+    for queries in ((), (X[::3], y[::3], group[::3])):
+        asked = dict(zip(["X", "y", "groups"], queries, strict=False))
+        found, expected = (
+            search.calibrate(**asked, n_resamples=10).cutpoints["optimal"] for search in (there, here)
+        )
+        assert found == pytest.approx(expected, rel=1e-5)
     first = there.ids_[0]
     assert first not in there.lookup(X[:1], n_neighbors=29, exclude=[first])["id"]
     with pytest.raises(ValueError, match="hides other items from each query, and the gallery is on a server"):

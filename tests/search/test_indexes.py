@@ -93,6 +93,7 @@ class CountingIndex(OwnIndex):
 # what makes an empty index, given a test's request; and what the kind promises
 INDEXES = {
     "exact": lambda request: ExactIndex(),
+    "exact on a device": lambda request: ExactIndex(device="auto"),
     "own": lambda request: OwnIndex(),
     "own with state": lambda request: CountingIndex("km"),
     "faiss flat": lambda request: FaissIndex("Flat"),
@@ -109,6 +110,7 @@ INDEXES = {
 HOLDS_COLUMNS = {"postgres", "postgres graph", "milvus"}  # on a server, with labels and metadata
 EXACT = {
     "exact",
+    "exact on a device",
     "own",
     "own with state",
     "faiss flat",

@@ -263,7 +263,7 @@ REFUSED = [
     (lambda s: s.fit(TWO, metadata={"m": [None, None]}), ValueError, "got no value"),
     (lambda s: s.fit(TWO, metadata={"m": [[1], [2]]}), ValueError, "must be a column, of one axis; got 2"),
     (lambda s: s.fit(TWO, metadata={"m": [NOON, NOON]}), ValueError, "dates of a time zone: convert them"),
-    (lambda s: s.fit(TWO, metadata={"rank": [1, 2]}), ValueError, "a lookup has a column 'rank' of its own"),
+    (lambda s: s.fit(TWO, metadata={"rank": [1, 2]}), ValueError, "lookups add a column of this name"),
     (lambda s: enrol(ids=[2], metadata=SHOP), ValueError, "id 2 is in the gallery already"),
     (lambda s: enrol(metadata=SHOP), ValueError, "ids must be given each time or never"),
     (lambda s: enrol(ids=["x"], metadata=SHOP), ValueError, "ids must be all integers or all text"),

@@ -80,7 +80,7 @@ def test_items_that_enrolment_doubts(index):
         search.partial_fit(new, names, ids=[40, 41, 42, 43])
     assert caught[0].filename == __file__
     said = str(caught[0].message)
-    assert said.startswith("item 41 of class 'ann' is nearer to class 'bob' than to the items of its own")
+    assert said.startswith("item 41 of class 'ann' is nearer to class 'bob' than to the rest of its own")
     assert "item 42 of class 'cat' is farther from its class than any item was" in said
     assert "item 40" not in said  # as its class
     assert "item 43" not in said  # the first of its class
@@ -112,3 +112,20 @@ def test_of_many_new_items_some_are_looked_at(monkeypatch):
         search.partial_fit(np.full((10, 2), 30.0) * np.arange(1, 11)[:, None], ["ann"] * 10)
     assert [row for row in range(10) if f"row {row} of X" in str(caught[0].message)] == [0, 4, 8]
     search._say_doubts(np.zeros((1, 2)), np.array(["dan"]), None)  # as if another thread had removed dan
+
+
+def test_of_a_class_with_few_items_nobody_knows_how_far_apart_they_are():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) // 20
+    points = rng.normal(size=(60, 2)) + np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])[labels]
+    search = SimilaritySearch().fit(points, labels)
+    search.calibrate(n_resamples=10)
+    among_others, apart = points[25], points[25] + np.array([2.0, 0.0])
+    assert (
+        search.calibration_.cutpoints["optimal"]["distance"]
+        < 2.0
+        < search.calibration_.thresholds["distance"].max()
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.partial_fit([among_others, apart], [7, 7])

@@ -137,7 +137,7 @@ def as_items(X: Any) -> Any:
             f"X is a {type(X).__name__}, whose items are columns, and collate_fn takes samples: pass a list "
             "of samples, such as X.to_dict('records')"
         )
-    if hasattr(X, "iloc"):  # a Series, whose [] goes by its index
+    if hasattr(X, "iloc"):  # a Series, whose [] looks up labels of its index
         X = X.to_numpy()
     if isinstance(X, str | bytes) or not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
         raise ValueError(

@@ -79,10 +79,10 @@ class GatheredSource:
         """Samples at these places, a Tensor (n_places, ...)."""
         return self._source.rows(self._index[np.asarray(places)])
 
-    def served(self, batches: Iterable[Any], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
-        """Yield places and samples of each batch."""
+    def served(self, batches: Iterable[Any], seed: int, first: int = 0) -> Iterator[tuple[torch.Tensor, Any]]:
+        """Yield places and samples of each batch, from the one numbered `first`."""
         batches = [np.asarray(places) for places in batches]
-        served = self._source.served([self._index[places] for places in batches], seed)
+        served = self._source.served([self._index[places] for places in batches], seed, first)
         for places, (_, samples) in zip(batches, served, strict=True):
             yield torch.as_tensor(places), samples
 

@@ -222,7 +222,7 @@ def prepare(
 
 
 def prepare_label_free(samples, y=None, *, fraction=0.0, early_stopping=False, seed=0, weights=None):
-    """Make each sample a class of its own; hold out classes of `y`, if there is a `y`.
+    """Make each sample a class; hold out classes of `y`, if there is a `y`.
 
     Parameters
     ----------

@@ -43,8 +43,8 @@ class Resident:
         """Samples with these numbers, a Tensor (n_rows, ...)."""
         return self._samples[torch.as_tensor(rows, device=self._samples.device)]
 
-    def served(self, batches, seed):
-        """Yield row numbers and samples of each batch; `seed` is for sources that draw."""
+    def served(self, batches, seed, first=0):
+        """Yield row numbers and samples of each batch; `seed` and `first` are for sources that draw."""
         for rows in map(torch.as_tensor, batches):
             yield rows, self.rows(rows)
 
@@ -131,10 +131,10 @@ class Streamed:
         with seeded(0):
             return self._reader.items.read(self._index[np.asarray(rows)])
 
-    def served(self, batches, seed):
-        """Yield row numbers and samples of each batch, read with chance from `seed`."""
+    def served(self, batches, seed, first=0):
+        """Yield row numbers and samples of batches numbered from `first`, read with chance from `seed`."""
         batches = [np.asarray(rows) for rows in batches]
-        samples = self._reader.batches([self._index[rows] for rows in batches], seed)
+        samples = self._reader.batches([self._index[rows] for rows in batches], seed, first)
         for rows, batch in zip(batches, samples, strict=True):
             yield torch.as_tensor(rows), batch
 
@@ -182,9 +182,12 @@ class Reader:
         self.items, self._n_workers = items, n_workers
         self._keys, self._loader = [], None
 
-    def batches(self, batches, seed):
-        """Yield the items of each batch of row numbers, a Tensor (n_batch, ...); chance comes from `seed`."""
-        keys = [(seed_of(seed, number), rows) for number, rows in enumerate(batches)]
+    def batches(self, batches, seed, first=0):
+        """Yield the items of each batch of row numbers, a Tensor (n_batch, ...).
+
+        Chance comes from `seed` and the number of the batch, which is `first` for the first one.
+        """
+        keys = [(seed_of(seed, number), rows) for number, rows in enumerate(batches, first)]
         if not self._n_workers or len(keys) == 1:
             yield from self.items.batches(keys)
             return

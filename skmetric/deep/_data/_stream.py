@@ -145,9 +145,9 @@ class Stream:
         """Some samples, which were read first: to look at the network, whichever rows are asked for."""
         return self._probe
 
-    def served(self, batches: Any, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
+    def served(self, batches: Any, seed: int, first: int = 0) -> Iterator[tuple[torch.Tensor, Any]]:
         """Yield codes and samples of each batch; of `batches` the sizes count."""
-        for number, size in enumerate(map(len, batches)):
+        for number, size in enumerate(map(len, batches), first):
             with seeded((seed + number) % _SEED):
                 start = self.window.start + len(self.window)
                 self.window.fill(list(itertools.islice(self._items_of_stream, size)), start)

@@ -23,14 +23,14 @@ class Folder:
     Parameters
     ----------
     path : str
-        Of a folder of their own.
+        Of a folder made for them.
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
 
     def give(self, estimator: Any, method: str, args: tuple[Any, ...]) -> None:
-        """Write what the processes are to do."""
+        """Write what the processes will do."""
         args = tuple(self._given(value, number) for number, value in enumerate(args))
         task = wrap_non_picklable_objects((estimator, method, args), keep_wrapper=False)
         (self.path / "task.pickle").write_bytes(_pickled(task))

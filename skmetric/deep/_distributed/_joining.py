@@ -102,7 +102,7 @@ def _number(kind: str, settings: Distributed) -> int:
 
 
 def _strategy(settings: Distributed, kind: str) -> str:
-    """How Fabric is to start processes; what is not possible here is refused."""
+    """The way in which Fabric starts processes; what is not possible here is refused."""
     if current_process().daemon:
         raise ValueError(
             "distributed= starts processes, and this process is a daemon, such as a worker of "

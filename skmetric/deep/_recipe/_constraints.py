@@ -15,6 +15,7 @@ from skmetric.deep._network._trunk import LAYERS
 from skmetric.deep._training._optim import OPTIMIZERS, SCHEDULES
 from skmetric.deep.losses._graded import RELEVANCE
 
+from ._checkpoint_settings import Checkpoint
 from ._fine_tuning import FineTuning
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -39,7 +40,7 @@ SHARED: dict[str, list[Any]] = {  # by all learners
     "device": [str, torch.device],
     "channel_axis": [StrOptions({"auto", "first", "last"})],
     "random_state": ["random_state"],
-    "checkpoint": [str, PathLike, None],
+    "checkpoint": [str, PathLike, Checkpoint, None],
     "collate_fn": [callable, None],
 }
 OF_TUPLES = SHARED | {  # by those of pairs and triplets

@@ -38,7 +38,7 @@ class Resolved:
     estimator : NetworkMixin
         Not changed.
     **values : object
-        In place of its own.
+        In place of the estimator's values.
     """
 
     def __init__(self, estimator: NetworkMixin, **values: Any) -> None:

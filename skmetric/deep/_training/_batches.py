@@ -34,7 +34,7 @@ def make_batches(
     seed : int
         Of the sampler.
     label_free : bool, default=False
-        Whether each sample is a class of its own, which `augment` gives a second view.
+        Whether each sample is a class, which `augment` gives a second view.
     default : tuple of (int, int), default=(16, 64)
         Classes and samples of a batch where the user did not ask.
     fewest_steps : int, default=1

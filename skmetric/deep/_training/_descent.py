@@ -31,11 +31,18 @@ class Descent:
         Settings.
     n_batches : int
         Of the epoch: the last one ends a step.
+    n_taken : int, default=0
+        Batches of the epoch whose steps are done.
     """
 
-    def __init__(self, training: Training, plan: Plan, n_batches: int) -> None:
+    def __init__(self, training: Training, plan: Plan, n_batches: int, n_taken: int = 0) -> None:
         self.training, self.plan, self.n_batches = training, plan, n_batches
-        self.n_taken, self.n_added, self.has_gradient = 0, 0, False
+        self.n_taken, self.n_added, self.has_gradient = n_taken, 0, False
+
+    def ends_every(self, n_steps: int) -> bool:
+        """Whether the last batch ended a step, the epoch goes on, and `n_steps` divides the steps done."""
+        n_done, between = divmod(self.n_taken, self.plan.accumulate)
+        return between == 0 and self.n_taken < self.n_batches and n_done % n_steps == 0
 
     def take(
         self, samples: torch.Tensor, labels: torch.Tensor, n_rows: int

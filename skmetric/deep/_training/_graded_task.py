@@ -212,7 +212,7 @@ class GradedTask:
         return cast("NDArray[Any]", data.samples), self._drawn[data.codes]
 
     def undivided(self, data: Data) -> Data | None:
-        """All samples to train on, if some were held out and the network is to be trained again."""
+        """All samples to train on, if some were held out and the network will be trained again."""
         return self._everything
 
     def n_classes(self, data: Data) -> int:

@@ -194,7 +194,7 @@ class LabelTask:
         return cast("NDArray[Any]", data.samples), data.codes
 
     def undivided(self, data: Data) -> Data | None:
-        """All samples to train on, if classes were held out and the network is to be trained again."""
+        """All samples to train on, if classes were held out and the network will be trained again."""
         return None if self._everything is None else self._everything()
 
     def _labels_by_code(self, y: NDArray[Any], pairwise: bool, loss_goes_on: bool) -> NDArray[Any] | None:

@@ -1,13 +1,13 @@
 """The training loop, top to bottom.
 
 All chance in an epoch comes from the pair (seed, number of the epoch): so training that stops after any epoch
-goes on later with the same bits, and nothing but weights and moments has to be kept.
+goes on later with the same bits, and nothing but weights and moments has to be kept. Within an epoch, the
+state of the random generators and the sums over its batches are kept too.
 """
 
 import copy
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,12 +23,12 @@ from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.deep._distributed._group import ALONE, Alone
 from skmetric.exceptions import DivergenceWarning
 
+from ._checkpoints._epoch_so_far import EpochSoFar
 from ._descent import Descent, held_still
 from ._interrupt import goes_through
 from ._loss._diagnosis import batch_statistics
 from ._optim import is_module, trainable
 
-_RECENT = 8  # batches at the end of an epoch whose embeddings make its statistics
 _PROBED = 8  # samples that show whether the network still gives numbers
 _LOOK_EVERY = 50  # steps after which the loss is looked at: each look makes a GPU wait
 
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     scores_untrained: bool = False  # whether the network is a candidate before its first epoch
     grad_cache: int | None = None  # samples of a part of a batch that is embedded in parts
     group: Alone = ALONE  # the processes that train together
-    checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write after each epoch
+    checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write
 
 
 @dataclass
@@ -171,31 +171,34 @@ def train(training, plan, validate, tasks):
 def run_epoch(training, plan):
     """Forward, loss, backward, step, for each batch of an epoch; the row of the history that comes of it."""
     start, number = time.perf_counter(), training.epoch + 1
-    total, n_done = torch.zeros((), device=plan.device, dtype=torch.float32), 0
-    active: list[Any] = []
-    recent: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_RECENT)
+    so_far, folder = EpochSoFar(plan.device), plan.checkpoint
     training.module.train()
     plan.batches.set_epoch(training.epoch)
     group, batches = plan.group, list(plan.batches)
-    descent = Descent(training, plan, len(batches))
     seed = seed_of(training.seed, number, *([group.rank] if group.rank else []))
     shares = [group.share(rows) for rows in batches]
     with seeded(seed) as turn, held_still(plan.thawing, number):
-        for batch, (rows, samples) in zip(batches, plan.samples.served(shares, seed), strict=True):
+        if folder is not None:
+            folder.resume_epoch(training, so_far, number)
+        first = so_far.n_batches
+        descent = Descent(training, plan, len(batches), first)
+        served = plan.samples.served(shares[first:], seed, first)
+        for batch, (rows, samples) in zip(batches[first:], served, strict=True):
             samples, labels = _batch(plan, rows, samples)
             value, embeddings, labels = descent.take(samples, labels, len(batch))
-            total, n_done = total + value, n_done + 1
-            recent.append((embeddings, labels))
-            active.append(getattr(training.loss, "active_share_", None))
-            if n_done % _LOOK_EVERY == 0 and not group.all(bool(torch.isfinite(total))):
+            so_far.add(value, embeddings, labels, getattr(training.loss, "active_share_", None))
+            if so_far.n_batches % _LOOK_EVERY == 0 and not group.all(so_far.is_finite):
                 break
             turn.pause()
+            if folder is not None and folder.is_due(descent):
+                folder.save_epoch(training, so_far, number)
+    total, n_done = so_far.total, so_far.n_batches
     group.average([total])  # which a loss that draws its own random numbers makes differ
     group.even_out(training.module)
     if training.average is not None:
         group.even_out(training.average.module)
-    row = {"epoch": number, "loss": (total / n_done).item(), "active_share": _mean(active)}
-    return row | plan.statistics(recent) | {"seconds": time.perf_counter() - start}
+    row = {"epoch": number, "loss": (total / n_done).item(), "active_share": so_far.active_share}
+    return row | plan.statistics(so_far.recent) | {"seconds": time.perf_counter() - start}
 
 
 # Batches
@@ -285,8 +288,3 @@ def _waited_enough(training, patience):
     if patience is None or training.best is None:
         return False
     return training.epoch - training.best["epoch"] >= patience
-
-
-def _mean(shares):
-    told = [torch.as_tensor(share) for share in shares if share is not None]
-    return torch.stack(told).double().mean().item() if told else math.nan  # a GPU is waited for once

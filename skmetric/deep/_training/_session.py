@@ -36,7 +36,8 @@ from skmetric.deep.losses._cross_batch_memory import forget
 from ._assembly import embed, go_on, start, start_proxies
 from ._checkpoints._changes import Changed, record, what_changed
 from ._checkpoints._checkpoint import CheckpointOnDemand
-from ._checkpoints._checkpoint_folder import CheckpointFolder, sketch_of_data
+from ._checkpoints._checkpoint_folder import CheckpointFolder
+from ._checkpoints._known_by import sketch_of_data
 from ._loop import Plan, Training
 from ._optim import is_module, trainable
 
@@ -89,7 +90,7 @@ class Task(Protocol):
         """Rows and classes from whose closed form the network starts; None: it starts at random."""
 
     def undivided(self, data: Any) -> Any:
-        """The same data with no class held out, if training on all of them is to follow; else None."""
+        """The same data with no class held out, if training on all of them follows; else None."""
 
     def same_held_out(self, data: Any) -> bool:
         """Whether the scores of earlier epochs were computed on the samples held out now."""
@@ -128,7 +129,7 @@ def open_session(estimator: NetworkMixin, task: Task, call: Call) -> Session:
     estimator : NetworkMixin
         Its parameters are read, and its fitted state if it goes on.
     task : Task
-        Data, and what is to be learned from them.
+        Data, and what is learned from them.
     call : Call
         Number of epochs, and where they begin.
 

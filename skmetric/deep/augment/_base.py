@@ -1,7 +1,7 @@
 """The contract of an augmentation: ``augmentation(images) -> images``, new ones at each call.
 
 Images are float tensors (n, C, H, W) from 0 to 1 on any device, and so is the result. Each image of the batch
-has chances of its own, all drawn from torch's global generator of that device; no loop runs over images.
+draws by itself, all drawn from torch's global generator of that device; no loop runs over images.
 """
 
 from abc import ABC, abstractmethod

@@ -13,7 +13,7 @@ from ._reduction import Reduction
 
 
 class AngularLoss(BatchLoss):
-    r"""Angular loss: the negative's corner of the triangle it makes with a positive pair is to be small [1]_.
+    r"""Angular loss: the angle at the negative, of the triangle with a positive pair, should be small [1]_.
 
     .. math:: \operatorname{mean}_{(a, p)} \log\Bigl(1 + \sum_{n \in N_a} e^{f_{apn}}\Bigr), \quad
               f_{apn} = 4 \tan^2\!\alpha\, (x_a + x_p)^\top x_n - 2 (1 + \tan^2\!\alpha)\, x_a^\top x_p

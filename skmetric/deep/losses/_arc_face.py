@@ -77,7 +77,7 @@ class SubCenterArcFaceLoss(ProxyLoss):
     r"""ArcFace with several proxies a class, of which the nearest speaks for it [1]_.
 
     As :class:`ArcFaceLoss` with :math:`\cos\theta_{ic} = \max_k \cos(x_i, w_{ck})`: noisy or unusual samples
-    gather around proxies of their own and leave the main one clean. Embeddings and proxies are normalised
+    gather around other proxies and leave the main one clean. Embeddings and proxies are normalised
     inside.
 
     Parameters

@@ -10,7 +10,7 @@ from ._views import TwoViewsLoss
 
 
 class BarlowTwinsLoss(TwoViewsLoss):
-    r"""Barlow Twins: the correlations between the components of two views are to be the identity [1]_.
+    r"""Barlow Twins: the correlations between the components of two views should be the identity matrix [1]_.
 
     .. math:: \sum_j (1 - C_{jj})^2 + \lambda \sum_{j \neq k} C_{jk}^2
 

@@ -63,7 +63,7 @@ class CLIPLoss(TwoViewsParametricLoss):
 
 
 class SigLIPLoss(TwoViewsParametricLoss):
-    r"""SigLIP's loss: each image with each caption is a yes-or-no question of its own [1]_.
+    r"""SigLIP's loss: each image with each caption is a separate yes-or-no question [1]_.
 
     .. math:: -\frac{1}{n} \sum_{i, j} \log \sigma\bigl(z_{ij} (t S_{ij} + b)\bigr)
 

@@ -13,7 +13,7 @@ from ._reduction import Reduction
 
 
 class CosineRegressionLoss(GradedPairLoss, SimilarityPairLoss):
-    r"""Regression of cosines on grades: each cosine is to be the grade of its pair [1]_.
+    r"""Regression of cosines on grades: each cosine should equal the grade of its pair [1]_.
 
     .. math:: \operatorname{mean}_{(a, i)} \bigl(\cos(x_a, x_i) - g_{ai} / g_{\max}\bigr)^2
 

@@ -113,7 +113,7 @@ class Memory(TellsShare, nn.Module):
 
 
 def forget(loss: Any) -> None:
-    """Empty the memories in a bound loss: its labels are to mean something else from now on."""
+    """Empty the memories in a bound loss: its labels will mean something else from now on."""
     for part in loss.modules() if isinstance(loss, nn.Module) else ():
         if isinstance(part, Memory):
             part.n_seen.zero_()

@@ -81,7 +81,7 @@ class GradedPairLoss(PairLoss):
 
 
 def as_graded(tuples: Any, like: torch.Tensor) -> Graded:
-    """Grades of 1 and 0 from the pairs that are to be near and far, as `from_matrix` has them."""
+    """Grades of 1 and 0 from the pairs that should be near and far, as `from_matrix` has them."""
     if isinstance(tuples, Graded):
         return tuples
     return Graded(tuples.positive.to(like.dtype), tuples.positive | tuples.negative)

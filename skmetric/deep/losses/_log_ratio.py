@@ -16,7 +16,7 @@ from ._reduction import Reduction
 
 
 class LogRatioLoss(GradedPairLoss, DistancePairLoss):
-    r"""Log-ratio loss: distances from an anchor are to have the ratio that the grades ask for [1]_.
+    r"""Log-ratio loss: distances from an anchor should have the ratio that the grades ask for [1]_.
 
     .. math:: \operatorname{mean}_{(a, i, j)} \Bigl(\log \frac{D_{ai} + 2 \epsilon}{D_{aj} + 2 \epsilon}
               - \log \frac{\delta_{ai} + \epsilon}{\delta_{aj} + \epsilon}\Bigr)^2, \quad

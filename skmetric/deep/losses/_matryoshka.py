@@ -15,7 +15,7 @@ class MatryoshkaLoss(StatefulLoss):
 
     .. math:: \sum_m c_m\, L(x_{1 \ldots m}, y)
 
-    Each prefix has proxies of its own where the loss has any.
+    Each prefix has its own proxies, where the loss has proxies.
 
     Parameters
     ----------

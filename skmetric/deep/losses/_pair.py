@@ -1,4 +1,4 @@
-"""Losses that are a function of a matrix over (anchor, other) and of which pairs are to be near."""
+"""Losses that are a function of a matrix over (anchor, other) and of which pairs should be near."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class PairLoss(Loss):
     row i itself, and no pair. With references, columns are those alone, and no row is among them.
     """
 
-    distance: str | Callable[..., torch.Tensor] | None = None  # None: one of its own
+    distance: str | Callable[..., torch.Tensor] | None = None  # None: the loss fixes its distance
     miner: Callable[..., Any] | None = None  # losses that can mine take one in their constructor
     _takes_triplets = False
     _of_columns = False  # whether the loss looks at pairs of two columns, which references have no matrix of
@@ -99,7 +99,7 @@ class PairLoss(Loss):
         matrix : Tensor of shape (n_anchors, n_others)
             Distances, or similarities for a loss that is defined on the cosine.
         positive, negative : bool Tensor of shape (n_anchors, n_others)
-            Which pairs are to be near, and which far.
+            Which pairs should be near, and which far.
         weights : Tensor of shape (n_anchors,), default=None
             Weight of each row in the mean.
         reduction : {"mean", "none"}, default="mean"
@@ -151,7 +151,7 @@ class PairLoss(Loss):
         return references.to(embeddings.dtype), labels
 
     def _relate(self, labels: torch.Tensor, others: torch.Tensor, *, alone: bool, like: torch.Tensor) -> Any:
-        """Which pairs are to be near and which far; without references (`alone`) column i is row i."""
+        """Which pairs should be near and which far; without references (`alone`) column i is row i."""
         pairs = Pairs(*(relations(others, len(labels)) if alone else relations_with(labels, others)))
         report_missing(*pairs)
         return pairs

@@ -32,7 +32,7 @@ class TripletMarginLoss(DistancePairLoss):
     Parameters
     ----------
     margin : float, default=0.2
-        Distance by which negatives are to be farther.
+        Distance by which negatives must be farther.
     soft_margin : bool, default=False
         Replace the hinge :math:`[x]_+` by :math:`\log(1 + e^x)`, which never stops pulling; [2]_ use it with
         ``margin=0``.

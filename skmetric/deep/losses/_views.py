@@ -66,4 +66,4 @@ class TwoViewsParametricLoss(ParametricLoss):
 
 def report_too_few(n_pairs, fewest):
     """Warn of a batch with too few pairs of views."""
-    report(f"the batch has {n_pairs} pairs of views, the loss needs {fewest}: a label is to occur twice")
+    report(f"the batch has {n_pairs} pairs of views, the loss needs {fewest}: each label must occur twice")

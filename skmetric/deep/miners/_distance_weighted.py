@@ -17,7 +17,7 @@ class DistanceWeightedMiner(Miner):
 
     .. math:: q(d) \propto d^{n - 2} \bigl(1 - d^2 / 4\bigr)^{(n - 3) / 2},
 
-    so nearly all at √2; a negative is drawn, without replacement, with weight 1/q(d). Embeddings are to be
+    so nearly all at √2; a negative is drawn, without replacement, with weight 1/q(d). Embeddings must be
     normalised.
 
     Parameters

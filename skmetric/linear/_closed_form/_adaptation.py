@@ -6,7 +6,7 @@ differ at all: what is beyond the former is the spread of the pool's own classes
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,11 @@ class Pool(NamedTuple):
     covariance: NDArray[np.float64]  # (n_features, n_features)
 
     @classmethod
-    def of(cls, X: NDArray[np.floating], recipe: Recipe) -> Pool:
-        """Statistics of rows under the power."""
-        scatter = class_scatter(X, np.zeros(len(X), np.intp), 1, None, recipe.prepare)
-        return cls(len(X), scatter.means[0], scatter.within / max(len(X) - 1, 1))
+    def of(cls, X: Any, recipe: Recipe) -> Pool:
+        """Statistics of rows, dense or sparse, under the power."""
+        n_rows = X.shape[0]
+        scatter = class_scatter(X, np.zeros(n_rows, np.intp), 1, None, recipe.prepare)
+        return cls(n_rows, scatter.means[0], scatter.within / max(n_rows - 1, 1))
 
     @property
     def share(self) -> float:

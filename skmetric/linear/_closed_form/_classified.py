@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_finite_rows, encode_labels, read_labels
+from skmetric._checks import (
+    as_array,
+    canonical_rows,
+    check_finite_rows,
+    check_width,
+    encode_labels,
+    read_labels,
+)
 from skmetric._params import check_sample_weight
 
 from ._scatter import as_weights
@@ -20,7 +27,7 @@ _LARGEST_WEIGHT = 1e100
 class Samples(NamedTuple):
     """Rows, their class codes, the classes, and the weights if there are any."""
 
-    X: NDArray[np.floating]
+    X: Any  # an array or a CSR array, (n_samples, n_features)
     codes: NDArray[np.intp]
     classes: NDArray[Any]
     weights: NDArray[np.floating] | None
@@ -36,11 +43,14 @@ def check_samples(
         as_array(X),
         y,
         reset=reset,
+        accept_sparse="csr",
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
         ensure_min_samples=min_samples,
     )
     check_finite_rows(X)
+    check_width(X, learner)
+    X = canonical_rows(X)
     if learner.n_components is not None and learner.n_components > X.shape[1]:
         raise ValueError(f"n_components={learner.n_components} is more than the {X.shape[1]} features of X")
     kind = type_of_target(y, input_name="y")

@@ -24,7 +24,7 @@ _N_SPLITS = 4
 
 
 def refine(
-    X: Rows,
+    X: Any,
     codes: NDArray[np.intp],
     solve: Callable[..., tuple[Embed, Rows]],
     margin: float,
@@ -36,7 +36,7 @@ def refine(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR array of shape (n_samples, n_features)
         Training samples.
     codes : ndarray of shape (n_samples,)
         Classes, from 0.
@@ -82,7 +82,7 @@ def refine(
     n_steps = _best_stop(list(map_blocks(score, zip(splits, seeds[1:], strict=True))))
     if n_steps == 0:
         return None, 0
-    _, components, turns = descend(np.arange(len(X)), seeds[0], n_steps)
+    _, components, turns = descend(np.arange(X.shape[0]), seeds[0], n_steps)
     *_, turn = turns
     return _turned(components.T, turn).T, n_steps
 
@@ -93,11 +93,11 @@ def _can_descend(codes: NDArray[np.intp]) -> bool:
 
 
 def _without_copies(
-    X: Rows, codes: NDArray[np.intp], sample_weight: Rows | None
-) -> tuple[Rows, NDArray[np.intp], Rows | None]:
+    X: Any, codes: NDArray[np.intp], sample_weight: Rows | None
+) -> tuple[Any, NDArray[np.intp], Rows | None]:
     """Equal rows of a class once, with their weights summed: so that a weight of k counts as k copies do."""
-    weights = np.ones(len(X), int) if sample_weight is None else sample_weight
-    rows, weights = distinct_rows(X, codes, weights, np.arange(len(X)))
+    weights = np.ones(X.shape[0], int) if sample_weight is None else sample_weight
+    rows, weights = distinct_rows(X, codes, weights, np.arange(X.shape[0]))
     return X[rows], codes[rows], None if np.all(weights == weights[0]) else weights
 
 

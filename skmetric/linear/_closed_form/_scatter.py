@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
 from skmetric._documented import kept_as_dict
+
+from ._sparse_moments import sparse_moments
 
 _EPS = np.finfo(np.float64).eps
 _MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
 _LEAST = 1e-9  # share of the weight of a class that is none
 _CHUNK = 8192  # rows held as a copy at a time
+_DENSITY = 0.05  # share of entries that are not zero, above which blocks of dense rows are faster
+_ENTRIES = 1 << 22  # of a block of sparse rows that is made dense
 
 
 @kept_as_dict
@@ -80,18 +84,18 @@ class ClassScatter(NamedTuple):
 
 
 def class_scatter(
-    X: NDArray,
+    X: Any,
     codes: NDArray,
     n_classes: int,
     sample_weight: NDArray | None = None,
-    transform: Callable[[NDArray], NDArray] | None = None,
+    transform: Callable[[Any], Any] | None = None,
 ) -> ClassScatter:
     """Statistics of samples, in one pass and with O(n_features^2) memory.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Samples.
+    X : ndarray or CSR array of shape (n_samples, n_features)
+        Samples. Of sparse ones, at most a block is made dense.
     codes : ndarray of shape (n_samples,)
         Class of each, from 0.
     n_classes : int
@@ -106,7 +110,7 @@ def class_scatter(
     -------
     ClassScatter
     """
-    n_features, unit = X.shape[1], 1.0
+    (n_samples, n_features), unit = X.shape, 1.0
     own_squares = None  # of weights that are no counts
     if sample_weight is not None and sample_weight.dtype.kind == "f":
         unit = float(sample_weight.max())  # so that small weights are not zeros in float32
@@ -114,12 +118,18 @@ def class_scatter(
         own_squares = np.bincount(codes, np.square(sample_weight), minlength=n_classes)
     weights = np.bincount(codes, weights=sample_weight, minlength=n_classes).astype(np.float64)
     squares = np.asarray(weights if own_squares is None else own_squares, np.float64)
+    if issparse(X) and X.nnz < _DENSITY * n_samples * n_features:
+        rows = X if transform is None else transform(X)
+        weight = np.ones(n_samples) if sample_weight is None else sample_weight.astype(np.float64)
+        means, within = sparse_moments(rows, codes, n_classes, weight)
+        return ClassScatter(unit * weights, means, unit * within, np.asarray(unit**2 * squares))
     sums, products = np.zeros((n_classes, n_features)), np.zeros((n_features, n_features))
     # a point near each class: sums about it neither cancel, nor lose their digits far from the origin
     origins, is_new = np.zeros((n_classes, n_features), X.dtype), np.ones(n_classes, bool)
-    for start in range(0, len(X), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        part = X[rows] if transform is None else transform(X[rows])
+    step = min(_CHUNK, max(1, _ENTRIES // n_features)) if issparse(X) else _CHUNK
+    for start in range(0, n_samples, step):
+        rows = slice(start, start + step)
+        part = dense(X[rows]) if transform is None else transform(dense(X[rows]))
         weight = np.ones(len(part), X.dtype) if sample_weight is None else sample_weight[rows].astype(X.dtype)
         indicator = csr_array((weight, codes[rows], np.arange(len(part) + 1)), shape=(len(part), n_classes))
         met = np.flatnonzero(is_new & (np.bincount(codes[rows], minlength=n_classes) > 0))
@@ -134,6 +144,11 @@ def class_scatter(
     means = sums / weights[:, None]
     within = products - (means * weights[:, None]).T @ means
     return ClassScatter(unit * weights, means + origins, unit * within, np.asarray(unit**2 * squares))
+
+
+def dense(rows: Any) -> Any:
+    """A block of sparse rows as an array; dense rows as they are."""
+    return rows.toarray() if issparse(rows) else rows
 
 
 def as_weights(sample_weight: NDArray[np.floating]) -> NDArray:

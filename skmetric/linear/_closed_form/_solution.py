@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.base import signed_power
+from skmetric.base import centred_map, signed_power
 from skmetric.linear._selection._candidates import Candidate
 from skmetric.linear._selection._scoring import preparation
 
-from ._scatter import ClassScatter, class_scatter
+from ._scatter import ClassScatter, class_scatter, dense
 from ._span import Span, span_of
 from ._whitening import Whitening, components, principal, scales, whiten
 
-Rows = NDArray[np.floating]
+Rows = Any  # an array or a CSR array, (n_samples, n_features)
 
 
 class Recipe(NamedTuple):
@@ -74,11 +74,13 @@ def solve_on(
     scatter = class_scatter(X, renumbered, len(classes), weights, recipe.prepare)
     solution = solve(scatter._replace(n_features=n_features), recipe, turn=True)
     mean, mapped = solution.mean.astype(X.dtype), solution.components.astype(X.dtype)
-    return lambda X: (recipe.prepare(X) - mean) @ mapped.T, mapped
+    return lambda X: centred_map(recipe.prepare(X), mean, mapped), mapped
 
 
 def powered_rows(X: Rows, power: float, n_components: int | None) -> tuple[Span | None, Rows, int | None]:
     """Rows under a power; in their span where fewer rows than features hold all directions that are kept.
+
+    Sparse rows are made dense for their span: they are fewer than the rows of the scatter.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def powered_rows(X: Rows, power: float, n_components: int | None) -> tuple[Span 
         Of the samples, where the rows are coordinates in fewer dimensions.
     """
     X = signed_power(X, power)
-    span = span_of(X) if len(X) < X.shape[1] else None
+    span = span_of(dense(X)) if X.shape[0] < X.shape[1] else None
     if span is None or span.basis.shape[1] < (n_components or 0):
         return None, X, None
     return span, span.X, X.shape[1]

@@ -1,1 +1,1 @@
-"""How a map descends: rows in a unit of their own, a first map, L-BFGS or mini-batches."""
+"""How a map descends: rows in a unit chosen for them, a first map, L-BFGS or mini-batches."""

@@ -137,7 +137,7 @@ class LogLikelihood:
         self.n_counted = int(self.has_partner.sum())
 
     def __call__(self, logits: NDArray[np.floating], rows: slice) -> float:
-        """Derivatives are ``p_ij / p_i [same class] - p_ij``; the class has a softmax of its own."""
+        """Derivatives are ``p_ij / p_i [same class] - p_ij``; there is another softmax within the class."""
         counts = self.has_partner[rows, None].astype(logits.dtype)
         parts = class_parts(self.begins, self.ends, rows)
         inside = [logits[part].copy() for part in parts]

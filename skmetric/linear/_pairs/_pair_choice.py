@@ -104,7 +104,7 @@ def _add(scores: Scores, names: list[Candidate], squares: NDArray[np.float64], l
 
 
 def areas(distances: NDArray[np.float64], similar: Similar) -> NDArray[np.float64]:
-    """Area under the ROC curve of each column, (n_candidates,): small distances are to be of similar pairs.
+    """Area under the ROC curve of each column, (n_candidates,): similar pairs should have small distances.
 
     The probability that a similar pair has a smaller rank than another; of ties, each rank is their mean.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._kernel._threads import map_blocks
-from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, merge
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, dense, merge
 from skmetric.linear._closed_form._whitening import stretch, whiten
 from skmetric.metrics._scores import parse_score, score_queries
 
@@ -26,7 +26,7 @@ Rows = NDArray[np.floating]
 class Added(NamedTuple):
     """Samples that are added to a scatter, and where classes of both stand among those of the union."""
 
-    X: Rows  # under the power
+    X: Any  # rows, dense or sparse, under the power
     codes: NDArray[np.intp]
     weights: Rows | None
     before: ClassScatter
@@ -111,7 +111,7 @@ def _score(
     before, codes = preparation(now.normalize), added.codes
     scatter = added.united(kept, now.normalize)
     mean = scatter.mean if now.center else 0.0
-    rows = before(added.X[np.concatenate([queries, kept])]) - mean
+    rows = before(dense(added.X[np.concatenate([queries, kept])])) - mean
     scores, weights = {}, np.ones(len(codes)) if added.weights is None else added.weights
     for within in dict.fromkeys(within for within, _ in pairs):
         whitening = whiten(scatter, within)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skmetric.base import unit_rows
-from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, joined
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, dense, joined
 from skmetric.linear._closed_form._whitening import scales, whiten
 from skmetric.metrics._scores import parse_score, score_queries
 
@@ -19,13 +19,13 @@ from ._splits import ENOUGH_CLASSES, Split
 _INDEX = np.uint64(0xFFFFFFFF)
 
 
-def same_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
+def same_rows(X: Any) -> Any:
     """Leave rows as they are."""
     return X
 
 
-def preparation(normalize: bool) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
-    """What is done to rows, after the power, before they are centred."""
+def preparation(normalize: bool) -> Callable[[Any], Any]:
+    """What is done to rows, dense or sparse, after the power and before they are centred."""
     return unit_rows if normalize else same_rows
 
 
@@ -41,7 +41,7 @@ class Whitened(NamedTuple):
 class Family(NamedTuple):
     """Rows under one power and normalisation, and their scatter in parts that make up any split."""
 
-    X: NDArray[np.floating]  # after the power, before the normalisation
+    X: Any  # rows, dense or sparse, after the power and before the normalisation
     normalize: bool
     power: float
     parts: list[ClassScatter]
@@ -63,11 +63,12 @@ class Family(NamedTuple):
 
     def scored(self, split: Split) -> NDArray[np.floating]:
         """Rows of the classes held out, normalised."""
-        return preparation(self.normalize)(self.X[split.held_out])
+        rows: NDArray[np.floating] = preparation(self.normalize)(dense(self.X[split.held_out]))
+        return rows
 
 
 def make_family(
-    X: NDArray[np.floating],
+    X: Any,
     codes: NDArray[np.intp],
     n_classes: int,
     sample_weight: NDArray[np.floating] | None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skmetric._kernel._threads import map_blocks
 from skmetric.base import signed_power
+from skmetric.linear._closed_form._scatter import dense
 
 from ._candidates import WITHIN, Candidate, Offered, between_choices, default
 from ._results import Scores, results, surest
@@ -27,7 +28,7 @@ from ._scoring import (
 )
 from ._splits import ENOUGH_CLASSES, MAX_HELD_OUT, N_FOLDS, Split, class_splits, distinct_rows
 
-Rows = NDArray[np.floating]
+Rows = Any  # an array or a CSR array, (n_samples, n_features)
 Given = tuple[Rows, int | None]  # rows under a power, and the features of which they may be coordinates
 
 FIRST_WITHIN = (0.1, 0.5)  # of the first stage, which compares families
@@ -62,7 +63,7 @@ class Choice:
         X: Rows,
         codes: NDArray[np.intp],
         n_classes: int,
-        sample_weight: Rows | None,
+        sample_weight: NDArray[np.floating] | None,
         offered: Offered,
         rng: np.random.RandomState,
         rows_of: Callable[[float], Given] | None = None,
@@ -210,16 +211,16 @@ def _better_unlearned(choice: Choice) -> bool:
     Nothing is learned from the labels here, so no class need be held out.
     """
     X, codes, sample_weight, rng = choice.X, choice.codes, choice.sample_weight, choice.rng
-    weights = np.ones(len(X), int) if sample_weight is None else sample_weight
-    rows, weights = distinct_rows(X, codes, weights, np.arange(len(X)))
+    weights = np.ones(X.shape[0], int) if sample_weight is None else sample_weight
+    rows, weights = distinct_rows(X, codes, weights, np.arange(X.shape[0]))
     most = MAX_HELD_OUT // N_FOLDS
     if len(rows) > most:
         kept = np.sort(rng.choice(len(rows), most, replace=False))
         rows, weights = rows[kept], weights[kept]
-    X = choice.rows_of(choice.offered.powers[0])[0]
+    X = dense(choice.rows_of(choice.offered.powers[0])[0][rows])
 
     def score(normalize: bool) -> float:
-        prepared = preparation(normalize)(X[rows])
+        prepared = preparation(normalize)(X)
         embeddings = preparation(normalize)(prepared - prepared.mean(axis=0))
         means = embedding_scores(embeddings, codes[rows], weights)
         return float(means.mean()) if len(means) else 0.0

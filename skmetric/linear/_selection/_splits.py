@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 MIN_CLASSES = 4  # below, none can be held out
 ENOUGH_CLASSES = 16  # for folds, and to assume that something can be learned
@@ -27,7 +28,7 @@ class Split(NamedTuple):
 
 
 def class_splits(
-    X: NDArray[np.floating],
+    X: Any,
     codes: NDArray[np.intp],
     n_classes: int,
     sample_weight: NDArray[np.floating] | None,
@@ -37,7 +38,7 @@ def class_splits(
     if n_classes < MIN_CLASSES:
         return []
     groups = _folds(n_classes, rng) if n_classes >= ENOUGH_CLASSES else _repeated(n_classes, rng)
-    weights = np.ones(len(X), int) if sample_weight is None else sample_weight
+    weights = np.ones(X.shape[0], int) if sample_weight is None else sample_weight
     most = MAX_HELD_OUT // len(groups)
     masks = [np.isin(np.arange(n_classes), group) for group in groups]
     return [_split(X, codes, weights, mask, most, rng)._replace(number=i) for i, mask in enumerate(masks)]
@@ -62,7 +63,7 @@ def _repeated(n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.int
 
 
 def _split(
-    X: NDArray[np.floating],
+    X: Any,
     codes: NDArray[np.intp],
     weights: NDArray[np.floating],
     is_held_out: NDArray[np.bool_],
@@ -79,15 +80,23 @@ def _split(
 
 
 def distinct_rows(
-    X: NDArray[np.floating], codes: NDArray[np.intp], weights: NDArray[np.floating], rows: NDArray[np.intp]
+    X: Any, codes: NDArray[np.intp], weights: NDArray[np.floating], rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
     """Return the first occurrences of equal rows of a class, and their weights summed.
 
     A copy is found without any metric: by its bytes, which ``+ 0`` makes the same for -0.0 and 0.0. A row of
     weight k must count as k copies do.
     """
-    keys = np.array([hash((codes[row], (X[row] + 0).tobytes())) for row in rows], dtype=np.int64)
+    keys = np.array([hash((codes[row], *_bytes_of(X, row))) for row in rows], dtype=np.int64)
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
     summed = np.bincount(inverse, weights[rows])[order]
     return rows[first[order]], summed.astype(weights.dtype)  # counts stay counts
+
+
+def _bytes_of(X: Any, row: np.intp) -> tuple[bytes, ...]:
+    """What a row has in common with its copies alone; sparse rows hold each entry once, and no zeros."""
+    if not issparse(X):
+        return ((X[row] + 0).tobytes(),)
+    entries = slice(X.indptr[row], X.indptr[row + 1])
+    return X.indices[entries].tobytes(), X.data[entries].tobytes()

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array, issparse
+from scipy.sparse import issparse
 
 from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter
 
@@ -41,13 +41,8 @@ def scatter_of(
     ClassScatter
     """
     unit = power_of_two(X)
-    if issparse(X):
-        scatter = _sparse_scatter(X * unit, codes, n_classes, sample_weight)
-    else:
-        # float64, since nothing shrinks these covariances before they are inverted
-        scatter = class_scatter(
-            X, codes, n_classes, sample_weight, lambda rows: rows.astype(np.float64) * unit
-        )
+    # float64, since nothing shrinks these covariances before they are inverted
+    scatter = class_scatter(X, codes, n_classes, sample_weight, lambda rows: rows.astype(np.float64) * unit)
     with np.errstate(over="ignore", under="ignore"):
         within = scatter.within / unit / unit
     if not np.isfinite(within).all() or within.any() != scatter.within.any():
@@ -56,18 +51,3 @@ def scatter_of(
             "multiply X by a constant"
         )
     return scatter._replace(means=scatter.means / unit, within=within)
-
-
-def _sparse_scatter(
-    X: csr_array, codes: NDArray[np.intp], n_classes: int, sample_weight: NDArray[Any] | None
-) -> ClassScatter:
-    X = X.astype(np.float64)
-    weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight.astype(np.float64)
-    totals = np.bincount(codes, weight, minlength=n_classes).astype(np.float64)
-    are_counts = sample_weight is None or sample_weight.dtype.kind != "f"
-    squares = totals if are_counts else np.bincount(codes, weight**2, n_classes).astype(float)
-    indicator = csr_array((weight, codes, np.arange(X.shape[0] + 1)), shape=(X.shape[0], n_classes))
-    means = (indicator.T @ X).toarray() / totals[:, None]  # (n_classes, n_features)
-    products = (X.T @ (diags_array(weight) @ X)).toarray()  # (n_features, n_features)
-    within = products - (means * totals[:, None]).T @ means
-    return ClassScatter(totals, means, within, squares)

@@ -139,7 +139,7 @@ def _is_first(queries: NDArray[np.intp], codes: NDArray[Any]) -> NDArray[np.bool
 
 
 def _as_codes(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Values as integers, equal where they are; each that is missing has one of its own."""
+    """Values as integers, equal where they are; each missing value gets a new one."""
     codes = np.unique(values, return_inverse=True)[1].reshape(len(values))
     missing = type_of(values.dtype).missing(values)
     return np.where(missing, len(values) + np.arange(len(values)), codes)

@@ -151,7 +151,7 @@ class Calibration:
         caption += f"; gallery of {self.n_gallery} items in {self.n_classes} classes"
         if self.class_factors:
             low, high = min(self.class_factors.values()), max(self.class_factors.values())
-            caption += f", {len(self.class_factors)} with a threshold of their own"
+            caption += f", {len(self.class_factors)} with their own threshold"
             caption += f", from {low:.2f} to {high:.2f} of the common one"
         if self.runner_up_weight:
             caption += f"; score: root of d1² - {self.runner_up_weight:g} d2², d2 to the nearest other class"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from skmetric.metrics._ranking import map_at_r, recall_at_k
-from skmetric.metrics._report import _html, _text
+from skmetric.metrics._report import ByName, _html, _text
 from skmetric.retrieval import Ranking
 from skmetric.search._gallery._labels import LabelColumn
 
@@ -26,7 +26,7 @@ _BLOCK_NEIGHBORS = 2**23  # held at a time
 
 @final
 @dataclass(frozen=True, repr=False, eq=False)
-class Evaluation:
+class Evaluation(ByName):
     """What :meth:`SimilaritySearch.evaluate` returns.
 
     Prints as a table; ``evaluation["identified"]`` is a score.
@@ -38,7 +38,7 @@ class Evaluation:
         share of them matched to their class at any distance; ``"identified"``, the share that is also
         accepted. With strangers: ``"unknown_accepted"``; ``"balanced_accuracy"``, the mean of identified and
         of strangers refused; ``"auroc"``, of known queries against strangers by distance (divided by the
-        factor of the class, where classes have thresholds of their own); and ``"oscr"``, the area under the
+        factor of the class, where each class has its own threshold); and ``"oscr"``, the area under the
         curve.
     oscr_curve : dict of str to ndarray, or None
         ``"unknown_accepted"``, ``"identified"`` and ``"distance"`` as the threshold grows; None without
@@ -102,8 +102,8 @@ class Evaluation:
     per_query: dict[str, NDArray] | None = None
     by: dict[Any, Evaluation] | None = None
 
-    def __getitem__(self, name: str) -> float:
-        return self.scores[name]
+    def _values(self) -> dict[str, float]:
+        return self.scores
 
     def __repr__(self) -> str:
         return "\n\n".join([*map(_text, self._tables()), self._caption()])

@@ -89,7 +89,7 @@ def largest_that_meets(rates: Mapping[str, NDArray], name: str, rate: str, value
 
 
 def limit_for_target(evidence: Evidence, target: float, n_classes: int) -> float:
-    """Strangers are to be accepted below this distance, so that those of a new class keep `target`.
+    """The distance below which strangers are accepted, so that those of a new class keep `target`.
 
     The largest distance whose rate meets a target was chosen because its rate is low on these classes; on
     other classes the rate is higher, most where classes are few. So the choice is made without each class in

@@ -14,7 +14,7 @@ MAX_EXACT = 2**53  # beyond, float64 does not tell one integer from the next
 
 
 class ColumnType(NamedTuple):
-    """What a column holds. Each server maps `name` to a type of its own, once."""
+    """What a column holds. Each server maps `name` to one of its types, once."""
 
     name: str
     noun: str  # of one value, in errors

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from skmetric.retrieval import Neighbors
 
+from ._labels import LabelColumn
 from ._selection import Selection
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from skmetric.search._index._hits import Hits
     from skmetric.search._index._index import Index
 
-    from ._labels import LabelColumn
     from ._memory import MemoryGallery
 
     Where = Mapping[str, Any] | Selection | None
@@ -35,6 +35,17 @@ class Labelled(NamedTuple):
     distances: NDArray[np.float64]
     codes: NDArray[np.integer[Any]]
     labels: LabelColumn  # decodes them
+
+    @classmethod
+    def of_hits(cls, hits: Hits, n_queries: int, labels: LabelColumn | None = None) -> Self:
+        """Hits with a column "label", as codes of the labels given, or of new ones."""
+        if labels is None:
+            labels = LabelColumn(hits.columns["label"])
+            codes = labels.codes.values
+        else:
+            codes = labels.encode(hits.columns["label"])
+        distances = hits.spread(hits.distances, n_queries, np.inf)
+        return cls(distances, hits.spread(codes, n_queries, -1), labels)
 
 
 class Gallery(ABC):
@@ -63,7 +74,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
-        """A context for calls that are to see one state, as far as other threads of this process go."""
+        """A context in which no other thread of this process changes the gallery."""
 
     @abstractmethod
     def add(self, embeddings: NDArray[Any], ids: Any, labels: Any, metadata: Any) -> None:
@@ -121,6 +132,10 @@ class Gallery(ABC):
         return self.keys_of(where.among, where.named_by) if isinstance(where, Selection) else None
 
     @abstractmethod
+    def rows(self, keys: NDArray[Any]) -> NDArray[np.intp]:
+        """Row of each key of an item."""
+
+    @abstractmethod
     def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
         """Embeddings of items by key."""
 
@@ -154,7 +169,7 @@ class Gallery(ABC):
     ) -> Labelled:
         """Neighbours with their classes, fewer than `k` where there are fewer items, one at least.
 
-        Codes are those of the `labels` that :meth:`tally` gave, or of labels of their own.
+        Codes are those of the `labels` that :meth:`tally` gave; without them, of new labels.
         """
 
     @abstractmethod
@@ -191,7 +206,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What a folder is to hold beside `arrays`, as JSON."""
+        """What a folder holds beside `arrays`, as JSON."""
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -152,6 +152,7 @@ def check_y(y: Any, n_samples: int) -> NDArray[Any] | None:
     """Labels as an array, or None; text costs no more than its length."""
     if y is None:
         return None
+    refuse_several(y)
     if isinstance(y, list | tuple) and y and all(isinstance(label, str) for label in y):
         check_text(y, "y")
         y = shown(as_text(y))
@@ -159,6 +160,22 @@ def check_y(y: Any, n_samples: int) -> NDArray[Any] | None:
     if labels.dtype.kind in "UT" or (labels.dtype.kind == "O" and isinstance(labels[0], str)):
         check_text(labels.tolist(), "y")
     return labels
+
+
+def refuse_several(y: Any) -> None:
+    """Refuse several labels of a sample, with what a search can do for them."""
+    is_wide = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
+    if not is_wide and isinstance(y, list | tuple) and y:
+        is_wide = all(isinstance(row, set | frozenset | list | tuple) for row in y) and any(
+            isinstance(row, set | frozenset) or len(row) > 1 for row in y
+        )
+    if is_wide:
+        raise ValueError(
+            "y has several labels of a sample, and should be a 1d array: a search recognises one class for "
+            "each. Leave y out, or give the class alone; keep labels to filter by as columns of metadata, "
+            "metadata={'red': [True, ...]}; score several labels by retrieval_report(X, y, y_gallery, "
+            "relevance='multilabel'), levels by relevance='hierarchy'"
+        )
 
 
 def is_text(labels: NDArray[Any]) -> bool:

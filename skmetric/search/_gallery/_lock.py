@@ -19,7 +19,7 @@ _PATIENCE = 0.05  # seconds of waiting after which the turns of others are exami
 class SharedLock:
     """A queue: readers that follow each other share the lock, a writer has it alone.
 
-    A thread that reads or writes already may read once more. A copy or a pickle is a lock of its own, which
+    A thread that reads or writes already may read once more. A copy or a pickle is a new lock, which
     nobody holds.
 
     A turn ends with the function that took it, whatever cuts that function short: an exception may come

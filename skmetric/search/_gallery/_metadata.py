@@ -31,7 +31,7 @@ def check_metadata(
         name = str(key)
         check_name(name)
         if name in _TAKEN:
-            raise ValueError(f"metadata {name!r}: a lookup has a column {name!r} of its own, rename yours")
+            raise ValueError(f"metadata {name!r}: lookups add a column of this name, rename yours")
         columns[name] = column_of(f"metadata {name!r}", values, types.get(name))
         if columns[name].shape != (n_items,):
             raise ValueError(f"metadata {name!r} must be one value for each of the {n_items} items")

@@ -12,6 +12,7 @@ import numpy as np
 from skmetric.search._columns._types import INTEGER, TEXT, ColumnType, type_of
 from skmetric.search._columns._where import Condition, conditions
 from skmetric.search._index._exact import ExactIndex
+from skmetric.search._index._hits import in_order
 from skmetric.search._server._columns import ITEM_ID, LABEL, dtypes_of, typed_columns
 from skmetric.search._server._remote import batches
 
@@ -19,7 +20,7 @@ from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
 from ._labels import LabelColumn
 from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refuse_unknown
 from ._memory import MemoryGallery
-from ._metadata import check_metadata
+from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
 
 if TYPE_CHECKING:
@@ -229,12 +230,14 @@ class ServerGallery(Gallery):
         return None if self._sizes is None else self._sizes[0]
 
     def in_memory(self) -> MemoryGallery:
-        """What is there now, without metadata, as a gallery over an exact index."""
-        names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids
+        """What is there now, with no metadata but groups, as a gallery over an exact index."""
+        kept = [GROUPS] * self.has_column(GROUPS)
+        names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids + kept
         keys, columns, vectors = self._store.contents(names)
         if not len(keys):
             raise ValueError(EMPTY)
-        return MemoryGallery(ExactIndex(), vectors, columns.get(ITEM_ID, keys), columns.get(LABEL), None)
+        metadata = {name: columns[name] for name in kept} or None
+        return MemoryGallery(ExactIndex(), vectors, columns.get(ITEM_ID, keys), columns.get(LABEL), metadata)
 
     # Searches: one round trip
 
@@ -258,7 +261,7 @@ class ServerGallery(Gallery):
         hits = self._hits(embeddings, k, (LABEL,), where)
         if not len(hits.ids):
             raise ValueError(NONE_PASSES.format(where=where))
-        return _labelled(hits, len(embeddings), labels)
+        return Labelled.of_hits(hits, len(embeddings), labels)
 
     def of_other_classes(
         self,
@@ -272,7 +275,7 @@ class ServerGallery(Gallery):
         plain = label.item() if isinstance(label, np.generic) else label
         another = Condition(LABEL, self.types[LABEL], (plain,), negated=True)
         hits = self._asked(embeddings, k, (LABEL,), where, also=[another])
-        return _labelled(hits, len(embeddings), labels)
+        return Labelled.of_hits(hits, len(embeddings), labels)
 
     def hits(self, embeddings: NDArray[Any], k: int, where: Where = None, names: Sequence[str] = ()) -> Hits:
         """Hits with rows for ids."""
@@ -294,6 +297,10 @@ class ServerGallery(Gallery):
 
     def names(self) -> list[str]:
         return [LABEL] * self.has_labels + list(self._metadata())
+
+    def rows(self, keys: NDArray[Any]) -> NDArray[np.intp]:
+        """Row of each key."""
+        return in_order(self._store.contents([], with_vectors=False)[0], keys)
 
     def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
         """Embeddings of items by key."""
@@ -331,19 +338,8 @@ class ServerGallery(Gallery):
         return {name: kind.dtype for name, kind in self.types.items() if name not in (LABEL, ITEM_ID)}
 
 
-def _labelled(hits, n_queries, labels):
-    """Hits as neighbours with their classes, as codes of the labels given or of their own."""
-    if labels is None:
-        labels = LabelColumn(hits.columns[LABEL])
-        codes = labels.codes.values
-    else:
-        codes = labels.encode(hits.columns[LABEL])
-    distances = hits.spread(hits.distances, n_queries, np.inf)
-    return Labelled(distances, hits.spread(codes, n_queries, -1), labels)
-
-
 def _held(ids, labels, columns):
-    """What the index is to hold of items."""
+    """What the index will hold of items."""
     own = {ITEM_ID: ids, LABEL: labels}
     return columns | {name: values for name, values in own.items() if values is not None}
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from skmetric._checks import check_finite_rows, check_map, check_matrix
 from skmetric._folder._arrays import mapped
 from skmetric._kernel._squares import Gallery
+from skmetric._params import InvalidParameterError, check_params
 from skmetric.retrieval import Neighbors, nearest
 
 from ._blocks import nearest_in_blocks, widened
@@ -42,10 +43,31 @@ class ExactIndex(Index):
     and memory for both meanwhile. Ties in distance are in the order in which items were added. A change
     that is cut short, by Ctrl-C or for want of memory, leaves the index as it was.
 
+    Parameters
+    ----------
+    device : str or None, default=None
+        Where queries are searched. None is NumPy on the CPU. "cuda", "cuda:1" or another device of torch is
+        searched by torch, with the same neighbours in the same order; "cpu" is torch on the CPU; "auto" is a
+        CUDA device where there is one, else the CPU. See Notes.
+
     See Also
     --------
     FaissIndex : Approximate, for millions of items on one machine.
     SimilaritySearch : Keeps names, labels and metadata beside an index.
+
+    Notes
+    -----
+    **On a device** the first query copies the embeddings to it, in the dtype in which they are kept, if they
+    take at most half of its free memory. If they take more, each call of `query` sends all of them in blocks
+    of 128 MB. After items were added, the next query sends the new ones and up to one block of older ones;
+    after a removal it sends all. A query with `among` sends the embeddings of these items. Candidates come
+    from products in float32, and their distances from float64; if torch was told to multiply with less
+    precision, such as TF32, products are computed in float64. Embeddings also stay in the memory of the
+    process, where :meth:`SimilaritySearch.calibrate` compares them.
+
+    A folder or pickle holds the name of the device. It loads on any machine, without importing torch. If the
+    machine lacks the device, queries raise an error that names it: ``index.set_params(device=None)`` moves
+    the index. "auto" runs on both machines.
 
     Examples
     --------
@@ -61,13 +83,20 @@ class ExactIndex(Index):
     2
     """
 
+    _parameter_constraints = {"device": [str, None]}
+
     _held: _Held | None = None  # what is held, swapped as one: a change that is cut short has not begun
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = device
 
     def add(
         self, ids: ArrayLike, embeddings: ArrayLike, columns: dict[str, NDArray[Any]] | None = None
     ) -> Self:
         refuse_columns(self, columns=columns)
         rows = _read(embeddings)
+        if self._held is None:
+            self._check_device()
         self._held = self._added(self._held, check_keys(ids, len(rows)), rows)
         return self
 
@@ -100,14 +129,8 @@ class ExactIndex(Index):
         rows = None if among is None else np.sort(held.ids.rows(among))
         check_k(k, len(held.ids) if rows is None else len(rows))
         check_dimension(queries, held.stored.vectors.shape[1])
-        if rows is None:
-            if held.stored.in_blocks:
-                distances, found = nearest_in_blocks(queries, held.stored.vectors, k)
-            else:
-                distances, found = nearest(queries, held.stored.gallery(), k)
-            return Neighbors(distances, held.ids.values[found])
-        distances, found = nearest(queries, widened(held.stored.vectors[rows]), k)
-        return Neighbors(distances, held.ids.values[rows[found]])
+        distances, found = self._nearest(held.stored, queries, k, rows)
+        return Neighbors(distances, held.ids.values[found if rows is None else rows[found]])
 
     def vectors(self, ids: ArrayLike | None = None) -> NDArray[Any]:
         """Return embeddings of items.
@@ -138,15 +161,21 @@ class ExactIndex(Index):
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         held = self._opened()
-        return {}, {"ids": held.ids.values, "vectors": held.stored.vectors}
+        content = {} if self.device is None else {"device": self.device}
+        return content, {"ids": held.ids.values, "vectors": held.stored.vectors}
 
     @classmethod
     def of_arrays(cls, content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        index = cls()
+        index = cls(**content)
+        try:
+            check_params(index)
+        except InvalidParameterError as error:
+            raise TypeError(str(error)) from None  # for `load`, which names the manifest
         index._held = _Held(Ids.of_file(arrays["ids"]), Stored.of_file(*mapped(arrays, "vectors")))
         return index
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = {"device": None, **state}  # of a version that had no devices
         if "_stored" in state:  # of a version that kept the parts apart
             state = {**state, "_held": _Held(state.pop("_ids"), state.pop("_stored"))}
         super().__setstate__(state)
@@ -159,6 +188,26 @@ class ExactIndex(Index):
         if self._held is None:
             raise ValueError("the index is empty: add embeddings first")
         return self._held
+
+    def _nearest(
+        self, stored: Stored, queries: NDArray[Any], k: int, rows: NDArray[np.intp] | None
+    ) -> Neighbors:
+        """Neighbours with rows for indices; among some rows, their numbers there."""
+        if self.device is not None:
+            stored = stored if rows is None else Stored(stored.vectors[rows])
+            return stored.on_device(self.device).nearest(queries, k)
+        if rows is not None:
+            return nearest(queries, widened(stored.vectors[rows]), k)
+        if stored.in_blocks:
+            return nearest_in_blocks(queries, stored.vectors, k)
+        return nearest(queries, stored.gallery(), k)
+
+    def _check_device(self) -> None:
+        check_params(self)
+        if self.device is not None:
+            from ._on_device import searched_on
+
+            searched_on(self.device)
 
     @staticmethod
     def _added(held: _Held | None, ids: NDArray[np.int64], embeddings: NDArray[Any]) -> _Held:

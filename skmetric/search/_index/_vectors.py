@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from skmetric._kernel._squares import Gallery
 
 from ._blocks import widened
 from ._growing import GrowingArray
+
+if TYPE_CHECKING:
+    from ._on_device import OnDevice
 
 _OFF_CENTRE = 16.0  # squared distance of the centre from the origin, over the mean square about the centre
 _SQUARES = (1e-12, 1e12)  # mean squared norms that float32 searches without a scale
@@ -34,6 +37,10 @@ class Stored:
         self.in_blocks: bool = vectors.dtype == np.float16
         self._rows: GrowingArray = GrowingArray(self._as_kept(vectors))
         self._gallery: Gallery | None = None
+
+    _on_device: OnDevice | None = (
+        None  # what the last search on a device made of these rows or the first of them
+    )
 
     @classmethod
     def of_file(cls, vectors: NDArray[Any], check: Callable[[], None] | None = None) -> Stored:
@@ -71,6 +78,7 @@ class Stored:
         gallery, self._gallery = self._gallery, None  # one heir alone may write behind its rows
         if gallery is not None:
             stored._gallery = _grown(copy.copy(gallery), stored, len(added))
+        stored._on_device = self._on_device
         return stored
 
     def kept(self, mask: NDArray[np.bool_]) -> Stored:
@@ -85,6 +93,16 @@ class Stored:
             gallery = Gallery.plain(self._rows.values) if searchable else Gallery(widened(self.vectors))
             self._gallery = gallery
         return gallery
+
+    def on_device(self, device: str) -> OnDevice:
+        """The rows where torch searches them."""
+        from ._on_device import OnDevice
+
+        made, rows = self._on_device, self.vectors
+        if made is None or made.asked != device or len(made.rows) < len(rows):
+            is_mapped = self.in_blocks and not self._rows.writeable
+            made = self._on_device = OnDevice(rows, device, is_mapped, made)
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_augmented": self._augmented, "_rows": self._rows, "_gallery": None}
@@ -114,5 +132,9 @@ def _is_plain(vectors: NDArray[Any], squares: NDArray[Any]) -> bool:
     if not len(vectors):
         return False
     centre = vectors.mean(axis=0, dtype=np.float64)
-    total, off = float(squares.mean(dtype=np.float64)), float(centre @ centre)
+    return is_about_origin(float(squares.mean(dtype=np.float64)), float(centre @ centre))
+
+
+def is_about_origin(total: float, off: float) -> bool:
+    """Whether float32 can search rows as they are: of a mean squared norm, and one of their centre."""
     return _SQUARES[0] < total < _SQUARES[1] and off <= _OFF_CENTRE * (total - off)

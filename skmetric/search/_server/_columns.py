@@ -36,7 +36,7 @@ def typed_columns(
     for name, values in (columns or {}).items():
         check_name(name)
         if name in reserved:
-            raise ValueError(f"the index has a column {name!r} of its own: rename that column")
+            raise ValueError(f"{name!r} is the name of a column that the index itself uses: rename yours")
         if len(name.encode()) > MAX_NAME:
             raise ValueError(
                 f"column {name!r}: names have 1 to {MAX_NAME} bytes, for which the servers have room"

@@ -19,7 +19,7 @@ Mode = Literal["add", "upsert", "replace", "start"]
 
 
 class Items(NamedTuple):
-    """What is to be stored, checked; without ids the store gives new ones."""
+    """What will be stored, checked; without ids the store gives new ones."""
 
     ids: Keys | None  # (n_items,)
     embeddings: NDArray[np.floating]  # (n_items, n_features)
@@ -28,7 +28,7 @@ class Items(NamedTuple):
 
 
 class Store(ABC):
-    """Requests about one table or collection. Each process and thread has connections of its own.
+    """Requests about one table or collection. Each process and thread has its own connections.
 
     Ids are the integers of the index. Columns come back in the forms that users get. A filter is a sequence
     of conditions, all of which an item must meet, and ids that it must be among.

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from skmetric.deep import DeepMetricLearner, Distributed, FineTuning, losses, miners
+from skmetric.deep import Checkpoint, DeepMetricLearner, Distributed, FineTuning, losses, miners
 from skmetric.deep._distributed._group import by_view, in_buckets
+from skmetric.deep._training._checkpoints import _checkpoint_folder
 from skmetric.deep._training._loss._criterion import loss_names
 
 from .ranks import by_two
@@ -182,6 +183,36 @@ def test_a_checkpoint_is_written_once_and_refused_to_another_number_of_processes
     np.testing.assert_array_equal(first, again)
     with pytest.raises(ValueError, match=r"by 2 processes, and this one has 1: .*Distributed\(devices=2\)"):
         learner(**params).fit(X, Y)
+
+
+def test_processes_resume_within_an_epoch_each_with_its_own_chance(tmp_path):
+    """Dropout draws other numbers in each process, and batch norms see the share of each."""
+
+    def network(input_shape):
+        return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 4))
+
+    def fit(rank, checkpoint=None, n_saves=None):
+        save, left = _checkpoint_folder.write_folder, [n_saves]
+
+        def write(*args, **options):
+            if left[0] == 0:
+                raise OSError("no power")
+            left[0] = None if left[0] is None else left[0] - 1
+            return save(*args, **options)
+
+        params = {"module": network, "max_epochs": 2, "steps_per_epoch": 4, "checkpoint": checkpoint}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_checkpoint_folder, "write_folder", write)
+            return learned(learner(**params, distributed=Distributed()).fit(X, Y))
+
+    def broken(rank):
+        checkpoint = Checkpoint(tmp_path / "c", every_n_steps=1)
+        with pytest.raises(OSError, match="no power"):
+            fit(rank, checkpoint, n_saves=6)
+        return fit(rank, checkpoint)
+
+    for whole, found in zip(by_two(fit), by_two(broken), strict=True):
+        np.testing.assert_equal(found, whole)
 
 
 def test_fabric_is_not_loaded_to_join_a_group_that_is_there():

@@ -121,5 +121,5 @@ def test_tuples_that_are_given_are_compared_by_it(distance):
 def test_learners_of_tuples_refuse_a_distance_with_weights(learner):
     pairs = torch.randn(8, 2 if learner is SiameseLearner else 3, 5).numpy()
     arguments = (pairs, [1, 0] * 4) if learner is SiameseLearner else (pairs,)
-    with pytest.raises(ValueError, match="weights of its own"):
+    with pytest.raises(ValueError, match="a distance with weights"):
         learner(loss=losses.ContrastiveLoss(distance=Scaled())).fit(*arguments)

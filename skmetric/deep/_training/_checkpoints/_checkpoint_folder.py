@@ -1,15 +1,16 @@
-"""A training that survives: after each epoch all that it goes on from is in a folder, written at once.
+"""A training that survives: after each epoch, and within it, all that it goes on from is in a folder.
 
 All chance in an epoch comes from the seed and the number of the epoch, so that weights, moments, schedule,
-what the loss remembers and the history are all there is. A fit that finds its folder goes on where that ends;
-a run on some of the classes and one on all of them have a folder each.
+what the loss remembers and the history are all there is after one. Within an epoch there are the random
+generators and the sums over its batches besides; they have a folder of their own, which ends with the epoch:
+after a divergence, training goes back to the last epoch and not to a step. A fit that finds its folder goes
+on where that ends; a run on some of the classes and one on all of them have a folder each.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,30 +18,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from torch import nn
 
 from skmetric._folder._folder import naming_damage, read_folder, write_folder
-from skmetric._relevance import Relevance
+from skmetric._params import check_params
 from skmetric._torch import to_tensor
-from skmetric.deep._data._gathered import Gathered
-from skmetric.deep._data._source import Streamed
 from skmetric.deep._distributed._group import ALONE, Alone
+from skmetric.deep._recipe._checkpoint_settings import Checkpoint, as_checkpoint
+
+from ._known_by import digest_of_data, told
 
 if TYPE_CHECKING:
+    from skmetric.deep._training._descent import Descent
     from skmetric.deep._training._loop import Training
 
+    from ._epoch_so_far import EpochSoFar
+
 _KIND = "skmetric.deep.checkpoint"
-_NO_EFFECT = {
-    "checkpoint",
-    "device",
-    "num_workers",
-    "compile",
-    "warm_start",
-    "distributed",
-}  # on what is trained
-_LOOKED_AT = 8  # samples of a Dataset, or of files, that tell it from another
-_SHOWN = 60  # characters of a value that are kept
+_KIND_WITHIN = "skmetric.deep.checkpoint.epoch"
+_NO_EFFECT = {  # on what is trained
+    "checkpoint", "device", "num_workers", "compile", "warm_start", "distributed",
+}  # fmt: skip
 
 
 class CheckpointFolder:
@@ -48,8 +46,8 @@ class CheckpointFolder:
 
     Parameters
     ----------
-    path : str or path-like
-        Of the folder, there or not.
+    given : str, path-like or Checkpoint
+        The folder, there or not.
     estimator : estimator
         Its parameters must be those of the fit that the folder is of.
     group : Alone
@@ -61,15 +59,21 @@ class CheckpointFolder:
         If parameters or the number of processes differ; each is named.
     """
 
-    def __init__(self, path: str | os.PathLike[str], estimator: Any, group: Alone = ALONE) -> None:
-        self.path, self.group = Path(path), group
+    def __init__(
+        self, given: str | os.PathLike[str] | Checkpoint, estimator: Any, group: Alone = ALONE
+    ) -> None:
+        settings = as_checkpoint(given)
+        check_params(settings)
+        self.path, self.group, self.every_n_steps = Path(settings.path), group, settings.every_n_steps
         self.parameters = {
-            name: _told(value)
+            name: told(value)
             for name, value in estimator.get_params(deep=False).items()
             if name not in _NO_EFFECT
         }
         self.seed: int | None = None
         found = group.on_first(_read_content, self.path / "fit")
+        if found is None:  # killed in the first epoch
+            found = group.on_first(_read_content, within(self.path / "fit"), _KIND_WITHIN)
         if found is not None:
             self.seed = found["seed"]
             self._check(found)
@@ -78,12 +82,14 @@ class CheckpointFolder:
         """The part of the folder for one run of the loop."""
         described = {
             "parameters": self.parameters,
-            "samples": _digest_of_data(data),
+            "samples": digest_of_data(data),
             "seed": training.seed,
             "begins_at": training.epoch,
             "n_processes": self.group.size,
         }
-        return CheckpointOfRun(self.path / ("refit" if on_all else "fit"), described, self.group)
+        return CheckpointOfRun(
+            self.path / ("refit" if on_all else "fit"), described, self.group, self.every_n_steps
+        )
 
     def _check(self, found: Mapping[str, Any]) -> None:
         n_before, n_now = found.get("n_processes", 1), self.group.size
@@ -105,8 +111,15 @@ class CheckpointFolder:
 class CheckpointOfRun:
     """State of one run of the training loop in a folder."""
 
-    def __init__(self, path: Path, described: dict[str, Any], group: Alone = ALONE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        described: dict[str, Any],
+        group: Alone = ALONE,
+        every_n_steps: int | None = None,
+    ) -> None:
         self.path, self.described, self.group = path, described, group
+        self.every_n_steps = every_n_steps
 
     def resume(self, training: Training) -> bool:
         """Put `training` where the folder ends, if there is one.
@@ -135,6 +148,48 @@ class CheckpointOfRun:
             training.untrained, training.stopped = dict(content["untrained"]), content["stopped"]
         return bool(content["ended"])
 
+    def resume_epoch(self, training: Training, so_far: EpochSoFar, number: int) -> None:
+        """Put `training` after the last step that was written of the epoch `number`, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If the folder is of other samples, or damaged.
+        """
+        path = within(self.path)
+        found = self.group.on_first(_read, path, _KIND_WITHIN)
+        if found is None:
+            return
+        content, arrays = found
+        if (content["begins_at"], content["epoch"]) != (self.described["begins_at"], number):
+            return  # an epoch that has ended, or one of the fit before this one
+        self._check(content)
+        with naming_damage(path):
+            training.restore(_of_plain(content["state"], arrays))
+            of_rank = _of_plain(content["so_far"], arrays)[self.group.rank]
+            so_far.restore(of_rank, *_modules(training))
+
+    def is_due(self, descent: Descent) -> bool:
+        """Whether a step has just ended after which the state is written."""
+        return self.every_n_steps is not None and descent.ends_every(self.every_n_steps)
+
+    def save_epoch(self, training: Training, so_far: EpochSoFar, number: int) -> None:
+        """Write the state within the epoch `number`: what processes have in common once, the rest of each."""
+        if not self.group.all(so_far.is_finite):
+            return  # the end of the epoch says so
+        by_rank = self.group.by_rank(so_far.state(*_modules(training)))
+        self.group.on_first(self._save_epoch, training, by_rank, number)
+
+    def _save_epoch(self, training: Training, by_rank: list[Any], number: int) -> None:
+        arrays: dict[str, NDArray[Any]] = {}
+        content = self.described | {
+            "epoch": number,
+            "state": _plain(training.state(), arrays, "state"),
+            "so_far": _plain(by_rank, arrays, "so_far"),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_folder(within(self.path), _KIND_WITHIN, content, arrays)
+
     def save(self, training: Training, state: Mapping[str, Any], *, ended: bool) -> None:
         """Write the state after an epoch, by the first process."""
         self.group.on_first(self._save, training, state, ended)
@@ -152,6 +207,7 @@ class CheckpointOfRun:
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_folder(self.path, _KIND, content, arrays)
+        _remove(within(self.path))
 
     def _check(self, content: Mapping[str, Any]) -> None:
         what = {
@@ -159,23 +215,39 @@ class CheckpointOfRun:
             "seed": "another seed",
             "begins_at": "a fit that began after another number of epochs",
         }
-        for name, told in what.items():
+        for name, of in what.items():
             if content[name] != self.described[name]:
                 raise ValueError(
-                    f"checkpoint={str(self.path.parent)!r} is of {told}: give what that fit had to go on "
+                    f"checkpoint={str(self.path.parent)!r} is of {of}: give what that fit had to go on "
                     "with it, or choose another folder to train anew"
                 )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Mapping[str, NDArray[Any]]] | None:
+def within(path: Path) -> Path:
+    """The folder for the middle of an epoch, beside that of a run."""
+    return path.with_name(f"{path.name}_epoch")
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, the manifest first: what is left of it if this is interrupted is not read."""
+    (path / "manifest.json").unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _modules(training: Training) -> list[nn.Module]:
+    """What has buffers that processes even out after an epoch only."""
+    return [training.module] if training.average is None else [training.module, training.average.module]
+
+
+def _read(path: Path, kind: str = _KIND) -> tuple[dict[str, Any], Mapping[str, NDArray[Any]]] | None:
     """Content and arrays of a folder; None where no save has ended."""
     if not (path / "manifest.json").exists():
         return None
-    return read_folder(path, _KIND, verify=True)
+    return read_folder(path, kind, verify=True)
 
 
-def _read_content(path: Path) -> dict[str, Any] | None:
-    found = _read(path)
+def _read_content(path: Path, kind: str = _KIND) -> dict[str, Any] | None:
+    found = _read(path, kind)
     return None if found is None else found[0]
 
 
@@ -227,94 +299,3 @@ def _of_plain(node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if "tuple" in node:
         return tuple(_of_plain(item, arrays) for item in node["tuple"])
     return {key: _of_plain(value, arrays) for key, value in node["dict"]}
-
-
-# What a fit is known by
-
-
-def _told(value: Any) -> str:
-    """A value of a parameter as text that is the same in another process."""
-    text = _text(value)
-    return (
-        text
-        if len(text) <= _SHOWN
-        else f"{text[:_SHOWN]}... ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
-    )
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    if isinstance(value, np.generic):
-        return repr(value.item())
-    if isinstance(value, os.PathLike):
-        return repr(os.fspath(value))
-    if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
-        return f"array {value.dtype} {value.shape} {digest}"
-    if isinstance(value, torch.Tensor):
-        return _text(value.detach().cpu().numpy())
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {_text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_text, value)) + "]"
-    if isinstance(value, functools.partial):
-        return f"partial({_text(value.func)}, {_text(value.args)}, {_text(value.keywords)})"
-    if isinstance(value, nn.Module):
-        return f"{value!r} {_text(value.state_dict())}"
-    if hasattr(value, "get_params") and not isinstance(value, type):
-        return f"{type(value).__name__}({_text(value.get_params(deep=False))})"
-    return getattr(value, "__qualname__", type(value).__name__)
-
-
-def _digest_of_data(data: Any) -> str:
-    """Digest of samples and labels, those held out among them; of what is read later, some samples."""
-    digest, parts = hashlib.sha256(), list(data._asdict().items())
-    for name, part in parts:
-        if part is None:
-            continue
-        digest.update(name.encode())
-        if isinstance(part, Gathered):
-            parts.append((f"{name} table", part.table))
-            part = part.index
-        if isinstance(part, Relevance):
-            part = part.told_by()
-        if issparse(part):
-            parts += [(f"{name} {side}", getattr(part, side)) for side in ("indices", "indptr")]
-            part = part.data
-        if isinstance(part, np.ndarray):
-            digest.update(f"{part.dtype.kind} {part.shape}".encode())
-            digest.update(
-                repr([*map(_sorted, part.tolist())]).encode()
-                if part.dtype.kind in "OUT"
-                else np.ascontiguousarray(part).data
-            )
-        elif hasattr(part, "rows") and getattr(part, "is_fixed", False):
-            digest.update(repr(part.shape).encode())
-            for row in _looked_at(part):
-                digest.update(np.ascontiguousarray(part.rows([int(row)]).cpu().numpy()).data)
-        else:
-            digest.update(repr(getattr(part, "shape", part)).encode())
-            if isinstance(part, Streamed):
-                digest.update(repr(part.told(_looked_at(part))).encode())
-    return digest.hexdigest()
-
-
-def _looked_at(part: Any) -> NDArray[np.intp]:
-    """Rows that tell samples from others: some of all, evenly spaced."""
-    return np.unique(np.linspace(0, len(part) - 1, min(_LOOKED_AT, len(part))).astype(np.intp))
-
-
-def _sorted(label: Any) -> Any:
-    """A set of labels in an order that is the same in another process."""
-    return sorted(map(repr, label)) if isinstance(label, set | frozenset) else label
-
-
-def sketch_of_data(data: Any) -> str:
-    """Digest of the labels and of a few samples: cheap, to tell data of one process from those of another."""
-    few = {
-        name: part[_looked_at(part)]
-        for name, part in data._asdict().items()
-        if isinstance(part, np.ndarray) and part.ndim > 1 and len(part)
-    }
-    return _digest_of_data(data._replace(**few)) + repr(data.samples.shape)

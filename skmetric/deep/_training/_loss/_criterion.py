@@ -134,7 +134,7 @@ def innermost(loss):
 
 
 def refuse_own_relevance(loss, asked="labels"):
-    """Refuse a loss with grades of its own: in a learner labels are codes, or numbers of samples."""
+    """Refuse a loss that was given grades: in a learner labels are codes, or numbers of samples."""
     inner = innermost(loss)
     allowed = ("labels", asked) if isinstance(asked, str) else ("labels",)
     if isinstance(inner, GradedPairLoss) and not (

@@ -93,7 +93,7 @@ def make_tuple_loss(loss, margin, n_members):
     Returns
     -------
     TupleLoss
-        With a loss of its own.
+        The loss, with the margin given.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def make_tuple_loss(loss, margin, n_members):
         raise ValueError(f"loss={named} has a miner, and {kind} that are given leave nothing to mine")
     if isinstance(resolved.distance, nn.Module) and any(True for _ in resolved.distance.parameters()):
         raise ValueError(
-            f"loss={named} has a distance with weights of its own, which learners of {kind} do not train: "
+            f"loss={named} has a distance with weights, which learners of {kind} do not train: "
             "use a distance by name, or a function"
         )
     check_params(resolved)

@@ -12,6 +12,7 @@ from skmetric.retrieval import nearest
 from skmetric.search._calibration._matchers import Match, Matcher, PrototypeMatcher
 from skmetric.search._gallery._side import Side
 
+from ._bursts import bursts
 from ._copies import Copies, own_items, twins
 from ._two_searches import search_twice
 
@@ -91,9 +92,11 @@ def _by_neighbors(matcher, n_neighbors, gallery, queries, sizes, second, runners
         found.distances,
         (found.own_distances[:, 0], found.distances_third) if runners_up else None,
     )
-    return evidence._replace(
-        doubts=_doubts(itself, side.codes, own, found.is_item, found.own_distances, found.distances_hidden)
-    )
+    doubts = _doubts(itself, side.codes, own, found.is_item, found.own_distances, found.distances_hidden)
+    if not doubts and hidden is None:
+        said = bursts(found.own_distances[side.codes >= 0], itself)
+        doubts = () if said is None else (said,)
+    return evidence._replace(doubts=doubts)
 
 
 def hidden_items(gallery: Side, queries: Side) -> Hidden | None:

@@ -17,6 +17,7 @@ from skmetric._kernel._threads import map_blocks
 from skmetric.search._calibration._matchers import Match
 from skmetric.search._gallery._side import Side
 
+from ._bursts import DEPTH
 from ._copies import as_stored
 
 
@@ -27,7 +28,7 @@ class Searches(NamedTuple):
     codes: NDArray
     distances_hidden: NDArray
     codes_hidden: NDArray
-    own_distances: NDArray  # (n_queries, 2): to the nearest two items of the class
+    own_distances: NDArray  # (n_queries, DEPTH): to the nearest items of the class
     is_item: NDArray  # (n_queries,), bool: an item of the gallery, which was left out of its own search
     distances_second: NDArray | None = None  # (n_queries, k_second): the class matched then hidden too
     codes_second: NDArray | None = None
@@ -73,8 +74,8 @@ def search_twice(
     class_starts = np.searchsorted(codes, np.arange(codes[-1] + 2))
     shape = (2 + (k_second > 0), len(asked_codes), k)
     squares, places = np.full(shape, np.inf), np.zeros(shape, dtype=int)
-    k_own = max(k, 2) + 1  # one more, since the query itself may be among them
-    two_own, is_item = np.full((len(asked_codes), 2), np.inf), np.zeros(len(asked_codes), dtype=bool)
+    k_own = max(k, DEPTH) + 1  # one more, since the query itself may be among them
+    all_own, is_item = np.full((len(asked_codes), DEPTH), np.inf), np.zeros(len(asked_codes), dtype=bool)
     of_third = np.full(len(asked_codes), np.inf)
 
     def hide(found, classes):
@@ -96,7 +97,7 @@ def search_twice(
         ahead = is_item[block]
         own[ahead, :-1], own_squares[ahead, :-1] = own[ahead, 1:], own_squares[ahead, 1:]
         own, own_squares = own[:, :-1], own_squares[:, :-1]
-        two_own[block] = own_squares[:, :2]
+        all_own[block] = own_squares[:, :DEPTH]
         others, other_squares = _nearest(search, block, found, norms, k, 0, order)
         both, both_squares = np.hstack([own, others]), np.hstack([own_squares, other_squares])
         first = np.lexsort((order[both], both_squares), axis=1)[:, :k]
@@ -120,7 +121,7 @@ def search_twice(
     if k_second and third:
         second += (np.sqrt(of_third[back]),)
     return Searches(
-        distances[0], found[0], distances[1], found[1], np.sqrt(two_own[back]), is_item[back], *second
+        distances[0], found[0], distances[1], found[1], np.sqrt(all_own[back]), is_item[back], *second
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skmetric.search._calibration._gathering._evidence import Evidence
 
-_LEAST = 2  # queries of a class, from which it has a factor of its own
+_LEAST = 2  # queries of a class, from which it gets a factor
 _EXPONENT = 0.5
 _FLOOR = 0.01  # quantile of the distances above 0 below which logarithms would run away
 

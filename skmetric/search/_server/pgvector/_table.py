@@ -23,7 +23,7 @@ from ._postgres import Server
 from ._schema import Schema, indexes_of, read_comment, read_schema, write_comment
 from ._sql import Statements, VectorArray, copied, decode, encode, register
 
-# of binary COPY, whose values have no types of their own: a date goes as the 8 bytes that it is
+# of binary COPY, whose values bear no types: a date goes as the 8 bytes that it is
 _COPIED = {BOOLEAN: "bool", INTEGER: "int8", REAL: "float8", TEXT: "text", TIME: "int8"}
 _PAUSES = (0.1, 0.3)  # seconds before a call that the server stopped for another is made again
 _SPARE = 4  # times k candidates where those of the index are ranked in half precision
@@ -326,7 +326,7 @@ class Table(Store):
     def _copy(
         self, connection: Any, items: Items, arrays: Columns, types: Types, is_staged: bool = False
     ) -> None:
-        """Binary COPY. Its values have no types of their own: a vector goes as the bytes that it is."""
+        """Binary COPY. Its values bear no types: a vector goes as the bytes that it is."""
         records = encode(items.embeddings)
         data, size = records.tobytes(), records.itemsize
         vectors = (data[start + 4 : start + size] for start in range(0, len(data), size))

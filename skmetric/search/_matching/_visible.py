@@ -9,15 +9,15 @@ import numpy as np
 from skmetric._kernel._hidden import Hidden, HiddenTwice
 from skmetric._kernel._nearest import nearest_items
 from skmetric._kernel._squares import Search
+from skmetric.search._calibration._gathering._copies import as_stored, leave_items_out
+from skmetric.search._gallery._side import Side
 
-from ._calibration._gathering._copies import as_stored, leave_items_out
-from ._gallery._side import Side
 from ._runners_up import to_another
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._gallery._memory import MemoryGallery
+    from skmetric.search._gallery._memory import MemoryGallery
 
 
 class VisibleItems:

@@ -18,7 +18,7 @@ from skmetric.linear._without import without_samples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._gallery._memory import MemoryGallery
+    from skmetric.search._gallery._memory import MemoryGallery
 
 
 def check_refittable(embedder: Any, y: Any) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._calibration._gathering._copies import leave_items_out
+from skmetric.search._calibration._gathering._copies import leave_items_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._gallery._gallery import Gallery, Labelled, Where
-    from ._gallery._labels import LabelColumn
+    from skmetric.search._gallery._gallery import Gallery, Labelled, Where
+    from skmetric.search._gallery._labels import LabelColumn
 
 DEPTH = 8  # neighbours of the first search, which mostly hold a second class
 _DEEPER = 64  # of the second

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._asked._combined import on_sphere
-from ._columns._types import as_text
-from ._gallery._layout import asked_ids
+from skmetric.search._asked._combined import on_sphere
+from skmetric.search._columns._types import as_text
+from skmetric.search._gallery._layout import asked_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._calibration._calibration import Calibration
+    from skmetric.search._calibration._calibration import Calibration
 
 _NAMED = 5  # items in a warning
 _ENOUGH = 5  # items of a class, to say of another that it is far from them
@@ -99,7 +99,8 @@ def outliers(
     """The warning about items that hardly belong to their class, or None.
 
     They are not recognised as it, and either as near to another class as half of the known queries are to
-    theirs, or farther off than any known query. What is merely mistaken is no reason to warn.
+    theirs, or farther off than any known query. What is merely mistaken is no reason to warn. Of a class with
+    few items nobody knows how far apart they are: there is no warning of these.
 
     Parameters
     ----------
@@ -116,12 +117,13 @@ def outliers(
     usual : Usual
         Distances of the known queries of the calibration.
     n_before : ndarray of shape (n_items,)
-        Items that the class had before: with few, nobody knows yet how far apart its items are.
+        Items that the class had before.
     """
-    is_taken = (own > limits) & (other <= np.fmin(limits, usual.median))
-    is_far = (np.minimum(own, seen) > np.fmax(limits, usual.far)) & (n_before >= _ENOUGH) & ~is_taken
+    is_known = n_before >= _ENOUGH
+    is_taken = is_known & (own > limits) & (other <= np.fmin(limits, usual.median))
+    is_far = is_known & (np.minimum(own, seen) > np.fmax(limits, usual.far)) & ~is_taken
     said = [
-        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the items of its own"
+        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the rest of its own"
         for name, label, another in zip(names[is_taken], labels[is_taken], others[is_taken], strict=True)
     ]
     said += [

@@ -1,0 +1,1 @@
+"""Queries against the classes of a gallery: what each may see, distances, the runner-up, odd new items."""

@@ -1,0 +1,159 @@
+"""Sparse rows give what the same rows give as an array, and are not made dense."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_array, csr_array, csr_matrix, lil_array, random_array
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from skmetric import MetricLearner, SimilaritySearch
+from skmetric.base import MahalanobisMixin, signed_power
+from skmetric.linear import RCA, Covariance
+from skmetric.linear._closed_form._scatter import class_scatter
+from skmetric.metrics import RetrievalScorer
+
+
+def counts(n_samples, n_features, n_classes, density, seed=0):
+    """Counts of words, of which each class has its own; some rows are empty, some features constant."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_samples) % n_classes
+    own = rng.random((n_classes, n_features)) < 3 * density
+    X = rng.poisson(1.0, (n_samples, n_features)) * (rng.random((n_samples, n_features)) < own[y] * 0.3)
+    X = X + 1.0 * (rng.random(X.shape) < density / 4)
+    X[[3, 17]] = 0
+    X[:, 5] = 0
+    return X, y
+
+
+THIN, DENSE, WIDE = counts(160, 40, 20, 0.05), counts(160, 20, 20, 0.5), counts(30, 50, 5, 0.05)
+SETTINGS = [
+    {},
+    {"shrinkage": (0.3, 0.5), "normalize": False},
+    {"shrinkage": (0.3, 0.5), "normalize": True, "power": 0.5, "weighting": "kissme"},
+    {"shrinkage": (0.3, 0.5), "n_components": 3, "saturation": 0.05},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("data", [THIN, DENSE, WIDE], ids=["thin", "dense", "fewer rows than features"])
+def test_metric_learner_is_that_of_dense_rows(settings, data):
+    X, y = data
+    learner = MetricLearner(random_state=0, **settings)
+    dense, sparse = clone(learner).fit(X, y), learner.fit(csr_array(X), y)
+    np.testing.assert_allclose(sparse.components_, dense.components_, atol=1e-10)
+    np.testing.assert_allclose(sparse.transform(csr_matrix(X)), dense.transform(X), atol=1e-10)
+    np.testing.assert_allclose(sparse.scatter_.within, dense.scatter_.within, atol=1e-10)
+
+
+def test_weights_batches_and_pools_are_those_of_dense_rows():
+    X, y = THIN
+    learners = []
+    for rows in (X, csr_array(X)):
+        learner = MetricLearner((0.3, 0.5)).partial_fit(rows[:90], y[:90], np.arange(90) % 3)
+        learner.partial_fit(rows[90:], y[90:], np.linspace(0, 1, 70)).adapt(rows[:40])
+        learners.append(learner)
+    np.testing.assert_allclose(learners[1].components_, learners[0].components_, atol=1e-10)
+    np.testing.assert_allclose(learners[1].mean_, learners[0].mean_, atol=1e-10)
+
+
+def test_a_margin_and_a_new_choice_take_sparse_rows():
+    X, y = counts(40, 12, 5, 0.3)
+    dense, sparse = (
+        MetricLearner((0.5, 0.7), margin=0.2, n_components=4, random_state=0).fit(rows, y)
+        for rows in (X, csr_array(X))
+    )
+    np.testing.assert_allclose(sparse.pair_distance(X[1:], X[:-1]), dense.pair_distance(X[1:], X[:-1]))
+    dense, sparse = (
+        MetricLearner((0.5, 0.7), random_state=0).partial_fit(rows[:20], y[:20]) for rows in (X, csr_array(X))
+    )
+    dense.partial_fit(X[20:], y[20:], choose=True)
+    assert sparse.partial_fit(csr_array(X[20:]), y[20:], choose=True).shrinkage_ == dense.shrinkage_
+
+
+def test_a_constant_feature_of_sparse_rows_has_no_scatter():
+    """1.7e9 is a time in seconds: the difference of its squares is rounding, which hides all the rest."""
+    X, y = counts(160, 80, 20, 0.03)
+    X = np.c_[X, np.full(len(X), 1.7e9), 1.7e9 + y + np.arange(len(X)) // 20 % 2]
+    scatter, expected = class_scatter(csr_array(X), y, 20), class_scatter(X, y, 20)
+    assert (X != 0).mean() < 0.05  # or blocks of dense rows are multiplied
+    assert scatter.within[80, 80] == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(scatter.within, expected.within, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(scatter.means, expected.means, rtol=1e-14)
+
+
+def disguised(X):
+    """The same rows with zeros stored, entries stored in halves and out of order, and int64 indices."""
+    rows, columns = np.nonzero(X)
+    values = X[rows, columns]
+    rows, columns = np.r_[rows, rows, 0, 1][::-1], np.r_[columns, columns, 0, 1][::-1]
+    values = np.r_[values / 4, 3 * values / 4, 0, 0][::-1]
+    order = np.argsort(rows, kind="stable")
+    ends = np.cumsum(np.bincount(rows, minlength=len(X)))
+    indices, indptr = columns[order].astype(np.int64), np.r_[0, ends].astype(np.int64)
+    return csr_array((values[order], indices, indptr), shape=X.shape)
+
+
+@pytest.mark.parametrize("learner", [MetricLearner((0.3, 0.5), power=0.5), RCA(shrinkage=0.1), Covariance()])
+@pytest.mark.parametrize("form", [disguised, coo_array, lil_array])
+def test_any_form_of_sparse_rows_is_read(learner, form):
+    X, y = THIN
+    given = form(X)
+    before = given.copy()
+    dense, sparse = clone(learner).fit(X, y), clone(learner).fit(given, y)
+    np.testing.assert_allclose(sparse.transform(given), dense.transform(X), atol=1e-10)
+    assert given.nnz == before.nnz  # the rows of the user stay as they were
+
+
+def test_sparse_rows_of_nan_are_named():
+    X, y = csr_array(THIN[0]), THIN[1]
+    X.data[X.indptr[7]] = np.nan
+    for call in (MetricLearner().fit, MetricLearner((0.3, 0.5)).partial_fit):
+        with pytest.raises(ValueError, match="Input X contains NaN in row 7: drop or impute"):
+            call(X, y)
+    with pytest.raises(ValueError, match="Input X contains NaN in row 7"):
+        MetricLearner((0.3, 0.5)).fit(*THIN).adapt(X)
+
+
+def test_too_many_features_are_refused_with_a_remedy():
+    X = csr_array(([1.0, 1.0, 2.0, 1.0], [0, 5, 7, 0], [0, 1, 2, 3, 4]), shape=(4, 100_000))
+    with pytest.raises(ValueError, match=r"100000 features.*80 GB each.*TruncatedSVD"):
+        MetricLearner().fit(X, [0, 0, 1, 1])
+
+
+def test_memory_is_that_of_squares_of_the_features():
+    """40,000 rows of 200 features are 64 MB as an array; matrices of the features 0.3 MB each."""
+    rng = np.random.default_rng(0)
+    X = random_array((40_000, 200), density=0.01, format="csr", rng=rng)
+    y = rng.integers(0, 100, 40_000)
+    tracemalloc.start()
+    MetricLearner((0.3, 0.5), normalize=True, power=0.5).fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16e6
+
+
+class Shift(MahalanobisMixin):
+    power_, normalize_, mean_, components_ = 0.5, True, np.array([0.6, 0.0]), np.diag([1.0, 2.0])
+
+
+def test_embedding_of_a_sparse_row_by_hand():
+    # (9, -16) under the power 1/2 is (3, -4), of unit length (0.6, -0.8), less the mean (0, -0.8): (0, -1)
+    np.testing.assert_allclose(Shift()._embed(csr_array([[9.0, -16.0]])), [[0, -1]], atol=1e-15)
+    assert signed_power(csr_array([[0.0, -9.0]]), 0.5).nnz == 1
+
+
+def test_text_through_search_and_scorer():
+    words = ["red apple pie", "apple tart", "sweet apple pie", "car engine", "fast car", "engine oil car"]
+    y = ["food", "food", "food", "car", "car", "car"]
+    X = TfidfVectorizer().fit_transform(words)
+    search = SimilaritySearch(MetricLearner((0.5, 0.7))).fit(X, y)
+    assert search.predict(X[[0, 4]]).tolist() == ["food", "car"]
+    assert RetrievalScorer("map_at_r")(MetricLearner((0.5, 0.7)).fit(X, y), X, y) == 1
+    categories = np.array([["a", "x"], ["b", "x"], ["a", "y"], ["b", "y"]])
+    pipeline = make_pipeline(OneHotEncoder(), MetricLearner((0.5, 0.7)))
+    assert pipeline.fit_transform(categories, [0, 1, 0, 1]).shape == (4, 4)
+    assert MetricLearner().__sklearn_tags__().input_tags.sparse
