@@ -8,7 +8,7 @@ from scipy.sparse import coo_array, issparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_finite_rows, check_labels
+from skmetric._checks import as_array, canonical_rows, check_finite_rows, check_labels, check_width
 
 KINDS = {2: "pairs", 3: "triplets", 4: "quadruplets"}
 
@@ -16,7 +16,7 @@ KINDS = {2: "pairs", 3: "triplets", 4: "quadruplets"}
 class Tuples(NamedTuple):
     """Tuples of rows: the rows once, and which of them each tuple is made of."""
 
-    rows: NDArray[np.floating]  # (n_rows, n_features)
+    rows: Any  # an array, or a CSR array, (n_rows, n_features)
     members: NDArray[np.intp]  # (n_tuples, n_members)
 
 
@@ -30,7 +30,7 @@ def read_tuples(
     estimator : estimator
         Whose number and names of features are set (with `reset`) or compared.
     X : array-like of shape (n_samples, n_features) or (n_tuples, n_members, n_features)
-        Rows if there is an `index`, else tuples.
+        Rows if there is an `index`, else tuples. Rows may be sparse if `estimator` takes these.
     index : array-like of shape (n_tuples, n_members) or None
         Row numbers.
     n_members : int
@@ -61,11 +61,14 @@ def read_tuples(
         estimator,
         X,
         reset=reset,
+        accept_sparse="csr" if getattr(estimator, "_takes_sparse", False) else False,
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
     )
     check_finite_rows(X)
-    index = check_index(index, n_members, len(X))
+    check_width(X, estimator)
+    X = canonical_rows(X)
+    index = check_index(index, n_members, X.shape[0])
     if distinct:
         check_distinct(index)
     return Tuples(X, index)

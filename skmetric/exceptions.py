@@ -55,7 +55,9 @@ class NoEmbeddingError(TypeError):
 class NothingToLearnWarning(UserWarning):
     """A batch lacks positives or negatives, so that a loss learns less from it than it could, or nothing.
 
-    The loss goes on with what there is, and is a 0 that keeps the graph if there is nothing.
+    The loss goes on with what there is, and is a 0 that keeps the graph if there is nothing. A loss that you
+    call warns at once. A learner warns at the end of the epoch, so that it need not wait for a GPU after each
+    batch.
 
     See Also
     --------

@@ -10,12 +10,13 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmetric._checks import as_array, check_finite_rows, encode_labels
-from skmetric._params import HasMethods, Interval, fit_context
+from skmetric._params import HasMethods, Interval, fit_context, num_samples
 from skmetric._sklearn import BaseEstimator
 from skmetric.base import MetricLearnerMixin
 
@@ -126,7 +127,7 @@ class FromLabels(MetricLearnerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training samples; images, for a network.
+            Training samples, also a sparse matrix if the learner takes one; images, for a network.
         y : array-like of shape (n_samples,)
             Their classes: numbers or strings. At least two, one of them with two rows.
 
@@ -187,17 +188,27 @@ class FromLabels(MetricLearnerMixin, BaseEstimator):
     def _embed(self, X: Any) -> NDArray[np.floating]:
         return np.asarray(self.estimator_.transform(X))
 
+    def _is_for_sparse(self) -> bool:
+        """Whether the learner of tuples takes sparse rows."""
+        has_tags = hasattr(self.estimator, "__sklearn_tags__")
+        return has_tags and bool(get_tags(self.estimator).input_tags.sparse)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._is_for_sparse()
+        return tags
+
     def _check(self, X: Any, y: Any) -> tuple[Any, NDArray[np.intp]]:
         """Samples, and the number of the class of each: -1 without a label."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = self._check_rows(X, reset=True)
         labels, labeled = read_labeled(y, self.unlabeled, warns=True)
-        if len(labels) != len(X):
-            raise ValueError(f"y has {len(labels)} labels for {len(X)} rows: they must be as many")
+        if len(labels) != num_samples(X):
+            raise ValueError(f"y has {len(labels)} labels for {num_samples(X)} rows: they must be as many")
         if (kind := type_of_target(labels, input_name="y")) not in ("binary", "multiclass"):
             raise ValueError(f"Unknown label type: {kind}; classes are needed, as integers or strings")
-        codes = np.full(len(X), -1)
+        codes = np.full(num_samples(X), -1)
         codes[labeled], _, self.classes_ = encode_labels(labels[labeled])
         return X, codes
 
@@ -206,7 +217,14 @@ class FromLabels(MetricLearnerMixin, BaseEstimator):
         X = as_array(X)
         if getattr(X, "ndim", 2) > 2:
             return X
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr" if self._is_for_sparse() else False,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+        )
         check_finite_rows(X)
         return X
 

@@ -12,9 +12,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skmetric import MetricLearner, SimilaritySearch
 from skmetric.base import MahalanobisMixin, signed_power
-from skmetric.linear import RCA, Covariance
+from skmetric.linear import ITML, LSML, MMC, RCA, SCML, SDML, Covariance
 from skmetric.linear._closed_form._scatter import class_scatter
 from skmetric.metrics import RetrievalScorer
+from skmetric.weak import FromLabels, sample_pairs, sample_quadruplets, sample_triplets
 
 
 def counts(n_samples, n_features, n_classes, density, seed=0):
@@ -157,3 +158,94 @@ def test_text_through_search_and_scorer():
     pipeline = make_pipeline(OneHotEncoder(), MetricLearner((0.5, 0.7)))
     assert pipeline.fit_transform(categories, [0, 1, 0, 1]).shape == (4, 4)
     assert MetricLearner().__sklearn_tags__().input_tags.sparse
+
+
+# Learners of tuples. Rounding grows from step to step, so that the start of the descent is what is compared.
+ON_TUPLES = {
+    "pairs": [
+        MetricLearner((0.3, 0.5), power=0.5),
+        MetricLearner((0.3, 0.5), normalize=False),
+        ITML(max_iter=8, random_state=0),
+        ITML("covariance", max_iter=8, random_state=0),
+        MMC(max_iter=8),
+        MMC(diagonal=True, max_iter=8),
+        SDML(max_iter=8),
+    ],
+    "triplets": [SCML(max_iter=8, random_state=0), SCML(basis=np.eye(40), max_iter=8)],
+    "quadruplets": [LSML(max_iter=8), LSML("covariance", max_iter=8)],
+}
+SAMPLERS = {"pairs": sample_pairs, "triplets": sample_triplets, "quadruplets": sample_quadruplets}
+
+
+@pytest.mark.parametrize(("kind", "learner"), [(k, one) for k in ON_TUPLES for one in ON_TUPLES[k]], ids=str)
+@pytest.mark.parametrize("n_tuples", [40, 900], ids=["fewer tuples than rows", "more"])
+@pytest.mark.filterwarnings("ignore:.*(did not converge|two labels)")
+def test_learners_of_tuples_are_those_of_dense_rows(kind, learner, n_tuples):
+    X, y = counts(160, 40, 8, 0.05)
+    drawn = SAMPLERS[kind](y, n_tuples, random_state=0)
+    tuples, *signs = drawn if kind == "pairs" else (drawn,)
+    models = []
+    for rows in (X, csr_array(X)):
+        model = clone(learner)
+        fit = model.fit_pairs if isinstance(model, MetricLearner) else model.fit
+        models.append(fit(rows, *signs, **{kind: tuples}))
+    dense, sparse = models
+    expected = dense.pair_distance(X[1:], X[:-1])
+    np.testing.assert_allclose(sparse.pair_distance(*map(csr_array, (X[1:], X[:-1]))), expected, atol=1e-10)
+    if not isinstance(learner, MetricLearner):
+        expected = dense.decision_function(X, **{kind: tuples})
+        found = sparse.decision_function(csr_array(X), **{kind: tuples})
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+        assert learner.__sklearn_tags__().input_tags.sparse
+
+
+def test_pairs_choose_what_dense_rows_choose():
+    X, y = counts(160, 40, 20, 0.05)
+    pairs, signs = sample_pairs(y, 600, random_state=0)
+    dense, sparse = (
+        MetricLearner(random_state=0).fit_pairs(rows, signs, pairs=pairs) for rows in (X, csr_array(X))
+    )
+    assert len(sparse.cv_results_["params"]) > 10
+    np.testing.assert_allclose(sparse.components_, dense.components_, atol=1e-10)
+
+
+def test_a_learner_from_labels_takes_what_its_learner_takes():
+    X, y = counts(160, 40, 8, 0.05)
+    dense, sparse = (
+        FromLabels(SDML(), n_tuples=200, random_state=0).fit(rows, y) for rows in (X, csr_matrix(X))
+    )
+    np.testing.assert_allclose(sparse.transform(csr_array(X)), dense.transform(X), atol=1e-10)
+    assert sparse.__sklearn_tags__().input_tags.sparse
+
+
+def test_tuples_of_sparse_rows_name_what_is_wrong():
+    X, y = csr_array(THIN[0]), THIN[1]
+    pairs, signs = sample_pairs(y, 50, random_state=0)
+    with pytest.raises(ValueError, match="names row 160, and X has the rows 0 to 159"):
+        ITML().fit(X, signs, pairs=np.where(pairs == pairs[0, 0], 160, pairs))
+    X.data[X.indptr[7]] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity in row 7"):
+        ITML().fit(X, signs, pairs=pairs)
+
+
+def test_a_far_constant_feature_changes_no_difference():
+    X, y = counts(60, 20, 6, 0.1)
+    pairs, signs = sample_pairs(y, 200, random_state=0)
+    moved = csr_array(np.c_[X, np.full(60, 1.7e9)])
+    near, far = (
+        SDML("identity").fit(rows, signs, pairs=pairs).decision_function(rows, pairs=pairs)
+        for rows in (X, moved)
+    )
+    np.testing.assert_allclose(far, near, atol=1e-5)  # 1.7e9 in an embedding leaves 1e-7
+
+
+def test_memory_of_pairs_is_that_of_squares_of_the_features():
+    """20,000 rows of 300 features are 48 MB as an array; the embeddings of all rows would be as much."""
+    rng = np.random.default_rng(0)
+    X = random_array((20_000, 300), density=0.01, format="csr", rng=rng)
+    pairs, signs = sample_pairs(rng.integers(0, 100, 20_000), 4000, random_state=0)
+    tracemalloc.start()
+    SDML("identity").fit(X, signs, pairs=pairs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6

@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 from skmetric._pair_threshold import choose_threshold, read_target
 from skmetric.linear import ITML, LSML, MMC, SCML, SDML
+from skmetric.linear._from_tuples import _weighing
 from skmetric.linear._from_tuples._forms import forms_of
 from skmetric.linear._from_tuples._lsml import residual_loss
-from skmetric.linear._from_tuples._scml import smooth_objective
+from skmetric.linear._from_tuples._weighing import smooth_objective
 from skmetric.weak import sample_pairs, sample_quadruplets, sample_triplets
 
 X, LABELS = load_iris(return_X_y=True)
@@ -61,12 +62,9 @@ def test_both_forms_of_tuples_say_the_same(learner):
 
 
 @any_learner
-def test_sparse_rows_are_refused_with_a_remedy(learner):
-    name, members, y = tuples_of(learner)
-    with pytest.raises(TypeError, match="toarray"):
-        clone(learner).fit(csr_array(X), y, **{name: members})
+def test_sparse_rows_without_tuples_are_refused(learner):
     with pytest.raises(ValueError, match=r"got shape \(150, 4\)"):
-        clone(learner).fit(csr_array(X), y)
+        clone(learner).fit(csr_array(X), tuples_of(learner)[2])
 
 
 @any_learner
@@ -323,6 +321,22 @@ def test_scml_gradient_by_finite_differences():
     options = (forms, basis, 0.1, 0.3)
     slopes = approx_fprime(weights, lambda w: smooth_objective(w, *options)[0], 1e-7)
     np.testing.assert_allclose(smooth_objective(weights, *options)[1], slopes, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_triplets", [60, 200], ids=["differences", "rows"])
+def test_scml_keeps_numbers_or_makes_them_again_with_one_result(n_triplets, monkeypatch):
+    triplets = TRIPLETS[:n_triplets]
+    kept = SCML(random_state=0).fit(X, triplets=triplets)
+    monkeypatch.setattr(_weighing, "_KEPT", 0)
+    made = SCML(random_state=0).fit(X, triplets=triplets)
+    assert made.objective_ == pytest.approx(kept.objective_, rel=1e-6)
+    forms = forms_of(X, np.vstack([triplets[:, :2], triplets[:, ::2]]))
+    basis, weights = kept.basis_, np.random.default_rng(0).random(len(kept.basis_))
+    changes = _weighing.order_changes(forms, basis)
+    value, gradient = _weighing.kept_objective(weights, changes, 0.1, 0.3)
+    expected, slopes = smooth_objective(weights, forms, basis, 0.1, 0.3)
+    assert value == pytest.approx(expected)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-9)
 
 
 def test_scml_of_triplets_in_the_wrong_order():

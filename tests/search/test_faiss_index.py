@@ -1,6 +1,7 @@
 """FaissIndex: what it hides, and what it finds as it grows."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from skmetric.retrieval import nearest
 from skmetric.search import FaissIndex, SimilaritySearch
+from skmetric.search._index._growing import GrowingArray
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
@@ -118,3 +120,28 @@ def test_a_query_ends_where_a_graph_cannot_reach_all_items(factory):
     index = FaissIndex(factory).add(np.arange(50), rows).remove(np.arange(0, 50, 5))
     assert index.query(rows[26:29], 1).indices.ravel().tolist() == [26, 27, 28]
     assert (index.query(rows[:1], 5).indices < 25).all()
+
+
+def test_removing_one_item_copies_no_embeddings():
+    rows = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)  # 5 MB
+    index = FaissIndex("Flat").add(np.arange(20_000), rows)
+    tracemalloc.start()
+    index.remove([5]).update([7], rows[:1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e6
+    np.testing.assert_array_equal(index.vectors([6, 7, 19_999]), rows[[6, 0, 19_999]])
+    kept = np.delete(np.arange(20_000), [5, 7])
+    for changed in (pickle.loads(pickle.dumps(index)), index):
+        np.testing.assert_array_equal(changed.vectors(), rows[[*kept, 0]])
+        np.testing.assert_array_equal(changed.query(rows[6:7], 1).indices, [[6]])
+
+
+def test_pickles_of_versions_that_copied_at_removal_are_read():
+    rows = np.eye(5, dtype=np.float32)
+    index = FaissIndex("Flat").add(np.arange(5), rows)
+    held = index._held
+    state = vars(index) | {"_held": held._replace(vectors=GrowingArray(held.vectors.values))}
+    again = FaissIndex.__new__(FaissIndex)
+    again.__setstate__(state)
+    np.testing.assert_array_equal(again.remove([2]).vectors(), rows[[0, 1, 3, 4]])

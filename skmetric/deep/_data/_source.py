@@ -45,8 +45,12 @@ class Resident:
 
     def served(self, batches, seed, first=0):
         """Yield row numbers and samples of each batch; `seed` and `first` are for sources that draw."""
-        for rows in map(torch.as_tensor, batches):
-            yield rows, self.rows(rows)
+        batches = [torch.as_tensor(rows) for rows in batches]
+        if not batches:
+            return
+        there = torch.cat(batches).to(self._samples.device)  # once an epoch: a copy makes the host wait
+        for rows, at in zip(batches, there.split([len(rows) for rows in batches]), strict=True):
+            yield rows, self._samples[at]
 
     def close(self):
         """Nothing to give back."""

@@ -21,16 +21,18 @@ from skmetric.deep._data._input import to_float
 from skmetric.deep._data._nested import to_device
 from skmetric.deep._data._source import Resident, Streamed, seed_of
 from skmetric.deep._distributed._group import ALONE, Alone
+from skmetric.deep.losses._epoch import labels_of, without_waiting
 from skmetric.exceptions import DivergenceWarning
 
 from ._checkpoints._epoch_so_far import EpochSoFar
 from ._descent import Descent, held_still
+from ._divergence import Divergence
 from ._interrupt import goes_through
 from ._loss._diagnosis import batch_statistics
 from ._optim import is_module, trainable
 
 _PROBED = 8  # samples that show whether the network still gives numbers
-_LOOK_EVERY = 50  # steps after which the loss is looked at: each look makes a GPU wait
+_LOOK_EVERY = 50  # steps after which the loss is looked at
 
 
 class Plan(NamedTuple):
@@ -51,6 +53,7 @@ class Plan(NamedTuple):
     scores_untrained: bool = False  # whether the network is a candidate before its first epoch
     grad_cache: int | None = None  # samples of a part of a batch that is embedded in parts
     group: Alone = ALONE  # the processes that train together
+    codes_on_host: Any = None  # the codes, also where the network is on a GPU
     checkpoint: Any = None  # a CheckpointOfRun: the folder to go on from, and to write
 
 
@@ -175,9 +178,10 @@ def run_epoch(training, plan):
     training.module.train()
     plan.batches.set_epoch(training.epoch)
     group, batches = plan.group, list(plan.batches)
+    divergence = Divergence(plan.device)
     seed = seed_of(training.seed, number, *([group.rank] if group.rank else []))
     shares = [group.share(rows) for rows in batches]
-    with seeded(seed) as turn, held_still(plan.thawing, number):
+    with seeded(seed) as turn, held_still(plan.thawing, number), without_waiting() as epoch:
         if folder is not None:
             folder.resume_epoch(training, so_far, number)
         first = so_far.n_batches
@@ -185,9 +189,10 @@ def run_epoch(training, plan):
         served = plan.samples.served(shares[first:], seed, first)
         for batch, (rows, samples) in zip(batches[first:], served, strict=True):
             samples, labels = _batch(plan, rows, samples)
+            epoch.begin_batch(None if group.size > 1 else labels_of(plan.codes_on_host, rows, len(labels)))
             value, embeddings, labels = descent.take(samples, labels, len(batch))
             so_far.add(value, embeddings, labels, getattr(training.loss, "active_share_", None))
-            if so_far.n_batches % _LOOK_EVERY == 0 and not group.all(so_far.is_finite):
+            if so_far.n_batches % _LOOK_EVERY == 0 and not group.all(divergence.looks_sound(so_far.total)):
                 break
             turn.pause()
             if folder is not None and folder.is_due(descent):
@@ -206,7 +211,7 @@ def run_epoch(training, plan):
 
 def _batch(plan, rows, samples):
     samples = to_float(to_device(samples, plan.device, non_blocking=True))
-    codes = plan.codes[rows.to(plan.device)]
+    codes = plan.codes[rows.to(plan.device, non_blocking=True)]
     return (samples, codes) if plan.augment is None else _augmented(plan.augment, samples, codes)
 
 
@@ -225,7 +230,8 @@ def _augmented(augment, samples, codes):
 
 def _on_device(plan):
     """Labels, and samples that fit, go to the device once."""
-    return {"samples": plan.samples.to(plan.device), "codes": plan.codes.to(plan.device)}
+    codes = plan.codes.to(plan.device)
+    return {"samples": plan.samples.to(plan.device), "codes": codes, "codes_on_host": plan.codes.to("cpu")}
 
 
 # After an epoch

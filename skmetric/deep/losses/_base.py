@@ -9,7 +9,8 @@
 - **A batch that lacks positives or negatives** warns with :class:`skmetric.exceptions.NothingToLearnWarning`
   and goes on: the value comes from what there is, and is a 0 that keeps the graph if there is nothing. A loop
   thus survives one odd batch; one that must not go on turns the warning into an error:
-  ``warnings.simplefilter("error", NothingToLearnWarning)``. A 0 without a warning means that every tuple is
+  ``warnings.simplefilter("error", NothingToLearnWarning)``. The learners warn at the end of the epoch, so
+  that no batch waits for the device: see ``_epoch.py``. A 0 without a warning means that every tuple is
   already where the loss wants it.
 - Memory is O(batch²): no loss lists triplets.
 - A value is a mean over rows, pairs or triplets. ``weights=`` of a call weighs the rows of the batch in it,
@@ -35,6 +36,7 @@ from skmetric._sklearn import BaseEstimator
 from skmetric._warning import warn
 from skmetric.exceptions import NothingToLearnWarning
 
+from ._epoch import when_known
 from ._reduction import Reduction, read_reduction
 
 _GRADED = "SupConLoss, LogRatioLoss and CosineRegressionLoss"  # losses with a parameter `relevance`
@@ -223,7 +225,12 @@ def _ravelled(labels, loss):
 
 def check_labels_in_range(labels: torch.Tensor, n_classes: int):
     """Refuse labels that have no proxy."""
-    low, high = (int(bound) for bound in labels.aminmax())
+    low, high = labels.aminmax()
+    when_known(_refuse_out_of_range, torch.stack([-low, high]), n_classes)
+
+
+def _refuse_out_of_range(bounds: list[int], n_classes: int):
+    low, high = -bounds[0], bounds[1]
     if low < 0 or high >= n_classes:
         raise ValueError(
             f"labels must lie in [0, {n_classes - 1}], for the loss was bound to {n_classes} classes; "
@@ -276,12 +283,16 @@ def report(message: str):
     warn(message, NothingToLearnWarning)
 
 
-def report_missing(positive: torch.Tensor, negative: torch.Tensor):
-    """Warn of a batch in which no pair is positive, or none is negative."""
-    has_positive, has_negative = torch.stack([positive.any(), negative.any()]).tolist()
-    if not has_positive:
+def report_missing(positive: torch.Tensor, negative: torch.Tensor, where: torch.Tensor | bool = True):
+    """Warn of a batch in which no pair is positive, or none is negative, if `where` is true."""
+    when_known(_report_lacking, torch.stack([~positive.any(), ~negative.any()]) & where)
+
+
+def _report_lacking(lacks: list[bool]):
+    lacks_positive, lacks_negative = lacks
+    if lacks_positive:
         report(
             "no two samples of the batch share a label: draw at least two of a class (BalancedBatchSampler)"
         )
-    if not has_negative:
+    if lacks_negative:
         report("all samples of the batch share one label: draw at least two classes (BalancedBatchSampler)")

@@ -12,6 +12,7 @@ from skmetric._params import Interval
 
 from ._base import StatefulLoss, TellsShare, check_batch
 from ._pair import PairLoss
+from ._tally import Tally
 
 
 class CrossBatchMemory(StatefulLoss):
@@ -65,19 +66,20 @@ class CrossBatchMemory(StatefulLoss):
         return Memory(inner, self.size, n_components)
 
 
-class Memory(TellsShare, nn.Module):
+class Memory(TellsShare, Tally):
     """A pair loss and the embeddings of the last batches, in a ring."""
 
     embeddings: torch.Tensor
     labels: torch.Tensor
     n_seen: torch.Tensor
+    _counter = "n_seen"
 
     def __init__(self, loss: Callable[..., torch.Tensor], size: int, n_components: int) -> None:
         super().__init__()
         self.loss = loss
         self.register_buffer("embeddings", torch.zeros(size, n_components))
         self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
-        self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
+        self._start()
 
     @property
     def n_stored(self) -> torch.Tensor:
@@ -94,7 +96,7 @@ class Memory(TellsShare, nn.Module):
     ) -> torch.Tensor:
         """Value of the loss; then the batch is stored."""
         embeddings, labels = check_batch(embeddings, labels, self.loss)
-        n_stored = int(self.n_stored)
+        n_stored = min(self.count, len(self.labels))
         # copies: what is stored next must not change what the backward pass will read
         memory, memory_labels = self.embeddings[:n_stored].clone(), self.labels[:n_stored].clone()
         options = {"weights": weights, "reduction": reduction}
@@ -106,14 +108,18 @@ class Memory(TellsShare, nn.Module):
     @torch.no_grad()
     def _store(self, embeddings: torch.Tensor, labels: torch.Tensor):
         size = len(self.labels)
-        at = (self.n_seen + torch.arange(len(labels), device=labels.device))[-size:] % size
+        at = (self.count + torch.arange(len(labels), device=labels.device))[-size:] % size
         self.embeddings[at] = embeddings[-size:].to(self.embeddings.dtype)
         self.labels[at] = labels[-size:]
-        self.n_seen += len(labels)
+        self._add(len(labels))
+
+    def empty(self) -> None:
+        """Remember nothing."""
+        self._set(0)
 
 
 def forget(loss: Any) -> None:
     """Empty the memories in a bound loss: its labels will mean something else from now on."""
     for part in loss.modules() if isinstance(loss, nn.Module) else ():
         if isinstance(part, Memory):
-            part.n_seen.zero_()
+            part.empty()

@@ -79,10 +79,8 @@ class Foreign(TellsShare, nn.Module):
         with full_precision(embeddings):
             mined = () if self.miner is None else (self.miner(embeddings, labels),)
             value = self.loss(embeddings, labels, *mined)
-        if _is_zero(value):
-            report_missing(*relations(labels, len(labels)))
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            is_zero = (value.detach() == 0).reshape(()).to(labels.device)
+            positive, negative = relations(labels, len(labels))
+            report_missing(positive, negative, where=is_zero)
         return value
-
-
-def _is_zero(value):
-    return isinstance(value, torch.Tensor) and value.numel() == 1 and bool(value == 0)

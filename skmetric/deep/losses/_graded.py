@@ -11,6 +11,7 @@ from skmetric._params import StrOptions
 
 from ._base import check_batch, check_embeddings, report, report_missing, widen
 from ._distance import relations, relations_with
+from ._epoch import when_known
 from ._pair import PairLoss
 
 RELEVANCE: list[Any] = [
@@ -65,8 +66,7 @@ class GradedPairLoss(PairLoss):
         if alone:
             valid.fill_diagonal_(False)
         grades = torch.where(valid, grades, 0)
-        if not bool((grades > 0).any()):
-            report("no two samples of the batch have a grade above 0: draw samples that belong together")
+        when_known(_report_ungraded, ~(grades > 0).any()[None])
         return Graded(grades, valid)
 
     def _grades_of(self, labels: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
@@ -108,12 +108,21 @@ def shared_levels(labels: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Share of the levels, from the coarsest, at which two samples agree; labels are (n, n_levels)."""
     same = labels[:, None] == others  # (n, n_others, n_levels)
     nested = same.to(torch.int8).cumprod(-1).bool()
-    if bool((same & ~nested).any()):
+    when_known(_refuse_unnested, (same & ~nested).any()[None])
+    return same.to(torch.float32).mean(-1)
+
+
+def _report_ungraded(lacks: list[bool]):
+    if any(lacks):
+        report("no two samples of the batch have a grade above 0: draw samples that belong together")
+
+
+def _refuse_unnested(found: list[bool]):
+    if any(found):
         raise ValueError(
             "labels are not nested: two samples share a label of a fine level and differ at a coarser one. "
             "Columns go from coarse to fine, and each label has one parent"
         )
-    return same.to(torch.float32).mean(-1)
 
 
 def check_matrix_of_grades(matrix: Any) -> None:

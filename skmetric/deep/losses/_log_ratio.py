@@ -9,6 +9,7 @@ import torch
 from skmetric._params import Interval
 
 from ._base import report
+from ._epoch import when_known
 from ._graded import RELEVANCE, GradedPairLoss, as_graded
 from ._named_distances import DISTANCE
 from ._pair import DistancePairLoss
@@ -89,9 +90,13 @@ class LogRatioLoss(GradedPairLoss, DistancePairLoss):
         wanted = (1 - grades / self.max_grade).clamp_min(0) + self.epsilon
         logs = (matrix.clamp_min(0) + 2 * self.epsilon).log() - wanted.log()  # (n_anchors, n_others)
         n_others = valid.sum(1)
-        if not bool((n_others > 1).any()):
-            report("the batch has no anchor with two others to compare: draw at least three samples")
+        when_known(_report_few, ~(n_others > 1).any()[None])
         # the mean of (u_i - u_j)² over ordered pairs is twice the variance with n - 1
         means = torch.where(valid, logs, 0).sum(1) / n_others.clamp_min(1)
         squares = torch.where(valid, (logs - means[:, None]).square(), 0).sum(1)
         return reduce.over(2 * squares / (n_others - 1).clamp_min(1), n_others > 1)
+
+
+def _report_few(lacks: list[bool]):
+    if any(lacks):
+        report("the batch has no anchor with two others to compare: draw at least three samples")

@@ -18,7 +18,9 @@ from ._base import (
     full_precision,
     widen,
 )
+from ._epoch import n_labels_of
 from ._reduction import Reduction
+from ._tally import Tally
 
 SAMPLED_CLASSES = [Interval(Integral, 2, None, closed="left"), None]
 
@@ -54,10 +56,11 @@ class ProxyLoss(StatefulLoss):
         """Value of float embeddings, labels and proxies, the first axis of which the labels index."""
 
 
-class Proxies(TellsShare, nn.Module):
+class Proxies(TellsShare, Tally):
     """A proxy loss together with its proxies."""
 
     step: torch.Tensor
+    _counter = "step"
 
     def __init__(self, loss, proxies: torch.Tensor, generator: torch.Generator | None) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class Proxies(TellsShare, nn.Module):
         self.proxies = nn.Parameter(proxies)
         # seed and counter, not a generator: they are saved, so that a continued run draws what it would have
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self._start()
 
     def forward(
         self,
@@ -110,11 +113,11 @@ class Proxies(TellsShare, nn.Module):
 
     def _sample(self, labels: torch.Tensor, n_sampled):
         """Sorted classes: those of the batch, then random ones up to `n_sampled`."""
-        self.step += 1
-        generator = torch.Generator().manual_seed(self.seed + int(self.step))
-        priority = torch.rand(len(self.proxies), generator=generator).to(labels.device)
+        self._add(1)
+        generator = torch.Generator().manual_seed(self.seed + self.count)
+        priority = torch.rand(len(self.proxies), generator=generator).to(labels.device, non_blocking=True)
         priority[labels] += 1
-        n_kept = max(n_sampled, len(labels.unique()))
+        n_kept = n_sampled if len(labels) <= n_sampled else max(n_sampled, n_labels_of(labels))
         return priority.topk(n_kept).indices.sort().values
 
     def extra_repr(self) -> str:

@@ -86,8 +86,10 @@ class RecallAtKLoss(SimilarityPairLoss):
             raise ValueError(f"k must hold cut-offs from 1, got {self.k!r}")
         return mean_over_queries(self._costs, matrix, tuples, reduce)
 
-    def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
-        (ranks,), filled = smooth_ranks(rows, positive, [positive | negative], self.temperature)
+    def _costs(
+        self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, n_slots: int
+    ) -> torch.Tensor:
+        (ranks,), filled = smooth_ranks(rows, positive, [positive | negative], self.temperature, n_slots)
         n_positives, recalls = filled.sum(1), []
         for k in self.k:
             found = torch.where(filled, torch.sigmoid((k - ranks) / self.rank_temperature), 0).sum(1)

@@ -65,8 +65,11 @@ class SmoothAPLoss(SimilarityPairLoss):
     def _value(self, matrix: torch.Tensor, tuples: Any, reduce: Reduction) -> torch.Tensor:
         return mean_over_queries(self._costs, matrix, tuples, reduce)
 
-    def _costs(self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+    def _costs(
+        self, rows: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, n_slots: int
+    ) -> torch.Tensor:
         masks = [positive, positive | negative]
-        (among_positives, among_all), filled = smooth_ranks(rows, positive, masks, self.temperature)
+        ranks, filled = smooth_ranks(rows, positive, masks, self.temperature, n_slots)
+        among_positives, among_all = ranks
         precisions = torch.where(filled, among_positives / among_all, 0)  # (n_rows, n_slots)
         return 1 - precisions.sum(1) / filled.sum(1)

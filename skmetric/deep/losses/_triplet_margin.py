@@ -12,6 +12,7 @@ from skmetric.deep.miners._base import Triplets
 
 from ._base import share
 from ._distance import with_gradient
+from ._epoch import most_positives
 from ._named_distances import DISTANCE
 from ._pair import DistancePairLoss
 from ._reduction import Reduction
@@ -140,27 +141,32 @@ class TripletMarginLoss(DistancePairLoss):
             sums, n_active = matrix.new_zeros(len(matrix)), matrix.new_zeros(len(matrix))
             weights = torch.ones_like(sums) if reduce.weights is None else reduce.weights
             gradient = torch.zeros_like(matrix)
-            for row, column in _positives_in_turn(positive):
-                costs, slopes, crossed = self._against_negatives(matrix, row, column, negative)
-                sums.index_add_(0, row, costs.sum(1))
-                n_active.index_add_(0, row, (costs > 0).sum(1).to(sums.dtype))
-                slopes = slopes * weights[row][:, None]
-                gradient[row, column] += slopes.sum(1)
-                gradient.index_add_(0, row, -slopes.masked_fill(crossed, 0))
-                gradient.index_add_(0, column, -slopes.masked_fill(~crossed, 0))
+            columns, filled = positives_in_turn(positive)
+            for column, there in zip(columns.T, filled.T, strict=True):  # (n_anchors,)
+                costs, slopes, crossed = self._against_negatives(matrix, column, there, negative)
+                sums += costs.sum(1)
+                n_active += (costs > 0).sum(1)
+                slopes = slopes * weights[:, None]
+                gradient.scatter_add_(1, column[:, None], slopes.sum(1, keepdim=True))
+                gradient -= slopes.masked_fill(crossed, 0)
+                if self.swap:
+                    gradient.index_add_(0, column, -slopes.masked_fill(~crossed, 0))
             counted = self._counted(n_active, _n_triplets(positive, negative))
             divisor = reduce.divisor(counted)
             gradient /= divisor[:, None] if reduce.each else divisor
         return with_gradient(matrix, reduce.of_sums(sums, counted), gradient)
 
-    def _against_negatives(self, matrix: torch.Tensor, row, column, negative: torch.Tensor):
-        """Cost and slope of the triplets of pairs (row, column), and where a swap takes place."""
-        to_negative, crossed = matrix[row], torch.zeros_like(negative[row])  # (n_pairs, n_others)
+    def _against_negatives(self, matrix: torch.Tensor, column, there, negative: torch.Tensor):
+        """Cost and slope of the triplets of each anchor with one of its positives, and where a swap happens.
+
+        `column` (n_anchors,) is the positive, `there` (n_anchors,) says whether the anchor has one.
+        """
+        to_negative, crossed = matrix, torch.zeros_like(negative)  # (n_anchors, n_others)
         if self.swap:
             crossed = matrix[column] < to_negative
             to_negative = torch.minimum(to_negative, matrix[column])
-        excess = matrix[row, column][:, None] - to_negative
-        costs = self._cost(excess).masked_fill(~negative[row], 0)
+        excess = matrix.gather(1, column[:, None]) - to_negative
+        costs = self._cost(excess).masked_fill(~(negative & there[:, None]), 0)
         slopes = (self.margin + excess).sigmoid() if self.soft_margin else torch.ones_like(excess)
         return costs, slopes.masked_fill(costs == 0, 0), crossed
 
@@ -178,18 +184,10 @@ def _n_triplets(positive: torch.Tensor, negative: torch.Tensor):
     return positive.sum(1) * negative.sum(1)
 
 
-def _positives_in_turn(positive: torch.Tensor):
-    """The first positive pair of every anchor, then the second, and so on: rows and columns."""
-    row, column = positive.nonzero(as_tuple=True)
-    turn = _turn(row, len(positive))
-    for k in range(int(turn.max()) + 1 if len(turn) else 0):
-        yield row[turn == k], column[turn == k]
-
-
-def _turn(row, n_rows):
-    """How many entries of the same row come before each, in sorted rows."""
-    counts = torch.bincount(row, minlength=n_rows)
-    return torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+def positives_in_turn(positive: torch.Tensor):
+    """Columns of the positives of each anchor (n_anchors, n_turns), and which entries are filled."""
+    filled, columns = positive.to(torch.uint8).topk(most_positives(positive), dim=1)
+    return columns, filled.bool()
 
 
 def count_active(distances, positive: torch.Tensor, negative: torch.Tensor, margin):
@@ -197,19 +195,15 @@ def count_active(distances, positive: torch.Tensor, negative: torch.Tensor, marg
 
     Returns the signed counts, of the shape of `distances`, and the number of active triplets of each anchor.
     """
-    row, column = positive.nonzero(as_tuple=True)
-    turn = _turn(row, len(positive))
-    n_turns = int(turn.max()) + 1 if len(turn) else 1
-    limits = distances.new_full((len(distances), n_turns), -torch.inf)
-    limits[row, turn] = distances[row, column] + margin
+    columns, filled = positives_in_turn(positive)  # (n_anchors, n_turns)
+    n_turns = columns.shape[1]
+    limits = (distances.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
     limits, order = limits.sort(1)  # (n_anchors, n_turns); -inf stands for no positive
     passed = torch.searchsorted(limits, distances, right=True)  # limits that the distance keeps
     passed = passed.masked_fill(~negative, n_turns)
     histogram = distances.new_zeros((len(distances), n_turns + 1))
     histogram.scatter_add_(1, passed, torch.ones_like(distances))
     within = histogram.cumsum(1)[:, :n_turns]  # negatives nearer than each limit
-    within = torch.empty_like(within).scatter_(1, order, within)
-    counts = (passed - n_turns).to(distances.dtype)
-    counts[row, column] = within[row, turn]
-    active = within.new_zeros(len(within)).index_add(0, row, within[row, turn])  # (n_anchors,)
-    return counts, active
+    within = torch.empty_like(within).scatter_(1, order, within).masked_fill(~filled, 0)
+    counts = (passed - n_turns).to(distances.dtype).scatter_add_(1, columns, within)  # 0 at a positive so far
+    return counts, within.sum(1)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ._base import BatchLoss, ParametricLoss, report
+from ._epoch import n_pairs_of
 from ._reduction import Reduction
 
 
@@ -22,7 +23,11 @@ def two_views(embeddings: torch.Tensor, labels: torch.Tensor):
     starts = torch.searchsorted(ordered, ordered)  # where the label of each row begins
     turn = torch.arange(len(labels), device=labels.device) - starts
     first = (turn[:-1] % 2 == 0) & (ordered[:-1] == ordered[1:])
-    at = first.nonzero().flatten()
+    n_pairs = n_pairs_of(labels)
+    if n_pairs is None:
+        at = first.nonzero().flatten()
+    else:
+        at = first.to(torch.uint8).argsort(descending=True, stable=True)[:n_pairs]
     return embeddings[order[at]], embeddings[order[at + 1]], ordered[at]
 
 

@@ -1,5 +1,7 @@
 """Squared lengths of the differences of pairs under a map, and their gradient."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +22,32 @@ class Forms(NamedTuple):
     rows: _Floats  # (n_rows, n_features)
     pairs: NDArray[np.intp] | None  # (n_pairs, 2)
 
+    @property
+    def largest(self) -> float:
+        """Largest absolute entry of the rows."""
+        return float(np.abs(self.rows).max(initial=0.0))
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+        return len(self.rows if self.pairs is None else self.pairs)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of the rows."""
+        return self.rows.shape[1]
+
+    def scaled(self, factor: float) -> Forms:
+        """The pairs with all rows multiplied."""
+        return self._replace(rows=self.rows * factor)
+
+    def through(self, components: _Floats) -> Forms:
+        """The pairs of the mapped rows."""
+        return self._replace(rows=self.under(components))
+
     def under(self, components: _Floats) -> _Floats:
-        """Rows or differences after a map, (n_rows, n_components)."""
-        return self.rows @ components.T
+        """Rows or differences after a map, (n_rows, n_components); the map may be given as its diagonal."""
+        return self.rows * components if components.ndim == 1 else self.rows @ components.T
 
     def squares(self, mapped: _Floats) -> _Floats:
         """Squared lengths of the mapped differences, (n_pairs,)."""
@@ -35,11 +60,15 @@ class Forms(NamedTuple):
             np.einsum("ij,ij->i", gap, gap, out=out[start : start + _CHUNK])
         return out
 
+    def along(self, directions: _Floats) -> _Floats:
+        """Squared differences along each direction, (n_directions, n_pairs)."""
+        return squares_of(directions @ self.rows.T, self.pairs)
+
     def spread(self, mapped: _Floats, weights: _Floats) -> _Floats:
         """Sum over pairs of weight * (mapped difference) (difference)^T, (n_components, n_features)."""
         if self.pairs is None:
             return (mapped * weights[:, None]).T @ self.rows
-        return (_laplacian(self.pairs, weights, len(self.rows)) @ mapped).T @ self.rows
+        return (laplacian(self.pairs, weights, len(self.rows)) @ mapped).T @ self.rows
 
     def scatter(self, weights: _Floats) -> _Floats:
         """Sum over pairs of weight * difference difference^T, (n_features, n_features)."""
@@ -47,7 +76,7 @@ class Forms(NamedTuple):
 
 
 def forms_of(rows: NDArray[np.floating], pairs: NDArray[np.intp]) -> Forms:
-    """Pairs ready for computation, in float64: only the rows that occur, about their mean."""
+    """Pairs of rows of an array, in float64: only the rows that occur, about their mean."""
     used, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     if len(pairs) <= len(used):
@@ -56,7 +85,13 @@ def forms_of(rows: NDArray[np.floating], pairs: NDArray[np.intp]) -> Forms:
     return Forms(rows - rows.mean(axis=0), places)
 
 
-def _laplacian(pairs: NDArray[np.intp], weights: _Floats, n_rows: int) -> csr_array:
+def squares_of(places: _Floats, pairs: NDArray[np.intp] | None) -> _Floats:
+    """Squared differences of places of rows along directions, (n_directions, n_pairs)."""
+    gaps = places if pairs is None else places[:, pairs[:, 0]] - places[:, pairs[:, 1]]
+    return gaps * gaps
+
+
+def laplacian(pairs: NDArray[np.intp], weights: _Floats, n_rows: int) -> csr_array:
     """Matrix whose quadratic form is the weighted sum of squared differences."""
     first, second = pairs.T
     kept = weights != 0

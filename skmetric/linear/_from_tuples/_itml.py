@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 from numbers import Integral, Real
-from typing import Self, final
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._warning import warn
 
-from ._forms import forms_of
 from ._logdet import minimize_logdet
+from ._pair_forms import pair_forms
 from ._pair_learner import LinearPairLearner
 from ._prior import prior_factor
+from ._sparse_forms import differences
 from ._tuple_learner import Steps, distances_of
 
 _PERCENTILES = (5, 95)
@@ -140,7 +142,7 @@ class ITML(LinearPairLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_pairs, 2, n_features) without `pairs`
-            Samples, or the pairs themselves.
+            Samples, also a sparse matrix; or the pairs themselves.
         y : array-like of shape (n_pairs,)
             1 for similar pairs; 0, or -1, for others. Both must occur.
         pairs : array-like of shape (n_pairs, 2), default=None
@@ -160,7 +162,7 @@ class ITML(LinearPairLearner):
         prior = prior_factor(self.prior, tuples.rows)
         bounds = self._read_bounds(tuples.rows, prior)
         kept = distinct_pairs(tuples.rows, tuples.members, similar)
-        forms = forms_of(tuples.rows, tuples.members[kept])
+        forms = pair_forms(tuples.rows, tuples.members[kept])
         loss = partial(bound_loss, similar=similar[kept], bounds=np.square(bounds), gamma=float(self.gamma))
         steps = Steps(
             self, X, y, self.max_iter, partial(self._state, classes=classes, dtype=tuples.rows.dtype)
@@ -172,7 +174,7 @@ class ITML(LinearPairLearner):
         steps.close(solution.converged)
         return self
 
-    def _read_bounds(self, rows: NDArray[np.floating], prior: _Floats) -> _Floats:
+    def _read_bounds(self, rows: Any, prior: _Floats) -> _Floats:
         """Largest distance of similar pairs and smallest distance of others, (2,)."""
         if self.bounds is None:
             return percentiles(rows, prior, check_random_state(self.random_state))
@@ -186,27 +188,32 @@ class ITML(LinearPairLearner):
         return bounds
 
 
-def percentiles(rows: NDArray[np.floating], prior: _Floats, rng: np.random.RandomState) -> _Floats:
+def percentiles(rows: Any, prior: _Floats, rng: np.random.RandomState) -> _Floats:
     """5th and 95th percentile of the distances above 0 between rows, (2,)."""
-    mapped = (rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)) @ prior.T
-    n = len(rows)
+    n = rows.shape[0]
     if n * (n - 1) // 2 <= _DRAWN:
         pairs = np.column_stack(np.triu_indices(n, 1))
     else:
         first, shift = rng.randint(n, size=_DRAWN), rng.randint(1, n, size=_DRAWN)
         pairs = np.column_stack([first, (first + shift) % n])
-    distances = distances_of(mapped, pairs, [[0, 1]])[:, 0]
+    if issparse(rows):
+        forms = pair_forms(rows, pairs)
+        distances = np.sqrt(forms.squares(forms.under(prior)))
+    else:
+        mapped = (rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)) @ prior.T
+        distances = distances_of(mapped, pairs, [[0, 1]])[:, 0]
     distances = distances[distances > 0]
     if not len(distances):
         raise ValueError("X has equal rows only: there is no distance to learn from")
     return np.percentile(distances, _PERCENTILES)
 
 
-def distinct_pairs(
-    rows: NDArray[np.floating], pairs: NDArray[np.intp], similar: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def distinct_pairs(rows: Any, pairs: NDArray[np.intp], similar: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which pairs, (n_pairs,), have two different rows; a warning if equal rows are said to be dissimilar."""
-    equal = distances_of(rows, pairs, [[0, 1]])[:, 0] == 0
+    if issparse(rows):
+        equal = np.diff(differences(rows, pairs).indptr) == 0
+    else:
+        equal = distances_of(rows, pairs, [[0, 1]])[:, 0] == 0
     impossible = np.flatnonzero(equal & ~similar)
     if len(impossible):
         warn(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import inv, solve_triangular
 from scipy.optimize import minimize
 
-from ._forms import Forms
+from ._pair_forms import PairForms
 
 _ROUND = 25  # iterations about one centre
 
@@ -34,14 +34,14 @@ class _Stop(Exception):
     """Ends the solver from within."""
 
 
-def objective(components: _Floats, prior: _Floats, forms: Forms, loss: Loss) -> float:
+def objective(components: _Floats, prior: _Floats, forms: PairForms, loss: Loss) -> float:
     """LogDet divergence from the prior, tr(A A0^-1) - log det(A A0^-1) - d, plus the loss.
 
     Parameters
     ----------
     components, prior : ndarray of shape (n_features, n_features)
         L and upper triangular R, of A = L^T L and of A0 = R^T R.
-    forms : Forms
+    forms : PairForms
         Pairs.
     loss : callable
         From their squared distances to a number and its derivatives.
@@ -52,13 +52,19 @@ def objective(components: _Floats, prior: _Floats, forms: Forms, loss: Loss) -> 
 
 
 def minimize_logdet(
-    forms: Forms, loss: Loss, prior: _Floats, *, max_iter: int, tol: float, step: Callable[[_Floats], bool]
+    forms: PairForms,
+    loss: Loss,
+    prior: _Floats,
+    *,
+    max_iter: int,
+    tol: float,
+    step: Callable[[_Floats], bool],
 ) -> Solution:
     """Minimise the objective.
 
     Parameters
     ----------
-    forms : Forms
+    forms : PairForms
         Pairs.
     loss : callable
         From their squared distances to a number and its derivatives.
@@ -85,7 +91,7 @@ def minimize_logdet(
 class _Search:
     def __init__(
         self,
-        forms: Forms,
+        forms: PairForms,
         loss: Loss,
         prior: _Floats,
         max_iter: int,
@@ -107,7 +113,7 @@ class _Search:
         ratio = solve_triangular(self.prior, self.center.T, trans="T", lower=False).T
         self.within = ratio @ ratio.T  # C A0^-1 C^T
         self.level = 2 * np.linalg.slogdet(ratio)[1] + len(ratio)
-        self.mapped = self.forms.under(self.center)
+        self.moved = self.forms.through(self.center)
         self.best = np.eye(len(ratio))
         options = {"maxiter": min(_ROUND, self.max_iter - self.n_iter), "ftol": 0, "gtol": 0}
         try:
@@ -139,18 +145,14 @@ class _Search:
         if not np.isfinite(log_det):
             # the step was too long: after a finite value the line search takes a shorter one
             return 2 * self.highest + 1, np.zeros_like(flat)
-        mapped = self.mapped @ W.T  # (n_rows, n_features)
-        value, slopes = self.loss(self.forms.squares(mapped))
+        mapped = self.moved.under(W)
+        value, slopes = self.loss(self.moved.squares(mapped))
         turned = W @ self.within
         value += np.sum(turned * W) - 2 * log_det - self.level
-        gradient = 2 * (turned - inv(W, check_finite=False).T + self._pull(mapped, slopes))
+        gradient = 2 * (turned - inv(W, check_finite=False).T + self.moved.spread(mapped, slopes))
         self.highest = max(self.highest, float(value))
         self.last = flat.copy(), float(value), gradient
         return float(value), gradient.ravel()
-
-    def _pull(self, mapped: _Floats, slopes: _Floats) -> _Floats:
-        """Gradient of the loss by W, over 2."""
-        return Forms(self.mapped, self.forms.pairs).spread(mapped, slopes)
 
     def _after_iteration(self, intermediate_result) -> None:
         flat, value, gradient = self.last

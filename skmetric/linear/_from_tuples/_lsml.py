@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from skmetric._params import Interval, StrOptions, fit_context
 from skmetric._weights import read_weights
 
-from ._forms import forms_of
 from ._logdet import minimize_logdet
+from ._pair_forms import pair_forms
 from ._prior import prior_factor
 from ._quadruplet_learner import LinearQuadrupletLearner
 from ._tuple_learner import Steps, map_state
@@ -102,7 +102,7 @@ class LSML(LinearQuadrupletLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_quadruplets, 4, n_features)
-            Samples, or without `quadruplets` the quadruplets themselves.
+            Samples, also a sparse matrix; or without `quadruplets` the quadruplets themselves.
         y : None
             Not used: the order of the members says all.
         sample_weight : array-like of shape (n_quadruplets,), default=None
@@ -124,7 +124,7 @@ class LSML(LinearQuadrupletLearner):
         n = len(tuples.members)
         weights = np.ones(n) if sample_weight is None else read_weights(sample_weight, n, "quadruplets")
         prior = prior_factor(self.prior, tuples.rows)
-        forms = forms_of(tuples.rows, np.vstack([tuples.members[:, :2], tuples.members[:, 2:]]))
+        forms = pair_forms(tuples.rows, np.vstack([tuples.members[:, :2], tuples.members[:, 2:]]))
         loss = partial(residual_loss, weights=weights / weights.sum())
         steps = Steps(self, X, y, self.max_iter, partial(map_state, dtype=tuples.rows.dtype))
         solution = minimize_logdet(forms, loss, prior, max_iter=self.max_iter, tol=self.tol, step=steps)

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 from skmetric._params import Interval, fit_context
 
-from ._forms import Forms, forms_of
+from ._pair_forms import PairForms, pair_forms
 from ._pair_learner import LinearPairLearner
 from ._prior import shrunk_to_diagonal
 from ._tuple_learner import Steps
@@ -117,7 +117,7 @@ class MMC(LinearPairLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_pairs, 2, n_features) without `pairs`
-            Samples, or the pairs themselves.
+            Samples, also a sparse matrix; or the pairs themselves.
         y : array-like of shape (n_pairs,)
             1 for similar pairs; 0, or -1, for others. Both must occur.
         pairs : array-like of shape (n_pairs, 2), default=None
@@ -134,14 +134,14 @@ class MMC(LinearPairLearner):
             On pairs that cannot be learned from; the message says which and why.
         """
         tuples, similar, classes = self._read_pairs(X, y, pairs)
-        near = forms_of(tuples.rows, tuples.members[similar])
-        far = forms_of(tuples.rows, tuples.members[~similar])
-        if not (far.squares(far.rows) > 0).any():
+        near = pair_forms(tuples.rows, tuples.members[similar])
+        far = pair_forms(tuples.rows, tuples.members[~similar])
+        if not (far.squares(far.under(np.ones(far.n_features))) > 0).any():
             raise ValueError(
                 "the pairs that are not similar are all of equal samples: nothing tells them apart"
             )
         whitening = whitening_of(near, self.shrinkage, self.diagonal)
-        whitened = Forms(far.rows @ whitening.T, far.pairs)
+        whitened = far.through(whitening)
         steps = Steps(
             self, X, y, self.max_iter, partial(self._state, classes=classes, dtype=tuples.rows.dtype)
         )
@@ -154,11 +154,10 @@ class MMC(LinearPairLearner):
         return self
 
 
-def whitening_of(near: Forms, shrinkage: float, diagonal: bool) -> _Floats:
+def whitening_of(near: PairForms, shrinkage: float, diagonal: bool) -> _Floats:
     """Map under which the shrunk scatter of similar pairs is the identity, (n_features, n_features)."""
-    scale = np.abs(near.rows).max()
-    scale = scale if scale > 0 else 1.0
-    scatter = Forms(near.rows / scale, near.pairs).scatter(np.ones(_n_pairs(near)))
+    scale = near.largest or 1.0
+    scatter = near.scaled(1 / scale).scatter(np.ones(near.n_pairs))
     if not np.diag(scatter).any():
         return np.eye(len(scatter))  # similar samples are equal: no direction is better than another
     scatter = shrunk_to_diagonal(scatter, shrinkage)
@@ -172,12 +171,8 @@ def whitening_of(near: Forms, shrinkage: float, diagonal: bool) -> _Floats:
     return solve_triangular(lower, np.eye(len(lower)), lower=True) / scale
 
 
-def _n_pairs(forms: Forms) -> int:
-    return len(forms.rows if forms.pairs is None else forms.pairs)
-
-
 def spread_out(
-    far: Forms, diagonal: bool, max_iter: int, tol: float, step: Any
+    far: PairForms, diagonal: bool, max_iter: int, tol: float, step: Any
 ) -> tuple[_Floats, float, int, bool]:
     """W of squared norm 1 with the largest sum of lengths ``|W z|``.
 
@@ -189,12 +184,12 @@ def spread_out(
     n_iter : int
     converged : bool
     """
-    n_features = far.rows.shape[1]
+    n_features = far.n_features
     shape = (n_features,) if diagonal else (n_features, n_features)
 
     def value_and_gradient(flat: _Floats) -> tuple[float, _Floats]:
         W = flat.reshape(shape)
-        mapped = far.rows * W if diagonal else far.rows @ W.T
+        mapped = far.under(W)
         lengths = np.sqrt(far.squares(mapped))
         total, norm = lengths.sum(), flat @ flat
         slopes = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0) / total

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._tuples import Tuples, read_similarity
 
-from ._tuple_learner import LinearTupleLearner, distances_of, map_state
+from ._tuple_learner import LinearTupleLearner, map_state
 
 
 class LinearPairLearner(LinearTupleLearner):
@@ -168,7 +168,7 @@ class LinearPairLearner(LinearTupleLearner):
         """Store the map, and the threshold with the best balanced accuracy on the pairs of `fit`."""
         self._set_map(components, tuples.rows.dtype)
         self.classes_ = classes
-        distances = distances_of(self._embed(tuples.rows), tuples.members, [[0, 1]])[:, 0]
+        distances = self._distances(tuples.rows, tuples.members, [[0, 1]])[:, 0]
         self.threshold_ = choose_threshold(distances, similar)
 
     def _state(

@@ -1,25 +1,29 @@
 """The matrix that a learned one stays near to."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.sparse import issparse
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from skmetric._checks import check_matrix
+from skmetric.linear._closed_form._scatter import class_scatter
 
 _Floats = NDArray[np.float64]
 
 
-def prior_factor(prior: Any, rows: NDArray[np.floating]) -> _Floats:
+def prior_factor(prior: Any, rows: Any) -> _Floats:
     """Upper triangular R with R^T R the prior: the identity, the inverse covariance of rows, or a matrix.
 
     Parameters
     ----------
     prior : "identity", "covariance" or array-like of shape (n_features, n_features)
         Which.
-    rows : ndarray of shape (n_rows, n_features)
+    rows : ndarray or CSR array of shape (n_rows, n_features)
         Rows whose covariance is meant: all of them, in a pair or not.
 
     Returns
@@ -49,23 +53,45 @@ def shrunk_to_diagonal(scatter: _Floats, amount: float) -> _Floats:
     return (1 - amount) * scatter + amount * np.diag(spread)
 
 
-def _of_covariance(rows: _Floats) -> _Floats:
+def _of_covariance(rows: Any) -> _Floats:
     """Factor of the inverse covariance, shrunk towards a multiple of the identity where it has no inverse."""
-    centered = rows - rows.mean(axis=0)
-    scale = np.abs(centered).max()
-    if scale == 0:
+    if issparse(rows):
+        scale = float(abs(rows.data).max(initial=0.0))
+        scatter, amount = _sparse_scatter(rows / (scale or 1.0))
+    else:
+        centered = rows - rows.mean(axis=0)
+        scale = float(np.abs(centered).max())
+        centered /= scale or 1.0  # so that squares neither overflow nor vanish
+        scatter = centered.T @ centered
+        amount = partial(ledoit_wolf_shrinkage, centered, assume_centered=True)
+    if not scatter.any():
         return np.eye(rows.shape[1])
-    centered /= scale  # so that squares neither overflow nor vanish
-    covariance = centered.T @ centered / max(len(rows) - 1, 1)
+    covariance = scatter / max(rows.shape[0] - 1, 1)
     lower = _cholesky_or_none(covariance)
     if lower is None:
-        amount = max(ledoit_wolf_shrinkage(centered, assume_centered=True), 1e-3)
+        share = max(amount(), 1e-3)
         level = np.trace(covariance) / len(covariance)
-        shrunk = (1 - amount) * covariance + amount * level * np.eye(len(covariance))
+        shrunk = (1 - share) * covariance + share * level * np.eye(len(covariance))
         lower = cholesky(shrunk, lower=True)
     # covariance = K K^T; its inverse is K^-T K^-1, and R is the triangular factor of that
     inverse = solve_triangular(lower, np.eye(len(lower)), lower=True) / scale
     return np.asarray(np.linalg.qr(inverse, mode="r"))
+
+
+def _sparse_scatter(rows: Any) -> tuple[_Floats, Callable[[], float]]:
+    """Scatter of sparse rows about their mean, and what gives the shrinkage of Ledoit and Wolf."""
+    n, n_features = rows.shape
+    total = class_scatter(rows, np.zeros(n, np.intp), 1)
+    mean, scatter = total.mean, total.within
+
+    def amount() -> float:
+        norms = (rows * rows).sum(axis=1) - 2 * (rows @ mean) + mean @ mean  # (n,) of the centred rows
+        spread = np.square(scatter).sum() / n**2
+        noise = (np.square(norms).sum() / n - spread) / n
+        distance = spread - (np.trace(scatter) / n) ** 2 / n_features  # to a multiple of the identity
+        return float(min(noise, distance) / distance) if distance > 0 else 0.0
+
+    return scatter, amount
 
 
 def _cholesky_or_none(covariance: _Floats) -> _Floats | None:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 from sklearn.utils import check_random_state
 
 from skmetric._checks import check_matrix
 from skmetric._params import Interval, StrOptions, fit_context
+from skmetric.linear._closed_form._scatter import dense
 
-from ._forms import Forms, forms_of
+from ._pair_forms import pair_forms
 from ._prior import shrunk_to_diagonal
 from ._triplet_learner import LinearTripletLearner
 from ._tuple_learner import Steps, map_state
+from ._weighing import SMOOTHINGS, compose, weigh
 
 _Floats = NDArray[np.float64]
-_SMOOTHINGS = (0.3, 0.03)  # width of the bend of the hinge, in margins: first far, then near to the hinge
 _FEWEST, _FOR_EACH_FEATURE = 200, 4  # directions of a basis
 _SHRINKAGE = 0.1
 
@@ -79,9 +78,10 @@ class SCML(LinearTripletLearner):
     On classes never trained on, defaults retrieve worse than the Euclidean distance: MAP@R is 6% lower on
     average of six sets of frozen features, from -18% to +6% (``benchmarks/weak_supervision.py``).
 
-    The published solver keeps a matrix of triplets by directions. Here an iteration costs
-    O((n_rows + n_basis) * n_features^2 + n_triplets * n_features), and no array has an entry for each triplet
-    and direction: the gradient needs one (n_features, n_features) scatter of the triplets that violate.
+    As in the published solver, how much each direction helps each triplet is kept, and an iteration costs
+    O(n_triplets * n_basis), but only up to 8 million numbers (64 MB). With more triplets or directions, no
+    array has an entry for each of both: an iteration costs O((n_rows + n_basis) * n_features^2 + n_triplets *
+    n_features), and the gradient needs one (n_features, n_features) scatter of the triplets that violate.
 
     References
     ----------
@@ -135,7 +135,7 @@ class SCML(LinearTripletLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_triplets, 3, n_features) without `triplets`
-            Samples, or the triplets themselves: anchor, positive and negative.
+            Samples, also a sparse matrix; or the triplets themselves: anchor, positive and negative.
         y : None
             Not used: the order of the members says all.
         triplets : array-like of shape (n_triplets, 3), default=None
@@ -155,10 +155,12 @@ class SCML(LinearTripletLearner):
         members = tuples.members
         near, far = members[:, :2], members[:, ::2]
         basis = self._read_basis(tuples.rows, near, far)
-        forms = forms_of(tuples.rows, np.vstack([near, far]))
-        steps = Steps(
-            self, X, y, len(_SMOOTHINGS) * self.max_iter, partial(map_state, dtype=tuples.rows.dtype)
-        )
+        forms = pair_forms(tuples.rows, np.vstack([near, far]))
+
+        def state(weights: _Floats) -> dict[str, Any]:
+            return map_state(compose(basis, weights), dtype=tuples.rows.dtype)
+
+        steps = Steps(self, X, y, len(SMOOTHINGS) * self.max_iter, state)
         weights, n_iter, converged = weigh(forms, basis, self.beta, self.max_iter, self.tol, steps)
         if not weights.any():
             raise ValueError(
@@ -173,9 +175,7 @@ class SCML(LinearTripletLearner):
         steps.close(converged)
         return self
 
-    def _read_basis(
-        self, rows: NDArray[np.floating], near: NDArray[np.intp], far: NDArray[np.intp]
-    ) -> _Floats:
+    def _read_basis(self, rows: Any, near: NDArray[np.intp], far: NDArray[np.intp]) -> _Floats:
         if isinstance(self.basis, str):
             n = self.n_basis or max(_FOR_EACH_FEATURE * rows.shape[1], _FEWEST)
             return discriminants(rows, near, far, n, check_random_state(self.random_state))
@@ -188,7 +188,7 @@ class SCML(LinearTripletLearner):
 
 
 def discriminants(
-    rows: NDArray[np.floating],
+    rows: Any,
     near: NDArray[np.intp],
     far: NDArray[np.intp],
     n: int,
@@ -196,79 +196,14 @@ def discriminants(
 ) -> _Floats:
     """Discriminant of anchor and negative of at most `n` triplets, (n_basis, n_features)."""
     drawn = far[rng.permutation(len(far))[:n]]
-    gaps = rows[drawn[:, 0]].astype(np.float64) - rows[drawn[:, 1]]
+    gaps = dense(rows[drawn[:, 0]]).astype(np.float64) - dense(rows[drawn[:, 1]])
     gaps = gaps[gaps.any(axis=1)]
     if not len(gaps):
         raise ValueError("anchor and negative are equal in each triplet: nothing tells them apart")
-    forms = forms_of(rows, near)
     scale = np.abs(gaps).max()
-    scatter = Forms(forms.rows / scale, forms.pairs).scatter(np.full(len(near), 1 / len(near)))
+    scatter = pair_forms(rows, near).scaled(1 / scale).scatter(np.full(len(near), 1 / len(near)))
     if not np.diag(scatter).any():  # anchors equal their positives
         scatter = np.eye(len(scatter))
     scatter = shrunk_to_diagonal(scatter, _SHRINKAGE)
     basis = cho_solve(cho_factor(scatter), gaps.T / scale).T
     return basis / np.sqrt(np.einsum("ij,ij->i", basis @ scatter, basis))[:, None] / scale
-
-
-def compose(basis: _Floats, weights: _Floats) -> _Floats:
-    """L with L^T L = sum_k w_k b_k b_k^T, of at most n_features rows."""
-    kept = weights > 0
-    return np.asarray(np.linalg.qr(np.sqrt(weights[kept])[:, None] * basis[kept], mode="r"))
-
-
-def weigh(
-    forms: Forms, basis: _Floats, beta: float, max_iter: int, tol: float, step: Steps
-) -> tuple[_Floats, int, bool]:
-    """Weights of least objective, with the hinge bent ever less; iterations, and whether it converged."""
-    norm = 1 / np.mean(np.einsum("ij,ij->i", basis, basis))
-    weights, n_iter, result = np.zeros(len(basis)), 0, None
-    forms = forms._replace(rows=forms.rows * np.sqrt(1 / norm))  # so that directions and rows are of one size
-    unit = basis * np.sqrt(norm)
-
-    def after(intermediate_result: Any) -> None:
-        if step(compose(basis, np.maximum(intermediate_result.x, 0))):
-            raise StopIteration
-
-    for smoothing in _SMOOTHINGS:
-        result = minimize(
-            smooth_objective,
-            weights,
-            args=(forms, unit, beta, smoothing),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0, None)] * len(weights),
-            options={"maxiter": max_iter, "ftol": tol, "gtol": 0},
-            callback=after,
-        )
-        weights, n_iter = np.maximum(result.x, 0), n_iter + int(result.nit)
-        if step.asked_to_stop:
-            break
-    return weights, n_iter, result is not None and result.nit < max_iter
-
-
-def smooth_objective(
-    weights: _Floats, forms: Forms, basis: _Floats, beta: float, smoothing: float
-) -> tuple[float, _Floats]:
-    """Objective with a hinge that is a parabola on [0, smoothing], and its gradient by the weights.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_basis,)
-    forms : Forms
-        Pairs of anchor and positive, then of anchor and negative.
-    basis : ndarray of shape (n_basis, n_features)
-    beta, smoothing : float
-
-    Returns
-    -------
-    value : float
-    gradient : ndarray of shape (n_basis,)
-    """
-    components = compose(basis, weights)
-    near, far = forms.squares(forms.under(components)).reshape(2, -1)
-    slack = np.maximum(1 + near - far, 0)
-    slope = np.minimum(slack / smoothing, 1) / len(slack)
-    value = np.where(slack < smoothing, slack**2 / (2 * smoothing), slack - smoothing / 2).mean()
-    scatter = forms.scatter(np.concatenate([slope, -slope]))  # (n_features, n_features)
-    gradient = np.einsum("ij,ij->i", basis @ scatter, basis) + beta
-    return float(value + beta * weights.sum()), gradient

@@ -12,8 +12,8 @@ from scipy.linalg import cholesky, eigvalsh, solve_triangular
 
 from skmetric._params import Interval, StrOptions, fit_context
 
-from ._forms import forms_of
 from ._graphical_lasso import sparse_inverse
+from ._pair_forms import pair_forms
 from ._pair_learner import LinearPairLearner
 from ._prior import prior_factor
 from ._tuple_learner import Steps
@@ -120,7 +120,7 @@ class SDML(LinearPairLearner):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_pairs, 2, n_features) without `pairs`
-            Samples, or the pairs themselves.
+            Samples, also a sparse matrix; or the pairs themselves.
         y : array-like of shape (n_pairs,)
             1 for similar pairs; 0, or -1, for others. Both must occur.
         pairs : array-like of shape (n_pairs, 2), default=None
@@ -138,11 +138,11 @@ class SDML(LinearPairLearner):
         """
         tuples, similar, classes = self._read_pairs(X, y, pairs)
         prior = prior_factor(self.prior, tuples.rows)
-        forms = forms_of(tuples.rows, tuples.members)
+        forms = pair_forms(tuples.rows, tuples.members)
         inverse = solve_triangular(prior, np.eye(len(prior)), lower=False)  # A0^-1 = inverse inverse^T
         signs = np.where(similar, 1.0, -1.0) / len(similar)
         # in the coordinates of the prior, where A0 is the identity: neither overflows nor depends on scale
-        turned = forms._replace(rows=forms.rows @ prior.T).scatter(signs)
+        turned = forms.through(prior).scatter(signs)
         self.balance_ = self._read_balance(float(eigvalsh(turned, subset_by_index=[0, 0])[0]))
         P = inverse @ (np.eye(len(prior)) + self.balance_ * turned) @ inverse.T
         state = partial(self._state, classes=classes, dtype=tuples.rows.dtype)

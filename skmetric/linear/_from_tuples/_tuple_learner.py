@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +17,7 @@ from skmetric._tuples import Tuples, read_tuples
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 
+_ENTRIES = 1 << 21  # of the embeddings of sparse rows that are held at a time
 _CHUNK = 4096  # tuples whose differences are held at a time
 
 
@@ -27,6 +29,7 @@ class LinearTupleLearner(MahalanobisMixin, CallbackSupportMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     _n_members: int
+    _takes_sparse = True
 
     def _read(self, X: ArrayLike, index: ArrayLike | None) -> Tuples:
         """Tuples to fit on."""
@@ -38,7 +41,19 @@ class LinearTupleLearner(MahalanobisMixin, CallbackSupportMixin, BaseEstimator):
         """Learned distances between two members, for each pair of places, (n_tuples, n_columns)."""
         check_is_fitted(self)
         rows, index = read_tuples(self, X, index, self._n_members, reset=False)
-        return distances_of(self._embed(rows), index, columns)
+        return self._distances(rows, index, columns)
+
+    def _distances(self, rows: Any, index: NDArray[np.intp], columns: list[list[int]]) -> NDArray[np.float64]:
+        """The same of rows that are checked; of sparse rows, a block of embeddings is held at a time."""
+        if not issparse(rows):
+            return distances_of(self._embed(rows), index, columns)
+        step = max(1, _ENTRIES // (self.n_components_ * self._n_members))
+        parts = [index[start : start + step] for start in range(0, len(index), step)]
+        out = []
+        for part in parts:
+            used, places = np.unique(part, return_inverse=True)
+            out.append(distances_of(self._embed(rows[used]), places.reshape(part.shape), columns))
+        return np.concatenate(out)
 
     def _set_map(self, components: NDArray[np.float64], dtype: np.dtype[Any]) -> None:
         self.components_ = components.astype(dtype)
@@ -63,7 +78,8 @@ class Steps:
     max_iter : int
         Iterations at most.
     state_of : callable
-        From the components of an iteration to attributes that make the estimator usable.
+        From what an iteration is announced with, such as its components, to attributes that make the
+        estimator usable.
     """
 
     def __init__(
@@ -78,9 +94,9 @@ class Steps:
         self.tasks, self.state_of = FitTasks(estimator, X, y, max_iter, name="iteration"), state_of
         self.asked_to_stop = False
 
-    def __call__(self, components: NDArray[np.float64]) -> bool:
+    def __call__(self, reached: NDArray[np.float64]) -> bool:
         """Announce one iteration; whether a callback asks to stop."""
-        self.tasks.fitted = lambda: self.state_of(components)
+        self.tasks.fitted = lambda: self.state_of(reached)
         self.tasks.begin()
         self.asked_to_stop = bool(self.tasks.end())
         return self.asked_to_stop

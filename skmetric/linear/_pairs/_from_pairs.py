@@ -48,7 +48,7 @@ class FromPairsMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or (n_pairs, 2, n_features) without `pairs`
-            Samples, or the pairs themselves. Rows in no pair count for the centre.
+            Samples, also a sparse matrix; or the pairs themselves. Rows in no pair count for the centre.
         y : array-like of shape (n_pairs,)
             1 for similar pairs; 0, or -1, for others. Both must occur.
         pairs : array-like of shape (n_pairs, 2), default=None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from skmetric.base import signed_power
+from skmetric.linear._closed_form._scatter import dense
 from skmetric.linear._closed_form._whitening import scales
 from skmetric.linear._selection._candidates import WITHIN, Candidate, Offered, between_choices, default
 from skmetric.linear._selection._results import Scores, results, surest
@@ -21,7 +22,7 @@ from skmetric.linear._selection._splits import ENOUGH_CLASSES
 from ._pair_folds import Fold, pair_folds
 from ._pair_scatter import pair_scatter, whiten_pairs
 
-Rows = NDArray[np.floating]
+Rows = Any  # an array, or a CSR array, (n_rows, n_features)
 Pairs = NDArray[np.intp]
 Similar = NDArray[np.bool_]
 _FIRST = (*FIRST_WITHIN, MILD_WITHIN)  # shrinkages that families are compared at
@@ -38,7 +39,7 @@ def choose(
     results : dict or None
         One entry a candidate; None if pairs link too few classes to hold any out.
     """
-    folds, n_classes = pair_folds(pairs, similar, len(rows), rng)
+    folds, n_classes = pair_folds(pairs, similar, rows.shape[0], rng)
     within = 0.5 if n_classes >= ENOUGH_CLASSES else MILD_WITHIN
     reference = default(offered, offered.families[0], max(n_classes, 1), within)
     if not folds:
@@ -74,7 +75,7 @@ def _score_family(
     for fold in folds:
         scatter = pair_scatter(prepared, pairs[fold.train], similar[fold.train])
         labels = similar[fold.held_out]
-        first, second = (prepared[side].astype(np.float64) for side in pairs[fold.held_out].T)
+        first, second = (dense(prepared[side]).astype(np.float64) for side in pairs[fold.held_out].T)
         for center in ((False, True) if normalize else (True,)) if unlearned else ():
             origin = scatter.mean if center else 0.0
             squares = _squares(first - origin, second - origin, np.ones((first.shape[1], 1)), normalize)

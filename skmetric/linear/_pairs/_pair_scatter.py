@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, solve_triangular
 
-from skmetric.linear._closed_form._scatter import ClassScatter
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter
 from skmetric.linear._closed_form._solution import Recipe, Solution, solve_whitened
 from skmetric.linear._closed_form._whitening import Whitening, within_factor
-from skmetric.linear._from_tuples._forms import forms_of
+from skmetric.linear._from_tuples._pair_forms import pair_forms
 
 _Floats = NDArray[np.float64]
 
@@ -34,14 +34,12 @@ class PairScatter(NamedTuple):
         return ClassScatter(np.ones(1), self.mean[None], self.within, np.zeros(1))
 
 
-def pair_scatter(
-    rows: NDArray[np.floating], pairs: NDArray[np.intp], similar: NDArray[np.bool_]
-) -> PairScatter:
+def pair_scatter(rows: Any, pairs: NDArray[np.intp], similar: NDArray[np.bool_]) -> PairScatter:
     """Statistics of pairs of rows, in float64.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_features)
+    rows : ndarray or CSR array of shape (n_rows, n_features)
     pairs : ndarray of shape (n_pairs, 2)
         Row numbers.
     similar : ndarray of shape (n_pairs,)
@@ -52,9 +50,9 @@ def pair_scatter(
     PairScatter
     """
     half = [_half_square(rows, pairs[chosen]) for chosen in (similar, ~similar)]
-    mean = rows.mean(axis=0, dtype=np.float64)
-    centered = rows - mean
-    return PairScatter(half[0], half[1] - half[0], mean, centered.T @ centered / len(rows))
+    one_class = np.zeros(rows.shape[0], np.intp)
+    total = class_scatter(rows, one_class, 1, None, lambda part: part.astype(np.float64))
+    return PairScatter(half[0], half[1] - half[0], total.mean, total.covariance())
 
 
 def solve_pairs(scatter: PairScatter, recipe: Recipe, turn: bool = False) -> Solution:
@@ -72,6 +70,6 @@ def whiten_pairs(scatter: PairScatter, shrinkage: float) -> Whitening:
     return Whitening(factor, np.maximum(psi, 0), directions, len(psi), across)
 
 
-def _half_square(rows: NDArray[np.floating], pairs: NDArray[np.intp]) -> _Floats:
+def _half_square(rows: Any, pairs: NDArray[np.intp]) -> _Floats:
     """Half the mean of difference difference^T, (n_features, n_features)."""
-    return forms_of(rows, pairs).scatter(np.full(len(pairs), 0.5 / len(pairs)))
+    return pair_forms(rows, pairs).scatter(np.full(len(pairs), 0.5 / len(pairs)))

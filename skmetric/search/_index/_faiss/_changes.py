@@ -13,6 +13,7 @@ from skmetric.search._index._ids import Ids
 
 from ._engine import Engine, Settings, build
 from ._held import Held
+from ._kept import Kept
 from ._recall import sampled_recall
 from ._searching import search
 
@@ -24,7 +25,7 @@ _MEASURED_FROM = 256  # items
 def begun(settings: Settings, embeddings: NDArray[np.float32]) -> Held:
     """The empty state, trained."""
     nothing = np.empty(0, dtype=np.int64)
-    vectors = GrowingArray(embeddings[:0]) if settings.keep_vectors else None
+    vectors = Kept(GrowingArray(embeddings[:0])) if settings.keep_vectors else None
     return Held(build(settings, embeddings), Ids(nothing), Ids(nothing), vectors)
 
 
@@ -43,7 +44,7 @@ def added(settings: Settings, held: Held, ids: NDArray[np.int64], embeddings: ND
 def without(held: Held, ids: ArrayLike) -> Held:
     kept = np.ones(len(held.ids), dtype=bool)
     kept[held.ids.rows(ids)] = False
-    vectors = None if held.vectors is None else held.vectors.kept(kept)
+    vectors = None if held.vectors is None else held.vectors.without(kept)
     return held._replace(ids=held.ids.kept(kept), serials=held.serials.kept(kept), vectors=vectors)
 
 
@@ -86,4 +87,5 @@ def _is_measured(settings: Settings, held: Held) -> bool:
 
 def _recall(settings: Settings, held: Held) -> float:
     edges = np.searchsorted(held.serials.values, [held.n_built, held.n_measured]).tolist()
-    return sampled_recall(partial(search, settings, held), held.kept_vectors(), edges)
+    vectors = held.kept_vectors() if held.vectors is None else held.vectors
+    return sampled_recall(partial(search, settings, held), vectors, edges)

@@ -21,6 +21,7 @@ from skmetric.search._index._index import Index
 from ._changes import added, begun, rebuilt, tended, without
 from ._engine import Engine, build
 from ._held import Held, of_ids
+from ._kept import Kept
 from ._searching import search
 
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -62,8 +63,9 @@ class FaissIndex(Index):
     Notes
     -----
     **Removing.** `remove` and `update` hide what is removed: searches ask FAISS for more candidates and leave
-    out the hidden ones. When a quarter of the entries is hidden, the index is built again from the embeddings
-    that are left, inside the call that hid the last of them.
+    out the hidden ones. Their embeddings stay in memory until `vectors` or `save` asks for all, which then
+    copies those that are left. When a quarter of the entries is hidden, the index is built again from the
+    embeddings that are left, inside the call that hid the last of them.
 
     **Growing.** A graph that grows in one region may lose the way to another. So each query of a graph is
     also compared with landmarks, 32 items for each doubling of their number; where one of these belongs to
@@ -235,7 +237,7 @@ class FaissIndex(Index):
             values = (
                 held.engine.reconstruct(held.serials.values[rows])
                 if held.vectors is None
-                else held.vectors.values[rows]
+                else held.vectors[rows]
             )
         values = values.view()
         values.flags.writeable = False
@@ -266,7 +268,7 @@ class FaissIndex(Index):
         except InvalidParameterError as error:
             raise TypeError(str(error)) from None  # for `load`, which names the manifest
         ids = Ids.of_file(arrays["ids"])
-        vectors = GrowingArray.of_file(*mapped(arrays, "vectors")) if "vectors" in arrays else None
+        vectors = Kept(GrowingArray.of_file(*mapped(arrays, "vectors"))) if "vectors" in arrays else None
         data = np.array(arrays["faiss"])
         if is_old:
             index._held = of_ids(Engine.of_bytes(data), ids, vectors)
@@ -278,8 +280,11 @@ class FaissIndex(Index):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = {"max_recall_loss": 0.1, **state}
         if "_engine" in state:  # of a version that kept the parts apart, and whose entries bore ids
-            parts = [state.pop(name) for name in ("_engine", "_ids", "_vectors")]
-            state["_held"] = of_ids(*parts)
+            engine, ids, vectors = (state.pop(name) for name in ("_engine", "_ids", "_vectors"))
+            state["_held"] = of_ids(engine, ids, None if vectors is None else Kept(vectors))
+        held = state.get("_held")
+        if held is not None and isinstance(held.vectors, GrowingArray):  # of a version that copied at removal
+            state["_held"] = held._replace(vectors=Kept(held.vectors))
         super().__setstate__(state)
 
     def _opened(self) -> Held:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._growing import GrowingArray
 from skmetric.search._index._ids import Ids
 
 from ._engine import Engine
+from ._kept import Kept
 from ._recall import Landmarks
 
 
@@ -20,7 +20,7 @@ class Held(NamedTuple):
     engine: Engine
     ids: Ids
     serials: Ids  # of the engine, row by row; its other entries are hidden
-    vectors: GrowingArray | None
+    vectors: Kept | None
     n_built: int = 0  # serials that were there when the engine was last built,
     n_measured: int = 0  # and when its recall was last measured
     recall: float = 1.0  # when it was built
@@ -42,7 +42,7 @@ class Held(NamedTuple):
         return Held, tuple(self)
 
 
-def of_ids(engine: Engine, ids: Ids, vectors: GrowingArray | None) -> Held:
+def of_ids(engine: Engine, ids: Ids, vectors: Kept | None) -> Held:
     """The state of an earlier version, whose entries bore the ids of items."""
     engine, serials = engine.without_ids(ids.values)
     n_issued = engine.n_issued

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from skmetric.retrieval import Neighbors, nearest
 
+from ._kept import Kept
+
 _N_SAMPLED = 64  # of each part; its standard error is then below .02
 _K = 10
 _BLOCK = 65_536  # rows that are searched at a time, so that no second copy of all is made
@@ -66,7 +68,7 @@ def merged(
 
 
 def sampled_recall(
-    search: Callable[[NDArray[Any], int], Neighbors], vectors: NDArray[Any], edges: Sequence[int]
+    search: Callable[[NDArray[Any], int], Neighbors], vectors: NDArray[Any] | Kept, edges: Sequence[int]
 ) -> float:
     """Recall@10 on the part of the rows where it is lowest.
 
@@ -74,7 +76,7 @@ def sampled_recall(
     ----------
     search : callable
         ``search(queries, k)`` gives the neighbours to be judged.
-    vectors : ndarray of shape (n_items, n_features)
+    vectors : ndarray or Kept, of shape (n_items, n_features)
         What is stored, in the order in which it came.
     edges : sequence of int
         Rows at which parts begin: those that an index loses lie together in that order.
@@ -93,7 +95,7 @@ def sampled_recall(
 
 
 def _recall(
-    search: Callable[[NDArray[Any], int], Neighbors], vectors: NDArray[Any], rows: NDArray[np.intp]
+    search: Callable[[NDArray[Any], int], Neighbors], vectors: NDArray[Any] | Kept, rows: NDArray[np.intp]
 ) -> float:
     queries, k = np.ascontiguousarray(vectors[np.sort(rows)]), min(_K, len(vectors))
     reached = _distances(queries, vectors, k)[:, -1:]  # (n_queries, 1) to the last of the k nearest
@@ -101,7 +103,7 @@ def _recall(
     return float((found <= reached * (1 + _SLACK) + _SLACK * np.abs(queries).max()).mean())
 
 
-def _distances(queries: NDArray[Any], vectors: NDArray[Any], k: int) -> NDArray[np.float64]:
+def _distances(queries: NDArray[Any], vectors: NDArray[Any] | Kept, k: int) -> NDArray[np.float64]:
     """Distances to the k nearest rows."""
     best = np.empty((len(queries), 0))
     for start in range(0, len(vectors), _BLOCK):

@@ -11,6 +11,7 @@ from skmetric.retrieval import Neighbors, nearest
 
 from ._engine import Settings, squared_distances
 from ._held import Held
+from ._kept import Kept
 
 _COMPARES_EMBEDDINGS = re.compile(r"(IVF\d+(_HNSW\d+)?,)?Flat|HNSW\d*(,Flat)?")
 _MEASURES = re.compile(r"IVF\d+(_HNSW\d+)?,Flat|HNSW\d*(,Flat)?")  # kinds that subtract before they square
@@ -66,7 +67,7 @@ def _approximately(
         squares, candidates, known = _past_hidden(settings, held, embeddings, n_candidates)
     if held.vectors is None or _MEASURES.fullmatch(settings.factory):
         return _as_neighbors(squares[:, :k], np.where(known, candidates, -1)[:, :k])
-    return _rescored(embeddings, held.vectors.values, candidates, known, k)
+    return _rescored(embeddings, held.vectors, candidates, known, k)
 
 
 def _past_hidden(
@@ -108,20 +109,20 @@ def _past_hidden(
 
 def _exactly(held: Held, embeddings: NDArray[np.float32], k: int, rows: NDArray[np.intp]) -> Neighbors:
     assert held.vectors is not None
-    distances, found = nearest(embeddings, held.vectors.values[rows], k)
+    distances, found = nearest(embeddings, held.vectors[rows], k)
     return Neighbors(distances, rows[found])
 
 
 def _rescored(
     embeddings: NDArray[np.float32],
-    vectors: NDArray[np.float32],
+    vectors: Kept,
     rows: NDArray[np.intp],
     known: NDArray[np.bool_],
     k: int,
 ) -> Neighbors:
     """The k nearest of the candidates by their exact distances, ties by the order in which they came."""
     rows = np.ascontiguousarray(rows, dtype=np.int64)
-    squares = squared_distances(embeddings, vectors, rows)
+    squares = squared_distances(embeddings, *vectors.placed(rows))
     squares[~known] = np.inf
     # numbers from 0 order as their bits do: one integer holds square and row (of fewer than 2 ** 32)
     keys = squares.view(np.uint32).astype(np.uint64) << np.uint64(32) | rows.view(np.uint64)

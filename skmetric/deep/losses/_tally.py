@@ -1,0 +1,44 @@
+"""A module that counts, also on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Tally(nn.Module):
+    """A module with a counter: a buffer, which is saved, and the same number on the host.
+
+    To read the buffer would make the host wait for a GPU: that happens only after somebody else wrote it, as
+    when a state is loaded. A subclass names the buffer in `_counter` and calls ``_start()``.
+    """
+
+    _counter: str
+    _on_host: int = 0
+    _version: int = -1  # of the buffer that `_on_host` was read from, or written to
+
+    def _start(self) -> None:
+        self.register_buffer(self._counter, torch.zeros((), dtype=torch.int64))
+        self._set(0)
+
+    @property
+    def count(self) -> int:
+        """The number."""
+        buffer = getattr(self, self._counter)
+        if self._version != buffer._version:
+            self._on_host, self._version = int(buffer), buffer._version
+        return self._on_host
+
+    def _add(self, n: int) -> None:
+        self._set(self.count + n)
+
+    def _set(self, n: int) -> None:
+        buffer = getattr(self, self._counter)
+        buffer.fill_(n)
+        self._on_host, self._version = n, buffer._version
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._version = -1
