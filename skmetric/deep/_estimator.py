@@ -92,6 +92,7 @@ class NetworkMixin:
     # parameters as they are once the open ones are filled in
     freezes_batch_norm: bool | None
     default_batch: tuple[int, int]
+    fewest_steps: int
 
     module_: nn.Module
     loss_: Any

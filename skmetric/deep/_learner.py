@@ -81,9 +81,9 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         ``MultiSimilarityLoss``), or such a loss, copied at `fit`; or any function or module of ``(embeddings,
         labels)`` that returns one number, for example a loss of pytorch-metric-learning; or a tuple ``(loss,
         miner)`` of that library, short for :class:`~skmetric.deep.losses.ForeignLoss`. If the loss sets
-        ``active_share_`` when it is called, `history_` has that share. "auto" is "smooth_ap" for a network
-        that starts from the closed form, "hyperbolic_info_nce" with ``distance="poincare"``, else
-        "multi_similarity".
+        ``active_share_`` when it is called, `history_` has that share. "auto" is
+        ``SmoothAPLoss(temperature=0.05)`` for a network that starts from the closed form,
+        "hyperbolic_info_nce" with ``distance="poincare"``, else "multi_similarity".
     margin : float, default=None
         Margin of the loss; None leaves the loss its own. Refused if the loss has none.
     distance : {"euclidean", "cosine", "poincare"}, default="euclidean"
@@ -109,7 +109,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         Number of samples of each class in a batch. None makes batches of about 64 samples if classes are
         large enough. With two views: 1.
     steps_per_epoch : int, default=None
-        Number of batches in an epoch. None is as many as hold `n_samples` samples.
+        Number of batches in an epoch. None is as many as hold `n_samples` samples; in `fit` of a network that
+        starts from the closed form at least 20.
     augment : str, callable or list of them, default=None
         What changes batches while training. Names are those of :mod:`skmetric.deep.augment` for images of
         floats from 0 to 1: "flip", "shift_crop", "color", "erasing", "affine"; a callable is ``augment(batch)
@@ -126,8 +127,8 @@ class DeepMetricLearner(BallMixin, NetworkMixin, MetricLearnerMixin, CallbackSup
         "sgd" has momentum 0.9. A callable takes ``(groups, lr=..., weight_decay=...)``, as the classes of
         ``torch.optim`` do.
     learning_rate : float, default=None
-        Learning rate of the network. None: 1e-4 for a network that starts from the closed form, or that has a
-        timm name and weights; else 1e-3.
+        Learning rate of the network. None: 3e-5 for a network that starts from the closed form, 1e-4 for one
+        that has a timm name and weights, else 1e-3.
     proxy_learning_rate : float, default=1e-2
         Learning rate of the weights that the loss has itself, such as proxies.
     weight_decay : float, default=0.0

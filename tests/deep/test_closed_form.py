@@ -92,6 +92,42 @@ def test_a_fraction_that_was_given_keeps_the_network_it_scored(rows, refit, refi
     assert (learner.score(X[held_out], y[held_out]) == pytest.approx(best)) != refitted
 
 
+def test_training_classes_that_are_told_apart_still_teach_something():
+    """Smooth-AP at its own temperature sees no error there: on 200 faces nothing was learned."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(20), 5)
+    X = (10 * rng.standard_normal((20, 40))[y] + rng.standard_normal((100, 40))).astype(np.float32)
+    learner = make(validation_fraction=None, max_epochs=1).fit(X, y)
+    closed = MetricLearner(normalize=True, random_state=learner._seed).fit(X, y)
+    assert closed.score(X, y) == 1.0
+    assert learner.history_[0]["loss"] > 1e-6
+
+
+@pytest.mark.parametrize(("settings", "n_steps"), [({}, 20), ({"steps_per_epoch": 3}, 3)])
+def test_few_rows_are_drawn_often_enough(rows, settings, n_steps):
+    X, y = rows  # 160, which are 3 batches of 16 classes with 4 rows
+    counted = []
+    learner = make(max_epochs=1, validation_fraction=None, loss=_Counted(counted), **settings).fit(X, y)
+    assert len(counted) == n_steps
+    learner.set_params(warm_start=True).partial_fit(X, y)
+    assert len(counted) == n_steps + settings.get("steps_per_epoch", 3)  # one pass, as partial_fit says
+
+
+class _Counted(torch.nn.Module):
+    """A loss that counts its calls in a list that copies share."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls = calls
+
+    def __deepcopy__(self, memo):
+        return _Counted(self.calls)
+
+    def forward(self, embeddings, labels):
+        self.calls.append(len(labels))
+        return embeddings.square().mean()
+
+
 def test_few_classes_hold_nothing_out(rows, blobs):
     X, y = blobs
     learner = make().fit(X, y)  # 6 classes
@@ -119,7 +155,7 @@ def test_a_search_over_margins_starts_from_the_closed_form(rows):
         make(loss="triplet", max_epochs=1), {"margin": [None, 0.1]}, cv=ClassDisjointKFold(2)
     )
     assert 0 < search.fit(*rows).best_score_ <= 1
-    with pytest.raises(ValueError, match="smooth_ap has no margin"):
+    with pytest.raises(ValueError, match="SmoothAPLoss has no margin"):
         make(margin=0.1).fit(*rows)
 
 

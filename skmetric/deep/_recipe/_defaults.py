@@ -12,6 +12,7 @@ from skmetric.deep._data._labelled import is_table
 from skmetric.deep._network._closed_form import ClosedForm
 from skmetric.deep._network._network import MODULES
 from skmetric.deep.augment._two_views import TwoViews, resolve
+from skmetric.deep.losses import SmoothAPLoss
 
 from ._fine_tuning import NOTHING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from skmetric.deep._estimator import NetworkMixin
 
 _RATE, _FINE_RATE = 1e-3, 1e-4  # of networks that learn from nothing; of those that know something
+_CLOSED_RATE = 3e-5  # behind the closed form: what an epoch changes there is soon too much for new classes
+_TEMPERATURE = 0.05  # there Smooth-AP's own 0.01 sees no error in training classes that are told apart
+_FEWEST_STEPS = 20  # of an epoch there: few rows are else trained on for few steps
 _FINE_BATCH = (12, 48)  # classes and samples in a batch, for pretrained networks
 _BATCH = (16, 64)
 _WIDEST = 4096  # features of which the closed form is still a matter of a minute
@@ -63,7 +67,8 @@ def resolve_parameters(estimator: NetworkMixin, X: Any, *, goes_on: bool, single
     -------
     NetworkMixin
         To be read like the estimator. `init` is "closed_form" or "random"; `fine_tuning` a recipe;
-        `default_batch` the classes and samples of a batch where nothing else is said.
+        `default_batch` the classes and samples of a batch where nothing else is said, `fewest_steps` the
+        least number of batches in an epoch.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def resolve_parameters(estimator: NetworkMixin, X: Any, *, goes_on: bool, single
     recipe = NOTHING if estimator.fine_tuning is None else estimator.fine_tuning
     _check_recipe(estimator, recipe, closed=closed, single=single)
     _check_head(estimator, single=single)
-    rate = _FINE_RATE if closed or pretrained else _RATE
+    rate = _CLOSED_RATE if closed else _FINE_RATE if pretrained else _RATE
     resolved = Resolved(
         estimator,
         init="closed_form" if closed else "random",
@@ -88,6 +93,7 @@ def resolve_parameters(estimator: NetworkMixin, X: Any, *, goes_on: bool, single
         loss=_loss(estimator, closed),
         fine_tuning=recipe,
         default_batch=_FINE_BATCH if pretrained else _BATCH,
+        fewest_steps=_FEWEST_STEPS if closed and not single else 1,
         freeze=estimator.freeze,
         freezes_batch_norm=_freezes_batch_norm(estimator, recipe, pretrained),
     )
@@ -162,7 +168,7 @@ def _is_pretrained(estimator: NetworkMixin) -> bool:
 def _loss(estimator: NetworkMixin, closed: bool) -> Any:
     """The loss; "auto" is another one for a network that starts from the closed form."""
     is_open = isinstance(estimator.loss, str) and estimator.loss == "auto"
-    return "smooth_ap" if is_open and closed else estimator.loss
+    return SmoothAPLoss(temperature=_TEMPERATURE) if is_open and closed else estimator.loss
 
 
 def _freezes_batch_norm(estimator: NetworkMixin, recipe: Any, pretrained: bool) -> bool | None:

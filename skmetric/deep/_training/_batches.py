@@ -20,6 +20,7 @@ def make_batches(
     *,
     label_free=False,
     default=_DEFAULT,
+    fewest_steps=1,
     weights=None,
 ):
     """Set up the sampler and the number of steps in an epoch.
@@ -36,6 +37,8 @@ def make_batches(
         Whether each sample is a class, which `augment` gives a second view.
     default : tuple of (int, int), default=(16, 64)
         Classes and samples of a batch where the user did not ask.
+    fewest_steps : int, default=1
+        Least number of steps in an epoch where the user did not ask.
     weights : ndarray of shape (n_samples,), default=None
         By which samples and classes are drawn.
 
@@ -44,7 +47,7 @@ def make_batches(
     batches : BalancedBatchSampler
         Lists of row numbers.
     n_steps : int
-        So that an epoch draws as many samples as there are, or what was asked for.
+        What was asked for, or so that an epoch draws as many samples as there are, and has the least number.
     """
     sizes = np.bincount(codes)
     sizes = sizes[sizes > 0]
@@ -65,7 +68,7 @@ def make_batches(
     n_each = (
         1 if label_free else samples_per_class or max(2, min(n_samples // n_drawn, int(np.median(sizes))))
     )
-    n_steps = steps_per_epoch or math.ceil(len(codes) / (n_drawn * n_each))
+    n_steps = steps_per_epoch or max(fewest_steps, math.ceil(len(codes) / (n_drawn * n_each)))
     with warnings.catch_warnings():
         if samples_per_class is None:  # nobody asked for so many: that small classes repeat some is no news
             warnings.simplefilter("ignore")

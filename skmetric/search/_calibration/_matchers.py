@@ -144,7 +144,8 @@ class ClassCenters:
     n_best : int, default=None
         Number of items of a class that its centre is the mean of: those nearest to the median of the class,
         taken in each dimension, so that a bad photo or a wrong label does not move it. A class of no more
-        items is averaged whole. None takes the mean of all; only with one centre.
+        items is averaged whole. None takes the mean of all, which on real galleries was the better centre
+        even with a fifth of the labels drawn at random: measure before you use it. Only with one centre.
 
     Raises
     ------

@@ -222,13 +222,13 @@ class GradedTask:
         """Batches that hold some samples of some labels, or of the finest level."""
         estimator, codes = self.estimator, self._drawn[data.codes]
         asked = (estimator.classes_per_batch, estimator.samples_per_class, estimator.steps_per_epoch)
-        default = self.settings.default_batch
+        how = {"default": self.settings.default_batch, "fewest_steps": self.settings.fewest_steps}
         if self._alone and estimator.samples_per_class not in (None, 1):
             raise ValueError(
                 f"samples_per_class={estimator.samples_per_class}, but no label for each sample "
                 "to draw samples of: leave it None; classes_per_batch is the size of a batch"
             )
-        return make_batches(codes, *asked, seed, label_free=self._alone, default=default)
+        return make_batches(codes, *asked, seed, label_free=self._alone, **how)
 
     def same_held_out(self, data: Data) -> bool:
         """No: which samples are held out is drawn anew."""

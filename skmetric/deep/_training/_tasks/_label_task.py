@@ -234,8 +234,8 @@ class LabelTask:
             batches = StreamBatches(length_of_epoch(self.X, estimator.steps_per_epoch, size), size)
             return batches, len(batches)
         asked = (estimator.classes_per_batch, estimator.samples_per_class, estimator.steps_per_epoch)
-        default = self.settings.default_batch
-        how = {"label_free": self.label_free, "default": default, "weights": data.weights}
+        how: dict[str, Any] = {"label_free": self.label_free, "weights": data.weights}
+        how |= {"default": self.settings.default_batch, "fewest_steps": self.settings.fewest_steps}
         return make_batches(data.codes, *asked, seed, **how)
 
     def same_held_out(self, data: Data) -> bool:
