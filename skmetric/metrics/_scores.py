@@ -120,10 +120,12 @@ def score_queries(
     groups_gallery: Any = None,
     relevance: Any = None,
     rankings: Callable[..., Any] = iter_rankings,
+    check: bool = True,
 ) -> PerQuery:
     """All `scores` of each query, from one pass of the kernel no deeper than they need.
 
-    `rankings` takes the place of the kernel where the distance is not Euclidean.
+    `rankings` takes the place of the kernel where the distance is not Euclidean. Without `check` nobody asks
+    whether queries are rows of the gallery.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def score_queries(
     )
     if not n_relevant.any():
         raise ValueError(f"no query has anything to find: {_why_nothing(gallery, groups, relevance)}")
-    if gallery is not None:
+    if check and gallery is not None:
         labels = (read_labels(y), read_labels(y_gallery, "y_gallery")) if relevance is None else None
         sides = (np.zeros(len(rows)), np.zeros(n_gallery)) if labels is None else labels  # of one class
         check_copies(

@@ -1,5 +1,6 @@
 """The shrinkages that `partial_fit` chooses again for the classes of a call."""
 
+import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_the_candidates_are_the_shrinkages_alone(learner):
     assert learner.shrinkage_ in zip(
         learner.cv_results_["param_within"], learner.cv_results_["param_between"], strict=True
     )
+
+
+def test_rows_given_twice_are_rows_of_weight_two(learner):
+    """In one half a row would find its copy in the other at distance 0."""
+    X, y = more(4)
+    twice, weighted = deepcopy(learner), deepcopy(learner)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        twice.partial_fit(np.concatenate([X, X]), np.concatenate([y, y]), choose=True)
+    weighted.partial_fit(X, y, sample_weight=np.full(len(y), 2.0), choose=True)
+    assert twice.shrinkage_ == weighted.shrinkage_
+    np.testing.assert_allclose(twice.cv_results_["mean_test_score"], weighted.cv_results_["mean_test_score"])
 
 
 def test_one_row_a_class_keeps_the_shrinkage(learner):

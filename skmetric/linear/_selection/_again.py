@@ -16,6 +16,7 @@ from skmetric.metrics._scores import parse_score, score_queries
 from ._candidates import WITHIN, Candidate, between_choices
 from ._results import Scores, results, surest
 from ._scoring import class_means, preparation
+from ._splits import distinct_rows
 
 _N_FOLDS = 2  # of the rows of each class, so that classes of two rows are tried too
 _MAX_ROWS = 2000  # of the added samples, that are scored
@@ -48,7 +49,8 @@ def choose_again(
     """Choose the shrinkages under which rows of the added samples find others of their class.
 
     Half of the rows of each class are queries, the other half is learned from and searched; then the other
-    way round. So the classes are fitted ones and the queries are not.
+    way round. So the classes are fitted ones and the queries are not. Equal rows of a class count as one of
+    their weight, so that none is in both halves.
 
     Parameters
     ----------
@@ -67,6 +69,7 @@ def choose_again(
     results : dict or None
         None where no class has two rows.
     """
+    added = _without_copies(added)
     halves = list(_halves(added.codes, rng))
     if not halves:
         return now, None
@@ -80,6 +83,14 @@ def choose_again(
     scores: Scores = {candidate: [part[candidate] for part in per_half] for candidate in per_half[0]}
     classes = np.concatenate([np.unique(added.codes[queries]) for queries, _ in halves])
     return surest(scores, now, classes), results(scores, now, classes)
+
+
+def _without_copies(added: Added) -> Added:
+    weights = np.ones(len(added.codes)) if added.weights is None else added.weights
+    rows, weights = distinct_rows(added.X, added.codes, weights, np.arange(len(added.codes)))
+    if len(rows) == len(added.codes):
+        return added
+    return added._replace(X=added.X[rows], codes=added.codes[rows], weights=weights)
 
 
 def _halves(
@@ -127,6 +138,7 @@ def _score(
                 codes[queries],
                 gallery=embeddings[len(queries) :],
                 y_gallery=codes[kept],
+                check=False,  # the two halves are of one sample
             ).values[0]
             candidate = now._replace(within=within, between=between)
             scores[candidate] = class_means(values, codes[queries], weights[queries])
