@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_array, csr_array, csr_matrix, lil_array, random_array
+from scipy.sparse import coo_array, csr_array, csr_matrix, lil_array
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -17,6 +17,13 @@ from skmetric.linear import ITML, LSML, MMC, RCA, SCML, SDML, Covariance
 from skmetric.linear._closed_form._scatter import class_scatter
 from skmetric.metrics import RetrievalScorer
 from skmetric.weak import FromLabels, sample_pairs, sample_quadruplets, sample_triplets
+
+
+def sparse_rows(rng, n, n_features):
+    """Rows with an entry in a hundred."""
+    size = n * n_features // 100
+    at = rng.integers(0, n, size), rng.integers(0, n_features, size)
+    return csr_array((rng.random(size), at), shape=(n, n_features))
 
 
 def counts(n_samples, n_features, n_classes, density, seed=0):
@@ -129,7 +136,7 @@ def test_too_many_features_are_refused_with_a_remedy():
 def test_memory_is_that_of_squares_of_the_features():
     """40,000 rows of 200 features are 64 MB as an array; matrices of the features 0.3 MB each."""
     rng = np.random.default_rng(0)
-    X = random_array((40_000, 200), density=0.01, format="csr", rng=rng)
+    X = sparse_rows(rng, 40_000, 200)
     y = rng.integers(0, 100, 40_000)
     tracemalloc.start()
     MetricLearner((0.3, 0.5), normalize=True, power=0.5).fit(X, y)
@@ -243,7 +250,7 @@ def test_a_far_constant_feature_changes_no_difference():
 def test_memory_of_pairs_is_that_of_squares_of_the_features():
     """20,000 rows of 300 features are 48 MB as an array; the embeddings of all rows would be as much."""
     rng = np.random.default_rng(0)
-    X = random_array((20_000, 300), density=0.01, format="csr", rng=rng)
+    X = sparse_rows(rng, 20_000, 300)
     pairs, signs = sample_pairs(rng.integers(0, 100, 20_000), 4000, random_state=0)
     tracemalloc.start()
     SDML("identity").fit(X, signs, pairs=pairs)

@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from skmetric._pair_threshold import choose_threshold, read_target
 from skmetric.linear import ITML, LSML, MMC, SCML, SDML
-from skmetric.linear._from_tuples import _weighing
 from skmetric.linear._from_tuples._forms._dense_forms import forms_of
 from skmetric.linear._from_tuples._lsml import residual_loss
+from skmetric.linear._from_tuples._solvers import _weighing
 from skmetric.linear._from_tuples._solvers._weighing import smooth_objective
 from skmetric.weak import sample_pairs, sample_quadruplets, sample_triplets
 
