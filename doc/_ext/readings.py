@@ -88,14 +88,11 @@ def gain(rows):
 def _of_quality(text):
     gains = sorted(gain(rows) for rows in quality(text).values())
     ahead = sum(one > 0 for one in gains)
-    beaten = sum(
-        rows["MetricLearner()"] > max(v for k, v in rows.items() if k != "MetricLearner()")
-        for rows in quality(text).values()
-    )
+    deeper = [rows["DeepMetricLearner()"] / rows["MetricLearner()"] - 1 for rows in quality(text).values()]
     return (
         f"On classes never trained on, MetricLearner() has more MAP@R than cosine on {ahead} of {len(gains)} "
-        f"sets, by {min(gains):.0%} to {max(gains):.0%}; on {beaten} of them nothing else in the table is as "
-        "good."
+        f"sets, by {min(gains):.0%} to {max(gains):.0%}. DeepMetricLearner() differs from it by "
+        f"{min(deeper):+.1%} to {max(deeper):+.1%}."
     )
 
 
