@@ -17,7 +17,7 @@ class Tally(nn.Module):
 
     _counter: str
     _on_host: int = 0
-    _version: int = -1  # of the buffer that `_on_host` was read from, or written to
+    _version: int | None = -1  # of the buffer that `_on_host` was read from, or written to; None: not tracked
 
     def _start(self) -> None:
         self.register_buffer(self._counter, torch.zeros((), dtype=torch.int64))
@@ -27,8 +27,9 @@ class Tally(nn.Module):
     def count(self) -> int:
         """The number."""
         buffer = getattr(self, self._counter)
-        if self._version != buffer._version:
-            self._on_host, self._version = int(buffer), buffer._version
+        version = _version_of(buffer)
+        if version is None or self._version != version:
+            self._on_host, self._version = int(buffer), version
         return self._on_host
 
     def _add(self, n: int) -> None:
@@ -37,8 +38,13 @@ class Tally(nn.Module):
     def _set(self, n: int) -> None:
         buffer = getattr(self, self._counter)
         buffer.fill_(n)
-        self._on_host, self._version = n, buffer._version
+        self._on_host, self._version = n, _version_of(buffer)
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
         self._version = -1
+
+
+def _version_of(buffer: torch.Tensor) -> int | None:
+    """How often a tensor was written; None for one made in `torch.inference_mode`, which does not count."""
+    return None if buffer.is_inference() else buffer._version
