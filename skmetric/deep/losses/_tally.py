@@ -17,7 +17,7 @@ class Tally(nn.Module):
 
     _counter: str
     _on_host: int = 0
-    _version: int | None = -1  # of the buffer that `_on_host` was read from, or written to; None: not tracked
+    _read_at: int | None = -1  # of the buffer that `_on_host` was read from, or written to; None: not tracked
 
     def _start(self) -> None:
         self.register_buffer(self._counter, torch.zeros((), dtype=torch.int64))
@@ -28,8 +28,8 @@ class Tally(nn.Module):
         """The number."""
         buffer = getattr(self, self._counter)
         version = _version_of(buffer)
-        if version is None or self._version != version:
-            self._on_host, self._version = int(buffer), version
+        if version is None or self._read_at != version:
+            self._on_host, self._read_at = int(buffer), version
         return self._on_host
 
     def _add(self, n: int) -> None:
@@ -38,11 +38,11 @@ class Tally(nn.Module):
     def _set(self, n: int) -> None:
         buffer = getattr(self, self._counter)
         buffer.fill_(n)
-        self._on_host, self._version = n, _version_of(buffer)
+        self._on_host, self._read_at = n, _version_of(buffer)
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        self._version = -1
+        self._read_at = -1
 
 
 def _version_of(buffer: torch.Tensor) -> int | None:
