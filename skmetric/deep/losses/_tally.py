@@ -17,7 +17,7 @@ class Tally(nn.Module):
 
     _counter: str
     _on_host: int = 0
-    _read_at: int | None = -1  # of the buffer that `_on_host` was read from, or written to; None: not tracked
+    _read_at: int | None = -1  # version of the buffer when both were equal; None: it has none
 
     def _start(self) -> None:
         self.register_buffer(self._counter, torch.zeros((), dtype=torch.int64))
