@@ -113,7 +113,8 @@ def search():
     X = np.repeat(np.arange(12.0), 2)[:, None] + np.tile([0, 0.1], 12)[:, None]
     labels = np.repeat([EVIL, "plain", "other"], 8)
     search = SimilaritySearch().fit(X, labels, ids=[f"{EVIL}{i}" for i in range(24)])
-    search.calibrate(targets={EVIL: ("false_accept_rate", 0.5)})
+    with pytest.warns(UserWarning, match="near-duplicates"):
+        search.calibrate(targets={EVIL: ("false_accept_rate", 0.5)})
     return search
 
 

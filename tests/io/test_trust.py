@@ -22,7 +22,7 @@ def test_nothing_is_silent_raw_or_lost():
     ).stdout
     rows = [line.rsplit(maxsplit=6) for line in out.splitlines() if line.startswith("  skmetric")]
     rows = [row for row in rows if row[-1].isdigit()]
-    assert len(rows) == 9, out  # three formats flipped and killed, fits, images, names
+    assert len(rows) == 10, out  # three formats flipped and killed, two fits, images, names
     for name, *numbers in rows:
         n_cases, named, *bad, same = map(int, numbers)
         assert n_cases == named + same > 0 == sum(bad), (name, out)
