@@ -1,6 +1,7 @@
 """Seeded samples of benchmarks/trust.py: bits flipped, processes killed, input that attacks."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,4 +27,4 @@ def test_nothing_is_silent_raw_or_lost():
     for name, *numbers in rows:
         n_cases, named, *bad, same = map(int, numbers)
         assert n_cases == named + same > 0 == sum(bad), (name, out)
-    assert "skmetric.io                       does not run" in out
+    assert re.search(r"skmetric\.io +does not run", out)
