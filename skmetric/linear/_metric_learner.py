@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skmetric._checks import as_array, canonical_rows, check_finite_rows
 from skmetric._params import FitTasks, Interval, StrOptions, fit_context
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._warning import warn
@@ -26,6 +25,7 @@ from ._closed_form._scatter import ClassScatter, class_scatter, merge
 from ._closed_form._solution import Recipe, attributes_of, lifted, powered_rows, solve, solve_on
 from ._closed_form._whitening import WEIGHTINGS, n_unresolved
 from ._pairs._from_pairs import FromPairsMixin
+from ._samples import read_rows
 from ._selection._again import Added, choose_again
 from ._selection._candidates import POWERS, SATURATIONS, Candidate, Offered, check_shrinkage
 from ._selection._selection import Choice, n_steps, select
@@ -345,16 +345,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         check_is_fitted(self)
         if not hasattr(self, "scatter_"):
             raise ValueError("adapt needs what fit learned of classes, and fit_pairs learns none: use fit")
-        rows = validate_data(
-            self,
-            as_array(X),
-            reset=False,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-        )
-        check_finite_rows(rows)
-        rows, recipe = canonical_rows(rows), self._recipe()
+        rows, recipe = read_rows(self, X, reset=False, min_samples=1), self._recipe()
         pool = Pool.of(signed_power(rows, recipe.chosen.power), recipe)
         solution = adapt(self.scatter_, pool, recipe)
         vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=pool.n_rows)

@@ -137,8 +137,9 @@ class Thresholding(SearchBase):
         what does not hold for new sessions. Items of other classes stay, whatever their group. An item with
         nothing left to find counts as a stranger only. Without groups there is a warning if three of four
         queries, and of few queries nearly all, have a gap in the distances to the nearest eight items of
-        their class: one item at least twice as far as the item before it, as where sessions end. Sessions
-        whose photos change little by little have no such gap, and matchers to prototypes do not look for it.
+        their class: one item is more than twice as far as the item before it. Such a gap divides the photos
+        of one session from the others. Sessions whose photos change little by little have none, and matchers
+        to prototypes do not look for it.
 
         Intervals are over classes, and predictive: they say what as many *new* classes may show, strangers
         drawn like the classes of the gallery. ``"false_accept_bound"`` is, with m classes of strangers,

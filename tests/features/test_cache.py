@@ -199,7 +199,7 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(tmp_path, monkeypatch):
 
 
 def test_a_claim_that_cannot_be_deleted_keeps_nobody_waiting(tmp_path):
-    """As of another user, in a folder where each may delete own files only; a folder stands for it here."""
+    """The claim is a folder, which cannot be deleted as a file, like the file of another user."""
     entry = tmp_path / "ab" / "cd"
     _claims._claim_on(entry).mkdir(parents=True)
     with Claims(tmp_path) as claims:

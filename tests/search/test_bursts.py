@@ -51,9 +51,17 @@ def test_classes_without_bursts_say_nothing(n_features):
         SimilaritySearch().fit(X[::2], y[::2]).calibrate(X[1::2], y[1::2], n_resamples=10)
 
 
+@pytest.mark.parametrize("step", [1.0, 0.1, np.float32(0.1)])
+@pytest.mark.filterwarnings("ignore:this calibration is of little use")
+def test_points_of_a_grid_are_no_bursts(step):
+    """The third point is twice as far as the second, but for rounding."""
+    X = (np.arange(80) % 20 * step + np.arange(80) // 20 * 100)[:, None]
+    SimilaritySearch().fit(X, np.arange(80) // 20).calibrate(n_resamples=10)
+
+
 def test_the_rule_by_hand():
     """Of 100 samples 0.71 + 3 * sqrt(0.71 * 0.29 / 100) = 0.846 must have a gap."""
-    gap, even, alone = [1, 2, 2.5], [1, 1.9, 3.7], [1, np.inf, np.inf]
+    gap, even, alone = [1, 2.1, 2.5], [1, 1.9, 3.7], [1, np.inf, np.inf]
     said = bursts(np.array([gap] * 85 + [even] * 15 + [alone] * 90), True)
     assert said.startswith("85 of the 100 items are")
     assert bursts(np.array([gap] * 84 + [even] * 16), True) is None

@@ -80,7 +80,7 @@ def test_items_that_enrolment_doubts(index):
         search.partial_fit(new, names, ids=[40, 41, 42, 43])
     assert caught[0].filename == __file__
     said = str(caught[0].message)
-    assert said.startswith("item 41 of class 'ann' is nearer to class 'bob' than to the rest of its own")
+    assert said.startswith("item 41 of class 'ann' is nearer to class 'bob' than to its own class")
     assert "item 42 of class 'cat' is farther from its class than any item was" in said
     assert "item 40" not in said  # as its class
     assert "item 43" not in said  # the first of its class

@@ -102,7 +102,7 @@ def _number(kind: str, settings: Distributed) -> int:
 
 
 def _strategy(settings: Distributed, kind: str) -> str:
-    """The way in which Fabric starts processes; what is not possible here is refused."""
+    """The strategy with which Fabric starts processes; one that does not work here is refused."""
     if current_process().daemon:
         raise ValueError(
             "distributed= starts processes, and this process is a daemon, such as a worker of "

@@ -6,18 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import validate_data
 
-from skmetric._checks import (
-    as_array,
-    canonical_rows,
-    check_finite_rows,
-    check_width,
-    encode_labels,
-    read_labels,
-)
+from skmetric._checks import check_width, encode_labels
 from skmetric._params import check_sample_weight
+from skmetric.linear._samples import read_labelled
 
 from ._scatter import as_weights
 
@@ -37,25 +29,8 @@ def check_samples(
     learner: Any, X: Any, y: Any, sample_weight: Any, reset: bool, min_samples: int = 2
 ) -> Samples:
     """Validate what `fit` and `partial_fit` are given."""
-    y = y if y is None else read_labels(y)
-    X, y = validate_data(
-        learner,
-        as_array(X),
-        y,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        ensure_min_samples=min_samples,
-    )
-    check_finite_rows(X)
+    X, y = read_labelled(learner, X, y, reset=reset, min_samples=min_samples)
     check_width(X, learner)
-    X = canonical_rows(X)
-    if learner.n_components is not None and learner.n_components > X.shape[1]:
-        raise ValueError(f"n_components={learner.n_components} is more than the {X.shape[1]} features of X")
-    kind = type_of_target(y, input_name="y")
-    if kind not in ("binary", "multiclass"):  # many classes are normal
-        raise ValueError(f"Unknown label type: {kind}; classes are needed, as integers or strings")
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0

@@ -20,7 +20,7 @@ from ._vectors import is_about_origin
 _BYTES = {"cpu": 2**25}  # of a block of float32 rows, and of the distances to them that are held at once
 _ACCELERATOR_BYTES = 2**27
 _FREE = 0.5  # share of an accelerator's free memory that rows may take; more are sent block by block
-_FOLD = 64  # columns whose minimum stands for them while the k-th smallest distance is bounded
+_FOLD = 64  # columns of which only the smallest value is compared to bound the k-th smallest distance
 _PAIRS = 2**14  # whose exact distances are computed at a time, at least
 
 

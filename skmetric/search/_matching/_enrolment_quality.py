@@ -123,7 +123,7 @@ def outliers(
     is_taken = is_known & (own > limits) & (other <= np.fmin(limits, usual.median))
     is_far = is_known & (np.minimum(own, seen) > np.fmax(limits, usual.far)) & ~is_taken
     said = [
-        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to the rest of its own"
+        f"{name} of class {_shown(label)} is nearer to class {_shown(another)} than to its own class"
         for name, label, another in zip(names[is_taken], labels[is_taken], others[is_taken], strict=True)
     ]
     said += [

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEPTH = 8  # items of the class that are looked at, so that bursts have up to so many photos
-_GAP = 2  # times as far is the next item
+_GAP = 2.01  # times as far is the next item, at least; on a grid it is twice as far, but for rounding
 _LINE = 0.71  # share of the points with a gap, were they spread at random on a line, where it is largest
 _SHARE = 0.75  # of the samples, at least, from which on there is a warning
 _ERRORS = 3  # standard errors above the share on a line, so that 23 samples or more are needed
@@ -19,7 +19,7 @@ _ERRORS = 3  # standard errors above the share on a line, so that 23 samples or 
 def bursts(own: NDArray[np.float64], is_gallery: bool) -> str | None:
     """The warning where most samples are in a burst of near-duplicates, or None.
 
-    A sample is in one if the next item of its class is at least twice as far as those before it: if there is
+    A sample is in one if the next item of its class is more than twice as far as those before it: if there is
     a gap in its distances. With points spread evenly in m dimensions the j-th item is that much nearer than
     the next with probability 2^(-m j), so that a share of .71 of all samples have a gap for m = 1, of .31 for
     m = 2 and of .02 for m = 6. The warning needs clearly more than of the points on a line.
