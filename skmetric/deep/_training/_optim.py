@@ -12,7 +12,7 @@ from skmetric.deep._recipe._rates import groups_by_rate
 
 
 def _adam(kind: Callable[..., torch.optim.Optimizer], groups: list[dict[str, Any]], **settings: Any) -> Any:
-    """Adam or AdamW, on the CPU in one pass over the weights: a seventh of the time on wide layers."""
+    """Adam or AdamW, on the CPU in one pass over the weights, which saves time on wide layers."""
     weights = [weight for group in groups for weight in group["params"]]
     on_cpu = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
     return kind(groups, fused=True if on_cpu else None, **settings)
