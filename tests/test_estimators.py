@@ -37,7 +37,12 @@ ARGUMENTS = {
     LMNN: [{"max_iter": 3}],
     MLKR: [{"max_iter": 3}],
     NCA: [{"max_iter": 3}, {"batch_size": 16, "max_iter": 2}],
-    MetricLearner: [{}, {"shrinkage": (0.3, 0.5)}, {"margin": 0.1}, {"weighting": "wccn", "n_components": 1}],
+    MetricLearner: [
+        {},
+        {"shrinkage": (0.3, 0.5)},
+        {"margin": 0.1, "shrinkage": (0.3, 0.5)},
+        {"weighting": "wccn", "n_components": 1},
+    ],
     SimilaritySearch: [{}, {"embedder": StandardScaler()}, {"matcher": "center"}],
 }
 
