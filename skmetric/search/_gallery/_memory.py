@@ -280,12 +280,17 @@ class MemoryGallery(Gallery):
         """The gallery and queries, with groups as codes if those of the queries are given."""
         if groups is None:
             return self.side(), queries
-        of_items = self._groups()
-        if of_items is None:
-            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        of_items = self.groups_of_items()
         groups = check_groups(groups, len(queries.codes))
         codes, codes_items, _ = encode_labels(groups, of_items, "groups and those of the items")
         return self.side()._replace(groups=codes_items), queries._replace(groups=codes)
+
+    def groups_of_items(self) -> NDArray[Any]:
+        """Group of each item, which a call with `groups` needs."""
+        groups = self._groups()
+        if groups is None:
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        return groups
 
     def _groups(self) -> NDArray[Any] | None:
         """Group of each item, none missing; None if items have no groups."""
