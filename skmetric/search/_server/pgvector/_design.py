@@ -83,7 +83,7 @@ def check_choices(method: object, precision: object, storage: object, **numbers:
         low, high = _BOUNDS[name]
         if value is None and name in ("lists", "probes", "rescore"):
             continue
-        if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
             raise ValueError(f"{name} must be an integer from {low} to {high}; got {value!r}")
     m, ef_construction = numbers["m"], numbers["ef_construction"]
     if method == "hnsw" and ef_construction < 2 * m:  # type: ignore[operator]  # integers, as was checked

@@ -241,7 +241,7 @@ class Statements:
         return self._sql.SQL(text).format(self._identifier(condition.column)), params
 
 
-def next_name(number: int) -> str:
+def next_name(number: int | str) -> str:
     """Name of the table that takes the place of the one of that number, while it is filled."""
     return f"skmetric_next_{number}"
 
