@@ -68,7 +68,8 @@ class Grading:
         if self.groups is not None:  # what is left, still nearest first, and then what is gone
             is_out |= np.take_along_axis(gone, order, axis=1)
             last = is_out.argsort(axis=1, kind="stable")
-            order, is_out = (np.take_along_axis(part, last, axis=1) for part in (order, is_out))
+            order = np.take_along_axis(order, last, axis=1)
+            is_out = np.take_along_axis(is_out, last, axis=1)
         found = np.take_along_axis(grades, order[:, :depth], axis=1)
         found[is_out[:, :depth]] = 0
         best = -np.sort(-grades, axis=1)[:, :depth]
