@@ -44,7 +44,8 @@ def load(
     modules : dict, default=None
         What the folder has of the saver's own code by its name: ``{"Net": Net}``. Where the saver gave an
         instance of a network, the class or function is called without arguments; where a class or function
-        was given, it takes that place.
+        was given, it takes that place. For a model of texts that was a folder, the path of yours:
+        ``{"./minilm": "models/minilm"}``.
     verify : bool, default=False
         Whether to compare all files with their digests now. Weights and small files always are; a large
         gallery is at its first use.
@@ -89,7 +90,7 @@ def load(
     ]
     manifest, arrays = read_folder(path, None, verify=verify)
     builder = Builder(arrays, names, dict(modules or {}), partial(_open_search, path, index))
-    if manifest["format"] == _SEARCH:
+    if index is not None:
         from skmetric.search._opening import check_given_index  # late, since it loads all of search
 
         check_given_index(manifest, index)
