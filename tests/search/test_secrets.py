@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmetric import io
+from skmetric import MetricLearner, io
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search import ExactIndex, MilvusIndex, PgVectorIndex, SimilaritySearch
 
@@ -208,3 +208,16 @@ def test_a_search_inside_a_model_contacts_nobody_either(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=error):
             io.load(tmp_path / "model", index=index)
     assert not asked
+
+
+def test_the_index_given_opens_the_search_inside_alone(make_pgvector, tmp_path):
+    X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
+    learner = MetricLearner(shrinkage=(0.5, 0.5)).fit(X, y)
+    inner = SimilaritySearch(learner, index=make_pgvector()).fit(X, y)
+    outer = SimilaritySearch(inner).fit(X, y)
+    io.save(outer, tmp_path / "search")
+    loaded = io.load(tmp_path / "search", index=inner.index_)
+    assert loaded.predict(X).tolist() == outer.predict(X).tolist()
+    io.save(learner, tmp_path / "learner")
+    with pytest.raises(ValueError, match="the folder has no such gallery"):
+        io.load(tmp_path / "learner", index=inner.index_)

@@ -308,3 +308,15 @@ def test_versions_that_find_wrong_rows_are_refused(distribution, old, monkeypatc
 def test_those_are_the_bounds_of_the_extra():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["optional-dependencies"]["milvus"] == [f"{name}>={least}" for name, least in LEAST.items()]
+
+
+# Notebooks
+
+
+def test_a_notebook_shows_a_search_without_asking_the_server(index, monkeypatch):
+    search = SimilaritySearch(index=index).fit(X, np.arange(20) % 3)
+    monkeypatch.setattr(type(search), "ids_", property(lambda self: pytest.fail("all ids were fetched")))
+    monkeypatch.setattr(
+        type(search), "labels_", property(lambda self: pytest.fail("all labels were fetched"))
+    )
+    assert "SimilaritySearch" in search._repr_html_()
