@@ -52,11 +52,11 @@ def as_column(values):
 def coded(labels):
     """Classes to draw, sorted, and the code of each sample; samples without a label are the last class."""
     if labels.dtype != object:
-        classes, codes = np.unique(labels, return_inverse=True)
-        return list(classes), codes
+        unique, of_rows = np.unique(labels, return_inverse=True)
+        return list(unique), of_rows
     values = [None if is_missing(label) else label for label in labels.tolist()]
     named = [value if isinstance(value, Hashable) else str(value) for value in values]
-    classes = [name for name in dict.fromkeys(named) if name is not None]
+    classes: list = [name for name in dict.fromkeys(named) if name is not None]
     try:
         classes.sort()
     except TypeError:  # of several types
