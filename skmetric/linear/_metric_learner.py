@@ -448,7 +448,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         )  # not in version 0.1
         new = self._set_since()
         saturation = float(new.get("saturation", saturation))
-        shrinkage = new.get("shrinkage", self.shrinkage_)
+        shrinkage: tuple[float, float] = new.get("shrinkage", self.shrinkage_)
         center = self.center_ or "shrinkage" in new
         chosen = Candidate(self.normalize_, center, *shrinkage, power, saturation)
         return Recipe(chosen, self.weighting, self.n_components)
