@@ -42,8 +42,11 @@ def name_rows(rows: Iterable) -> str:
 def check_finite_rows(X: Any, name: str = "X") -> None:
     """Raise a ValueError that names the rows of `X`, an array or a CSR matrix, with NaN or infinity."""
     values = X.data if issparse(X) else X
-    if values.dtype.kind != "f" or np.isfinite(np.sum(values, dtype=np.float64)):
+    if values.dtype.kind != "f":
         return
+    with np.errstate(over="ignore"):  # finite numbers may have no finite sum
+        if np.isfinite(np.sum(values, dtype=np.float64)):
+            return
     is_bad = ~np.isfinite(values)
     rows = np.nonzero(is_bad)[0]
     if issparse(X):  # of which `rows` are numbers of stored values

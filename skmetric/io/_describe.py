@@ -24,7 +24,7 @@ from ._own import name_of_own
 GROUP = "model"  # of the arrays, which are one file
 _NETWORKS = {"module", "model"}  # parameters that a loaded model needs to embed
 _PATHS = {"cache", "checkpoint", "memory"}  # folders of this machine, which are left out
-_LEFT_OUT = {"_skl_callbacks"}
+_LEFT_OUT = {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"}  # also of a running fit
 
 
 class Described:

@@ -18,7 +18,7 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss._faiss_index import FaissIndex
-from ._index._index import class_name
+from ._index._index import Index, class_name
 from ._manifests._manifest import (
     calibration_of,
     check_embedder,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from skmetric._folder._arrays import StoredArrays
 
-    from ._index._index import Index
 
 _KIND = "skmetric.search.SimilaritySearch"
 _INDEXES: dict[str, type[Index]] = {  # that a folder may name
@@ -238,6 +237,8 @@ class Opening(SearchBase):
                 "the gallery of the folder is on a server, and nothing connects to it before you name it. If "
                 f"you trust this address: load(path, index={called(kind, described['content'])})"
             )
+        if is_shared and not isinstance(index, SharedIndex):  # of a search inside a model
+            raise ValueError(f"the gallery is on a server: give a {kind.__name__} as index=")
         if index is None or not is_shared:
             index = kind.of_arrays(described["content"], arrays.under("index_"))
         if isinstance(index, SharedIndex):
@@ -381,7 +382,11 @@ class Opening(SearchBase):
 
 
 def check_given_index(content: dict[str, Any], index: Index | None) -> None:
-    """Refuse an index in memory for a gallery on a server: the argument is wrong, not the folder."""
+    """Refuse what is no index, and one in memory for a gallery on a server: not the folder is wrong."""
+    if index is not None and not isinstance(index, Index):
+        raise TypeError(
+            f"index must be an index, such as PgVectorIndex(conninfo, table); got a {type(index).__name__}"
+        )
     described = content.get("index")
     kind = _INDEXES.get(str(described.get("class"))) if isinstance(described, dict) else None
     if kind is None or index is None or not issubclass(kind, SharedIndex) or isinstance(index, SharedIndex):
