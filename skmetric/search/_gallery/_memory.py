@@ -27,6 +27,7 @@ from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refus
 from ._lock import SharedLock, reads, writes
 from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
+from ._whole import Whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -306,6 +307,16 @@ class MemoryGallery(Gallery):
         if made.searchable is None:
             made.searchable = _squares.Gallery(self.index.vectors())
         return made.searchable
+
+    @reads
+    def whole(self) -> Whole:
+        """All items."""
+        items = self._items
+        ids = items.ids.values
+        counts = not self.has_own_ids and np.array_equal(ids, np.arange(len(ids)))
+        labels = None if items.labels is None else items.labels.decode(items.labels.codes.values)
+        metadata = {name: column.values for name, column in items.columns.items()}
+        return Whole(self.index.vectors(items.keys.values), None if counts else ids, labels, metadata)
 
     def in_memory(self) -> MemoryGallery:
         """Itself."""
