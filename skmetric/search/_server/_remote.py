@@ -43,3 +43,13 @@ def batches(n_items: int, size: int) -> list[slice]:
     return [
         slice(start, start + size) for start in itertools.takewhile(lambda start: start < n_items, starts)
     ]
+
+
+def batches_of(sizes: NDArray[np.int64], most: int) -> list[slice]:
+    """Slices of consecutive rows whose sizes add up to at most `most`; a larger row is alone."""
+    ends, found, start, before = np.cumsum(sizes), [], 0, 0
+    while start < len(sizes):
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        found.append(slice(start, stop))
+        start, before = stop, int(ends[stop - 1])
+    return found

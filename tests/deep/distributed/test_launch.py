@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -77,7 +76,7 @@ def test_warnings_of_the_first_process_point_to_the_line_that_called_fit():
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_processes(tmp_path):
+def test_torchrun_starts_the_processes(another_process, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
@@ -93,10 +92,10 @@ def test_torchrun_starts_the_processes(tmp_path):
         """)
     )
     root = Path(__file__).parents[3]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*launcher, str(script), str(root), str(tmp_path)]
+    launcher = "import sys; from torch.distributed.run import main; main(sys.argv[1:])"
+    arguments = ["--standalone", "--nproc-per-node=2", script, root, tmp_path]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    subprocess.run(command, check=True, env=environment, timeout=240, capture_output=True)
+    another_process.run(launcher, *arguments, env=environment)
     expected = learned(learner().fit(X, Y))["0"].ravel()
     for rank in "01":
         found = np.frombuffer((tmp_path / rank).read_bytes(), np.float32)

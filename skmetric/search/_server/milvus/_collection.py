@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._optional import import_optional
+from skmetric._optional import check_version, import_optional
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search._columns._types import TEXT
 from skmetric.search._columns._where import Condition
 from skmetric.search._index._checks import check_dimension
 from skmetric.search._index._hits import Hits, in_order
 from skmetric.search._server._columns import ITEM_ID, Columns, Types, as_column, match_types
-from skmetric.search._server._remote import HOLDS_ITEMS, batches, clock
+from skmetric.search._server._remote import HOLDS_ITEMS, batches, batches_of, clock
 from skmetric.search._server._secrets import masked_uri, scrub, secrets_of_uri, split_uri
 from skmetric.search._server._store import Items, Keys, Mode, Opened, Store, check_opened
 
@@ -36,6 +36,7 @@ from ._fields import (
 _REQUEST_BYTES = 8 << 20  # a request may have 64 MB
 _FINGERPRINT = "skmetric.embedder"  # name of a property
 _IDS, _QUERIES = 8192, 1000  # of one request; clusters answer with up to 16,384 rows
+LEAST = {"pymilvus": "3.0", "milvus-lite": "3.2.2"}  # of a file: older ones find wrong rows, silently
 
 
 class Schema(NamedTuple):
@@ -66,6 +67,9 @@ class Collection(Store):
         self._secrets = secrets_of_uri(uri, token)
         self.address = uri, name, token
         self._milvus = import_optional("pymilvus", extra="milvus", purpose="MilvusIndex")
+        if self._place.endswith(".db"):
+            for distribution, least in LEAST.items():
+                check_version(distribution, least, extra="milvus", purpose="MilvusIndex in a file")
         self._name = name
         self._client_of: tuple[int, Any] | None = None
         self.title = f"collection {name!r} on {masked_uri(uri)}"
@@ -138,8 +142,8 @@ class Collection(Store):
         """Rows, in requests of some megabytes."""
         columns = {"position": clock.draw(len(ids)).tolist(), **columns, "id": ids.tolist()}
         send = client.upsert if is_upsert else client.insert
-        size = 4 * embeddings.shape[1] + 256 + _text_bytes(columns) // max(1, len(ids))
-        for part in batches(len(ids), _REQUEST_BYTES // size):
+        sizes = 4 * embeddings.shape[1] + 256 + _text_bytes(columns, len(ids))
+        for part in batches_of(sizes, _REQUEST_BYTES):
             rows = zip(*(values[part] for values in columns.values()), embeddings[part], strict=True)
             send(self._name, [dict(zip([*columns, "embedding"], row, strict=True)) for row in rows])
 
@@ -367,10 +371,13 @@ class Collection(Store):
             raise IndexUnavailableError(f"{self.title}: Milvus refused the request: {lines[0]}") from error
 
 
-def _text_bytes(columns: Mapping[str, list[Any]]) -> int:
-    """Bytes of all text, about: one that is long makes requests shorter, for they have a largest size."""
-    texts = (value for values in columns.values() for value in values if isinstance(value, str))
-    return sum(map(len, texts))
+def _text_bytes(columns: Mapping[str, list[Any]], n_rows: int) -> NDArray[np.int64]:
+    """Bytes of the text of each row, for requests have a largest size."""
+    sizes = np.zeros(n_rows, dtype=np.int64)
+    for values in columns.values():
+        if values and isinstance(values[0], str):
+            sizes += [len(value.encode()) for value in values]
+    return sizes
 
 
 def _as_arrays(rows: Sequence[Mapping[str, Any]], names: Sequence[str], schema: Schema) -> Columns:
