@@ -114,7 +114,8 @@ def choices(options):
         f"{len(X):,} x {N_FEATURES}, {N_QUERIES} queries of k={K} in one call; recall@{K} against ExactIndex"
     )
     print(
-        '"load" is COPY and the building of the index; candidates are ef_search, probes or, of binary, rescore\n'
+        '"load" is COPY and the building of the index; candidates are ef_search, '
+        "probes or, of binary, rescore\n"
     )
     columns = ["load, s", "table, MB", "index, MB", "candidates", "recall", "ms a query"]
     print(f"{'':22}" + "".join(f"{name:>12}" for name in columns))
