@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skmetric import FrozenFeatures, MetricLearner, SimilaritySearch, io, linear
 from skmetric.deep import DeepMetricLearner
 from skmetric.features import FrozenText
+from skmetric.io._fitted import check_text_model
 from skmetric.search import ExactIndex, FaissIndex
 
 from .conftest import DEEP, IMAGES, MADE, Net, X, Y, made, metric
@@ -136,6 +137,29 @@ def test_a_function_of_texts_is_asked_for_as_such(tmp_path):
     assert_array_equal(
         io.load(tmp_path, modules={"lengths": lengths}).transform(texts), model.transform(texts)
     )
+
+
+def test_a_folder_of_a_model_of_texts_is_named_by_whoever_loads(tmp_path):
+    """Such a folder may name code of its own, which a foreign folder could lead to."""
+    (tmp_path / "minilm").mkdir()
+    text = FrozenText(str(tmp_path / "minilm"))
+    text.n_features_out_ = 3
+    io.save(text, tmp_path / "saved")
+    assert str(tmp_path) not in (tmp_path / "saved/manifest.json").read_text()
+    with pytest.raises(
+        ValueError, match=r"model is the model of texts './minilm', a folder.* load with modules="
+    ):
+        io.load(tmp_path / "saved")
+    assert io.load(tmp_path / "saved", modules={"./minilm": "/mine"}).model == "/mine"
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../x", "a/b/c", "here", "~/x", "c:\\x", "file://x"])
+def test_what_may_be_a_folder_is_no_name_of_a_hub(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    check_text_model(FrozenText, "model", "sentence-transformers/all-MiniLM-L6-v2", "", {})
+    with pytest.raises(ValueError, match="a folder"):
+        check_text_model(FrozenText, "model", name, "", {})
 
 
 def a_loss(embeddings, labels):
