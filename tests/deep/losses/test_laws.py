@@ -89,15 +89,14 @@ def value_and_gradient(bound, embeddings, labels):
     return value.detach(), embeddings.grad, [str(warning.message) for warning in caught]
 
 
-@pytest.mark.parametrize("labels", LABELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_value_and_gradient_are_finite(loss, kind, labels):
-    labels = LABELS[labels]
-    value, gradient, _ = value_and_gradient(bind(loss), embeddings_of(kind, len(labels)), labels)
-    assert value.shape == ()
-    assert value.dtype == torch.float32
-    assert value.isfinite()
-    assert gradient.isfinite().all()
+def test_value_and_gradient_are_finite(loss, kind):
+    for name, labels in LABELS.items():
+        value, gradient, _ = value_and_gradient(bind(loss), embeddings_of(kind, len(labels)), labels)
+        assert value.shape == (), name
+        assert value.dtype == torch.float32, name
+        assert value.isfinite(), name
+        assert gradient.isfinite().all(), name
 
 
 @those_that(learns)
@@ -206,20 +205,20 @@ def test_proxies_refuse_labels_out_of_range(loss, labels):
         bound(torch.ones(4, 8), torch.tensor(labels))
 
 
-@pytest.mark.parametrize(
-    ("embeddings", "labels", "match"),
-    [
-        (torch.ones(4), torch.tensor([0, 0, 1, 1]), "float tensor"),
-        (torch.ones(4, 8, dtype=torch.int64), torch.tensor([0, 0, 1, 1]), "float tensor"),
-        (torch.ones(4, 8), torch.tensor([0, 0, 1]), "one for each embedding"),
-        (torch.ones(4, 8), torch.tensor([0.0, 0.0, 1.0, 1.0]), "must be integers"),
-        (torch.ones(0, 8), torch.ones(0, dtype=torch.int64), "at least one"),
-        (torch.ones(4, 8), [0, 0, 1, 1], "list"),
-    ],
-)
-def test_what_is_no_batch_is_refused(loss, embeddings, labels, match):
-    with pytest.raises(ValueError, match=match):
-        bind(loss)(embeddings, labels)
+NO_BATCHES = [
+    (torch.ones(4), torch.tensor([0, 0, 1, 1]), "float tensor"),
+    (torch.ones(4, 8, dtype=torch.int64), torch.tensor([0, 0, 1, 1]), "float tensor"),
+    (torch.ones(4, 8), torch.tensor([0, 0, 1]), "one for each embedding"),
+    (torch.ones(4, 8), torch.tensor([0.0, 0.0, 1.0, 1.0]), "must be integers"),
+    (torch.ones(0, 8), torch.ones(0, dtype=torch.int64), "at least one"),
+    (torch.ones(4, 8), [0, 0, 1, 1], "list"),
+]
+
+
+def test_what_is_no_batch_is_refused(loss):
+    for embeddings, labels, match in NO_BATCHES:
+        with pytest.raises(ValueError, match=match):
+            bind(loss)(embeddings, labels)
 
 
 def test_unbound_loss_works_or_says_what_to_do(loss):
@@ -247,20 +246,21 @@ def test_losses_are_abstract_or_final():
 
 
 @pytest.mark.filterwarnings("ignore::skmetric.exceptions.NothingToLearnWarning")
-@pytest.mark.parametrize("labels", LABELS)
-def test_share_of_active_tuples_is_told_or_not_and_is_a_share(loss, labels):
-    bound, labels = bind(loss), LABELS[labels]
-    assert getattr(bound, "active_share_", None) is None  # nothing was seen so far
-    embeddings = embeddings_of("ordinary", len(labels)).requires_grad_()
-    bound(embeddings, labels)
-    share = getattr(bound, "active_share_", None)
-    if share is not None:
-        assert share.shape == ()
-        assert not share.requires_grad
-        assert 0 <= share <= 1
-    for again in [pickle.loads(pickle.dumps(bound)), copy.deepcopy(bound)]:
-        assert getattr(again, "active_share_", None) is None
-    assert "active_share_" not in str(loss.get_params())
+def test_share_of_active_tuples_is_told_or_not_and_is_a_share(loss):
+    for labels in LABELS.values():
+        given = clone(loss)
+        bound = bind(given)
+        assert getattr(bound, "active_share_", None) is None  # nothing was seen so far
+        embeddings = embeddings_of("ordinary", len(labels)).requires_grad_()
+        bound(embeddings, labels)
+        share = getattr(bound, "active_share_", None)
+        if share is not None:
+            assert share.shape == ()
+            assert not share.requires_grad
+            assert 0 <= share <= 1
+        for again in [pickle.loads(pickle.dumps(bound)), copy.deepcopy(bound)]:
+            assert getattr(again, "active_share_", None) is None
+        assert "active_share_" not in str(given.get_params())
 
 
 class Largest(TorchDispatchMode):
@@ -283,12 +283,12 @@ def largest_tensor(bound, labels):
 
 
 @pytest.mark.filterwarnings("ignore::skmetric.exceptions.NothingToLearnWarning")
-@pytest.mark.parametrize("n_classes", [1, 6, 32])
-def test_memory_is_quadratic_in_the_batch(loss, n_classes, monkeypatch):
+def test_memory_is_quadratic_in_the_batch(loss, monkeypatch):
     monkeypatch.setattr(_ranking, "_BLOCK", 1)
-    labels = torch.arange(64) % n_classes
     width = getattr(loss, "n_centers", 1)
-    assert largest_tensor(bind(loss, n_classes=32), labels) <= max(2 * 64**2, 64 * 32 * width)
+    for n_classes in (1, 6, 32):
+        largest = largest_tensor(bind(loss, n_classes=32), torch.arange(64) % n_classes)
+        assert largest <= max(2 * 64**2, 64 * 32 * width), n_classes
 
 
 @pytest.mark.parametrize("swap", [False, True])
