@@ -134,8 +134,9 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
     distances. `partial_fit` has no samples to span, and costs the former.
 
     Sparse `X` (TF-IDF, one-hot features) gives what the same rows give as an array. It stays sparse, except
-    for blocks of rows, and for `X` of fewer rows than features, in whose span the learner computes. `margin`
-    and ``partial_fit(..., choose=True)`` hold the embeddings of all rows. It has at most 30,000 features.
+    for a block of rows at a time, and for `X` of fewer rows than features: there the learner computes in the
+    span of the rows, as an array that is no larger than the (n_features, n_features) matrices that any fit
+    holds. `X` has at most 30,000 features for that reason.
 
     References
     ----------

@@ -344,6 +344,14 @@ def test_recall_of_several_models(digits, learner):
     assert labels == ["chance", "pixels", "learned"]
 
 
+def test_recall_without_the_own_group(digits, learner):
+    X, y = digits.data[-200:], digits.target[-200:]
+    groups = np.arange(200) % 9
+    display = RecallAtKDisplay.from_estimator(learner, X, y, k=(1,), groups=groups, n_resamples=10)
+    expected = recall_at_k(learner.transform(X), y, k=1, groups=groups)
+    assert display.recall["MetricLearner"].tolist() == [expected]
+
+
 def test_history_is_drawn_with_the_epoch_kept(digits):
     learner = DeepMetricLearner(max_epochs=3, validation_fraction=0.3, random_state=0)
     learner.fit(digits.data[:300] / 16, digits.target[:300])

@@ -3,8 +3,6 @@
 import functools
 import json
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -268,21 +266,20 @@ print(*search.predict(np.load(sys.argv[2])))
 """
 
 
-def test_train_save_and_serve_where_nobody_trusts_the_file(tmp_path):
+def test_train_save_and_serve_where_nobody_trusts_the_file(another_process, tmp_path):
     known = np.isin(Y, ["ant", "bee"])
     learner = DeepMetricLearner("mlp", **DEEP | {"max_epochs": 3}).fit(X[known], Y[known])
     search = SimilaritySearch(learner, no_match_label="nobody").fit(X[:24], Y[:24])
     search.calibrate(X[24:], Y[24:])
     io.save(search, tmp_path / "model")
     np.save(tmp_path / "queries.npy", X[24:])
-    command = [sys.executable, "-c", SERVE, tmp_path / "model", tmp_path / "queries.npy"]
-    served = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    served = another_process.run(SERVE, tmp_path / "model", tmp_path / "queries.npy").split()
     assert served == search.predict(X[24:]).tolist()
 
 
-def test_a_linear_model_is_served_without_torch(tmp_path):
+def test_a_linear_model_is_served_without_torch(process_without_torch, tmp_path):
     io.save(MetricLearner(shrinkage=(0.5, 0.5)).fit(X, Y), tmp_path)
     code = (
         f"import sys; from skmetric import io; io.load({str(tmp_path)!r}); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    process_without_torch.run(code)

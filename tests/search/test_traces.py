@@ -1,5 +1,6 @@
 """No text of a removed person stays behind: in the gallery, in a pickle, in a folder."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -106,3 +107,19 @@ def test_text_that_no_folder_holds_is_refused_everywhere(text):
         with pytest.raises(KeyError, match=r"NUL|surrogate"):
             call()
     assert search.ids_.tolist() == ["ann", "bob"]
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF2,Flat"])
+def test_an_embedding_that_was_removed_is_in_no_pickle_and_no_folder(factory, tmp_path):
+    """A graph hides what is removed, and kept the embedding of the person."""
+    pytest.importorskip("faiss")
+    X = np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32)
+    search = SimilaritySearch(index=FaissIndex(factory)).fit(X, np.arange(80) % 4).remove([7, 8])
+    expected = search.kneighbors(X, 3)[0]
+    search.save(tmp_path / "search")
+    written = b"".join(file.read_bytes() for file in (tmp_path / "search").rglob("*") if file.is_file())
+    for state in (pickle.dumps(search), pickle.dumps(copy.deepcopy(search)), written):
+        assert X[9].tobytes() in state
+        assert X[7].tobytes() not in state
+    for again in (SimilaritySearch.load(tmp_path / "search"), pickle.loads(pickle.dumps(search))):
+        np.testing.assert_allclose(again.kneighbors(X, 3)[0], expected)

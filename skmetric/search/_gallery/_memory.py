@@ -27,6 +27,7 @@ from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refus
 from ._lock import SharedLock, reads, writes
 from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
+from ._whole import Whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -280,12 +281,17 @@ class MemoryGallery(Gallery):
         """The gallery and queries, with groups as codes if those of the queries are given."""
         if groups is None:
             return self.side(), queries
-        of_items = self._groups()
-        if of_items is None:
-            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        of_items = self.groups_of_items()
         groups = check_groups(groups, len(queries.codes))
         codes, codes_items, _ = encode_labels(groups, of_items, "groups and those of the items")
         return self.side()._replace(groups=codes_items), queries._replace(groups=codes)
+
+    def groups_of_items(self) -> NDArray[Any]:
+        """Group of each item, which a call with `groups` needs."""
+        groups = self._groups()
+        if groups is None:
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        return groups
 
     def _groups(self) -> NDArray[Any] | None:
         """Group of each item, none missing; None if items have no groups."""
@@ -301,6 +307,16 @@ class MemoryGallery(Gallery):
         if made.searchable is None:
             made.searchable = _squares.Gallery(self.index.vectors())
         return made.searchable
+
+    @reads
+    def whole(self) -> Whole:
+        """All items."""
+        items = self._items
+        ids = items.ids.values
+        counts = not self.has_own_ids and np.array_equal(ids, np.arange(len(ids)))
+        labels = None if items.labels is None else items.labels.decode(items.labels.codes.values)
+        metadata = {name: column.values for name, column in items.columns.items()}
+        return Whole(self.index.vectors(items.keys.values), None if counts else ids, labels, metadata)
 
     def in_memory(self) -> MemoryGallery:
         """Itself."""

@@ -10,12 +10,9 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._checks import check_dimension
 
-
-def check_query(embeddings: NDArray[np.floating], k: int, n_features: int) -> None:
-    """Refuse queries of another dimension, and `k` that is no number of neighbours."""
-    check_dimension(embeddings, n_features)
+def check_count(k: int) -> None:
+    """Refuse a `k` that is no number of neighbours."""
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer from 1; got {k!r}")
 

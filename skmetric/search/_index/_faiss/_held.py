@@ -38,8 +38,20 @@ class Held(NamedTuple):
         """Embeddings row by row, those of the codes where none else are kept."""
         return self.engine.reconstruct(self.serials.values) if self.vectors is None else self.vectors.values
 
+    def of_present(self) -> Held:
+        """The state without the entries that are hidden: in a pickle and a folder nothing of them is left."""
+        if self.engine.n_issued == len(self.ids):
+            return self
+        engine, serials = self.engine.emptied(), np.empty(0, dtype=np.int64)
+        if len(self.ids):
+            serials = engine.append(np.ascontiguousarray(self.kept_vectors()))
+        made = self._replace(
+            engine=engine, serials=Ids(serials), n_built=len(serials), n_measured=len(serials)
+        )
+        return made.with_landmarks()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Held, tuple(self)
+        return Held, tuple(self.of_present())
 
 
 def of_ids(engine: Engine, ids: Ids, vectors: Kept | None) -> Held:

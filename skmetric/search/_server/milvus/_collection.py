@@ -19,7 +19,7 @@ from skmetric.search._index._hits import Hits, in_order
 from skmetric.search._server._columns import ITEM_ID, Columns, Types, as_column, match_types
 from skmetric.search._server._remote import HOLDS_ITEMS, batches, batches_of, clock
 from skmetric.search._server._secrets import masked_uri, scrub, secrets_of_uri, split_uri
-from skmetric.search._server._store import Items, Keys, Mode, Store
+from skmetric.search._server._store import Items, Keys, Mode, Opened, Store, check_opened
 
 from ._fields import (
     OWN,
@@ -45,6 +45,7 @@ class Schema(NamedTuple):
     n_features: int
     types: Types
     fields: dict[str, str]  # that hold the columns, by name of the column
+    opened: Opened | None = None  # None before the collection is made
 
     def of(self, names: Sequence[str]) -> list[str]:
         """Fields of columns."""
@@ -81,19 +82,27 @@ class Collection(Store):
     def types(self) -> Types:
         return self.schema().types
 
-    def schema(self) -> Schema:
-        """Dimension and columns; a ValueError if there is no collection."""
+    @property
+    def opened(self) -> Opened:
+        return self.schema().opened  # type: ignore[return-value]  # it is there
+
+    def schema(self, expected: Opened | None = None) -> Schema:
+        """Dimension and columns; a ValueError if there is no collection, or not the `expected` one."""
         schema = self._read_schema()
         if schema is None:
             raise ValueError(f"the index is empty: add embeddings first ({self.title} is not there)")
+        check_opened(expected, schema.opened, self.title)  # type: ignore[arg-type]  # as it was read
         return schema
 
-    def fill(self, items: Items, design: Mapping[str, Any], mode: Mode) -> None:
+    def fill(
+        self, items: Items, design: Mapping[str, Any], mode: Mode, expected: Opened | None = None
+    ) -> None:
         """Store items. Checks come first, and are no lock."""
         n_features = items.embeddings.shape[1]
         with self._client() as client:
             schema = self._read_schema()
             if schema is not None:
+                check_opened(expected, schema.opened, self.title)  # type: ignore[arg-type]  # as it was read
                 check_dimension(items.embeddings, schema.n_features)
                 if mode == "start" and self.count():
                     raise ValueError(f"{self.title} {HOLDS_ITEMS}")
@@ -174,9 +183,11 @@ class Collection(Store):
         among: Keys | None,
         options: Mapping[str, Any],
         is_ranked: bool,
+        expected: Opened | None = None,
     ) -> Hits:
         queries, found_distances, found_ids, entities = [], [], [], []
-        schema = self.schema()
+        schema = self.schema(expected)
+        check_dimension(embeddings, schema.n_features)
         filter_ = schema.expression(conditions, among)
         with self._client() as client:
             for part in batches(len(embeddings), _QUERIES):
@@ -200,8 +211,8 @@ class Collection(Store):
             ids = self._places(ids)
         return Hits(np.array(queries, dtype=int), ids, distances, _as_arrays(entities, names, schema))
 
-    def vectors(self, ids: Keys | None) -> NDArray[np.float32]:
-        n_features = self.n_features
+    def vectors(self, ids: Keys | None, expected: Opened | None = None) -> NDArray[np.float32]:
+        n_features = self.schema(expected).n_features
         rows = self._rows(["id", "position", "embedding"], ids)
         values = np.array([row["embedding"] for row in rows], dtype=np.float32).reshape(-1, n_features)
         if ids is None:
@@ -222,10 +233,14 @@ class Collection(Store):
         return np.array([row["id"] for row in rows], dtype=np.int64), _as_arrays(rows, names, schema)
 
     def contents(
-        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
+        self,
+        names: Sequence[str],
+        with_vectors: bool = True,
+        conditions: Sequence[Condition] = (),
+        expected: Opened | None = None,
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
         """Ids, columns and embeddings of all items, in the order in which they came."""
-        schema = self.schema()
+        schema = self.schema(expected)
         fields = ["id", "position", *schema.of(names), *["embedding"] * with_vectors]
         rows = self._rows(fields, None, schema.expression(conditions))
         rows = sorted(rows, key=lambda row: (row["position"], row["id"]))
@@ -314,12 +329,18 @@ class Collection(Store):
         with self._client() as client:
             if not client.has_collection(self._name):
                 return None
-            fields = client.describe_collection(self._name)["fields"]
+            described = client.describe_collection(self._name)
+        fields = described["fields"]
         found = {field["name"]: field for field in fields}
         if not set(OWN) <= set(found) or "dim" not in found["embedding"].get("params", {}):
             raise ValueError(f"{self.title} was not made by MilvusIndex: choose another name")
         types, held_in = columns_of(fields, self.title)
-        return Schema(int(found["embedding"]["params"]["dim"]), types, held_in)
+        properties = described.get("properties") or {}
+        number = (
+            f"{described.get('collection_id')} {described.get('collection_name')}"  # under an alias its own
+        )
+        opened = Opened(number, properties.get(_FINGERPRINT) or None)
+        return Schema(int(found["embedding"]["params"]["dim"]), types, held_in, opened)
 
     def _make(self, client: Any, made: Schema, design: Mapping[str, Any]) -> None:
         kinds = self._milvus.DataType
