@@ -13,7 +13,8 @@ import numpy as np
 
 from skmetric._params import check_params
 
-_NO_PATH = ("cache", "checkpoint", "memory")  # folders to write into, which a folder may not choose
+from ._foreign import FOLDERS
+
 _FETCHING = ("checkpoint_path", "cache_dir")  # arguments of timm that read files
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")  # NAME or ORGANISATION/NAME
 
@@ -31,7 +32,7 @@ def check_attribute(kind: type, name: Any, node: Any, where: str) -> None:
     known = inspect.getattr_static(kind, name, None)
     if callable(known) or isinstance(known, staticmethod | classmethod):
         raise ValueError(f"{where} would replace a method of {kind.__name__}")
-    if name in _NO_PATH and node is not None:
+    if name in FOLDERS and node is not None:
         raise ValueError(f"{where} names a folder to write into: a model does not choose that")
     if name == "weights" and isinstance(node, str) and PurePath(node.replace("\\", "/")).name != node:
         raise ValueError(f"{where} is the path {node!r}: a model names no files outside its folder")

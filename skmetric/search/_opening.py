@@ -31,6 +31,7 @@ from ._manifests._manifest import (
     plain,
 )
 from ._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
+from ._manifests._rows import check_rates, check_rows
 from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex
@@ -191,7 +192,10 @@ class Opening(SearchBase):
     ) -> Self:
         """The search of a manifest and its arrays."""
         check_types(content, SEARCH)
+        if content["gallery"]:  # else it is on a server
+            check_rows(content, arrays)
         check_agreement(content, arrays)
+        check_rates(content.get("rates", []), arrays)
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,
