@@ -12,6 +12,7 @@ from skmetric._params import HasMethods, Interval, StrOptions
 from ._calibration._matchers import MATCHERS
 from ._calibration._scoring._rule import rule_of
 from ._cleaning import Cleaning
+from ._copying import Copying
 from ._enrolment import Enrolment
 from ._index._index import Index
 from ._lookups import Lookups
@@ -39,6 +40,7 @@ class SimilaritySearch(
     Recommending,
     Cleaning,
     Opening,
+    Copying,
 ):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
