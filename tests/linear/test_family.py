@@ -96,6 +96,19 @@ def test_embeddings_do_not_depend_on_the_unit(learner, unit, dtype, few):
     np.testing.assert_allclose(weight * learner.pair_distance(scaled[1:], scaled[:-1]), expected, rtol=1e-3)
 
 
+@pytest.mark.parametrize("unit", [2.0**99, 2.0**-99])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.filterwarnings("error")
+def test_the_choice_does_not_depend_on_the_unit(unit, dtype):
+    """Squares of 1e30 are infinite in float32, those of 1e-30 are 0."""
+    X, y = gaussian_classes(6, 6, 4)
+    X, scaled = X.astype(dtype), X.astype(dtype) * dtype(unit)  # exact
+    expected, learner = (MetricLearner(normalize=False, random_state=0).fit(rows, y) for rows in (X, scaled))
+    assert learner.shrinkage_ == expected.shrinkage_
+    ratio = learner.pair_distance(scaled[1:], scaled[:-1]) / expected.pair_distance(X[1:], X[:-1])
+    np.testing.assert_allclose(ratio / ratio[0], 1, rtol=1e-5)
+
+
 @each(TAKE_SPARSE)
 @pytest.mark.parametrize("container", [csr_array, csr_matrix])
 def test_sparse_rows_give_what_dense_rows_give(learner, container, few):

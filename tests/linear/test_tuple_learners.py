@@ -103,11 +103,22 @@ def test_float32_pickles_and_output(learner):
         lambda X: np.hstack([X, np.ones((len(X), 1))]),
         lambda X: np.repeat(X[::10], 10, axis=0),
         lambda X: X[:, :1],
-        lambda X: np.random.default_rng(0).normal(size=(len(X), 220)) + X[:, :1],
+        lambda X: np.random.default_rng(0).normal(size=(len(X), 160)) + X[:, :1],
         lambda X: (50 * X).astype(np.uint8),
         lambda X: X.mean(axis=0) < X,
+        lambda X: np.eye(3)[LABELS],
     ],
-    ids=["1e30", "1e-30", "constant", "duplicates", "one feature", "d > n", "uint8", "booleans"],
+    ids=[
+        "1e30",
+        "1e-30",
+        "constant",
+        "duplicates",
+        "one feature",
+        "d > n",
+        "uint8",
+        "booleans",
+        "equal in classes",
+    ],
 )
 @pytest.mark.filterwarnings("ignore:the two samples of pair", "ignore:.*did not converge")
 def test_hard_input_gives_finite_maps(learner, change):
@@ -116,6 +127,34 @@ def test_hard_input_gives_finite_maps(learner, change):
     assert np.isfinite(model.components_).all()
     assert np.abs(model.components_).max() > 0
     assert np.isfinite(model.transform(change(X))).all()
+
+
+@any_learner
+@pytest.mark.parametrize("unit", [1e300, 1e-300])
+def test_squares_that_float64_does_not_hold_are_refused(learner, unit):
+    with pytest.raises(ValueError, match=r"largest entries of X are about .*: multiply X by a constant"):
+        fitted(learner, unit * X)
+
+
+@pytest.mark.filterwarnings("error")
+def test_bounds_that_all_pairs_obey_are_a_minimum():
+    """All distances between classes are the root of 2, which is both bounds: the prior costs nothing."""
+    learner = ITML(random_state=0).fit(np.eye(3)[LABELS], Y, pairs=PAIRS)
+    np.testing.assert_allclose(learner.get_mahalanobis_matrix(), np.eye(3))
+    assert learner.objective_ == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("learner", [SCML(random_state=0), MMC()], ids=str)
+def test_a_feature_that_is_constant_inside_classes_has_no_spread_of_rounding(learner):
+    """Its weight does not depend on how the sums of products are rounded: on the place of the origin."""
+    rows = np.c_[X, LABELS / 3]
+    near, far = fitted(learner, rows), fitted(learner, rows + np.array([0, 0, 0, 0, 1e6 + 1 / 3]))
+    np.testing.assert_allclose(
+        far.get_mahalanobis_matrix(),
+        near.get_mahalanobis_matrix(),
+        rtol=1e-3,
+        atol=1e-3 * np.trace(near.get_mahalanobis_matrix()),
+    )
 
 
 @pytest.mark.parametrize("learner", [ITML(random_state=0), SDML(), LSML()], ids=str)

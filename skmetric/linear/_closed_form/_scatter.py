@@ -15,6 +15,7 @@ from ._sparse_moments import sparse_moments
 _EPS = np.finfo(np.float64).eps
 _MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
 _LEAST = 1e-9  # share of the weight of a class that is none
+_FITTING = (1e-12, 1e15)  # largest entries whose squares, summed, float32 holds
 _CHUNK = 8192  # rows held as a copy at a time
 _DENSITY = 0.05  # share of entries that are not zero, above which blocks of dense rows are faster
 _ENTRIES = 1 << 22  # of a block of sparse rows that is made dense
@@ -136,7 +137,7 @@ def class_scatter(
         if len(met):
             first = indicator[:, met].T  # (n_met, n_part)
             origins[met], is_new[met] = (first @ part) / first.sum(axis=1)[:, None], False
-        part = part - origins[codes[rows]]
+        part = _with_squares(part - origins[codes[rows]])
         sums += indicator.T @ part
         if sample_weight is not None:
             part *= np.sqrt(weight)[:, None]
@@ -144,6 +145,14 @@ def class_scatter(
     means = sums / weights[:, None]
     within = products - (means * weights[:, None]).T @ means
     return ClassScatter(unit * weights, means + origins, unit * within, np.asarray(unit**2 * squares))
+
+
+def _with_squares(part: NDArray[Any]) -> NDArray[Any]:
+    """Rows as they are, in float64 if their squares would overflow or vanish in float32."""
+    if part.dtype != np.float32 or not part.size:
+        return part
+    largest = max(float(part.max()), -float(part.min()))
+    return part if largest == 0 or _FITTING[0] < largest < _FITTING[1] else part.astype(np.float64)
 
 
 def dense(rows: Any) -> Any:

@@ -157,10 +157,10 @@ class MMC(LinearPairLearner):
 def whitening_of(near: PairForms, shrinkage: float, diagonal: bool) -> _Floats:
     """Map under which the shrunk scatter of similar pairs is the identity, (n_features, n_features)."""
     scale = near.largest or 1.0
-    scatter = near.scaled(1 / scale).scatter(np.ones(near.n_pairs))
-    if not np.diag(scatter).any():
-        return np.eye(len(scatter))  # similar samples are equal: no direction is better than another
-    scatter = shrunk_to_diagonal(scatter, shrinkage)
+    near = near.scaled(1 / scale)
+    if not near.feature_squares().any():
+        return np.eye(near.n_features)  # similar samples are equal: no direction is better than another
+    scatter = near.n_pairs * shrunk_to_diagonal(near, shrinkage)
     try:
         lower = cholesky(np.diag(np.diag(scatter)) if diagonal else scatter, lower=True)
     except LinAlgError:

@@ -13,6 +13,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from skmetric._checks import check_matrix
 from skmetric.linear._closed_form._scatter import class_scatter
 
+from ._forms._pair_forms import PairForms
+
 _Floats = NDArray[np.float64]
 
 
@@ -46,11 +48,18 @@ def prior_factor(prior: Any, rows: Any) -> _Floats:
         raise ValueError("prior is not positive definite: add a multiple of the identity") from None
 
 
-def shrunk_to_diagonal(scatter: _Floats, amount: float) -> _Floats:
-    """Scatter shrunk towards its diagonal; a feature without spread gets the mean spread."""
-    spread = np.diag(scatter)
-    spread = np.where(spread > 0, spread, spread.mean())
-    return (1 - amount) * scatter + amount * np.diag(spread)
+def shrunk_to_diagonal(forms: PairForms, amount: float) -> _Floats:
+    """Mean scatter of pairs, shrunk towards its diagonal; the identity if all pairs are of equal rows.
+
+    A feature in which no pair differs gets the mean spread: what the scatter has for it is rounding.
+    """
+    spread = forms.feature_squares() / forms.n_pairs
+    if not spread.any():
+        return np.eye(len(spread))
+    scatter = forms.scatter(np.full(forms.n_pairs, 1 / forms.n_pairs))
+    is_flat = spread == 0
+    scatter[is_flat] = scatter[:, is_flat] = 0
+    return (1 - amount) * scatter + amount * np.diag(np.where(is_flat, spread.mean(), spread))
 
 
 def _of_covariance(rows: Any) -> _Floats:

@@ -201,9 +201,6 @@ def discriminants(
     if not len(gaps):
         raise ValueError("anchor and negative are equal in each triplet: nothing tells them apart")
     scale = np.abs(gaps).max()
-    scatter = pair_forms(rows, near).scaled(1 / scale).scatter(np.full(len(near), 1 / len(near)))
-    if not np.diag(scatter).any():  # anchors equal their positives
-        scatter = np.eye(len(scatter))
-    scatter = shrunk_to_diagonal(scatter, _SHRINKAGE)
+    scatter = shrunk_to_diagonal(pair_forms(rows, near).scaled(1 / scale), _SHRINKAGE)
     basis = cho_solve(cho_factor(scatter), gaps.T / scale).T
     return basis / np.sqrt(np.einsum("ij,ij->i", basis @ scatter, basis))[:, None] / scale

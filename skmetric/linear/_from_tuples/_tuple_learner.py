@@ -16,6 +16,7 @@ from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric._tuples import Tuples, read_tuples
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
+from skmetric.linear._statistics._moments import check_squares
 
 _ENTRIES = 1 << 21  # of the embeddings of sparse rows that are held at a time
 _CHUNK = 4096  # tuples whose differences are held at a time
@@ -33,7 +34,9 @@ class LinearTupleLearner(MahalanobisMixin, CallbackSupportMixin, BaseEstimator):
 
     def _read(self, X: ArrayLike, index: ArrayLike | None) -> Tuples:
         """Tuples to fit on."""
-        return read_tuples(self, X, index, self._n_members, reset=True, distinct=True)
+        tuples = read_tuples(self, X, index, self._n_members, reset=True, distinct=True)
+        check_squares(tuples.rows)
+        return tuples
 
     def _tuple_distances(
         self, X: ArrayLike, index: ArrayLike | None, columns: list[list[int]]

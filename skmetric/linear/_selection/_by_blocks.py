@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._scoring import fitting_unit
+
 _NUMBERS = 1 << 18  # of the embeddings, and of the squared distances, that are held at a time
 _HALF = np.uint64(32)  # bits of a key for the distance, in front of those for the number of the row
 _NUMBER = np.uint64(0xFFFFFFFF)
@@ -35,6 +37,7 @@ def map_at_r_by_blocks(
     """
     asked = embed(queries).astype(np.float64)  # (n_queries, n_components)
     norms = np.einsum("ij,ij->i", asked, asked)
+    unit = fitting_unit(norms)  # of all blocks
     n_relevant = np.bincount(codes_gallery, minlength=codes.max() + 1)[codes]  # (n_queries,)
     depth = int(n_relevant.max())
     nearest = np.empty((len(asked), 0), np.uint64)
@@ -42,6 +45,7 @@ def map_at_r_by_blocks(
     for start in range(0, gallery.shape[0], step):
         block = embed(gallery[start : start + step]).astype(np.float64)
         squares = norms[:, None] + np.einsum("ij,ij->i", block, block) - 2 * asked @ block.T
+        squares *= unit
         keys = np.maximum(squares, 0).astype(np.float32).view(np.uint32).astype(np.uint64) << _HALF
         keys |= np.arange(start, start + len(block), dtype=np.uint64)
         nearest = _least(np.concatenate([nearest, keys], axis=1), depth)

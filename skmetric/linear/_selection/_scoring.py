@@ -17,6 +17,7 @@ from ._candidates import Candidate, Offered
 from ._splits import ENOUGH_CLASSES, Split
 
 _INDEX = np.uint64(0xFFFFFFFF)
+_FITTING = (1e-20, 1e30)  # largest squares that float32 holds, with digits for those that are much smaller
 
 
 def same_rows(X: Any) -> Any:
@@ -174,6 +175,7 @@ def squares_scores(squares: NDArray[np.float64], split: Split) -> NDArray[np.flo
     depth = int(n_relevant.max(initial=0))
     if not depth:
         return np.empty(0)
+    squares *= fitting_unit(squares)
     squares[np.diag_indices(len(squares))] = np.inf  # a row is not found by itself
     keys = squares.astype(np.float32).view(np.uint32).astype(np.uint64) << np.uint64(32)
     keys |= np.arange(len(keys), dtype=np.uint64)
@@ -185,6 +187,14 @@ def squares_scores(squares: NDArray[np.float64], split: Split) -> NDArray[np.flo
     hits = (codes[found] == codes[:, None]) & (ranks <= n_relevant[:, None])  # (n_rows, depth)
     values = (np.cumsum(hits, axis=1) * hits / ranks).sum(axis=1) / np.maximum(n_relevant, 1)
     return class_means(values, codes, np.where(n_relevant > 0, weights, 0))
+
+
+def fitting_unit(squares: NDArray[np.float64]) -> float:
+    """Power of two that brings squares to where float32 has digits for them; 1 for those that are there."""
+    largest = float(squares.max(initial=0.0))
+    if largest == 0 or _FITTING[0] < largest < _FITTING[1]:
+        return 1.0
+    return float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
 
 
 def class_scores(embeddings: NDArray[np.floating], split: Split) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Scatter inside classes for dense and for sparse samples, whatever their unit."""
 
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter
 
 Rows: TypeAlias = Any  # an array or a CSR array, (n_samples, n_features), of float32 or float64
+_LARGEST = 1e140  # whose squares, summed, are in float64, as are their inverses
 
 
 def power_of_two(X: Rows) -> float:
@@ -16,6 +17,20 @@ def power_of_two(X: Rows) -> float:
     values = X.data if issparse(X) else X
     largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
     return 2.0 ** -int(np.clip(np.frexp(largest)[1], -1000, 1000)) if largest > 0 else 1.0
+
+
+def check_squares(X: Rows) -> None:
+    """Refuse samples whose squared differences overflow or vanish in float64."""
+    unit = power_of_two(X)
+    if not 1 / _LARGEST <= 1 / unit <= _LARGEST:
+        _refuse(unit)
+
+
+def _refuse(unit: float) -> NoReturn:
+    raise ValueError(
+        f"the largest entries of X are about {1 / unit:.0e}, and their squares do not fit into float64: "
+        "multiply X by a constant"
+    )
 
 
 def scatter_of(
@@ -46,8 +61,5 @@ def scatter_of(
     with np.errstate(over="ignore", under="ignore"):
         within = scatter.within / unit / unit
     if not np.isfinite(within).all() or within.any() != scatter.within.any():
-        raise ValueError(
-            f"the largest entries of X are about {1 / unit:.0e}, and their squares do not fit into float64: "
-            "multiply X by a constant"
-        )
+        _refuse(unit)
     return scatter._replace(means=scatter.means / unit, within=within)

@@ -74,6 +74,17 @@ class Forms(NamedTuple):
         """Sum over pairs of weight * difference difference^T, (n_features, n_features)."""
         return self.spread(self.rows, weights)
 
+    def feature_squares(self) -> _Floats:
+        """Sum over pairs of the squared differences, (n_features,): exactly 0 for a feature that is equal."""
+        if self.pairs is None:
+            return np.einsum("ij,ij->j", self.rows, self.rows)
+        out = np.zeros(self.n_features)
+        for start in range(0, len(self.pairs), _CHUNK):
+            first, second = self.pairs[start : start + _CHUNK].T
+            gap = self.rows[first] - self.rows[second]
+            out += np.einsum("ij,ij->j", gap, gap)
+        return out
+
 
 def forms_of(rows: NDArray[np.floating], pairs: NDArray[np.intp]) -> Forms:
     """Pairs of rows of an array, in float64: only the rows that occur, about their mean."""

@@ -82,6 +82,11 @@ class SparseForms(NamedTuple):
             out += (gaps.T @ (diags_array(weights[part]) @ gaps)).toarray()
         return out if self.map is None else self.map @ out @ self.map.T
 
+    def feature_squares(self) -> _Floats:
+        """Sum over pairs of the squared differences of each feature that is not mapped, (n_features,)."""
+        gaps = self.rows if self.pairs is None else differences(self.rows, self.pairs)
+        return np.asarray((gaps * gaps).sum(axis=0)).ravel()
+
     def _composed(self, components: _Floats) -> _Floats:
         return components if self.map is None else components @ self.map
 

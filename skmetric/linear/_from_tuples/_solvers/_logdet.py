@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import inv, solve_triangular
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
 from skmetric.linear._from_tuples._forms._pair_forms import PairForms
 
 _ROUND = 25  # iterations about one centre
+_ROUNDING = 1e-12  # of the objective, for each feature
 
 _Floats = NDArray[np.float64]
 Loss = Callable[[_Floats], tuple[float, _Floats]]  # squared distances -> value, its derivatives
@@ -137,7 +138,7 @@ class _Search:
                 _, gradient = self._value_and_gradient(np.eye(len(self.center)).ravel())
                 self.gap = float(np.sum(gradient**2) / 8)
             # no step lowers the objective: this is all that float64 gives, if little was left
-            self.converged = bool(self.gap <= np.sqrt(self.tol) * abs(self.value))
+            self.converged = self._is_small(self.gap, np.sqrt(self.tol))
 
     def _value_and_gradient(self, flat: _Floats) -> tuple[float, _Floats]:
         W = flat.reshape(self.within.shape)
@@ -149,10 +150,14 @@ class _Search:
         value, slopes = self.loss(self.moved.squares(mapped))
         turned = W @ self.within
         value += np.sum(turned * W) - 2 * log_det - self.level
-        gradient = 2 * (turned - inv(W, check_finite=False).T + self.moved.spread(mapped, slopes))
+        gradient = 2 * (turned - np.linalg.inv(W).T + self.moved.spread(mapped, slopes))
         self.highest = max(self.highest, float(value))
         self.last = flat.copy(), float(value), gradient
         return float(value), gradient.ravel()
+
+    def _is_small(self, gap: float, share: float) -> bool:
+        """Whether a gap is a small share of the objective, or rounding of one that is 0."""
+        return bool(gap <= share * max(abs(self.value), _ROUNDING * len(self.center)))
 
     def _after_iteration(self, intermediate_result) -> None:
         flat, value, gradient = self.last
@@ -162,6 +167,6 @@ class _Search:
         self.best, self.value = intermediate_result.x.reshape(self.within.shape).copy(), value
         self.n_iter += 1
         self.gap = float(np.sum((gradient @ self.best.T) ** 2) / 8)
-        self.converged = bool(self.gap <= self.tol * abs(value))
+        self.converged = self._is_small(self.gap, self.tol)
         if self.step(self.best @ self.center) or self.converged:
             raise _Stop
