@@ -44,6 +44,7 @@ def folder_of(path, index=None):
         ("index_vectors", lambda a: a.astype(int), "index_vectors has the shape .* int64"),
         ("index_vectors", lambda a: a[0], r"index_vectors has the shape \[1\]"),
         ("threshold_precision", lambda a: a[None], r"threshold_precision has the shape \[1, "),
+        ("threshold_distance", lambda a: a[:0], r"threshold_\w+ has \d+ rows where 0 are needed"),
         ("factors", lambda a: a[1:], "factors has 2 rows where 3 are needed"),
         ("factors", lambda a: a * np.nan, "factors has values that are not finite"),
     ],

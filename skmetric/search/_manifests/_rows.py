@@ -55,8 +55,11 @@ def check_rates(names: list[str], arrays: Mapping[str, NDArray[Any]]) -> None:
     KeyError
         If one is missing.
     """
+    n_thresholds = len(arrays["threshold_distance"]) if names else 0
     for name in names:
-        _check(f"threshold_{name}", arrays[f"threshold_{name}"], 1, _FLOATS + _INTEGERS)
+        _check(f"threshold_{name}", arrays[f"threshold_{name}"], 1, _FLOATS + _INTEGERS, n_thresholds)
+    if names and not n_thresholds:
+        raise TypeError("the array threshold_distance is empty")
     if "factors" in arrays or "factor_labels" in arrays:
         _check("factors", arrays["factors"], 1, _FLOATS, len(arrays["factor_labels"]))
         if not np.isfinite(arrays["factors"]).all():
