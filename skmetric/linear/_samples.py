@@ -71,13 +71,18 @@ def read_weights(sample_weight: Any, X: Rows) -> NDArray[Any] | None:
     if sample_weight is None:
         return None
     weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    check_size_of_weights(weights)
+    return as_weights(weights)
+
+
+def check_size_of_weights(weights: NDArray[np.floating]) -> None:
+    """Refuse weights of which the largest has no square in float64."""
     largest = weights.max(initial=0.0)
     if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
         raise ValueError(
             f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "
             f"{_LARGEST_WEIGHT:g}: divide all by their mean"
         )
-    return as_weights(weights)
 
 
 def is_marked(labels: NDArray[Any], marker: Any) -> NDArray[np.bool_]:

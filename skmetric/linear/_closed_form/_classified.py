@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from skmetric._checks import check_width, encode_labels
 from skmetric._params import check_sample_weight
-from skmetric.linear._samples import read_labelled
+from skmetric.linear._samples import check_size_of_weights, read_labelled
 
 from ._scatter import as_weights
-
-_LARGEST_WEIGHT = 1e100
 
 
 class Samples(NamedTuple):
@@ -34,17 +32,8 @@ def check_samples(
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0
-        _check_size_of_weights(sample_weight[kept])
+        if kept.any():
+            check_size_of_weights(sample_weight)
         X, y, sample_weight = X[kept], y[kept], as_weights(sample_weight[kept])
     codes, _, classes = encode_labels(y)
     return Samples(X, codes, classes, sample_weight)
-
-
-def _check_size_of_weights(weights: NDArray[np.floating]) -> None:
-    """Refuse weights of which the largest has no square in float64."""
-    largest = weights.max(initial=1.0 if not len(weights) else 0.0)
-    if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
-        raise ValueError(
-            f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "
-            f"{_LARGEST_WEIGHT:g}: divide all by their mean"
-        )

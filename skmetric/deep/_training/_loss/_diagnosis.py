@@ -54,7 +54,14 @@ def effective_rank(embeddings):
     """Exponential of the entropy of the singular values of centred embeddings; NaN if they are not finite."""
     if not torch.isfinite(embeddings).all():
         return math.nan
-    values = torch.linalg.svdvals(embeddings - embeddings.mean(dim=0))
+    centred = embeddings.cpu().double()  # whose squares lose nothing that float32 holds
+    centred = centred - centred.mean(dim=0)
+    if len(centred) > centred.shape[1]:
+        centred = centred.T
+    squares = torch.linalg.eigvalsh(
+        centred @ centred.T
+    )  # of the shorter side: singular values would take longer
+    values = squares.clamp(min=0).sqrt()
     total = values.sum()
     if total <= embeddings.norm() * torch.finfo(torch.float32).eps:
         return 0.0
