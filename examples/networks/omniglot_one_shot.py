@@ -5,7 +5,7 @@ One-shot recognition
 One image of each class is known, and none of the classes was in training: which of twenty images shows the
 same class as the query? A metric answers this without any retraining.
 
-Here a network trains on 120 characters in the fonts of matplotlib, upright and rotated, and then
+Here a network trains on 60 characters in the fonts of matplotlib, upright and rotated, and then
 distinguishes twenty others. With ``--full`` the task is the official task of Omniglot: to distinguish 20
 characters of an alphabet, drawn by other people, after training on 964 characters of other alphabets.
 ``omniglot.npz`` and ``oneshot/`` are read by the ``load.py`` beside them; this takes four minutes on a
@@ -65,8 +65,8 @@ def read_omniglot(folder, side=28):
 if options.full:
     X, y, tasks = read_omniglot(options.data)
 else:
-    glyphs = make_glyphs(140, image_size=20, random_state=0)
-    known = glyphs.target < 120
+    glyphs = make_glyphs(80, image_size=16, random_state=0)
+    known = glyphs.target < 60
     X, y = glyphs.images[known], glyphs.target[known]
     tasks = draw_tasks(glyphs.images[~known], glyphs.target[~known])
 examples, queries, answers = tasks
@@ -93,9 +93,9 @@ X, y = (
 learner = DeepMetricLearner(
     "conv4",
     loss="multi_similarity",
-    classes_per_batch=32,
+    classes_per_batch=32 if options.full else 16,
     samples_per_class=4,
-    steps_per_epoch=80 if options.full else 15,
+    steps_per_epoch=80 if options.full else 8,
     max_epochs=10,
     optimizer="adamw",
     learning_rate=3e-3,
