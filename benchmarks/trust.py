@@ -1,15 +1,20 @@
 """Files that lie, processes that are killed, input that attacks: how this package ends, beside its peers.
 
-    python benchmarks/trust.py [--flips 500] [--kills 100] [--inputs 1000] [--seed 0] [--ours]
+    python benchmarks/trust.py [--flips 500] [--kills 100] [--inputs 1000] [--cycles 10000] [--part PART]
 
 Cases run in forks of this process with limits of memory and time: a case that ends its fork is a crash.
 
 - flips: one bit of one file is flipped; the file is loaded, and its model answers the same samples.
 - kills: a process writes one model and another over the same path, and is killed at a random moment; what is
-  left is loaded. Of checkpoints: a fit is killed again and again, and goes on until it ends.
-- inputs: bytes of images are changed, cut and joined, and names are made of all that Unicode has; an error
-  must name the file, or the parameter.
+  left is loaded.
+- fits: a fit with a checkpoint is killed again and again, and goes on until it ends.
+- images: bytes of images are changed, cut and joined; an error must name the file.
+- names: labels, ids, metadata and filters of all that Unicode has; an error must name the parameter.
+- cycles: one item with a new label is enrolled and removed, again and again; memory and a folder after a
+  fifth of the cycles, and after all.
 - code: models made to run a command when they are loaded.
+
+Each is a part of its own, with `--part`, which prints what all of them together print of it.
 
 POSIX alone. Peers that are not installed are left out.
 """
@@ -28,6 +33,7 @@ import time
 import warnings
 from collections import Counter
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import joblib
@@ -35,16 +41,19 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
 
 from skmetric import DeepMetricLearner, MetricLearner, SimilaritySearch, io
 from skmetric.datasets import check_images
 from skmetric.deep import Checkpoint
+from skmetric.search import ExactIndex, FaissIndex
 
 SECONDS, MEMORY = 20, 4 << 30  # of a case; memory beyond that of this process
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(64, 16)) + 4 * np.eye(16)[np.arange(64) % 8]).astype(np.float32)
 Y = np.array([f"class {code}" for code in np.arange(64) % 8])
 NAME = "kept-7f3a"  # of a file, as no error says it by chance
+FIT = {"n_components": 4, "random_state": 0, "device": "cpu", "loss": "proxy_anchor"}  # with a checkpoint
 SHOWN = {  # outcome: the head of its column
     "named": "named", "other error": "other", "crash": "crash", "wrong, silent": "silent",
     "same answer": "same",
@@ -104,6 +113,18 @@ def formats():
     write = lambda index, path: faiss.write_index(index, str(path))  # noqa: E731
     read = lambda path: faiss.read_index(str(path))  # noqa: E731
     return [*made, Format("FAISS", indexes, write, read, lambda index: index.search(X[:, : index.d], 3)[0])]
+
+
+def checkpoints():
+    """The folder of a fit that has ended, as a format: the same fit reads it and gives its embeddings."""
+    learner = DeepMetricLearner("mlp", **FIT | {"max_epochs": 2})
+
+    def fit(learner, path):
+        return clone(learner).set_params(checkpoint=path).fit(X, Y)
+
+    return Format(
+        "skmetric, checkpoint", [learner], fit, partial(fit, learner), lambda model: model.transform(X)
+    )
 
 
 def joined(state):
@@ -235,14 +256,11 @@ def killed(work, seconds):
 
 def killed_fits(n_cases, rng, every_n_steps=None):
     """Kill fits with a checkpoint; each that ends must have the bits of an unbroken one."""
-    settings = {
-        "n_components": 4,
+    lengths = {
         "max_epochs": 12 if every_n_steps is None else 3,
         "steps_per_epoch": 1 if every_n_steps is None else 8,
-        "random_state": 0,
-        "device": "cpu",
-        "loss": "proxy_anchor",
     }
+    settings = FIT | lengths
     unbroken = DeepMetricLearner("mlp", **settings).fit(X, Y).transform(X).tobytes()
     counts, n_killed = Counter(), 0
     while n_killed < n_cases:
@@ -419,6 +437,29 @@ def of_any_class(payload, path):
     write_folder(path, KIND, {"model": {"estimator": "skmetric.linear.MetricLearner", "state": state}}, {})
 
 
+# Cycles
+
+
+def cycles(index, n_cycles):
+    """Enrol and remove items with new labels; bytes of memory and of a folder, early and at the end."""
+    search = SimilaritySearch(index=index).fit(X, Y, ids=[f"item {i}" for i in range(len(X))])
+    sizes = []
+    with tempfile.TemporaryDirectory() as place:
+        for cycle in range(1, n_cycles + 1):
+            search.partial_fit(X[:1], [f"one {cycle:9}"], ids=[f"new {cycle:9}"])
+            search.remove([f"new {cycle:9}"])
+            if cycle in (n_cycles // 5, n_cycles):
+                search.save(place)
+                folder = sum(file.stat().st_size for file in Path(place).rglob("*") if file.is_file())
+                sizes.append((memory(), folder))
+    return sizes
+
+
+def memory():
+    """Bytes in memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 # Tables
 
 
@@ -430,6 +471,77 @@ def show(title, rows):
         print(f"  {name:36}{sum(counts.values()):6}{cells}", flush=True)
 
 
+def show_flips(options, rng):
+    """Print what becomes of flipped bits."""
+    made = [*formats_of(options), checkpoints()]
+    show("One bit flipped", ((form.name, flips(form, options.flips, rng)) for form in made))
+
+
+def show_kills(options, rng):
+    """Print what becomes of saves that are killed."""
+    made = formats_of(options)
+    show(
+        "Killed while saving over an old model",
+        ((form.name, kills(form, options.kills, rng)) for form in made),
+    )
+
+
+def show_fits(options, rng):
+    """Print what becomes of fits that are killed."""
+    kinds = (("skmetric, every epoch", None), ("skmetric, every step", 1))
+    show("Killed while fitting", ((name, killed_fits(options.kills, rng, every)) for name, every in kinds))
+
+
+def show_images(options, rng):
+    """Print what becomes of images with changed bytes."""
+    readers = [("skmetric", False)] if options.ours else [("skmetric", False), ("Pillow alone", True)]
+    rows = ((name, images(options.inputs, rng, by_pillow=alone)) for name, alone in readers)
+    show("Images with changed bytes", rows)
+
+
+def show_names(options, rng):
+    """Print what becomes of names."""
+    show("Names of any text", [("skmetric", names(options.inputs, rng))])
+
+
+def show_code(options, rng):
+    """Print which formats run code."""
+    print("\nCode in a model, run when it is loaded")
+    for name, ran in code_that_runs().items():
+        print(f"  {name:36}{'runs' if ran else 'does not run'}")
+
+
+def show_cycles(options, rng):
+    """Print what cycles of enrolling and removing leave."""
+    print(f"\n{options.cycles:,} items enrolled and removed{'memory, MB':>24}{'folder, KB':>18}")
+    indexes = [ExactIndex()]
+    if find_spec("faiss") is not None:
+        indexes += [FaissIndex(factory) for factory in ("Flat", "HNSW16", "IVF4,Flat")]
+    for index in indexes:
+        (before, early), (after, late) = cycles(index, options.cycles)
+        name = getattr(index, "factory", "") or "exact"
+        print(
+            f"  {name:36}{before / 1e6:8.0f} {after / 1e6:8.0f}{early / 1e3:9.1f} {late / 1e3:8.1f}",
+            flush=True,
+        )
+
+
+PARTS = {
+    "flips": show_flips,
+    "kills": show_kills,
+    "fits": show_fits,
+    "images": show_images,
+    "names": show_names,
+    "cycles": show_cycles,
+    "code": show_code,
+}
+
+
+def formats_of(options):
+    """Formats that are asked for."""
+    return [form for form in formats() if form.name.startswith("skmetric") or not options.ours]
+
+
 def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(
@@ -438,38 +550,20 @@ def main():
     parser.add_argument("--flips", type=int, default=500, help="of each format")
     parser.add_argument("--kills", type=int, default=100, help="of each format")
     parser.add_argument("--inputs", type=int, default=1000, help="images, and names")
+    parser.add_argument("--cycles", type=int, default=10_000, help="of each index")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ours", action="store_true", help="this package alone")
+    parser.add_argument("--part", choices=list(PARTS), help="one table alone")
     options = parser.parse_args()
     if not hasattr(os, "fork") or shutil.which("true") is None or sys.platform != "linux":
         parser.error("this needs fork and /proc, as Linux has them")
     torch.set_num_threads(1)
-    rng, made = random.Random(options.seed), formats()
-    if options.ours:
-        made = [form for form in made if form.name.startswith("skmetric")]
-    print("named: an error that names the file, the row or the parameter; other: another error;")
-    print("silent: a wrong answer without an error; same: the right answer")
-    show("One bit flipped", ((form.name, flips(form, options.flips, rng)) for form in made))
-    show(
-        "Killed while saving over an old model",
-        ((form.name, kills(form, options.kills, rng)) for form in made),
-    )
-    show(
-        "Killed while fitting",
-        (
-            (name, killed_fits(options.kills, rng, every))
-            for name, every in (("skmetric, every epoch", None), ("skmetric, every step", 1))
-        ),
-    )
-    readers = [("skmetric", False)] if options.ours else [("skmetric", False), ("Pillow alone", True)]
-    show(
-        "Images with changed bytes",
-        ((name, images(options.inputs, rng, by_pillow=alone)) for name, alone in readers),
-    )
-    show("Names of any text", [("skmetric", names(options.inputs, rng))])
-    print("\nCode in a model, run when it is loaded")
-    for name, ran in code_that_runs().items():
-        print(f"  {name:36}{'runs' if ran else 'does not run'}")
+    if options.part in (None, "flips"):
+        print("named: an error that names the file, the row or the parameter; other: another error;")
+        print("silent: a wrong answer without an error; same: the right answer")
+    for name, part in PARTS.items():
+        if options.part in (None, name):
+            part(options, random.Random(f"{options.seed} {name}"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Learners of tuples: beside metric-learn, on whole sets, on classes never trained on.
 
     python benchmarks/weak_supervision.py speed --metric-learn PYTHON [--learners NAME ...] [--limit SECONDS]
+    python benchmarks/weak_supervision.py memory
     python benchmarks/weak_supervision.py sampling
     python benchmarks/weak_supervision.py defaults [--learners NAME ...]
     python benchmarks/weak_supervision.py quality [--data DIR] [--sets NAME ...] [--seeds SEED ...]
@@ -12,6 +13,9 @@ map that came out, computed here for both. Ours come first. MMC's objective is l
 maximises. The peer of SCML takes 20 times its default iterations. A peer gets SECONDS at most. metric-learn
 0.7.0 does not run on scikit-learn 1.9: PYTHON is an interpreter that has it with `force_all_finite` renamed
 `ensure_all_finite`; two more faults, of SCML and SDML, are got around here.
+
+`memory`: the most that `fit` of ITML and SCML holds at a time, for ever more tuples of 64 features, ten for
+each row, in three iterations; and its share of 8 bytes for each tuple and feature, one row a tuple.
 
 `sampling`: tuples of a million rows in 1000 classes, the least of three.
 
@@ -31,6 +35,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 import warnings
 from functools import partial
 from pathlib import Path
@@ -207,6 +212,25 @@ def speed(options):
             print(row(f"{name}, {title}, {n_tuples} tuples"[:42], *cells, *values), flush=True)
 
 
+def memory(options):
+    """Print megabytes of ever more tuples."""
+    row = "{:28} {:>8} {:>18}".format
+    print(row("", "MB", "of a row a tuple"))
+    warnings.simplefilter("ignore", ConvergenceWarning)  # three iterations are few
+    for name in ("ITML", "SCML"):
+        for n_tuples in (10_000, 40_000, 160_000):
+            X, y = made(n_tuples // 10, N_COMPONENTS, 50)
+            data = problem(name, X, y, n_tuples)[0]
+            given = {"triplets": data["tuples"]} if name == "SCML" else {"pairs": data["tuples"]}
+            learner = ON_TUPLES[name](max_iter=3, random_state=0)
+            tracemalloc.start()
+            learner.fit(X, None if name == "SCML" else data["y"], **given)
+            held = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            share = held / (8 * n_tuples * N_COMPONENTS)
+            print(row(f"{name}, {n_tuples} tuples", f"{held / 1e6:.1f}", f"{share:.2f}"), flush=True)
+
+
 def sampling(options):
     """Print seconds of the samplers."""
     y = np.random.default_rng(0).integers(0, 1000, 10**6)
@@ -340,7 +364,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    tables = {f.__name__: f for f in (speed, sampling, defaults, quality, summary)}
+    tables = {f.__name__: f for f in (speed, memory, sampling, defaults, quality, summary)}
     parser.add_argument("table", choices=[*tables, "fit"])
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--metric-learn", metavar="PYTHON", help="interpreter that has metric-learn, patched")

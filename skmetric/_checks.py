@@ -34,6 +34,7 @@ _OF_TEXTS = (
     "X holds texts. Put what makes numbers of them {place}: skmetric.features.FrozenText, or TfidfVectorizer "
     "and TruncatedSVD"
 )
+_TABLES = {"dict", "frozenset", "list", "ndarray", "set"}  # types of what may be several labels
 
 
 def name_rows(rows: Iterable) -> str:
@@ -56,8 +57,11 @@ def name_rows(rows: Iterable) -> str:
 def check_finite_rows(X: Any, name: str = "X") -> None:
     """Raise a ValueError that names the rows of `X`, an array or a CSR matrix, with NaN or infinity."""
     values = X.data if issparse(X) else X
-    if values.dtype.kind != "f" or np.isfinite(np.sum(values, dtype=np.float64)):
+    if values.dtype.kind != "f":
         return
+    with np.errstate(over="ignore"):  # finite numbers may have no finite sum
+        if np.isfinite(np.sum(values, dtype=np.float64)):
+            return
     is_bad = ~np.isfinite(values)
     rows = np.nonzero(is_bad)[0]
     if issparse(X):  # of which `rows` are numbers of stored values
@@ -269,11 +273,14 @@ def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
     shape = getattr(y, "shape", None)
     if shape is None and isinstance(y, list | tuple) and any(isinstance(row, list | tuple) for row in y):
         is_column = all(isinstance(row, list | tuple) and len(row) == 1 for row in y)
-        y = np.array(y, dtype=object) if is_column else np.asarray(y)  # so that integers stay integers
+        try:
+            y = np.array(y, dtype=object) if is_column else np.asarray(y)  # so that integers stay integers
+        except ValueError:  # rows of different lengths
+            raise _no_column(name, "rows of several labels") from None
         shape = y.shape
     if shape is not None and len(shape) != 1:
         if len(shape) != 2 or shape[1] != 1:
-            raise ValueError(f"{name} should be a 1d array, one label for each row; got shape {tuple(shape)}")
+            raise _no_column(name, f"shape {tuple(shape)}")
         if warns:
             warn(
                 f"A column-vector {name} was passed when a 1d array was expected. Please change the shape of "
@@ -292,7 +299,7 @@ def _one_dimensional(y: Any, name: str, warns: bool) -> Any:
     if hasattr(y, "__array__") and not isinstance(y, Iterable):
         return np.asarray(y)
     if isinstance(y, str | bytes | Mapping) or not isinstance(y, Iterable):
-        raise ValueError(f"{name} should be a 1d array, one label for each row; got {type(y).__name__}")
+        raise _no_column(name, type(y).__name__)
     values = list(y)
     return np.array(values, dtype=object) if hasattr(y, "dtype") else values  # of pandas: text stays text
 
@@ -308,6 +315,16 @@ def column_of(y: Any, place: int) -> Any:
     return y[:, place]
 
 
+def _no_column(name: str, given: str) -> ValueError:
+    """An error of what is no column of labels."""
+    several = (
+        ". Several labels or levels of a sample are for scores and DeepMetricLearner with relevance="
+        if name in ("y", "y_gallery")
+        else ""
+    )
+    return ValueError(f"{name} should be a 1d array, one label for each row; got {given}{several}")
+
+
 def _array_of(labels: Iterable, name: str) -> NDArray:
     """Labels, none missing and all of one kind, as an array that does not turn [1, "a"] into ["1", "a"]."""
     values = list(labels)
@@ -318,6 +335,10 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
             raise ValueError(f"Input {name} contains NaN in {name_rows(missing)}: label or drop these rows")
         raise ValueError(f"{name} has no label in {name_rows(missing)}: label or drop these rows")
     kinds = sorted({_kind(label) for label in values})
+    if not _TABLES.isdisjoint(kinds):
+        tables = [row for row, label in enumerate(values) if _is_table(label)]
+        if tables:  # they sort as subsets, or not at all
+            raise _no_column(name, f"a {_kind(values[tables[0]])} in {name_rows(tables)}")
     if len(kinds) > 1:
         raise ValueError(f"{name} mixes labels of several types ({', '.join(kinds)}): convert them to one")
     if kinds == ["number"]:
@@ -355,6 +376,11 @@ def _integers(values: list[int]) -> NDArray:
 def is_missing(label: Any) -> bool:
     """Whether a value is one of those that lists and tables have where there is none."""
     return (isinstance(label, float | np.floating) and label != label) or type(label).__name__ in _MISSING
+
+
+def _is_table(label: Any) -> bool:
+    """Whether this is several labels, or none; an array of no dimension is one."""
+    return type(label).__name__ in _TABLES and getattr(label, "ndim", 1) > 0
 
 
 def _kind(label: Any) -> str:

@@ -1,9 +1,10 @@
 """The one gate for optional packages."""
 
+import re
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["import_optional"]
+__all__ = ["check_version", "import_optional"]
 
 _DISTRIBUTIONS = {  # whose name differs from that of the module
     "PIL": "pillow",
@@ -66,6 +67,48 @@ def import_optional(module: str, *, extra: str | None, purpose: str) -> ModuleTy
             f"{remedy}",
             name=package,
         ) from error
+
+
+def check_version(distribution: str, least: str, *, extra: str, purpose: str) -> None:
+    """Refuse an installed package that is missing, or older than the first version whose results are right.
+
+    Parameters
+    ----------
+    distribution : str
+        Name that pip knows it by.
+    least : str
+        The first version that serves: the bound of the extra.
+    extra : str
+        The extra of skmetric that installs it.
+    purpose : str
+        What needs it: the subject of the error message.
+
+    Raises
+    ------
+    ImportError
+        If it is missing or older.
+    """
+    from importlib import metadata  # takes time, and only a few ask
+
+    try:
+        found = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        raise ImportError(
+            f"{purpose} needs the package {distribution!r}: {_command(distribution, extra)}",
+            name=distribution,
+        ) from None
+    if _numbers(found) < _numbers(least):
+        raise ImportError(
+            f"{purpose} needs {distribution} {least} or newer, and {found} is installed, whose results are "
+            f"wrong: pip install --upgrade 'skmetric[{extra}]'",
+            name=distribution,
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first three numbers of a version."""
+    found = [int(number) for number in re.findall(r"\d+", version)[:3]]
+    return (*found, *[0] * (3 - len(found)))
 
 
 def _command(package: str, extra: str | None) -> str:

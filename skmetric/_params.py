@@ -19,6 +19,7 @@ from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "FitTasks",
+    "FittedAttributesMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -34,6 +35,18 @@ __all__ = [
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class FittedAttributesMixin:
+    """An estimator that says whether its HTML representation shows its fitted attributes."""
+
+    def _shows_attributes(self) -> bool:
+        """Whether reading all of them costs little."""
+        return True
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        inherited = getattr(super(), "_get_fitted_attr_html", None)
+        return inherited(doc_link) if inherited is not None and self._shows_attributes() else ()
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function], _Function]:

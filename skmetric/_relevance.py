@@ -97,8 +97,11 @@ class Function(Relevance):
     def grades(self, rows: NDArray[np.intp], others: Any = slice(None)) -> NDArray[np.float64]:
         first, second = self.queries[rows], self.gallery[others]
         grades = as_array(self.function(first, second))
-        grades = np.asarray(grades.toarray() if issparse(grades) else grades, dtype=np.float64)
-        name = getattr(self.function, "__name__", type(self.function).__name__)
+        name = name_of(self.function)
+        grades = np.asarray(grades.toarray() if issparse(grades) else grades)
+        if grades.dtype.kind not in "biuf":
+            raise ValueError(f"relevance={name} gave {grades.dtype}, and must give grades: numbers from 0")
+        grades = grades.astype(np.float64)
         wanted = (first.shape[0], second.shape[0])
         if grades.shape != wanted:
             raise ValueError(
@@ -115,6 +118,13 @@ class Function(Relevance):
 def is_matrix(relevance: Any) -> bool:
     """Whether `relevance` is the grades themselves, which need no labels."""
     return not (relevance is None or isinstance(relevance, str) or callable(relevance))
+
+
+def name_of(relevance: Any) -> str:
+    """What error messages call the parameter `relevance`."""
+    if isinstance(relevance, str) or relevance is None:
+        return repr(relevance)
+    return getattr(relevance, "__name__", type(relevance).__name__) if callable(relevance) else "a matrix"
 
 
 def check_name(relevance: Any) -> None:
@@ -229,6 +239,18 @@ def read_sets(y: Any, y_gallery: Any = None) -> tuple[csr_array, csr_array]:
     return sides[0], sides[-1]
 
 
+def has_several(y: Any) -> bool:
+    """Whether samples have several labels each: a wide table, or a column or list of sets or of lists."""
+    shape: tuple[int, ...] = tuple(getattr(y, "shape", (0,)))
+    if len(shape) != 1:
+        return len(shape) == 2 and shape[1] > 1
+    is_column = hasattr(y, "__len__") and not hasattr(y, "detach")  # a tensor holds numbers
+    rows = _rows_of(y) if is_column else []
+    if not rows or not all(isinstance(row, _TABLES) for row in rows):
+        return False
+    return any(isinstance(row, set | frozenset) or len(row) != 1 for row in rows)
+
+
 def label_names(y: Any) -> NDArray[Any]:
     """Names of the labels of multi-label data: those in the sets, or the numbers of the columns."""
     side = _read_side(y, "y")
@@ -252,6 +274,11 @@ def _read_side(y: Any, name: str) -> Any:
                 "labels: give an array, or a list of sets"
             )
         return [set(row) for row in rows]
+    without = [row for row, labels in enumerate(rows) if not isinstance(labels, _TABLES)]
+    if 0 < len(without) < len(rows):
+        raise ValueError(
+            f"{name} has no set of labels in {name_rows(without)}: give an empty set to a sample without any"
+        )
     table = np.asarray(y)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
         raise ValueError(

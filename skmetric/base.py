@@ -83,13 +83,15 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         check_finite_rows(X)
         return self._embed(canonical_rows(X))
 
-    def pair_distance(self, A: Any, B: Any) -> NDArray[np.float64]:
+    def pair_distance(self, A: Any, B: Any = None) -> NDArray[np.float64]:
         """Learned distance between the rows of `A` and the rows of `B`, pair by pair.
 
         Parameters
         ----------
-        A, B : array-like of shape (n_pairs, n_features)
-            First and second member of each pair.
+        A : array-like of shape (n_pairs, n_features), or (n_pairs, 2, n_features) without `B`
+            First member of each pair; or the pairs themselves.
+        B : array-like of shape (n_pairs, n_features), default=None
+            Second member of each pair.
 
         Returns
         -------
@@ -99,8 +101,10 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
         Raises
         ------
         ValueError
-            If `A` and `B` differ in their number of rows.
+            If `A` and `B` differ in their number of rows, or if `A` alone does not hold pairs.
         """
+        if B is None:
+            A, B = _members(A)
         first, second = self.transform(A), self.transform(B)
         if len(first) != len(second):
             raise ValueError(f"A and B must pair up row by row; A has {len(first)} rows, B has {len(second)}")
@@ -224,6 +228,19 @@ class MahalanobisMixin(MetricLearnerMixin):
     def _mean(self, dtype: Any) -> NDArray[np.floating] | None:
         mean = getattr(self, "mean_", None)
         return None if mean is None else mean.astype(dtype, copy=False)
+
+
+def _members(pairs: Any) -> tuple[Any, Any]:
+    """First and second members of pairs in one array."""
+    pairs = as_array(pairs)
+    shape = pairs.shape if issparse(pairs) else np.shape(pairs)
+    if len(shape) < 3 or shape[1] != 2:
+        raise ValueError(
+            "without B, A must hold pairs, (n_pairs, 2, n_features); got shape "
+            f"{tuple(shape)}: give the second members as B"
+        )
+    pairs = np.asarray(pairs)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _distance(learner: MetricLearnerMixin, a: ArrayLike, b: ArrayLike) -> float:

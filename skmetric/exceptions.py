@@ -3,12 +3,40 @@
 __all__ = [
     "CollapseWarning",
     "DivergenceWarning",
+    "GalleryReplacedError",
     "IndexUnavailableError",
     "NoEmbeddingError",
     "NothingToLearnWarning",
     "StuckLossWarning",
     "TrainingWarning",
 ]
+
+
+class GalleryReplacedError(ValueError):
+    """The gallery on a server has got embeddings of another embedder since this process opened it.
+
+    ``reembed`` of another process has put them there, in one transaction. A call that raises it has read and
+    changed nothing. Catch it, load the new embedder and attach again.
+
+    See Also
+    --------
+    skmetric.search.SimilaritySearch.reembed : New embeddings for all items.
+    skmetric.search.SimilaritySearch.attach : Opens the gallery again.
+
+    Examples
+    --------
+    A server goes on with the new embedder, where ``load_newest`` is yours::
+
+        try:
+            names = search.predict(queries)
+        except GalleryReplacedError:
+            search = SimilaritySearch.attach(index, load_newest())
+            names = search.predict(queries)
+
+    >>> from skmetric.exceptions import GalleryReplacedError
+    >>> [base.__name__ for base in GalleryReplacedError.__bases__]
+    ['ValueError']
+    """
 
 
 class IndexUnavailableError(ConnectionError):

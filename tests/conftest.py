@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
+WITHOUT_TORCH = ("numpy", "joblib", "scipy.stats", "sklearn.pipeline")  # imported in processes that fork
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +63,24 @@ def timm(torchvision_cpu):
         pytest.skip(f"timm cannot be imported: {error}")
     yield timm
     del declarations  # they lived as long as this object
+
+
+@pytest.fixture(scope="session")
+def another_process():
+    """Run ``python -c`` without the seconds that imports take: ``another_process.run(code, argument)``."""
+    yield from _processes(*WITHOUT_TORCH, "safetensors.torch", "torch.distributed", "torch._dynamo")
+
+
+@pytest.fixture(scope="session")
+def process_without_torch():
+    """The same where torch is not imported, or must not be."""
+    yield from _processes(*WITHOUT_TORCH)
+
+
+def _processes(*imported):
+    started = _import_file(Path(__file__).with_name("another_process.py")).AnotherProcess(*imported)
+    yield started
+    started.close()
 
 
 @pytest.fixture

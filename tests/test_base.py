@@ -53,6 +53,18 @@ def test_pair_distance_by_hand():
     np.testing.assert_array_equal(learner.pair_distance(X, X), 0)
 
 
+def test_pairs_in_one_array_by_hand():
+    """As metric-learn's `pair_distance` takes them."""
+    learner = Polar().fit(X, y)
+    np.testing.assert_array_equal(learner.pair_distance(np.stack([X[:2], X[2:]], axis=1)), [5, 4])
+    np.testing.assert_array_equal(learner.pair_distance([[[3.0, 4], [6, 8]]]), [5])
+    for alone in (X, X[:, None].repeat(3, axis=1)):
+        with pytest.raises(
+            ValueError, match=r"without B, A must hold pairs, \(n_pairs, 2, n_features\); got"
+        ):
+            learner.pair_distance(alone)
+
+
 def test_pairs_must_be_as_many():
     with pytest.raises(ValueError, match="A and B must pair up row by row; A has 2 rows, B has 3"):
         Polar().fit(X, y).pair_distance(X[:2], X[:3])

@@ -64,7 +64,9 @@ FEED_TABLES = """
     fit_idempotent fit_score_takes_y methods_sample_order_invariance methods_subset_invariance n_features_in
     n_features_in_after_fitting pipeline_consistency positive_only_tag_during_fit readonly_memmap_input
     requires_y_none transformer_data_not_an_array transformer_general transformer_n_iter
-    transformer_preserve_dtypes all_zero_sample_weights_error sample_weights_pandas_series
+    transformer_preserve_dtypes classifier_data_not_an_array classifier_not_supporting_multiclass
+    classifiers_classes classifiers_regression_target classifiers_train non_transformer_estimators_n_iter
+    supervised_y_2d all_zero_sample_weights_error sample_weights_pandas_series
     sample_weights_not_an_array sample_weights_list sample_weights_shape sample_weights_not_overwritten
     sample_weight_equivalence_on_dense_data sample_weight_equivalence_on_sparse_data
 """

@@ -232,3 +232,22 @@ def test_one_long_label_costs_its_own_length(made):
 
 def test_a_nested_column_keeps_its_integers():
     assert check_labels([[2**63], [-1], [FIRST]], 3).tolist() == [2**63, -1, FIRST]
+
+
+def sets():
+    column = np.empty(8, dtype=object)
+    column[:] = [{0, code % 2} for code in range(8)]
+    return [list(column), column, pd.Series(list(column)), [sorted(labels) for labels in column]]
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_sets_are_no_labels(kind):
+    """They sort as subsets, so that a score of them would mean nothing."""
+    X, y = np.random.default_rng(0).normal(size=(8, 2)), sets()[kind]
+    for call in (map_at_r, retrieval_report, MetricLearner().fit, DeepMetricLearner("mlp").fit):
+        with pytest.raises(ValueError, match=r"1d array, one label for each row; got .*relevance="):
+            call(X, y)
+    with pytest.raises(ValueError, match="1d array, one label for each row"):
+        class_disjoint_split(X, y)
+    with pytest.raises(ValueError, match=r"groups should be a 1d array.*; got (?!.*relevance=)"):
+        map_at_r(X, range(8), groups=y)

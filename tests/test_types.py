@@ -78,13 +78,16 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What mypy finds in each script, with the settings of a user who has none; one run reads all of them."""
+    """What mypy finds in each script; one run reads all.
+
+    The settings are those of the project, so that its cache serves; they change nothing outside functions.
+    """
     folder = tmp_path_factory.mktemp("scripts")
     paths = {script: folder / f"script_{n}.py" for n, script in enumerate([GOOD, *BAD])}
     for script, path in paths.items():
         path.write_text(script, "utf-8")
-    cache = f"--cache-dir={ROOT / '.mypy_cache'}"
-    report, trouble, _ = api.run(["--config-file=", cache, *map(str, paths.values())])
+    settings = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={ROOT / '.mypy_cache'}"]
+    report, trouble, _ = api.run([*settings, *map(str, paths.values())])
     assert trouble == ""
     return {script: re.findall(rf"{path.name}:\d+: error: (.*)", report) for script, path in paths.items()}
 

@@ -1,8 +1,5 @@
 """Whole walks: images to a classifier, to a grid search, to another process."""
 
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pytest
@@ -80,13 +77,13 @@ np.testing.assert_array_equal(pipe.predict(X), expected)
 """
 
 
-def test_joblib_and_a_fresh_process(tmp_path):
+def test_joblib_and_a_fresh_process(another_process, tmp_path):
     X, y = made_images()
     pipe = pipeline().fit(X, y)
     joblib.dump((pipe, X, pipe.predict(X)), tmp_path / "walk.joblib")
     back = joblib.load(tmp_path / "walk.joblib")[0]
     np.testing.assert_array_equal(back.predict(X), pipe.predict(X))
-    subprocess.run([sys.executable, "-c", LOAD, str(tmp_path / "walk.joblib")], check=True)
+    another_process.run(LOAD, tmp_path / "walk.joblib")
 
 
 @pytest.mark.slow

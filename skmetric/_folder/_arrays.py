@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple, final
+from typing import IO, Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _safetensors
-from ._texts import as_texts, decoded, encoded
+from ._texts import as_texts, check_parts, decoded, encoded
 
 _SMALL = 2**24  # bytes up to which a file is compared with its digest at once
+_PARSED = 2**20  # bytes up to which text is put together at once, so that what is wrong is named early
 _APART = 2**20  # bytes of a block from which another thread computes the digest, while this one writes
 _ENDS = ".ends"  # of the array that says where texts end
 _SUFFIX = ".safetensors"
@@ -50,23 +52,80 @@ class Placed(NamedTuple):
 class Mapped:
     """An array that is memory-mapped, and the check of its file."""
 
-    def __init__(self, values: NDArray[Any], verify: Callable[[], None]) -> None:
-        self.values, self.verify = values, verify
+    def __init__(self, values: NDArray[Any], verify: Callable[[], None], path: Path) -> None:
+        self.values, self.verify, self.path = values, verify, path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.values.dtype
+
+    def read(self) -> NDArray[Any]:
+        """The array, after the check."""
+        self.verify()
+        return self.values
+
+
+class Text:
+    """An array of text that is put together when it is first read.
+
+    Raises
+    ------
+    ValueError
+        If its parts cannot be those of text.
+    """
+
+    dtype = np.dtype(object)  # of `texts`
+
+    def __init__(self, name: str, data: Mapped, ends: Mapped, kind: str) -> None:
+        self._name, self._data, self._ends, self._kind = name, data, ends, kind
+        self.shape, self.is_text = ends.shape, kind != "values"
+        self.nbytes = data.values.nbytes + ends.values.nbytes
+        with self._naming():
+            check_parts(data.values, ends.values, kind)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self) -> NDArray[Any]:
+        """The array, in the type that it had when it was written."""
+        return self._decoded(self._kind)
+
+    def texts(self) -> NDArray[np.object_]:
+        """The array as Python strings."""
+        return self._decoded("objects")
+
+    def _decoded(self, kind: str) -> NDArray[Any]:
+        for part in (self._data, self._ends):
+            part.verify()
+        with self._naming():
+            return decoded(self._data.values, self._ends.values, kind)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise damaged(self._data.path, f"text of {self._name!r}: {error}") from error
+
+
+Part: TypeAlias = Mapped | Text
 
 
 @final
 class StoredArrays(Mapping[str, NDArray[Any]]):
     """Arrays of a folder by name. Each has passed its check when it is handed out."""
 
-    def __init__(self, files: dict[str, Mapped | NDArray[Any]]) -> None:
+    def __init__(self, files: dict[str, Part]) -> None:
         self._files = files
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        file = self._files[name]
-        if isinstance(file, np.ndarray):
-            return file
-        file.verify()
-        return file.values
+        return self._files[name].read()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -74,10 +133,12 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._files)
 
-    def mapped(self, name: str) -> tuple[NDArray[Any], Callable[[], None] | None]:
-        """An array that is not read yet, and the check to call before it is."""
-        file = self._files[name]
-        return (file, None) if isinstance(file, np.ndarray) else (file.values, file.verify)
+    def __contains__(self, name: object) -> bool:  # that of Mapping would read the array
+        return name in self._files
+
+    def part(self, name: str) -> Part:
+        """An array that is not read yet."""
+        return self._files[name]
 
     def under(self, prefix: str) -> StoredArrays:
         """The arrays whose names begin with `prefix`, under what follows it."""
@@ -88,7 +149,8 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
 
 def mapped(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[Any], Callable[[], None] | None]:
     """An array, and the check to call before its first use where it is of a file that was not read yet."""
-    return arrays.mapped(name) if isinstance(arrays, StoredArrays) else (arrays[name], None)
+    part = arrays.part(name) if isinstance(arrays, StoredArrays) else None
+    return (part.values, part.verify) if isinstance(part, Mapped) else (arrays[name], None)
 
 
 def as_written(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -106,7 +168,8 @@ def as_written(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[An
             types[name], texts = as_texts(name, array)
             numbers[name], numbers[name + _ENDS] = encoded(texts)
         else:
-            numbers[name] = array
+            is_swapped = array.dtype.byteorder == ">"
+            numbers[name] = array.astype(array.dtype.newbyteorder("<")) if is_swapped else array
     return numbers, types
 
 
@@ -115,13 +178,28 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def check_name(name: str) -> None:
-    """Raise a ValueError unless an array may have a name."""
-    if not is_name(name):
-        raise ValueError(
-            f"an array is named {name!r}: names of arrays are letters, digits and underscores, perhaps after "
-            "the name of a group and a slash"
-        )
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that arrays may not have, and those of two files that are one on other machines.
+
+    Raises
+    ------
+    ValueError
+        Naming the array.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        if not is_name(name):
+            raise ValueError(
+                f"an array is named {name!r}: names of arrays are letters, digits and underscores, perhaps "
+                "after the name of a group and a slash"
+            )
+        file = file_of(name)
+        other = known.setdefault(unicodedata.normalize("NFC", file).casefold(), file)
+        if other != file:
+            raise ValueError(
+                f"the arrays of {other!r} and {file!r} would be one file where case or accents do not count: "
+                "rename one"
+            )
 
 
 def by_file(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
@@ -167,11 +245,11 @@ def read(
     for file in opened.values():
         if verify or file.written.size <= _SMALL:
             file.verify()
-    return with_texts(arrays, types)
+    return with_texts(arrays, types, verify)
 
 
-def with_texts(arrays: Mapping[str, Mapped], types: Mapping[str, str]) -> StoredArrays:
-    """Arrays by name, those that are text put together.
+def with_texts(arrays: Mapping[str, Mapped], types: Mapping[str, str], verify: bool) -> StoredArrays:
+    """Arrays by name; short texts, or all with `verify`, are put together now, to see that they can be.
 
     Raises
     ------
@@ -180,12 +258,14 @@ def with_texts(arrays: Mapping[str, Mapped], types: Mapping[str, str]) -> Stored
     KeyError
         If a part of it is missing.
     """
-    found: dict[str, Mapped | NDArray[Any]] = dict(arrays)
+    found: dict[str, Part] = dict(arrays)
     for name, kind in types.items():
         data, ends = (found.pop(part) for part in (name, name + _ENDS))
         if not (isinstance(data, Mapped) and isinstance(ends, Mapped)):
             raise KeyError(name)
-        found[name] = _decoded(name, data, ends, kind)
+        text = found[name] = Text(name, data, ends, kind)
+        if verify or text.nbytes <= _PARSED:
+            text.read()
     untold = next((name for name in found if name.endswith(_ENDS)), None)
     if untold is not None:
         raise KeyError(f"types: there is no type of the text {untold.removesuffix(_ENDS)!r}")
@@ -217,7 +297,9 @@ class _File:
                 f"{self.path} holds {stored.dtype.str} {list(stored.shape)}, and manifest.json tells of "
                 f"{placed.dtype} {placed.shape}: {REMEDY}"
             ) from error
-        return Mapped(values.view(np.ndarray), self.verify)  # indexing a plain array gives plain arrays
+        return Mapped(
+            values.view(np.ndarray), self.verify, self.path
+        )  # indexing a plain array gives plain ones
 
     def verify(self) -> None:
         """Compare the file with its digest, once."""
@@ -277,13 +359,3 @@ class _Summed:
         """Wait until so many blocks are left to be summed up."""
         while len(self._summing) > n_left:
             self._summing.popleft().result()
-
-
-def _decoded(name: str, data: Mapped, ends: Mapped, kind: str) -> NDArray[Any]:
-    """Text put together, after both of its parts have passed their checks."""
-    for part in (data, ends):
-        part.verify()
-    try:
-        return decoded(data.values, ends.values, kind)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise damaged(f"text of {name!r}", error) from error

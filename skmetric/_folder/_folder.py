@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from ._arrays import (
     WrittenFile,
     as_written,
     by_file,
-    check_name,
+    check_names,
     damaged,
     file_of,
     is_name,
@@ -42,7 +43,9 @@ from ._manifest import FIRST_SAFETENSORS, MANIFEST, manifest_text, read_manifest
 _LEFT = re.compile(r"data-[0-9a-f]{32}(\.json)?")  # what a save writes before the manifest
 _DATA = "data-"
 _STALE = 3600  # seconds after which a subfolder is given up, where locks cannot tell
-_MISREAD = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
+CARD = "README.md"  # the page that may lie beside the manifest
+_OWN_KEYS = {"format", "version", "data", "arrays"}  # of a manifest, more than one of which no other has
+_MISREAD = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ArithmeticError, MemoryError)
 
 
 def write_folder(
@@ -56,8 +59,7 @@ def write_folder(
     if path.exists() and not _is_ours(path):
         raise FileExistsError(f"{path} exists and was not written by save: choose another folder")
     numbers, types = as_written(arrays)
-    for name in numbers:
-        check_name(name)
+    check_names(numbers)
     path.mkdir(parents=True, exist_ok=True)
     with _new_data(path) as data:
         files = {name: _write(data / name, group) for name, group in by_file(numbers).items()}
@@ -103,8 +105,8 @@ def _read_arrays(path: Path, manifest: dict[str, Any], verify: bool) -> StoredAr
     data, names, types = path / manifest["data"], manifest["arrays"], manifest.get("types", {})
     if not isinstance(types, dict):
         raise TypeError(f"types must be a dict; got {types!r}")
-    if data.is_symlink():
-        raise damaged(data, "it is a link: a folder holds its own arrays")
+    if not stat.S_ISDIR(os.lstat(data).st_mode):
+        raise damaged(data, "it is a link, or no folder: a folder holds its own arrays")
     is_old = manifest["version"] < FIRST_SAFETENSORS
     odd = [name for name in names if not is_name(name) or (is_old and "/" in name)]
     if odd:
@@ -141,10 +143,24 @@ def naming_damage(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a folder is empty, was saved, or is what a first save left that was killed."""
-    return path.is_dir() and (
-        (path / MANIFEST).is_file() or all(_LEFT.fullmatch(entry.name) for entry in path.iterdir())
-    )
+    """Whether a folder is empty, was saved, or is what a first save left that was killed.
+
+    Other programs have a manifest.json too. One that cannot be read is ours where nothing but our files is
+    beside it.
+    """
+    if not path.is_dir():
+        return False
+    others = {entry.name for entry in path.iterdir() if not _LEFT.fullmatch(entry.name)}
+    if MANIFEST not in others:
+        return not others
+    file = path / MANIFEST
+    if not stat.S_ISREG(os.lstat(file).st_mode):
+        return False
+    try:
+        manifest = json.loads(file.read_bytes().decode())
+    except (ValueError, RecursionError):
+        return others <= {MANIFEST, CARD}
+    return isinstance(manifest, dict) and len(_OWN_KEYS & manifest.keys()) > 1
 
 
 def _data_in_use(path: Path) -> str | None:
@@ -181,7 +197,7 @@ def _sweep(path: Path, previous: str | None) -> None:
 
     Another process may be saving into the same folder: what it writes is locked, and stays.
     """
-    for old in path.glob(f"{_DATA}*"):
+    for old in [entry for entry in path.iterdir() if _LEFT.fullmatch(entry.name)]:
         try:
             lock = _lock(old, waits=False)
             is_stale = time.time() - old.stat().st_mtime > _STALE
@@ -211,7 +227,7 @@ def _lock(path: Path, waits: bool) -> int | None:
         import fcntl
     except ImportError:  # Windows
         return None
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # a pipe would wait for a writer
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ._arrays import REMEDY, Placed, WrittenFile
+from ._safetensors import once
 
 MANIFEST = "manifest.json"
 VERSION = 5
@@ -74,7 +75,7 @@ def read_manifest(path: Path, kind: str | None = None) -> dict[str, Any]:
     file = path / MANIFEST
     raw = _raw(file)
     try:
-        manifest = json.loads(raw.decode())
+        manifest = json.loads(raw.decode(), object_pairs_hook=once)
         found, version = manifest["format"], manifest["version"]
     except _MISREAD as error:
         raise ValueError(f"{file} is damaged ({error}): {REMEDY}") from error

@@ -29,7 +29,8 @@ def read(data: Path, files: Mapping[str, Written], types: Mapping[str, str], ver
     for file in opened.values():
         if verify or file.size <= _arrays._SMALL:
             file.verify()
-    return with_texts({name: Mapped(file.values, file.verify) for name, file in opened.items()}, types)
+    arrays = {name: Mapped(file.values, file.verify, file.path) for name, file in opened.items()}
+    return with_texts(arrays, types, verify)
 
 
 class _File:

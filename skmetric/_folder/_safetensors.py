@@ -41,8 +41,6 @@ def storable(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.str in _NAMES and array.ndim:
         return array
     array = np.ascontiguousarray(array).reshape(array.shape)  # which makes one axis of none
-    if array.dtype.byteorder == ">":
-        array = array.astype(array.dtype.newbyteorder("<"))
     if array.dtype.str in _NAMES:
         return array
     kind, size = array.dtype.kind, array.dtype.itemsize
@@ -162,7 +160,7 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
 
 def _header_of(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text.decode(), object_pairs_hook=_once)
+        header = json.loads(text.decode(), object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its header is no JSON: {error}") from error
     if not isinstance(header, dict):
@@ -171,7 +169,14 @@ def _header_of(text: bytes) -> dict[str, Any]:
     return header
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON in which no name comes twice: readers do not agree which of two counts.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
     if len({name for name, _ in pairs}) < len(pairs):
         raise ValueError("a name comes twice")
     return dict(pairs)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 _VALUES = (str, int, float, bool, type(None))  # of arrays of objects
 _MANY = 2**16  # texts that are encoded at once
+_OBJECTS = ("objects", "values")
+_MAX_FIXED = 2**26  # bytes that text of a fixed width may take, beside a hundred times its bytes in the file
 _WIDTHS = np.array([0x80, 0x800, 0x10000], dtype=np.uint32)  # characters from which UTF-8 takes a byte more
 
 
@@ -64,6 +66,22 @@ def _sizes(joined: str, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.diff(ends[np.cumsum(lengths)], prepend=0)
 
 
+def check_parts(data: NDArray[Any], ends: NDArray[Any], kind: str) -> None:
+    """Refuse arrays that cannot be bytes and ends of texts, by their types and shapes alone.
+
+    Raises
+    ------
+    ValueError
+        Saying why.
+    """
+    if data.ndim != 1 or data.dtype != np.uint8:
+        raise ValueError(f"its bytes are {data.dtype} of shape {list(data.shape)}")
+    if ends.ndim != 1 or ends.dtype != np.int64:
+        raise ValueError(f"its ends are {ends.dtype} of shape {list(ends.shape)}")
+    if kind not in _OBJECTS and kind != "text":
+        _width(kind)
+
+
 def decoded(data: NDArray[np.uint8], ends: NDArray[np.int64], kind: str) -> NDArray[Any]:
     """An array of the type that it had, from bytes and ends of texts.
 
@@ -72,16 +90,21 @@ def decoded(data: NDArray[np.uint8], ends: NDArray[np.int64], kind: str) -> NDAr
     ValueError, RecursionError, MemoryError
         If they are damaged.
     """
+    if (ends[-1] if len(ends) else 0) != len(data) or (np.diff(ends, prepend=0) < 0).any():
+        raise ValueError("the places where texts end do not ascend to the end of the bytes")
     texts = _split(data.tobytes(), ends.tolist())
-    try:
-        values = [*map(json.loads, texts)] if kind == "values" else texts
-        if kind == "text":
-            return np.array(values, dtype=np.dtypes.StringDType())
-        array = np.empty(len(values), dtype=object if kind in ("objects", "values") else _text_type(kind))
-        array[:] = values
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+    if kind == "text":
+        return np.array(texts, dtype=np.dtypes.StringDType())
+    array = np.empty(len(texts), dtype=object if kind in _OBJECTS else _text_type(kind, texts, len(data)))
+    array[:] = [*map(_value, texts)] if kind == "values" else texts
     return array
+
+
+def _value(text: str) -> str | int | float | bool | None:
+    value = json.loads(text)
+    if not isinstance(value, _VALUES):
+        raise ValueError(f"{text[:40]!r} is no text, number, boolean or null")
+    return value
 
 
 def _split(whole: bytes, stops: list[int]) -> list[str]:
@@ -92,8 +115,20 @@ def _split(whole: bytes, stops: list[int]) -> list[str]:
     return [whole[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, stops, strict=True)]
 
 
-def _text_type(kind: str) -> np.dtype:
-    dtype = np.dtype(kind)
+def _text_type(kind: str, texts: list[str], n_bytes: int) -> np.dtype:
+    """The fixed width of a kind, or objects where few bytes would take much memory in it."""
+    width = _width(kind)
+    if 4 * width * len(texts) > _MAX_FIXED + 100 * n_bytes:
+        return np.dtype(object)
+    return np.dtype(kind)
+
+
+def _width(kind: str) -> int:
+    """Characters of a fixed width."""
+    try:
+        dtype = np.dtype(kind)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
     if dtype.kind != "U":
-        raise TypeError(f"{kind!r} is no type of text")
-    return dtype
+        raise ValueError(f"{kind!r} is no type of text")
+    return dtype.itemsize // 4

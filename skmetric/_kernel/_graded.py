@@ -52,7 +52,10 @@ class Grading:
         return depth if self.groups is None else self.relevance.shape[1] - self.alone
 
     def block(self, rows: NDArray[np.intp], order: NDArray[np.intp], depth: int) -> Graded:
-        """Grades of a block, from its nearest items: `order` (n_block, n_needed) without the query itself."""
+        """Grades of a block, from its nearest items: `order` (n_block, n_needed) without the query itself.
+
+        An item of -1 is one that a search did not find: there is nothing relevant in its place.
+        """
         grades = self.relevance.grades(rows)  # (n_block, n_gallery)
         gone = np.zeros(grades.shape, dtype=bool)
         if self.alone:
@@ -61,10 +64,14 @@ class Grading:
             gone |= (grades > 0) & (self.groups[0][rows, None] == self.groups[1])
         grades[gone] = 0
         n_items = grades.shape[1] - gone.sum(axis=1)  # (n_block,)
+        is_out = order < 0
         if self.groups is not None:  # what is left, still nearest first, and then what is gone
-            last = np.take_along_axis(gone, order, axis=1).argsort(axis=1, kind="stable")
+            is_out |= np.take_along_axis(gone, order, axis=1)
+            last = is_out.argsort(axis=1, kind="stable")
             order = np.take_along_axis(order, last, axis=1)
-        found = np.take_along_axis(grades, order[:, :depth], axis=1)  # those gone have a grade of 0
+            is_out = np.take_along_axis(is_out, last, axis=1)
+        found = np.take_along_axis(grades, order[:, :depth], axis=1)
+        found[is_out[:, :depth]] = 0
         best = -np.sort(-grades, axis=1)[:, :depth]
         gains = [grades.sum(axis=1), powers(grades, best[:, 0]).sum(axis=1)]
         means = np.stack(gains, axis=1) / np.maximum(n_items, 1)[:, None]

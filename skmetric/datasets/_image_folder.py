@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skmetric._checks import is_missing
 from skmetric._warning import warn
 
 from ._checking import LeftOut, check_images
@@ -45,8 +46,8 @@ def load_image_folder(
         What an image's class is. A number is the level of the folder that names it: 1 is a folder of `path`,
         2 a folder in such a folder, as in ``WOMEN/Dresses``, and -1 the folder that the image lies in. A
         callable is called with the path below `path` and returns the label, as in
-        ``lambda file: file.stem.split("_")[0]``. None is 1, with a warning where the layout looks like
-        another.
+        ``lambda file: file.stem.split("_")[0]``, or None for an image to leave out. None is 1, with a warning
+        where the layout looks like another.
     n_jobs : int, default=-1
         Threads that decode images for `check`; -1 is one for each core.
 
@@ -64,7 +65,7 @@ def load_image_folder(
         ``left_out`` : list of LeftOut
             Everything else that lies in the folder, as named tuples ``(path, reason)``: files that are not
             images by their ending, hidden ones, folders of thumbnails that servers make (``@eaDir``), links
-            that lead nowhere or in a circle, images that cannot be read.
+            that lead nowhere or in a circle, images that cannot be read or that `label_from` gives no label.
 
     Raises
     ------
@@ -144,7 +145,7 @@ def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], li
     if callable(label_from):
         if not found.images:
             raise ValueError(f"no images in {str(root)!r}; images end in {endings()}")
-        return found.images, [str(label_from(file)) for file in found.images]
+        return _labelled_by(root, found, label_from)
     if not found.folders:
         _refuse_flat(root, found)
     level = 1 if label_from is None else int(label_from)
@@ -162,6 +163,24 @@ def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], li
     if not files:
         raise ValueError(
             f"no images at level {level} of the folders of {str(root)!r}: label_from={label_from}"
+        )
+    return files, labels
+
+
+def _labelled_by(root: Path, found: Found, label_of: Callable[[Path], Any]) -> tuple[list[Path], list[str]]:
+    """As `_labelled`, by a function; images that it gives no label are left out."""
+    files, labels = [], []
+    for file in found.images:
+        label = label_of(file)
+        if is_missing(label):
+            found.left_out.append(LeftOut(str(root / file), "label_from gave no label"))
+        else:
+            files.append(file)
+            labels.append(str(label))
+    if not files:
+        raise ValueError(
+            f"label_from gave no label to any of the {len(found.images)} images of {str(root)!r}: it must "
+            "return the class of an image, and None only for images to leave out"
         )
     return files, labels
 

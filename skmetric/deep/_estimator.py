@@ -15,7 +15,7 @@ from joblib import wrap_non_picklable_objects
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from skmetric._params import FitTasks, check_params
+from skmetric._params import check_params
 from skmetric._torch import PackedModule, pack_module, resolve_device, unpack_module
 
 from ._data._scale import Scale
@@ -23,6 +23,7 @@ from ._distributed._group import Alone
 from ._distributed._joining import ToStart, find_group
 from ._distributed._launch import fit_by_processes
 from ._distributed._ranks import NoTasks, silent_but_first
+from ._distributed._telling import tasks_of
 from ._exported import as_module
 from ._places import rows_after, rows_of_places
 from ._plain import plain, restored
@@ -148,7 +149,7 @@ class NetworkMixin:
         """
         group = find_group(self.distributed, self.device)
         if isinstance(group, ToStart):
-            fit_by_processes(group, self, *again)
+            fit_by_processes(group, self, (X, y), *again)
             return
         with silent_but_first(group):
             self._train_here(make_task, X, y, single, group)
@@ -162,7 +163,7 @@ class NetworkMixin:
             call = call._replace(checkpoint=CheckpointFolder(self.checkpoint, self, group))
         task = make_task(call=call)
         n_epochs = call.n_epochs * (2 if may_retrain(task) else 1)
-        tasks = FitTasks(self, X, y, n_epochs) if group.rank == 0 else NoTasks()
+        tasks = tasks_of(self, X, y, n_epochs) if group.rank == 0 else NoTasks()
         session = open_session(self, task, call)
         tasks.fitted = partial(fitted_state, session)
         n_before = len(session.training.history)

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from numbers import Integral
+from pathlib import PurePath
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -269,5 +270,8 @@ class FrozenText(
         return state
 
     def _state_for_folder(self) -> dict[str, Any]:
-        """Give the state in plain values: neither the model nor the path of a cache."""
-        return self.__getstate__() | {"cache": None}
+        """Give the state in plain values: neither the model nor the path of a cache, nor that of a model."""
+        state = self.__getstate__() | {"cache": None}
+        if isinstance(self.model, str) and os.path.isdir(self.model):
+            state["model"] = f"./{PurePath(self.model).name}"  # whoever loads it says where theirs is
+        return state

@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from skmetric._checks import as_array, check_matrix
 from skmetric._embedding import check_euclidean, embed
 from skmetric._optional import import_optional
 
-from ._items import as_column
+from ._items import as_column, coded
 from ._style import BLACK, axes_of, finish, marker_and_color
 
 if TYPE_CHECKING:
@@ -180,17 +181,17 @@ class EmbeddingDisplay:
         """
         ax = axes_of(ax, width=6.4, height=5.2)
         labels = np.zeros(len(self.points), dtype=int) if self.labels is None else self.labels
-        classes = np.unique(labels)
-        for i, label in enumerate(classes):
+        classes, codes = coded(labels)
+        for i in range(len(classes)):
             marker, color = marker_and_color(i)
-            x, y = self.points[labels == label].T
+            x, y = self.points[codes == i].T
             ax.scatter(x, y, s=size, color=color, marker=marker, alpha=0.55, linewidths=0)
         names = axis_names(self.method, self.explained)
         finish(ax, xlabel=names[0], ylabel=names[1])
         if self.method != "pca":
             ax.set(xticks=[], yticks=[])  # their units mean nothing
         if self.labels is not None and label_classes and len(classes) <= _MOST_LABELS:
-            middles = np.array([np.median(self.points[labels == label], axis=0) for label in classes])
+            middles = np.array([np.median(self.points[codes == i], axis=0) for i in range(len(classes))])
             colors = [marker_and_color(i)[1] for i in range(len(classes))]
             place_labels(ax, [str(label) for label in classes], middles, colors)
         self.ax_, self.figure_ = ax, ax.figure
@@ -208,9 +209,10 @@ def project(embeddings, method, random_state):
     """Positions (n_samples, 2) of embeddings, and the shares of variance of a PCA."""
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
-    embeddings = np.asarray(embeddings)
+    embeddings = np.asarray(as_array(embeddings))
     if embeddings.ndim != 2 or embeddings.shape[1] < 2:
         raise ValueError(f"embeddings must be (n_samples, 2 or more); got shape {embeddings.shape}")
+    embeddings = check_matrix(embeddings, "embeddings")
     if embeddings.shape[1] == 2:
         return embeddings, None
     if method == "pca":

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state, column_or_1d
 
-from skmetric._checks import check_labels
+from skmetric._checks import as_array, check_finite_rows, check_labels
 from skmetric._embedding import Distance, distance_of, embed
 from skmetric.retrieval import nearest
 
+from ._cutpoint import cutpoint_of
 from ._style import BLACK, BLUE, GREY, RED, axes_of, finish, legend_beside
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class DistanceHistogramDisplay:
     strangers : ndarray of shape (n_strangers,), default=None
         Distances of samples of no known class.
     cutpoint : float, default=None
-        Largest distance that is accepted.
+        Largest distance that is accepted. That of a search whose matcher compares another quantity, such as
+        "center" and "ratio", is not drawn.
     xlabel : str, default="distance"
         What the distances are of.
 
@@ -156,10 +158,9 @@ class DistanceHistogramDisplay:
         DistanceHistogramDisplay
             Drawn.
         """
-        same, other = np.asarray(same, float), np.asarray(other, float)
-        return cls(same, other, None if strangers is None else np.asarray(strangers, float), cutpoint).plot(
-            ax=ax
-        )
+        same, other = _checked(same, "same"), _checked(other, "other")
+        strangers = None if strangers is None else _checked(strangers, "strangers")
+        return cls(same, other, strangers, cutpoint).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None, *, n_bins: int = 50) -> Self:
         """Draw.
@@ -199,6 +200,14 @@ class DistanceHistogramDisplay:
         finish(ax, xlabel=self.xlabel, ylabel="share in the bin")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _checked(distances: Any, name: str) -> np.ndarray:
+    """Distances as a finite array of one dimension, maybe empty."""
+    look = {"ensure_2d": False, "ensure_min_samples": 0, "ensure_all_finite": False, "input_name": name}
+    distances = column_or_1d(check_array(as_array(distances), dtype=np.float64, **look))
+    check_finite_rows(distances, name)
+    return distances
 
 
 def _bins(distances, n_bins):
@@ -251,6 +260,8 @@ def _of_search(search, X, y, X_unknown):
     queries = embed(search, X)
     y = check_labels(y, len(queries))
     gallery, labels = search.index_.vectors(), search.labels_
+    if labels is None:
+        raise ValueError("the gallery has no labels, by which distances are told apart: fit with y")
     same, other = np.full(len(y), np.nan), np.full(len(y), np.nan)
     for label in np.unique(y):
         asked, own = y == label, labels == label
@@ -260,8 +271,7 @@ def _of_search(search, X, y, X_unknown):
             same[asked] = np.where(near[:, 0] == 0, near[:, 1], near[:, 0])  # a query that is an item
         if not own.all():
             other[asked] = nearest(queries[asked], gallery[~own]).distances[:, 0]
-    strangers = None if X_unknown is None else search.kneighbors(X_unknown, 1)[0][:, 0]
-    cutpoint = None
-    if search.cutpoint_ is not None:
-        cutpoint = search.calibration_.cutpoints[search.cutpoint_]["distance"]
+    strangers = None if X_unknown is None else nearest(embed(search, X_unknown), gallery).distances[:, 0]
+    name = cutpoint_of(search)
+    cutpoint = None if name is None else search.calibration_.cutpoints[name]["distance"]
     return same[~np.isnan(same)], other[~np.isnan(other)], strangers, cutpoint

@@ -2,16 +2,18 @@
 
 import os
 import re
+from collections.abc import Hashable
 
 import numpy as np
 
-from skmetric._checks import read_labels
+from skmetric._checks import is_missing, read_labels
 from skmetric._images._opening import open_images
 from skmetric._images._pil import is_pil
 from skmetric._optional import import_optional
 
 _SIDE = 128  # pixels that a picture in a grid is shrunk to
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_NO_LABEL = "no label"
 
 
 def are_pictures(items):
@@ -43,7 +45,25 @@ def as_column(values):
     try:
         return read_labels(values, "labels")
     except ValueError:  # to draw them, they need be neither there nor of one type
-        return np.asarray(values)
+        column = np.asarray(values, dtype=object)
+        return column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column
+
+
+def coded(labels):
+    """Classes to draw, sorted, and the code of each sample; samples without a label are the last class."""
+    if labels.dtype != object:
+        unique, of_rows = np.unique(labels, return_inverse=True)
+        return list(unique), of_rows
+    values = [None if is_missing(label) else label for label in labels.tolist()]
+    named = [value if isinstance(value, Hashable) else str(value) for value in values]
+    classes: list = [name for name in dict.fromkeys(named) if name is not None]
+    try:
+        classes.sort()
+    except TypeError:  # of several types
+        classes.sort(key=lambda name: (type(name).__name__, str(name)))
+    code_of = {name: code for code, name in enumerate(classes)} | {None: len(classes)}
+    codes = np.array([code_of[name] for name in named], dtype=np.intp)
+    return classes + [_NO_LABEL] * (None in named), codes
 
 
 def pixels(item, side=_SIDE):

@@ -21,13 +21,14 @@ from skmetric._params import Interval, StrOptions, validate_params
 from skmetric.retrieval import nearest
 
 from ._embedding import axis_names, project
-from ._items import as_column, check_items, to_rgb
+from ._items import as_column, check_items, coded, to_rgb
 from ._style import CYCLE
 
 _SHEET = 2048  # pixels of the side of a picture that holds many thumbnails
 _MOST_IN_LEGEND = 200
 _QUALITY = 80  # of JPEG
 _LITTLE = 0.5  # of the variance: classes that two axes with less show as one may lie apart
+_EXACT = 2**53  # of the integers of JavaScript
 
 
 @validate_params(
@@ -137,11 +138,11 @@ def _points(X, labels, method, n_neighbors, random_state):
     if n_samples < 2:
         raise ValueError(f"X has {n_samples} row: a map needs two or more")
     points, explained = project(X, method, random_state)
-    classes: np.ndarray = np.empty(0)
+    classes: list = []
     codes: np.ndarray = np.zeros(n_samples, dtype=np.int32)
     if labels is not None:
         check_items(labels, n_samples, "labels")
-        classes, codes = np.unique(as_column(labels), return_inverse=True)
+        classes, codes = coded(as_column(labels))
     found = nearest(X, k=min(n_neighbors, n_samples - 1))
     return {
         "n": n_samples,
@@ -179,9 +180,16 @@ def _words(n_samples, texts, metadata, ids):
     return {
         "texts": None if texts is None else [str(text) for text in texts],
         "metadata": {name: [str(value) for value in values] for name, values in columns.items()},
-        "ids": list(range(n_samples)) if ids is None else np.asarray(ids).tolist(),
+        "ids": list(range(n_samples)) if ids is None else _names(ids),
         "own_ids": ids is not None,  # row numbers are not searched: "7" would find rows of other classes
     }
+
+
+def _names(ids):
+    """Ids as the page shows and returns them: numbers that JavaScript would round, and all else, as text."""
+    values = as_column(ids).tolist()
+    is_exact = all(type(value) is int and abs(value) <= _EXACT for value in values)
+    return values if is_exact else [str(value) for value in values]
 
 
 def _thumbnails(n_samples, images, side):

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._checks import as_array
 from skmetric._params import safe_indexing
 
+from ._cutpoint import cutpoint_of
 from ._items import are_pictures, as_column, as_items, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
 
@@ -151,7 +153,8 @@ class NeighborsDisplay:
         if gallery is None:
             gallery = _paths_of(estimator, indices)
         labels = estimator.labels_
-        cut = getattr(estimator, "cutpoint_", None)
+        refuses = labels is not None and getattr(estimator, "cutpoint_", None) is not None
+        cut = cutpoint_of(estimator, is_ranked=True)
         limit = None if cut is None else estimator.calibration_.cutpoints[cut]["distance"]
         if labels is not None and cut is not None:
             there = indices >= 0  # -1 at distance infinity is no item: an approximate index found fewer
@@ -159,7 +162,7 @@ class NeighborsDisplay:
             limit[there] = estimator.calibration_.class_thresholds(labels[indices[there]], cut)
         return cls.from_predictions(
             X if queries is None else queries, gallery, distances, indices, y=y, y_gallery=labels,
-            predictions=None if labels is None or cut is None else estimator.predict(X),
+            predictions=estimator.predict(X) if refuses else None,
             cutpoint=limit,
             no_match_label=None if labels is None else estimator.no_match_label_, ax=ax,
         )  # fmt: skip
@@ -208,7 +211,7 @@ class NeighborsDisplay:
         ValueError
             If the queries, distances, indices and labels do not go together.
         """
-        distances, indices = np.asarray(distances, dtype=float), np.asarray(indices)
+        distances, indices = np.asarray(as_array(distances), dtype=float), np.asarray(as_array(indices))
         if distances.ndim != 2 or distances.shape != indices.shape:
             raise ValueError(
                 "distances and indices must both be (n_queries, n_neighbors); got "

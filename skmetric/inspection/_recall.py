@@ -91,6 +91,7 @@ class RecallAtKDisplay:
         y_gallery: ArrayLike | None = None,
         name: str | None = None,
         ax: Axes | None = None,
+        **options: Any,
     ) -> Self:
         """Score one fitted learner, or several.
 
@@ -112,6 +113,8 @@ class RecallAtKDisplay:
             Of a single estimator; None takes that of its class.
         ax : matplotlib Axes, default=None
             Where; None makes a figure.
+        **options : dict
+            As for `from_predictions`.
 
         Returns
         -------
@@ -123,7 +126,8 @@ class RecallAtKDisplay:
             check_euclidean(model, "recall@k", label)
         embeddings = {label: embed(model, X) for label, model in models.items()}
         galleries = None if gallery is None else {label: embed(m, gallery) for label, m in models.items()}
-        return cls.from_predictions(embeddings, y, k=k, gallery=galleries, y_gallery=y_gallery, ax=ax)
+        sides: dict[str, Any] = {"gallery": galleries, "y_gallery": y_gallery}
+        return cls.from_predictions(embeddings, y, k=k, **sides, ax=ax, **options)
 
     @classmethod
     def from_predictions(
@@ -154,8 +158,8 @@ class RecallAtKDisplay:
         ax : matplotlib Axes, default=None
             Where; None makes a figure.
         **options : dict
-            Of :func:`skmetric.metrics.retrieval_report`: `confidence_level`, `n_resamples`,
-            `resample`, `random_state`.
+            Of :func:`skmetric.metrics.retrieval_report`: `groups`, `groups_gallery`, `relevance`,
+            `confidence_level`, `n_resamples`, `resample`, `random_state`.
 
         Returns
         -------

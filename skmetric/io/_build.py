@@ -18,7 +18,7 @@ from skmetric._folder._arrays import StoredArrays
 
 from . import _foreign
 from ._classes import class_of
-from ._fitted import check_attribute, check_fitted
+from ._fitted import check_attribute, check_fitted, check_text_model
 from ._own import given
 
 _NETWORK = "_plain_network"  # whose arrays are copied when they are put into the network
@@ -197,6 +197,7 @@ def _check_estimator(builder: Builder, node: Any, where: str) -> None:
     for name, item in state.items():
         place = f"{where}.{name}" if where else name
         check_attribute(kind, name, item, place)
+        check_text_model(kind, name, item, place, builder.modules)
         builder.check(item, place)
 
 
@@ -242,6 +243,8 @@ def _build_estimator(builder: Builder, node: Any, copies: bool) -> Any:
     state = {
         name: builder.build(item, copies=copies and name != _NETWORK) for name, item in node["state"].items()
     }
+    if kind.__name__ == "FrozenText" and isinstance(state.get("model"), str):
+        state["model"] = builder.modules.get(state["model"], state["model"])
     made: Any = object.__new__(kind)
     check_fitted(kind, state)
     if hasattr(made, "__setstate__"):

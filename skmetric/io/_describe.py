@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._classes import CONTAINERS, name_of
-from ._foreign import dumped
+from ._foreign import FOLDERS, dumped
 from ._own import name_of_own
 
 GROUP = "model"  # of the arrays, which are one file
 _NETWORKS = {"module", "model"}  # parameters that a loaded model needs to embed
-_PATHS = {"cache", "checkpoint", "memory"}  # folders of this machine, which are left out
-_LEFT_OUT = {"_skl_callbacks"}
+_LEFT_OUT = {"_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"}  # also of a running fit
 
 
 class Described:
@@ -87,7 +86,7 @@ class Described:
     def state(self, state: dict[str, Any], where: str) -> dict[str, Any]:
         """Describe the attributes of an object."""
         return {
-            key: self.value(None if key in _PATHS else _file_name(key, value), _joined(where, key), key)
+            key: self.value(None if key in FOLDERS else _file_name(key, value), _joined(where, key), key)
             for key, value in state.items()
             if key not in _LEFT_OUT
         }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -11,8 +13,10 @@ import numpy as np
 
 from skmetric._params import check_params
 
-_NO_PATH = ("cache", "checkpoint", "memory")  # folders to write into, which a folder may not choose
+from ._foreign import FOLDERS
+
 _FETCHING = ("checkpoint_path", "cache_dir")  # arguments of timm that read files
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")  # NAME or ORGANISATION/NAME
 
 
 def check_attribute(kind: type, name: Any, node: Any, where: str) -> None:
@@ -28,7 +32,7 @@ def check_attribute(kind: type, name: Any, node: Any, where: str) -> None:
     known = inspect.getattr_static(kind, name, None)
     if callable(known) or isinstance(known, staticmethod | classmethod):
         raise ValueError(f"{where} would replace a method of {kind.__name__}")
-    if name in _NO_PATH and node is not None:
+    if name in FOLDERS and node is not None:
         raise ValueError(f"{where} names a folder to write into: a model does not choose that")
     if name == "weights" and isinstance(node, str) and PurePath(node.replace("\\", "/")).name != node:
         raise ValueError(f"{where} is the path {node!r}: a model names no files outside its folder")
@@ -38,6 +42,23 @@ def check_attribute(kind: type, name: Any, node: Any, where: str) -> None:
         for key, _ in node["dict"]:
             if key in _FETCHING:
                 raise ValueError(f"{where} has {key!r}: a model names no files outside its folder")
+
+
+def check_text_model(kind: type, name: Any, node: Any, where: str, modules: Mapping[str, Any]) -> None:
+    """Refuse a folder of a machine as a model of texts, which may run code, unless `modules` brings it.
+
+    Raises
+    ------
+    ValueError
+        Naming the place.
+    """
+    if (kind.__name__, name) != ("FrozenText", "model") or not isinstance(node, str) or node in modules:
+        return
+    if not _HUB_NAME.fullmatch(node) or os.path.exists(node):
+        raise ValueError(
+            f"{where} is the model of texts {node!r}, a folder, and such a folder may hold code: if you have "
+            f"it from people you know, load with modules={{{node!r}: 'path/to/it'}}"
+        )
 
 
 def check_fitted(kind: type, state: Mapping[str, Any]) -> None:

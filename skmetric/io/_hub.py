@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from skmetric._embedding import steps_of
-from skmetric._folder._folder import replace_file
+from skmetric._folder._folder import CARD, replace_file
 
 from ._save import save, versions_now
-
-_CARD = "README.md"
 
 
 def to_hub_folder(
@@ -80,7 +78,7 @@ def to_hub_folder(
         raise ValueError("scores need scored_on: say what classes, never trained on, they come from")
     save(obj, path)
     title = name or Path(path).resolve().name
-    replace_file(Path(path) / _CARD, card(obj, title, trained_on, scores, scored_on, license).encode())
+    replace_file(Path(path) / CARD, card(obj, title, trained_on, scores, scored_on, license).encode())
 
 
 def card(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skmetric.search import Index
 
 _SEARCH = "skmetric.search.SimilaritySearch"
+_IN_FOLDER = ("ExactIndex", "FaissIndex")  # indexes whose items a folder holds
 
 
 def load(
@@ -44,7 +45,8 @@ def load(
     modules : dict, default=None
         What the folder has of the saver's own code by its name: ``{"Net": Net}``. Where the saver gave an
         instance of a network, the class or function is called without arguments; where a class or function
-        was given, it takes that place.
+        was given, it takes that place. For a model of texts that was a folder, the path of yours:
+        ``{"./minilm": "models/minilm"}``.
     verify : bool, default=False
         Whether to compare all files with their digests now. Weights and small files always are; a large
         gallery is at its first use.
@@ -88,19 +90,49 @@ def load(
         name if isinstance(name, str) else f"{name.__module__}.{name.__qualname__}" for name in trusted or ()
     ]
     manifest, arrays = read_folder(path, None, verify=verify)
-    builder = Builder(arrays, names, dict(modules or {}), partial(_open_search, path, index))
-    if manifest["format"] == _SEARCH:
+    given = _Given(index)
+    builder = Builder(arrays, names, dict(modules or {}), partial(_open_search, path, given))
+    if index is not None:
         from skmetric.search._opening import check_given_index  # late, since it loads all of search
 
         check_given_index(manifest, index)
     with naming_damage(path):
-        kind = manifest["format"]
-        if kind == _SEARCH:
-            return _search(path, manifest, arrays, builder, index)
-        if kind == KIND:
-            builder.check(manifest["model"], "")
-            return builder.build(manifest["model"])
-        return _index(path, kind, manifest, arrays)
+        found = _built(path, manifest, arrays, builder, given)
+    if index is not None and not given.is_used:
+        items = "holds the items themselves" if manifest["format"] == _SEARCH else "has no such gallery"
+        raise ValueError(f"index= opens a gallery on a server, and the folder {items}")
+    return found
+
+
+class _Given:
+    """The index that the caller named: for the searches of a folder whose gallery is not in it."""
+
+    def __init__(self, index: Index | None) -> None:
+        self.index, self.is_used = index, False
+
+    def of(self, content: dict[str, Any]) -> Index | None:
+        """The index, or None for a search that holds its items."""
+        described = content.get("index")
+        if isinstance(described, dict) and described.get("class") in _IN_FOLDER:
+            return None
+        self.is_used = True
+        return self.index
+
+
+def _built(
+    path: str | os.PathLike[str],
+    manifest: dict[str, Any],
+    arrays: StoredArrays,
+    builder: Builder,
+    given: _Given,
+) -> Any:
+    kind = manifest["format"]
+    if kind == _SEARCH:
+        return _search(path, manifest, arrays, builder, given)
+    if kind == KIND:
+        builder.check(manifest["model"], "")
+        return builder.build(manifest["model"])
+    return _index(path, kind, manifest, arrays)
 
 
 def _search(
@@ -108,7 +140,7 @@ def _search(
     manifest: dict[str, Any],
     arrays: StoredArrays,
     builder: Builder,
-    index: Index | None,
+    given: _Given,
 ) -> Any:
     if manifest["embedder"] is not None and manifest.get("model") is None:
         raise ValueError(
@@ -116,18 +148,18 @@ def _search(
             "SimilaritySearch.load(path, embedder=...), or save the search with skmetric.io.save"
         )
     builder.check(manifest.get("model"), "embedder")
-    return _open_search(path, index, manifest, arrays, builder.build(manifest.get("model")))
+    return _open_search(path, given, manifest, arrays, builder.build(manifest.get("model")))
 
 
 def _open_search(
     path: str | os.PathLike[str],
-    index: Index | None,
+    given: _Given,
     content: dict[str, Any],
     arrays: StoredArrays,
     embedder: Any,
 ) -> Any:
     kind: Any = class_of(_SEARCH)
-    return kind._of_folder(path, content, arrays, embedder, index, True)
+    return kind._of_folder(path, content, arrays, embedder, given.of(content), True)
 
 
 def _index(path: str | os.PathLike[str], kind: str, manifest: dict[str, Any], arrays: StoredArrays) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
+from skmetric._checks import check_width
 from skmetric._params import Interval, fit_context
 from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
@@ -138,6 +139,7 @@ class Covariance(MahalanobisMixin, BaseEstimator):
 
     def _add(self, X: Any, sample_weight: Any, *, reset: bool, min_samples: int) -> Self:
         rows = read_rows(self, X, reset=reset, min_samples=min_samples)
+        check_width(rows, self)
         weights = read_weights(sample_weight, rows)
         if weights is not None:
             rows, weights = rows[weights > 0], weights[weights > 0]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cholesky, eigh, solve_triangular
 
-from skmetric._checks import encode_labels
+from skmetric._checks import check_width, encode_labels
 from skmetric._params import Interval, fit_context
 from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
@@ -122,6 +122,7 @@ class GMML(MahalanobisMixin, BaseEstimator):
             inverse and is not regularised.
         """
         rows, labels = read_labelled(self, X, y)
+        check_width(rows, self)
         weights = read_weights(sample_weight, rows)
         if weights is not None:
             kept = weights > 0

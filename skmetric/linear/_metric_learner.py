@@ -134,8 +134,9 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
     distances. `partial_fit` has no samples to span, and costs the former.
 
     Sparse `X` (TF-IDF, one-hot features) gives what the same rows give as an array. It stays sparse, except
-    for blocks of rows, and for `X` of fewer rows than features, in whose span the learner computes. `margin`
-    and ``partial_fit(..., choose=True)`` hold the embeddings of all rows. It has at most 30,000 features.
+    for a block of rows at a time, and for `X` of fewer rows than features: there the learner computes in the
+    span of the rows, as an array that is no larger than the (n_features, n_features) matrices that any fit
+    holds. `X` has at most 30,000 features for that reason.
 
     References
     ----------
@@ -171,6 +172,8 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
 
     power: float | None = None  # also of learners that version 0.1 pickled
     saturation: float | None = None
+
+    _given: dict[str, Any] | None = None  # parameters of the call that chose; earlier pickles lack them
 
     shrinkage_: tuple[float, float]
     power_: float
@@ -249,9 +252,10 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         """Add labelled samples: scatters add up, so the map is that of all samples seen.
 
         The first call chooses shrinkage and normalisation, as `fit` does; later calls keep them, unless
-        `choose` is True. So give the first call many classes, or set `shrinkage` to numbers. A batch may hold
-        any classes, also a single one. The method does not exist with a `margin`, which needs all samples at
-        once.
+        `choose` is True, or `shrinkage` or `saturation` has been set to other numbers in between; another
+        `normalize` or `power` is refused. So give the first call many classes, or set `shrinkage` to numbers.
+        A batch may hold any classes, also a single one. The method does not exist with a `margin`, which
+        needs all samples at once.
 
         Parameters
         ----------
@@ -280,7 +284,8 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         first = not hasattr(self, "scatter_")
         samples = check_samples(self, X, y, sample_weight, reset=first, min_samples=1)
         rng = check_random_state(self.random_state)
-        state: dict[str, Any] = {"n_steps_": 0, "n_adapted_": 0}  # set at once, at the end
+        # set at once, at the end
+        state: dict[str, Any] = {"n_steps_": 0, "n_adapted_": 0, "_given": self._as_given()}
         if first:
             chosen, state["cv_results_"] = self._choose(samples, rng)
             recipe = Recipe(chosen, self.weighting, self.n_components)
@@ -348,7 +353,8 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
         rows, recipe = read_rows(self, X, reset=False, min_samples=1), self._recipe()
         pool = Pool.of(signed_power(rows, recipe.chosen.power), recipe)
         solution = adapt(self.scatter_, pool, recipe)
-        vars(self).update(attributes_of(solution, self.components_.dtype), n_adapted_=pool.n_rows)
+        state = recipe.chosen.attributes() | attributes_of(solution, self.components_.dtype)
+        vars(self).update(state, n_adapted_=pool.n_rows, _given=self._as_given())
         return self
 
     def _fitted(self, samples: Samples, chosen: Candidate, rng: np.random.RandomState) -> dict[str, Any]:
@@ -373,6 +379,7 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
                 "scatter_": scatter if span is None else span.lift_scatter(scatter),
                 "n_steps_": n_taken,
                 "n_adapted_": 0,
+                "_given": self._as_given(),
             }
         )
 
@@ -409,13 +416,42 @@ class MetricLearner(FromPairsMixin, CallbackSupportMixin, MahalanobisMixin, Base
             SATURATIONS if self.saturation is None else (float(self.saturation),),
         )
 
+    def _as_given(self) -> dict[str, Any]:
+        """Parameters that decide what is chosen, in a form that can be compared."""
+        shrinkage = "cv" if self.shrinkage == "cv" else check_shrinkage(self.shrinkage)
+        rest = {name: getattr(self, name) for name in ("normalize", "power", "saturation")}
+        return {"shrinkage": shrinkage} | rest
+
+    def _set_since(self) -> dict[str, Any]:
+        """Parameters that have been set to other values since the last call; none of them open.
+
+        Raises
+        ------
+        ValueError
+            If one of them changes the rows whose scatters were kept.
+        """
+        given = self._as_given()
+        before = self._given or given
+        new = {name: value for name, value in given.items() if value != before[name]}
+        for name, kept in (("normalize", self.normalize_), ("power", getattr(self, "power_", 1.0))):
+            if new.get(name) not in (None, "auto", kept):
+                raise ValueError(
+                    f"{name}={new[name]!r}, and what was learned so far is of rows with {name}={kept!r}, "
+                    f"which cannot be undone: fit anew, or set {name} back"
+                )
+        return {name: value for name, value in new.items() if value not in (None, "cv", "auto")}
+
     def _recipe(self) -> Recipe:
-        """What was chosen."""
+        """What was chosen, or has been set since to numbers that the scatters still serve."""
         power, saturation = (
             getattr(self, "power_", 1.0),
             getattr(self, "saturation_", 0.0),
         )  # not in version 0.1
-        chosen = Candidate(self.normalize_, self.center_, *self.shrinkage_, power, saturation)
+        new = self._set_since()
+        saturation = float(new.get("saturation", saturation))
+        shrinkage: tuple[float, float] = new.get("shrinkage", self.shrinkage_)
+        center = self.center_ or "shrinkage" in new
+        chosen = Candidate(self.normalize_, center, *shrinkage, power, saturation)
         return Recipe(chosen, self.weighting, self.n_components)
 
     def _warn_of_directions_without_spread(self, scatter: ClassScatter, dtype: np.dtype[Any]) -> None:

@@ -44,7 +44,8 @@ class MLKR(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
     warm_start : bool, default=False
         Start `fit` from the last map, if there is one.
     random_state : int, RandomState instance or None, default=None
-        Draws ``init="random"``, and the rows on which the first map is scaled.
+        Draws ``init="random"``, the rows on which the first map is scaled, and where the search for "pca"
+        begins with more than 5000 features.
 
     Attributes
     ----------

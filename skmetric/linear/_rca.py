@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import encode_labels
+from skmetric._checks import check_width, encode_labels
 from skmetric._params import Interval, fit_context
 from skmetric._sklearn import BaseEstimator
 from skmetric.base import MahalanobisMixin
@@ -176,6 +176,7 @@ class RCA(MahalanobisMixin, BaseEstimator):
         rows, labels = read_labelled(
             self, X, y, reset=reset, min_samples=min_samples, unlabeled=self.unlabeled
         )
+        check_width(rows, self)
         weights = read_weights(sample_weight, rows)
         if weights is not None:
             kept = weights > 0

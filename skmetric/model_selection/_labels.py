@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skmetric._checks import encode_labels, read_labels
 from skmetric._params import StrOptions
-from skmetric._relevance import coarsest
+from skmetric._relevance import coarsest, name_of
 
 RELEVANCE = [StrOptions({"labels", "hierarchy"})]  # what has classes to split
 
@@ -23,8 +23,8 @@ def class_codes(X: Any, y: Any, relevance: str = "labels") -> NDArray[np.intp]:
         raise ValueError("y is missing: the classes in y are what is split")
     if relevance not in ("labels", "hierarchy"):
         raise ValueError(
-            f"relevance={relevance!r} has no classes to split: use 'labels', or 'hierarchy' for the classes "
-            "of the coarsest level"
+            f"relevance={name_of(relevance)} has no classes to split: use 'labels', or 'hierarchy' for the "
+            "classes of the coarsest level"
         )
     labels = coarsest(y) if relevance == "hierarchy" else read_labels(y)
     check_consistent_length(X, labels)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from skmetric._checks import FLOATS, as_array, check_finite_map, check_finite_rows, said_of_raw
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed, steps_of
+from skmetric._params import FittedAttributesMixin
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin, ClassifierMixin
 from skmetric._warning import warn
 from skmetric.retrieval import Neighbors
@@ -49,7 +50,9 @@ STALE = (
 _GROWN = 1.5  # times the items or classes at calibration
 
 
-class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEstimator):
+class SearchBase(
+    DocumentedMixin, FittedAttributesMixin, ClassifierMixin, CallbackSupportMixin, BaseEstimator
+):
     """Parameters and state of :class:`SimilaritySearch`, over which each of its parts stands alone."""
 
     embedder: Any
@@ -91,6 +94,11 @@ class SearchBase(DocumentedMixin, ClassifierMixin, CallbackSupportMixin, BaseEst
     @index_.setter
     def index_(self, index: Index) -> None:
         self._gallery.index = index
+
+    def _shows_attributes(self) -> bool:
+        return not isinstance(
+            getattr(self, "_gallery", None), ServerGallery
+        )  # it would be asked for all items
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

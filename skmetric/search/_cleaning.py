@@ -104,7 +104,7 @@ class Cleaning(SearchBase):
             If `threshold` is not a number from 0.
         """
         check_is_fitted(self)
-        if not isinstance(threshold, Real) or not threshold >= 0:
+        if not isinstance(threshold, Real) or isinstance(threshold, bool) or not threshold >= 0:
             raise ValueError(f"threshold must be a number from 0; got {threshold!r}")
         with self._gallery.reading():
             return _duplicates(self._gallery.in_memory(), threshold)

@@ -242,7 +242,7 @@ class Neighborhoods(Finding):
             If `radius` is not a number from 0.
         """
         check_is_fitted(self)
-        if not isinstance(radius, Real) or not radius >= 0:
+        if not isinstance(radius, Real) or isinstance(radius, bool) or not radius >= 0:
             raise ValueError(f"radius must be a number from 0; got {radius!r}")
         embeddings = self._embed(X)
         with self._gallery.reading():

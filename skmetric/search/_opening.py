@@ -18,7 +18,7 @@ from ._gallery._memory import MemoryGallery
 from ._gallery._server import ServerGallery
 from ._index._exact import ExactIndex
 from ._index._faiss._faiss_index import FaissIndex
-from ._index._index import class_name
+from ._index._index import Index, class_name
 from ._manifests._manifest import (
     calibration_of,
     check_embedder,
@@ -31,6 +31,7 @@ from ._manifests._manifest import (
     plain,
 )
 from ._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
+from ._manifests._rows import check_rates, check_rows
 from ._server._shared import SharedIndex, called
 from ._server.milvus._index import MilvusIndex
 from ._server.pgvector._index import PgVectorIndex
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     from skmetric._folder._arrays import StoredArrays
 
-    from ._index._index import Index
 
 _KIND = "skmetric.search.SimilaritySearch"
 _INDEXES: dict[str, type[Index]] = {  # that a folder may name
@@ -193,6 +193,9 @@ class Opening(SearchBase):
         """The search of a manifest and its arrays."""
         check_types(content, SEARCH)
         check_agreement(content, arrays)
+        if content["gallery"]:  # else it is on a server
+            check_rows(content, arrays)
+        check_rates(content.get("rates", []), arrays)
         check_embedder(path, content, embedder)
         search = cls().set_params(
             embedder=embedder,
@@ -238,6 +241,8 @@ class Opening(SearchBase):
                 "the gallery of the folder is on a server, and nothing connects to it before you name it. If "
                 f"you trust this address: load(path, index={called(kind, described['content'])})"
             )
+        if is_shared and not isinstance(index, SharedIndex):  # of a search inside a model
+            raise ValueError(f"the gallery is on a server: give a {kind.__name__} as index=")
         if index is None or not is_shared:
             index = kind.of_arrays(described["content"], arrays.under("index_"))
         if isinstance(index, SharedIndex):
@@ -381,7 +386,11 @@ class Opening(SearchBase):
 
 
 def check_given_index(content: dict[str, Any], index: Index | None) -> None:
-    """Refuse an index in memory for a gallery on a server: the argument is wrong, not the folder."""
+    """Refuse what is no index, and one in memory for a gallery on a server: not the folder is wrong."""
+    if index is not None and not isinstance(index, Index):
+        raise TypeError(
+            f"index must be an index, such as PgVectorIndex(conninfo, table); got a {type(index).__name__}"
+        )
     described = content.get("index")
     kind = _INDEXES.get(str(described.get("class"))) if isinstance(described, dict) else None
     if kind is None or index is None or not issubclass(kind, SharedIndex) or isinstance(index, SharedIndex):

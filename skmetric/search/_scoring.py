@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._checks import encode_labels, read_labels
+from skmetric._kernel._hidden import hidden_by_groups
 from skmetric._params import validate_params
 from skmetric._relevance import is_matrix
 from skmetric.metrics._retrieval_report import CONSTRAINTS, RetrievalReport, report_rankings
@@ -33,6 +34,7 @@ class Scoring(SearchBase):
         y: ArrayLike | None,
         y_gallery: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
         relevance: Any = None,
         k: ArrayLike | None = None,
         scores: ArrayLike | None = None,
@@ -58,6 +60,9 @@ class Scoring(SearchBase):
             Labels of the queries; None if `relevance` is a matrix.
         y_gallery : array-like of shape (n_items,), or as `relevance` says, default=None
             Labels of the items, in the order of ``ids_``. None uses those of the gallery, ``labels_``.
+        groups : array-like of shape (n_queries,), default=None
+            Group of each query, where the items have groups: items that are relevant to a query and of its
+            group are left out of its search, as in `evaluate`. None searches all items.
         relevance : {"labels", "multilabel", "hierarchy"}, array, sparse matrix or callable, default=None
             What makes an item relevant to a query, and how much. "multilabel": labels are a matrix of 0 and
             1, or a list of sets, and count by their overlap. "hierarchy": a column for each level, the
@@ -93,12 +98,12 @@ class Scoring(SearchBase):
         Raises
         ------
         ValueError
-            If there are no labels of the items, labels or grades do not fit, no query has anything to find, a
-            cut-off is beyond the gallery, or queries are items of the gallery.
+            If there are no labels or groups of the items, labels, groups or grades do not fit, no query has
+            anything to find, a cut-off is beyond the gallery, or queries are items of the gallery.
 
         See Also
         --------
-        skmetric.metrics.retrieval_report : The same of embeddings, with groups.
+        skmetric.metrics.retrieval_report : The same of embeddings.
 
         Notes
         -----
@@ -132,6 +137,8 @@ class Scoring(SearchBase):
             sides = {
                 "gallery": items.index.vectors(),
                 "y_gallery": None if is_matrix(relevance) else y_gallery,
+                "groups": groups,
+                "groups_gallery": None if groups is None else items.groups_of_items(),
                 "relevance": relevance,
             }
             return report_rankings(
@@ -147,23 +154,46 @@ class Scoring(SearchBase):
         gallery: NDArray[Any],
         y_gallery: Any,
         depth: int | None,
+        groups: Any = None,
+        groups_gallery: Any = None,
         relevance: Any = None,
     ) -> Iterator[tuple[NDArray[np.intp], Ranking]]:
         """Rankings in blocks of queries, as :func:`skmetric.retrieval.iter_rankings` has them."""
         n_queries, n_items = len(embeddings), len(gallery)
-        grading = read_grading(relevance, y, y_gallery, None, None, n_queries, n_items)
-        if grading is None:
-            codes, codes_of_items, names = encode_labels(read_labels(y), read_labels(y_gallery, "y_gallery"))
-            codes_gallery = np.asarray(codes_of_items)
-            n_relevant = np.bincount(codes_gallery, minlength=len(names))[codes]
         depth = n_items if depth is None else min(depth, n_items)
-        for rows in np.array_split(np.arange(n_queries), -(-n_queries * n_items // _BLOCK_NEIGHBORS)):
-            order = self._find(embeddings[rows], depth).indices  # (n_block, depth), -1 where none was found
-            found, order = order >= 0, np.maximum(order, 0)
-            if grading is None:
-                relevant = found & (codes_gallery[order] == codes[rows, None])
-                yield rows, Ranking(relevant, n_relevant[rows], n_items)
-                continue
-            graded = grading.block(rows, order, depth)
-            grades = graded.grades._replace(found=np.where(found, graded.grades.found, 0))
-            yield rows, Ranking(graded.relevant & found, graded.n_relevant, n_items, grades)
+        grading = read_grading(relevance, y, y_gallery, groups, groups_gallery, n_queries, n_items)
+        blocks = np.array_split(np.arange(n_queries), -(-n_queries * n_items // _BLOCK_NEIGHBORS))
+        if grading is not None:
+            for rows in blocks:
+                graded = grading.block(rows, self._order(embeddings[rows], grading.needed(depth)), depth)
+                n_searched = n_items if groups is None else graded.n_items
+                yield rows, Ranking(graded.relevant, graded.n_relevant, n_searched, graded.grades)
+            return
+        codes, codes_of_items, names = encode_labels(read_labels(y), read_labels(y_gallery, "y_gallery"))
+        codes_gallery = np.asarray(codes_of_items)
+        hidden = hidden_by_groups(codes, codes_gallery, groups, groups_gallery, has_gallery=True)
+        n_hidden = np.zeros(n_queries, dtype=np.intp) if hidden is None else hidden.counts
+        n_relevant = np.bincount(codes_gallery, minlength=len(names))[codes] - n_hidden
+        for rows in blocks:
+            needed = min(depth + int(n_hidden[rows].max()), n_items)
+            order = self._order(embeddings[rows], needed)
+            if hidden is not None:
+                order = _without(order, hidden.pairs(rows), n_items)
+            order = order[:, :depth]
+            relevant = (order >= 0) & (codes_gallery[order] == codes[rows, None])
+            n_searched = n_items if hidden is None else n_items - n_hidden[rows]
+            yield rows, Ranking(relevant, n_relevant[rows], n_searched)
+
+    def _order(self, embeddings: NDArray[Any], k: int) -> NDArray[np.intp]:
+        """The nearest items of some queries, (n_queries, k), -1 where none was found."""
+        return self._find(embeddings, k).indices
+
+
+def _without(
+    order: NDArray[np.intp], pairs: tuple[NDArray[np.intp], NDArray[np.intp]], n_items: int
+) -> NDArray[np.intp]:
+    """Items of each query in their order without those of `pairs`, queries and items; -1 fills up."""
+    gone = np.zeros((len(order), n_items), dtype=bool)
+    gone[pairs] = True
+    order = np.where(np.take_along_axis(gone, order, axis=1), -1, order)
+    return np.take_along_axis(order, (order < 0).argsort(axis=1, kind="stable"), axis=1)

@@ -12,6 +12,7 @@ from skmetric._params import HasMethods, Interval, StrOptions
 from ._calibration._matchers import MATCHERS
 from ._calibration._scoring._rule import rule_of
 from ._cleaning import Cleaning
+from ._copying import Copying
 from ._enrolment import Enrolment
 from ._index._index import Index
 from ._lookups import Lookups
@@ -39,6 +40,7 @@ class SimilaritySearch(
     Recommending,
     Cleaning,
     Opening,
+    Copying,
 ):
     """Search a gallery by learned distance, recognise its classes, and turn strangers away.
 
@@ -155,11 +157,12 @@ class SimilaritySearch(
     With `adapt_metric` queries of the classes of the gallery are found better, and distances to items that
     the metric has learned from are smaller than to new ones. So `calibrate` refits the metric ten times, five
     times without a fifth of the items of each class, to match these, and five times without a fifth of the
-    classes, which then are strangers. For that the gallery keeps the samples that the learner was given, and
-    `save` writes them. `remove` takes samples and embeddings out; what the metric learned from them, and the
-    names in its ``classes_``, stay until `reembed` or `fit`. Give `load` the ``embedder_``; `load` sets
-    `embedder` to a copy that has not learned from the items, so that `reembed` counts them once. What was
-    learned from items that were removed before `save` stays in that copy.
+    classes, which then are strangers. For that the gallery keeps the samples that the learner was given, as
+    an array also if they are sparse, and `save` writes them. `remove` takes samples and embeddings out; what
+    the metric learned from them, and the names in its ``classes_``, stay until `reembed` or `fit`. Give
+    `load` the ``embedder_``; `load` sets `embedder` to a copy that has not learned from the items, so that
+    `reembed` counts them once. What was learned from items that were removed before `save` stays in that
+    copy.
 
     Examples
     --------

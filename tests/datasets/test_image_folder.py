@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 
 from skmetric.datasets import load_image_folder
@@ -60,9 +57,9 @@ def test_class_without_images(folder):
         load_image_folder(folder)
 
 
-def test_neither_torch_nor_pillow_is_imported(folder):
+def test_neither_torch_nor_pillow_is_imported(process_without_torch, folder):
     code = (
         "import sys; from skmetric.datasets import load_image_folder; load_image_folder(sys.argv[1]); "
         "assert not {'torch', 'PIL'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    process_without_torch.run(code, folder)

@@ -134,6 +134,16 @@ def test_images_above_the_level_are_reported(make):
     assert reasons(folder, found) == {"MEN/1.jpg": "above level 2 of the folders"}
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_what_a_function_gives_no_label_is_no_class(make, nothing):  # "None" was one
+    folder = make("MEN/1.jpg", *FASHION)
+    found = load_image_folder(folder, label_from=lambda file: file.parts[2] if file.parts[3:] else nothing)
+    assert found.target_names.tolist() == ["id_1", "id_2", "id_3", "id_4"]
+    assert reasons(folder, found) == {"MEN/1.jpg": "label_from gave no label"}
+    with pytest.raises(ValueError, match="no label to any of the 5 images"):
+        load_image_folder(folder, label_from=lambda file: nothing)
+
+
 @pytest.mark.parametrize("label_from", [0, True])
 def test_levels_that_are_none(make, label_from):
     with pytest.raises(ValueError, match="levels are counted from 1"):

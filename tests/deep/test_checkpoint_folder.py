@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -168,18 +166,13 @@ print(learner.transform(X).tobytes().hex()[:4096])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals, as POSIX has them")
-def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
+def test_killed_at_random_moments_it_ends_with_the_same_bits(another_process, tmp_path):
     """Forks of one process, so that each does not import torch again."""
     code = FIT.replace("learner.fit(X", KILLS + "learner.fit(X")
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    out = [
-        subprocess.run(
-            [sys.executable, "-c", code, path], check=True, capture_output=True, text=True, env=env
-        )
-        for path in ("", str(tmp_path / "run"))
-    ]
-    assert out[0].stdout.splitlines()[-1] == out[1].stdout.splitlines()[-1]
-    assert "killed 8" in out[1].stdout
+    out = [another_process.run(code, path, env=env) for path in ("", tmp_path / "run")]
+    assert out[0].splitlines()[-1] == out[1].splitlines()[-1]
+    assert "killed 8" in out[1]
 
 
 KILLS = """

@@ -1,5 +1,6 @@
 """A fit that is killed within an epoch resumes after a step, and ends as an unbroken one."""
 
+import tempfile
 from functools import partial
 
 import numpy as np
@@ -39,7 +40,10 @@ class Drawn(torch.utils.data.Dataset):
 
 one_cycle = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.01, total_steps=12)
 SIX = {"steps_per_epoch": 6, "classes_per_batch": 4, "samples_per_class": 2}
-KINDS = {  # name: a learner of five or six batches an epoch, and what it is fitted on
+with tempfile.TemporaryFile() as file:
+    MAPPED = np.memmap(file, np.float32, "w+", shape=X.shape)
+MAPPED[:] = X
+KINDS = {  # name: a learner of five or six batches an epoch, what it is fitted on, and options of fit
     "dropout and noise": (DeepMetricLearner(noisy_network, augment=noise, **SIX), (X, Y)),
     "schedule and proxies": (
         DeepMetricLearner("mlp", loss="proxy_anchor", schedule="cosine", optimizer="sgd", **SIX),
@@ -64,6 +68,9 @@ KINDS = {  # name: a learner of five or six batches an epoch, and what it is fit
         (X, Y),
     ),
     "items that draw": (DeepMetricLearner("mlp", **SIX), (Drawn(), None)),
+    "weights of samples": (DeepMetricLearner("mlp", **SIX), (X, Y), {"sample_weight": 1.0 + Y}),
+    "a memory map": (DeepMetricLearner("mlp", augment=noise, **SIX), (MAPPED, Y)),
+    "levels": (DeepMetricLearner("mlp", relevance="hierarchy", **SIX), (X, np.stack([Y % 2, Y], axis=1))),
     "pairs": (SiameseLearner("mlp", batch_size=4), (X.reshape(24, 2, 6), np.arange(24) % 2)),
     "triplets": (TripletLearner("mlp", batch_size=3), (X.reshape(16, 3, 6),)),
 }
@@ -73,7 +80,7 @@ class Killed(BaseException):
     """In place of a signal that ends the process."""
 
 
-def fit_killed_after(n_saves, learner, data, monkeypatch):
+def fit_killed_after(n_saves, learner, data, monkeypatch, **options):
     """Fit until the process ends at a save, which is not written."""
     save, left = _checkpoint_folder.write_folder, [n_saves]
 
@@ -86,7 +93,7 @@ def fit_killed_after(n_saves, learner, data, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(_checkpoint_folder, "write_folder", write)
         with pytest.raises(Killed):
-            learner.fit(*data)
+            learner.fit(*data, **options)
 
 
 def counter_of_batches(monkeypatch):
@@ -108,16 +115,17 @@ def without_seconds(history):
 @pytest.mark.parametrize("n_saves", [1, 4])  # killed in the first epoch, and in a later one
 @pytest.mark.parametrize("name", KINDS)
 def test_a_fit_broken_within_an_epoch_ends_as_an_unbroken_one(name, n_saves, tmp_path, monkeypatch):
-    learner, data = KINDS[name]
+    learner, data, *more = KINDS[name]
+    options = more[0] if more else {}
     learner.set_params(max_epochs=2, device="cpu", random_state=3, checkpoint=None, validation_fraction=None)
     taken = counter_of_batches(monkeypatch)
-    whole, history = learner.fit(*data).transform(X), without_seconds(learner.history_)
+    whole, history = learner.fit(*data, **options).transform(X), without_seconds(learner.history_)
     n_whole = len(taken)
     accumulate = 2 if "several batches a step" in name else 1
     learner.set_params(checkpoint=Checkpoint(tmp_path, every_n_steps=2 // accumulate))
-    fit_killed_after(n_saves, learner, data, monkeypatch)
+    fit_killed_after(n_saves, learner, data, monkeypatch, **options)
     taken.clear()
-    assert_array_equal(learner.fit(*data).transform(X), whole)
+    assert_array_equal(learner.fit(*data, **options).transform(X), whole)
     n_kept = {1: 2, 4: n_whole // 2 + 2}[n_saves]  # saved after batch 2, batch 4, the epoch, batch 2
     assert len(taken) == n_whole - n_kept
     np.testing.assert_equal(without_seconds(learner.history_), history)

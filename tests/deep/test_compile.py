@@ -2,8 +2,6 @@
 
 import pickle
 import shutil
-import subprocess
-import sys
 
 import joblib
 import numpy as np
@@ -91,11 +89,11 @@ def test_torchscript_is_refused(tiny, blobs, nested):
     ],
     ids=["module", "inside a module", "loss", "augment", "augment, listed"],
 )
-def test_lambdas_are_pickled_by_value(tiny, blobs, settings, tmp_path):
+def test_lambdas_are_pickled_by_value(another_process, tiny, blobs, settings, tmp_path):
     X, y = blobs
     learner = tiny(**settings)
     fitted = pickle.loads(pickle.dumps(learner)).fit(X, y)
     np.testing.assert_array_equal(fitted.transform(X), learner.fit(X, y).transform(X))
     joblib.dump((learner, X, learner.transform(X)), tmp_path / "learner.joblib")
     code = "import joblib, sys; m, X, e = joblib.load(sys.argv[1]); assert (m.transform(X) == e).all()"
-    subprocess.run([sys.executable, "-c", code, tmp_path / "learner.joblib"], check=True)
+    another_process.run(code, tmp_path / "learner.joblib")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from skmetric import io
 from skmetric.deep import DeepMetricLearner, FineTuning, SiameseLearner, TripletLearner, losses
 
 IMAGES = np.random.default_rng(0).random((24, 3, 8, 8)).astype(np.float32)
@@ -213,7 +214,12 @@ class Saving:
             self.saved.append(pickle.dumps(copied))
 
 
-@pytest.mark.parametrize("schedule", [None, "one_cycle"])
+def cycle_of_torch(optimizer, n_steps):
+    """It changes Adam's betas too."""
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=n_steps)
+
+
+@pytest.mark.parametrize("schedule", [None, "one_cycle", cycle_of_torch])
 @pytest.mark.parametrize("loss", ["triplet", "arc_face"])
 def test_a_run_goes_on_exactly_from_what_a_callback_saved(tiny, blobs, schedule, loss):
     saving = Saving()
@@ -222,6 +228,23 @@ def test_a_run_goes_on_exactly_from_what_a_callback_saved(tiny, blobs, schedule,
     resumed = pickle.loads(saving.saved[1]).set_params(warm_start=True, max_epochs=2).fit(*blobs)
     assert [row["loss"] for row in resumed.history_] == [row["loss"] for row in whole.history_]
     np.testing.assert_array_equal(resumed.transform(blobs[0]), whole.transform(blobs[0]))
+
+
+class SavingByIo(Saving):
+    def __init__(self, folder):
+        self.folder, self.n_epochs = folder, 0
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "epoch":
+            self.n_epochs += 1
+            io.save(fitted_estimator, self.folder / str(self.n_epochs))
+
+
+def test_a_run_goes_on_exactly_from_the_folder_of_a_callback(tiny, blobs, tmp_path):
+    settings = {"loss": "arc_face", "validation_fraction": 0.4, "max_epochs": 3}
+    whole = tiny("mlp", **settings).set_callbacks(SavingByIo(tmp_path)).fit(*blobs)
+    resumed = io.load(tmp_path / "2").set_params(warm_start=True, max_epochs=1).fit(*blobs)
+    assert [row["loss"] for row in resumed.history_] == [row["loss"] for row in whole.history_]
 
 
 def test_scores_of_another_kind_do_not_keep_an_old_epoch(tiny, blobs):

@@ -1,6 +1,4 @@
 import pickle
-import subprocess
-import sys
 
 import joblib
 import numpy as np
@@ -130,12 +128,12 @@ def test_pickles_are_equal_and_transform_alike(tiny, blobs, loss):
     np.testing.assert_array_equal(loaded.fit(X, y).transform(X), learner.fit(X, y).transform(X))
 
 
-def test_joblib_in_a_fresh_process(tiny, blobs, tmp_path):
+def test_joblib_in_a_fresh_process(another_process, tiny, blobs, tmp_path):
     X, y = blobs
     learner = tiny("mlp").fit(X, y)
     joblib.dump((learner, X, learner.transform(X)), tmp_path / "learner.joblib")
     code = "import joblib, sys; m, X, e = joblib.load(sys.argv[1]); assert (m.transform(X) == e).all()"
-    subprocess.run([sys.executable, "-c", code, tmp_path / "learner.joblib"], check=True)
+    another_process.run(code, tmp_path / "learner.joblib")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,5 @@
 import copy
-import functools
 import pickle
-import subprocess
-import sys
 
 import joblib
 import numpy as np
@@ -260,9 +257,9 @@ with seeded(0):
 
 
 @pytest.mark.slow
-def test_hash_is_the_same_in_another_process():
-    run = functools.partial(subprocess.run, [sys.executable, "-c", HASH], check=True, capture_output=True)
-    assert run().stdout == run().stdout
+def test_hash_is_the_same_in_another_process(another_process, capsys):
+    exec(HASH, {})
+    assert another_process.run(HASH) == capsys.readouterr().out != ""
 
 
 LOAD = """
@@ -278,13 +275,15 @@ np.testing.assert_allclose(frozen.transform(X), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
-def test_a_timm_network_loads_in_another_process_without_a_download(timm, torchvision_cpu, colour, tmp_path):
+def test_a_timm_network_loads_in_another_process_without_a_download(
+    another_process, timm, torchvision_cpu, colour, tmp_path
+):
     frozen = FrozenFeatures("test_resnet", weights=None, image_size=32).fit(colour)
     weights = sum(p.numel() * p.element_size() for p in frozen.module_.state_dict().values())
     assert weights < size(frozen) < weights + 60_000  # a skeleton of 50 layers, beside the weights
     joblib.dump((frozen, colour, frozen.transform(colour)), tmp_path / "frozen.joblib")
     declared = str(torchvision_cpu.parent) if torchvision_cpu else ""
-    subprocess.run([sys.executable, "-c", LOAD, declared, str(tmp_path / "frozen.joblib")], check=True)
+    another_process.run(LOAD, declared, tmp_path / "frozen.joblib")
 
 
 # Bad input: the rest is in test_images, test_network and test_pooling

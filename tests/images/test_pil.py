@@ -1,8 +1,6 @@
 """Images of Pillow's as users hold them: shared, closed, broken, clear, turned, of 16 bits; hostile files."""
 
 import os
-import subprocess
-import sys
 import threading
 import zlib
 from io import BytesIO
@@ -323,7 +321,7 @@ def test_tensors_of_any_float_type(layout):
     np.testing.assert_array_equal(pixels(layout(X)), np.full((2, 4, 4, 3), 0.5, np.float32))
 
 
-def test_opening_files_does_not_import_torch(photograph):
+def test_opening_files_does_not_import_torch(process_without_torch, photograph):
     code = "import sys; from skmetric._images._opening import open_images as o; o([sys.argv[1]]).block(0, 1)"
     code += "; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code, str(photograph)], check=True)
+    process_without_torch.run(code, photograph)

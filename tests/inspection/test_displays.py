@@ -21,6 +21,7 @@ from skmetric.inspection._embedding import place_boxes
 from skmetric.inspection._items import wrapped
 from skmetric.inspection._threshold import apart
 from skmetric.metrics import recall_at_k
+from skmetric.search import KReciprocal
 
 COLORS = {"hit": "#0072b2", "miss": "#d55e00", "refused": "#767676"}
 
@@ -343,6 +344,14 @@ def test_recall_of_several_models(digits, learner):
     assert labels == ["chance", "pixels", "learned"]
 
 
+def test_recall_without_the_own_group(digits, learner):
+    X, y = digits.data[-200:], digits.target[-200:]
+    groups = np.arange(200) % 9
+    display = RecallAtKDisplay.from_estimator(learner, X, y, k=(1,), groups=groups, n_resamples=10)
+    expected = recall_at_k(learner.transform(X), y, k=1, groups=groups)
+    assert display.recall["MetricLearner"].tolist() == [expected]
+
+
 def test_history_is_drawn_with_the_epoch_kept(digits):
     learner = DeepMetricLearner(max_epochs=3, validation_fraction=0.3, random_state=0)
     learner.fit(digits.data[:300] / 16, digits.target[:300])
@@ -477,3 +486,51 @@ def test_no_legend_covers_what_is_drawn(digits, learner, search, rows):
         ax.figure.canvas.draw()
         assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
         assert ax.get_legend().get_window_extent().x1 <= ax.figure.bbox.x1 + 1
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["a", None, "b"], [1.0, np.nan, 2.0], pandas.array([1, None, 2], dtype="Int64"), ["a", 1, None]],
+)
+def test_samples_without_a_label_are_drawn(labels):
+    display = EmbeddingDisplay.from_predictions(np.arange(6.0).reshape(3, 2), labels)
+    assert sum(len(drawn.get_offsets()) for drawn in display.ax_.collections) == 3
+    assert "no label" in [text.get_text() for text in display.ax_.texts]
+
+
+def test_distances_of_tensors_are_drawn_and_nan_is_refused():
+    torch = pytest.importorskip("torch")
+    values = torch.tensor([1.0, 2.0], dtype=torch.bfloat16, requires_grad=True)
+    assert DistanceHistogramDisplay.from_predictions(values, [3.0]).same.tolist() == [1.0, 2.0]
+    assert EmbeddingDisplay.from_predictions(values[:, None] * values).points.tolist() == [[1, 2], [2, 4]]
+    with pytest.raises(ValueError, match="Input strangers contains NaN in row 1"):
+        DistanceHistogramDisplay.from_predictions([1.0], [2.0], strangers=[1.0, np.nan])
+
+
+def test_strangers_in_the_histogram_of_a_search_have_the_distance_of_its_cutpoint():
+    X, y = np.arange(8.0)[:, None], np.arange(8) // 4
+    search = SimilaritySearch(rerank=KReciprocal(k1=2, k2=1)).fit(X, y)  # whose distances are not Euclidean
+    display = DistanceHistogramDisplay.from_estimator(search, X + 0.1, y, X_unknown=[[10.0]])
+    assert display.strangers.tolist() == [3.0]
+
+
+def test_only_a_cutpoint_of_the_distances_drawn_is_drawn():
+    X, y = np.arange(16.0)[:, None] + 9 * (np.arange(16)[:, None] // 8), np.arange(16) // 8
+    for matcher, is_drawn in (("nearest", True), ("ratio", False), ("center", False)):
+        search = SimilaritySearch(matcher=matcher).fit(X, y)
+        search.calibrate(n_resamples=2)
+        drawn = DistanceHistogramDisplay.from_estimator(search, X + 0.1, y).cutpoint
+        assert (drawn is not None) == is_drawn
+    with pytest.raises(ValueError, match="the gallery has no labels"):
+        DistanceHistogramDisplay.from_estimator(SimilaritySearch().fit(X), X, y)
+
+
+@pytest.mark.parametrize("options", [{"matcher": "ratio"}, {"rerank": KReciprocal(k1=2, k2=1)}])
+def test_neighbors_are_not_refused_by_a_cutpoint_of_another_quantity(options):
+    X, y = np.arange(16.0)[:, None] + 9 * (np.arange(16)[:, None] // 8), np.arange(16) // 8
+    search = SimilaritySearch(n_neighbors=3, **options).fit(X, y)
+    search.calibrate(n_resamples=2)
+    shown = {"queries": ["p", "q"], "gallery": [f"item {i}" for i in range(16)]}
+    display = NeighborsDisplay.from_estimator(search, X[:2] + 0.1, y[:2], **shown)
+    assert display.cutpoint is None
+    assert display.predictions.tolist() == search.predict(X[:2] + 0.1).tolist()

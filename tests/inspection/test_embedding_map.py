@@ -328,3 +328,10 @@ def test_bad_input(tmp_path, digits):
     with pytest.raises(ValueError, match="NaN"):
         embedding_map(X * np.nan, path=tmp_path / "map.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_large_ids_are_text_and_samples_without_a_label_a_class(tmp_path):  # scikit-learn #25073
+    ids = [2**60 + 1, 2**60, -5]  # JavaScript has one number for the first two
+    page = embedding_map(np.eye(3), ["a", None, 1], ids=ids, path=tmp_path / "map.html").read_text("utf-8")
+    assert f'"ids":["{2**60 + 1}","{2**60}","-5"]' in page
+    assert '"labels":["1","a","no label"]' in page

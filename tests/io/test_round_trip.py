@@ -3,8 +3,6 @@
 import functools
 import json
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skmetric import FrozenFeatures, MetricLearner, SimilaritySearch, io, linear
 from skmetric.deep import DeepMetricLearner
 from skmetric.features import FrozenText
+from skmetric.io._fitted import check_text_model
 from skmetric.search import ExactIndex, FaissIndex
 
 from .conftest import DEEP, IMAGES, MADE, Net, X, Y, made, metric
@@ -140,6 +139,29 @@ def test_a_function_of_texts_is_asked_for_as_such(tmp_path):
     )
 
 
+def test_a_folder_of_a_model_of_texts_is_named_by_whoever_loads(tmp_path):
+    """Such a folder may name code of its own, which a foreign folder could lead to."""
+    (tmp_path / "minilm").mkdir()
+    text = FrozenText(str(tmp_path / "minilm"))
+    text.n_features_out_ = 3
+    io.save(text, tmp_path / "saved")
+    assert str(tmp_path) not in (tmp_path / "saved/manifest.json").read_text()
+    with pytest.raises(
+        ValueError, match=r"model is the model of texts './minilm', a folder.* load with modules="
+    ):
+        io.load(tmp_path / "saved")
+    assert io.load(tmp_path / "saved", modules={"./minilm": "/mine"}).model == "/mine"
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../x", "a/b/c", "here", "~/x", "c:\\x", "file://x"])
+def test_what_may_be_a_folder_is_no_name_of_a_hub(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    check_text_model(FrozenText, "model", "sentence-transformers/all-MiniLM-L6-v2", "", {})
+    with pytest.raises(ValueError, match="a folder"):
+        check_text_model(FrozenText, "model", name, "", {})
+
+
 def a_loss(embeddings, labels):
     return (embeddings[labels == labels[0]] ** 2).sum()
 
@@ -244,21 +266,20 @@ print(*search.predict(np.load(sys.argv[2])))
 """
 
 
-def test_train_save_and_serve_where_nobody_trusts_the_file(tmp_path):
+def test_train_save_and_serve_where_nobody_trusts_the_file(another_process, tmp_path):
     known = np.isin(Y, ["ant", "bee"])
     learner = DeepMetricLearner("mlp", **DEEP | {"max_epochs": 3}).fit(X[known], Y[known])
     search = SimilaritySearch(learner, no_match_label="nobody").fit(X[:24], Y[:24])
     search.calibrate(X[24:], Y[24:])
     io.save(search, tmp_path / "model")
     np.save(tmp_path / "queries.npy", X[24:])
-    command = [sys.executable, "-c", SERVE, tmp_path / "model", tmp_path / "queries.npy"]
-    served = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    served = another_process.run(SERVE, tmp_path / "model", tmp_path / "queries.npy").split()
     assert served == search.predict(X[24:]).tolist()
 
 
-def test_a_linear_model_is_served_without_torch(tmp_path):
+def test_a_linear_model_is_served_without_torch(process_without_torch, tmp_path):
     io.save(MetricLearner(shrinkage=(0.5, 0.5)).fit(X, Y), tmp_path)
     code = (
         f"import sys; from skmetric import io; io.load({str(tmp_path)!r}); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    process_without_torch.run(code)

@@ -1,8 +1,5 @@
 """MetricLearner as a user meets it."""
 
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pytest
@@ -419,13 +416,13 @@ assert "torch" not in sys.modules
 """
 
 
-def test_joblib_also_in_a_fresh_process(few, tmp_path):
+def test_joblib_also_in_a_fresh_process(process_without_torch, few, tmp_path):
     X, y = few
     learner = MetricLearner(random_state=0).fit(X, y)
     path = tmp_path / "learner.joblib"
     joblib.dump((learner, X, learner.transform(X)), path)
     np.testing.assert_array_equal(joblib.load(path)[0].transform(X), learner.transform(X))
-    subprocess.run([sys.executable, "-c", LOAD, str(path)], check=True)
+    process_without_torch.run(LOAD, path)
 
 
 def test_sample_weight_is_routed(many):

@@ -119,3 +119,38 @@ def test_samples_are_taken_out_again(many, learner):
 def test_samples_that_were_not_given_cannot_be_taken_out(learner):
     with pytest.raises(ValueError, match="classes that the learner was not given"):
         without_samples(learner, *more(2))
+
+
+# Parameters set between two calls (skorch #349, scikit-learn #13285)
+
+
+def test_shrinkage_and_saturation_set_between_calls_take_effect(many):
+    X, y = many
+    half = len(X) // 2
+    learner = MetricLearner(random_state=0).fit(X[:half], y[:half])
+    rest = {"normalize": learner.normalize_, "power": learner.power_}
+    learner.set_params(shrinkage=(0.9, 0.4), saturation=0.1).partial_fit(X[half:], y[half:])
+    expected = MetricLearner((0.9, 0.4), saturation=0.1, **rest).fit(X[:half], y[:half])
+    expected.partial_fit(X[half:], y[half:])
+    np.testing.assert_allclose(learner.components_, expected.components_)
+    assert (learner.shrinkage_, learner.saturation_) == ((0.9, 0.4), 0.1)
+    for one in (learner, expected):
+        one.set_params(shrinkage=(0.2, 0.2)).adapt(X)
+    np.testing.assert_allclose(learner.components_, expected.components_)
+    assert learner.shrinkage_ == (0.2, 0.2)
+
+
+def test_what_was_chosen_is_kept_where_nothing_was_set(many):
+    X, y = many
+    learner = MetricLearner((0.5, 0.5)).fit(X, y).partial_fit(X[:80], y[:80], choose=True)
+    chosen = learner.shrinkage_
+    assert learner.partial_fit(X[:9], y[:9]).shrinkage_ == chosen
+
+
+@pytest.mark.parametrize(("name", "value"), [("normalize", False), ("power", 0.5)])
+def test_other_rows_are_refused(many, name, value):
+    X, y = many
+    learner = MetricLearner((0.5, 0.5)).fit(X, y).set_params(**{name: value})
+    for call in (lambda: learner.partial_fit(X, y), lambda: learner.adapt(X)):
+        with pytest.raises(ValueError, match=f"{name}={value}, and what was learned so far is of rows"):
+            call()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array, csr_matrix, lil_array
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -13,10 +14,19 @@ from sklearn.preprocessing import OneHotEncoder
 from skmetric import MetricLearner, SimilaritySearch
 from skmetric.base import MahalanobisMixin, signed_power
 from skmetric.inspection import distance_contributions
-from skmetric.linear import ITML, LSML, MMC, RCA, SCML, SDML, Covariance
+from skmetric.linear import GMML, ITML, LFDA, LMNN, LSML, MLKR, MMC, NCA, RCA, SCML, SDML, Covariance
+from skmetric.linear._closed_form import _refine
 from skmetric.linear._closed_form._scatter import class_scatter
-from skmetric.metrics import RetrievalScorer
+from skmetric.linear._descent import _start
+from skmetric.linear._descent._centred import centred
+from skmetric.linear._descent._start import named_map
+from skmetric.linear._pairs._pair_choice import _squares_of_pairs
+from skmetric.linear._selection import _again, _by_blocks
+from skmetric.linear._selection._by_blocks import map_at_r_by_blocks
+from skmetric.metrics import RetrievalScorer, map_at_r
 from skmetric.weak import FromLabels, sample_pairs, sample_quadruplets, sample_triplets
+
+from .conftest import gaussian_classes
 
 
 def sparse_rows(rng, n, n_features):
@@ -81,6 +91,43 @@ def test_a_margin_and_a_new_choice_take_sparse_rows():
     )
     dense.partial_fit(X[20:], y[20:], choose=True)
     assert sparse.partial_fit(csr_array(X[20:]), y[20:], choose=True).shrinkage_ == dense.shrinkage_
+    for results in (dense.cv_results_, sparse.cv_results_):
+        assert len(results["params"]) > 5
+    np.testing.assert_allclose(sparse.cv_results_["mean_test_score"], dense.cv_results_["mean_test_score"])
+
+
+@pytest.mark.parametrize("numbers", [1, 60, 1 << 20])
+def test_queries_in_blocks_find_what_they_find_at_once(numbers, monkeypatch):
+    monkeypatch.setattr(_by_blocks, "_NUMBERS", numbers)
+    X, y = counts(60, 10, 6, 0.3)
+    X += np.random.default_rng(0).random(X.shape)  # so that no distances are equal
+    rows = csr_array(X)
+    values = map_at_r_by_blocks(lambda part: part.toarray(), rows[:20], y[:20], rows[20:], y[20:])
+    assert values.mean() == pytest.approx(map_at_r(X[:20], y[:20], gallery=X[20:], y_gallery=y[20:]))
+
+
+def traced(call):
+    """Peak of a call, in bytes."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_no_use_of_sparse_rows_embeds_all_of_them_at_once(monkeypatch):
+    """12,000 rows of 200 features: 19 MB as an array."""
+    monkeypatch.setattr(_refine, "_STEPS", (0, 2))
+    monkeypatch.setattr(_again, "WITHIN", (0.5,))
+    monkeypatch.setattr(_again, "_MAX_ROWS", 40)
+    rng = np.random.default_rng(0)
+    X, y = sparse_rows(rng, 12_000, 200), rng.integers(0, 50, 12_000)
+    assert traced(lambda: MetricLearner((0.3, 0.5), normalize=False, margin=0.1).fit(X, y)) < 15e6
+    learner = MetricLearner((0.3, 0.5)).partial_fit(X[:500], y[:500])
+    assert traced(lambda: learner.partial_fit(X, y, choose=True)) < 15e6
+    pairs = rng.integers(0, 12_000, (5000, 2))
+    weights = np.ones((200, 1))
+    assert traced(lambda: _squares_of_pairs(X, pairs, lambda rows: rows, weights, True)) < 8e6
 
 
 def test_a_constant_feature_of_sparse_rows_has_no_scatter():
@@ -127,10 +174,32 @@ def test_sparse_rows_of_nan_are_named():
         MetricLearner((0.3, 0.5)).fit(*THIN).adapt(X)
 
 
-def test_too_many_features_are_refused_with_a_remedy():
-    X = csr_array(([1.0, 1.0, 2.0, 1.0], [0, 5, 7, 0], [0, 1, 2, 3, 4]), shape=(4, 100_000))
-    with pytest.raises(ValueError, match=r"100000 features.*80 GB each.*TruncatedSVD"):
-        MetricLearner().fit(X, [0, 0, 1, 1])
+WIDE_ROWS = csr_array(([1.0, 1.0, 2.0, 1.0], [0, 5, 7, 0], [0, 1, 2, 3, 4]), shape=(4, 40_000))
+
+
+@pytest.mark.parametrize("learner", [MetricLearner(), Covariance(), RCA(), GMML(), LFDA()], ids=repr)
+def test_too_many_features_are_refused_with_a_remedy(learner):
+    with pytest.raises(ValueError, match=r"40000 features.*13 GB each.*TruncatedSVD"):
+        learner.fit(WIDE_ROWS, [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("learner", [NCA(2, max_iter=2), LMNN(2, max_iter=2), MLKR(2, max_iter=2)], ids=repr)
+def test_learners_of_a_map_alone_take_any_number_of_features(learner):
+    assert traced(lambda: learner.fit(WIDE_ROWS, [0, 0, 1, 1])) < 100e6  # a square matrix has 13 GB
+    assert learner.transform(WIDE_ROWS).shape == (4, 2)
+    if not isinstance(learner, MLKR):  # which has no classes
+        with pytest.raises(ValueError, match="init='lda' needs matrices of 40000 x 40000 numbers: use"):
+            clone(learner).set_params(init="lda").fit(WIDE_ROWS, [0, 0, 1, 1])
+
+
+def test_a_wide_map_starts_in_the_directions_of_pca(monkeypatch):
+    X, y = gaussian_classes(4, 20, 30)
+    X = X * np.linspace(3, 1, 30)
+    monkeypatch.setattr(_start, "_WIDE", 20)
+    rows = centred(X, np.arange(len(X)))[0]
+    found = named_map(NCA(3), rows, y, np.random.RandomState(0))
+    expected = PCA(3).fit(X).components_
+    np.testing.assert_allclose(np.abs(found @ expected.T), np.eye(3), atol=0.02)
 
 
 def test_memory_is_that_of_squares_of_the_features():

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.covariance import graphical_lasso
 from sklearn.datasets import load_iris
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_score
 
 from skmetric._pair_threshold import choose_threshold, read_target
 from skmetric.linear import ITML, LSML, MMC, SCML, SDML
@@ -205,6 +206,15 @@ def test_score_is_the_area_under_the_curve(learner):
     np.testing.assert_allclose(model.decision_function(X, pairs=PAIRS), model.threshold_ - distances)
     model.calibrate_threshold(X, Y, pairs=PAIRS, max_false_accept_rate=0.0).set_threshold(model.threshold_)
     assert (model.predict(X, pairs=PAIRS)[Y == -1] == -1).all()
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "average_precision", "f1", "accuracy"])
+def test_scorers_of_scikit_learn_take_pairs(scoring):
+    """metric-learn's learners of pairs are classifiers: decisions are scored, and folds hold both kinds."""
+    learner = ITML(max_iter=20, tol=0.1, random_state=0)
+    order = np.argsort(Y, kind="stable")
+    scores = cross_val_score(learner, X[PAIRS[order]], Y[order], scoring=scoring, cv=3, error_score="raise")
+    assert scores.min() > 0.7
 
 
 DISTANCES = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])

@@ -1,5 +1,8 @@
 """What the tests of metric-learn (test/metric_learn_test.py) state of iris, held by the learners here."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -75,3 +78,39 @@ def test_diagonal_of_mmc():
     here = MMC(diagonal=True, shrinkage=0.0).fit(X, SIMILAR, pairs=ALL).get_mahalanobis_matrix()
     assert mmc_ratio(here) > mmc_ratio(np.diag([0, 0, 1.210220, 1.228596]))
     assert np.diag(here)[:2].max() < 1e-6 * np.trace(here)
+
+
+# Every public name of metric-learn 0.7.0, with the parameters that it has beside `preprocessor` and `verbose`
+PUBLIC = {
+    "Constraints": "partial_labels positive_negative_pairs n_constraints same_length generate_knntriplets "
+    "k_genuine k_impostor chunks n_chunks chunk_size num_constraints num_chunks",
+    "Covariance": "",
+    "ITML": "gamma max_iter tol prior random_state convergence_threshold bounds calibration_params bounds_",
+    "ITML_Supervised": "n_constraints bounds",
+    "LMNN": "init n_neighbors min_iter max_iter learn_rate regularization convergence_tol n_components k "
+    "labels_",
+    "LSML": "tol max_iter prior random_state weights",
+    "LSML_Supervised": "n_constraints weights",
+    "SDML": "balance_param sparsity_param prior",
+    "SDML_Supervised": "n_constraints",
+    "NCA": "init n_components max_iter tol random_state n_iter_",
+    "LFDA": "n_components k embedding_type",
+    "RCA": "n_components chunks",
+    "RCA_Supervised": "n_chunks chunk_size",
+    "MLKR": "n_components init tol max_iter",
+    "MMC": "max_iter max_proj tol init diagonal diagonal_c A_ converged_",
+    "MMC_Supervised": "n_constraints",
+    "SCML": "beta basis n_basis gamma max_iter output_iter batch_size triplet_diffs lda",
+    "SCML_Supervised": "k_genuine k_impostor",
+    "__version__": "",
+    "methods": "fit fit_transform transform pair_distance pair_score score_pairs get_metric squared "
+    "get_mahalanobis_matrix predict decision_function score set_threshold calibrate_threshold strategy "
+    "min_rate components_ n_features_in_ preprocessor verbose wrap_pairs",
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_migration_page_names_every_public_name_and_parameter(name):
+    page = (Path(__file__).parents[2] / "doc/migration/metric_learn.rst").read_text("utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`+([^`]+)`+", page))))
+    assert {name, *PUBLIC[name].split()} - {"methods"} <= words

@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from sklearn.metrics import ndcg_score
 
 from skmetric import metrics
-from skmetric.metrics import RetrievalScorer, compare, retrieval_report
+from skmetric.metrics import RetrievalScorer, compare, recall_at_k, retrieval_report
 from skmetric.metrics._scores import mean_scores
 from skmetric.retrieval import rank
 
@@ -322,3 +322,19 @@ def test_hierarchies_with_a_gallery():
     sides = {"gallery": gallery, "y_gallery": levels, "relevance": "hierarchy"}
     found = metrics.graded_ndcg_at_k([[0.1]], [["cat", "manx"]], 2, **sides)
     assert found == pytest.approx((0.5 + 1 / np.log2(3)) / (1 + 0.5 / np.log2(3)))
+
+
+@pytest.mark.parametrize(
+    ("relevance", "y", "message"),
+    [
+        (
+            "multilabel",
+            [{1}, None, {1}],
+            "y has no set of labels in row 1: give an empty set to a sample without",
+        ),
+        (lambda a, b: np.full((3, 3), "x"), [0, 1, 2], "gave <U1, and must give grades: numbers from 0"),
+    ],
+)
+def test_what_gives_no_grades(relevance, y, message):
+    with pytest.raises(ValueError, match=message):
+        recall_at_k([[0.0], [1.0], [2.0]], y, relevance=relevance)

@@ -5,6 +5,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsClassifier
@@ -13,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skmetric import MetricLearner, io
 from skmetric.search import PgVectorIndex, SimilaritySearch
+from skmetric.search._embedder import _refitted
 
 N_FEATURES = 40
 
@@ -174,3 +176,16 @@ def test_labels_a_fitted_learner_and_a_gallery_in_memory_are_needed(learner):
         SimilaritySearch(MetricLearner(), adapt_metric=True).fit(X, y)
     with pytest.raises(ValueError, match="the index is on a server"):
         SimilaritySearch(learner, PgVectorIndex("host=nowhere", "items"), adapt_metric=True).fit(X, y)
+
+
+def test_sparse_samples_are_kept_as_an_array(learner, search, monkeypatch):
+    X, y = samples(np.arange(20, 40), 4, 2)
+    queries = samples(np.arange(20, 40), 3, 3)[0]
+    sparse = SimilaritySearch(learner, adapt_metric=True).fit(csr_array(X), y)
+    assert sparse.embedder_.shrinkage_ == search.embedder_.shrinkage_
+    np.testing.assert_array_equal(sparse.predict(csr_array(queries)), search.predict(queries))
+    found, expected = sparse.calibrate().cutpoints, search.calibrate().cutpoints
+    assert all(found[name] == pytest.approx(expected[name]) for name in expected)
+    monkeypatch.setattr(_refitted, "_LARGEST", X.size - 1)
+    with pytest.raises(ValueError, match=r"80 sparse rows of 40 features take 0 GB: fit an embedder that"):
+        SimilaritySearch(learner, adapt_metric=True).fit(csr_array(X), y)

@@ -1,8 +1,5 @@
 """A gallery knows the embedder that made its embeddings: in memory, in a folder, on a server."""
 
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pytest
@@ -68,16 +65,13 @@ def test_neither_pickling_nor_use_changes_a_fingerprint(make, tmp_path):
     assert stamp_of(embedder) == stamp
 
 
-def test_a_process_with_other_hashes_and_threads_finds_the_same_fingerprint(tmp_path):
+def test_a_process_with_other_hashes_and_threads_finds_the_same_fingerprint(another_process, tmp_path):
     joblib.dump(text(), tmp_path / "e.joblib")
     program = (
         "import sys, joblib; from skmetric.search._embedder._fingerprint import fingerprint_of; "
         "print(fingerprint_of(joblib.load(sys.argv[1])))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "e.joblib"], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == str(fingerprint_of(text()))
+    assert another_process.run(program, tmp_path / "e.joblib").strip() == str(fingerprint_of(text()))
 
 
 def test_wrappers_and_what_changes_no_embedding_leave_a_fingerprint_as_it_is():

@@ -5,8 +5,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -109,16 +107,9 @@ print(len(list(path.iterdir())), SimilaritySearch.load(path).index_.vectors().sh
 """
 
 
-def run(code, path):
-    command = [sys.executable, "-c", code, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and kills, as POSIX has them")
-def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path):
-    moments, old, new, last = map(int, run(KILLED, tmp_path / "folder").split())
+def test_a_killed_save_leaves_the_old_state_or_the_new_one(process_without_torch, tmp_path):
+    moments, old, new, last = map(int, process_without_torch.run(KILLED, tmp_path / "folder").split())
     # 7 files of arrays are written and synced, then their folder; the manifest is synced and renamed:
     # these leave the old state. The folder is synced and the old arrays are swept; the last fork sweeps all.
     assert (old, new) == (2 * 7 + 3, moments - 17)
@@ -127,10 +118,10 @@ def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="limits and users, as POSIX has them")
-def test_a_full_disk_and_a_folder_that_may_not_be_written():
+def test_a_full_disk_and_a_folder_that_may_not_be_written(process_without_torch):
     with tempfile.TemporaryDirectory() as parent:
         path = os.path.join(parent, "folder")
-        full, after, forbidden, last = run(CROWDED, path).splitlines()
+        full, after, forbidden, last = process_without_torch.run(CROWDED, path).splitlines()
     assert "could not be written" in full
     assert f"{path}/data-" in full
     assert "What was saved before is as it was" in full

@@ -1,8 +1,6 @@
 """Laws of every index: one suite for all. A new index joins by a line in `INDEXES`."""
 
 import pickle
-import subprocess
-import sys
 
 import joblib
 import numpy as np
@@ -400,7 +398,7 @@ def test_quantised_candidates_are_rescored(digits):
     assert recall[8] > recall[1] + 0.1
 
 
-def test_faiss_as_patched_for_torch():
+def test_faiss_as_patched_for_torch(another_process):
     code = """
 import numpy as np, faiss, faiss.contrib.torch_utils
 from skmetric.search import FaissIndex
@@ -410,9 +408,7 @@ for factory in ("Flat", "HNSW8", "IVF2,Flat"):
     assert index.query(X[:3], 1).indices.ravel().tolist() == [0, 1, 2], factory
     assert index.vectors([5])[0, 5] == 1
 """
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], check=True
-    )  # another process: it stays patched
+    another_process.run(code)  # elsewhere: it stays patched
 
 
 def test_queries_whose_lists_hold_too_few_look_everywhere(digits):

@@ -161,3 +161,8 @@ def test_what_is_wrong_is_said_before_the_embedder_works():
 def test_a_name_that_no_server_keeps_is_refused_in_a_whole_sentence():
     with pytest.raises(ValueError, match="has a lone surrogate, which is no character: rename it"):
         SimilaritySearch().fit([[0.0]], metadata={"a\ud800": [1]})
+
+
+def test_two_columns_of_one_name_are_refused():  # the second replaced the first
+    with pytest.raises(ValueError, match="two columns named '5', as text and as a int"):
+        SimilaritySearch().fit(np.eye(2), metadata={"5": [1, 2], 5: [3, 4]})

@@ -1,8 +1,6 @@
 """ExactIndex on a device: torch finds what NumPy finds, on the CPU and on an accelerator if there is one."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -125,7 +123,7 @@ def test_a_folder_with_another_type_of_device_is_refused():
     assert ExactIndex.of_arrays({}, arrays).device is None  # as earlier versions wrote it
 
 
-def test_torch_is_imported_only_for_a_device(tmp_path):
+def test_torch_is_imported_only_for_a_device(process_without_torch, tmp_path):
     ExactIndex(device="cpu").add(np.arange(300), ROWS).save(tmp_path / "index")
     code = f"""
 import sys, pickle, numpy as np
@@ -135,5 +133,4 @@ pickle.loads(pickle.dumps(search)).predict(np.eye(4))
 assert len(ExactIndex.load({str(tmp_path / "index")!r})) == 300
 print("torch" in sys.modules)
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False"]
+    assert process_without_torch.run(code).split() == ["False"]

@@ -270,3 +270,107 @@ def test_recommendations_agree_on_backends(pair, combine):
                 search.recommend(**options)
         with pytest.raises(KeyError, match="unlike has id 'x', which no item"):
             search.recommend(IDS[:1], "x")
+
+
+FILTERS = [
+    None,
+    {"shop": "A"},
+    {"shop": Not("A"), "price": [1, 2]},
+    {"price": None},
+    {"price": slice(1, 2)},
+    {"label": Not(["ant", "bee"])},
+    {"product": ["p1", "p2", "p5"], "shop": "B"},
+]
+
+
+def drawn(rng):
+    """All options of a lookup at once, at random."""
+    names = rng.choice(list("abcd"), len(Q)).tolist() if rng.random() < 0.4 else None
+    n_queries = len(Q) if names is None else len(set(names))
+    filters = [FILTERS[i] for i in rng.integers(0, len(FILTERS), n_queries)]
+    out = [rng.choice(IDS, rng.integers(0, 9), replace=False).tolist() or None for _ in range(n_queries)]
+    return {
+        "n_neighbors": int(rng.integers(1, 9)),
+        "offset": int(rng.integers(0, 4)),
+        "max_distance": [None, 1.0, 2.0][rng.integers(3)],
+        "unique_by": [None, "product", "price", "label"][rng.integers(4)],
+        "where": filters if rng.random() < 0.5 else filters[0],
+        "among": rng.choice(IDS, 25, replace=False).tolist() if rng.random() < 0.5 else None,
+        "exclude": [None, out, out[0]][rng.integers(3)],
+        "queries": names,
+        "combine": ["mean", "best"][rng.integers(2)],
+    }
+
+
+def by_loops(search, options):
+    """Ids and distances of each query, from all distances."""
+    queries, values = options["queries"] or list(range(len(Q))), {"label": LABELS} | COLUMNS
+    limit = np.inf if options["max_distance"] is None else options["max_distance"]
+    found = {}
+    for number, name in enumerate(dict.fromkeys(queries)):
+        rows = Q[[i for i, own in enumerate(queries) if own == name]]
+        rows = rows if options["combine"] == "best" else rows.mean(axis=0, keepdims=True)
+        distance = np.linalg.norm(rows[:, None].astype(float) - X, axis=2).min(axis=0)
+        where, out = options["where"], options["exclude"] or []
+        where = where[number] if isinstance(where, list) else where
+        out = out if not out or isinstance(out[0], str) else out[number] or []
+        passing = set(search.items(where=where)["id"].tolist()) & set(options["among"] or IDS) - set(out)
+        seen, kept = set(), []
+        for i in np.argsort(distance):
+            value = None if options["unique_by"] is None else values[options["unique_by"]][i]
+            if IDS[i] in passing and (value is None or value != value or value not in seen):
+                seen.add(value)
+                kept.append((IDS[i], distance[i]))
+        page = kept[options["offset"] : options["offset"] + options["n_neighbors"]]
+        found[name] = [(i, d) for i, d in page if d <= limit]
+    return found
+
+
+def test_all_options_at_once(pair):
+    rng, n_found = np.random.default_rng(1), 0
+    for _ in range(8):
+        options = drawn(rng)
+        expected = by_loops(pair[0], options)
+        for search in pair:
+            table = search.lookup(Q, **options)
+            for name, kept in expected.items():
+                mine = table["query"] == name
+                assert table["id"][mine].tolist() == [i for i, _ in kept], options
+                np.testing.assert_allclose(table["distance"][mine], [d for _, d in kept], rtol=1e-4)
+            rows = search.kneighbors(Q, return_distance=False, **options)
+            ids = [search.ids_[row[row >= 0]].tolist() for row in rows]
+            assert ids == [[i for i, _ in kept] for kept in expected.values()], options
+            n_found += len(table)
+    assert n_found > 150
+
+
+def test_recommendations_with_all_options_at_once(pair):
+    rng, n_found = np.random.default_rng(2), 0
+    for _ in range(6):
+        options = drawn(rng)
+        filters, out = options.pop("where"), options.pop("exclude")
+        del options["queries"]
+        options["where"] = filters[0] if isinstance(filters, list) else filters
+        options["exclude"] = out if out is None or isinstance(out[0], str) else out[0]
+        named = rng.choice(IDS, 5, replace=False).tolist()
+        tables = [search.recommend(named[:3], named[3:], **options) for search in pair]
+        assert tables[0]["id"].tolist() == tables[1]["id"].tolist(), options
+        np.testing.assert_allclose(tables[0]["distance"], tables[1]["distance"], rtol=1e-4)
+        assert not set(tables[0]["id"]) & {*named, *(options["exclude"] or [])}
+        n_found += len(tables[0])
+    assert n_found > 8
+
+
+def test_predictions_and_radii_with_all_options_at_once(pair):
+    rng = np.random.default_rng(3)
+    for _ in range(3):
+        options = drawn(rng)
+        where = options["where"] if isinstance(options["where"], list) else [options["where"]] * len(Q)
+        where = (where * len(Q))[: len(Q)]
+        out = [rng.choice(IDS, rng.integers(0, 5), replace=False).tolist() for _ in Q]
+        asked = {"where": where, "exclude": out}
+        near = [search.radius_neighbors(Q, 1.7, return_distance=False, **asked) for search in pair]
+        ids = [[search.ids_[r].tolist() for r in rows] for search, rows in zip(pair, near, strict=True)]
+        assert ids[0] == ids[1]
+        names = [search.predict(Q, **asked).tolist() for search in pair]
+        assert names[0] == names[1]

@@ -100,7 +100,36 @@ def test_without_an_embedder_rows_are_the_new_embeddings():
     assert search.kneighbors([[0.0, 0.0]], 2)[0].tolist() == [[0.0, 5.0]]
 
 
-def test_a_gallery_on_a_server_is_refused(make_pgvector):
-    search = SimilaritySearch(index=make_pgvector()).fit([[0.0], [1.0]])
-    with pytest.raises(ValueError, match="reembed needs the gallery in memory"):
-        search.reembed([[0.0], [1.0]])
+def test_samples_by_id_in_any_order_or_by_a_function():
+    embedder, order = PCA(5).fit(X), np.random.default_rng(0).permutation(300)
+    expected = fitted(embedder).index_.vectors()
+    asked = []
+
+    def samples(ids):
+        asked.append(len(ids))
+        return np.array([X[int(i.split()[1])] for i in ids])
+
+    for given, options in (
+        (X[:300][order], {"ids": [IDS[i] for i in order]}),
+        (samples, {"batch_size": 128}),
+    ):
+        search = fitted(PCA(3).fit(X)).set_params(embedder=embedder).reembed(given, **options)
+        np.testing.assert_allclose(search.index_.vectors(), expected, atol=1e-6)
+        assert search.ids_.tolist() == IDS
+        search.predict(X[:2])  # it is known by its new embedder
+    assert asked == [128, 128, 44]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids", "error", "message"),
+    [
+        (X[:299], IDS[1:], ValueError, "ids leaves out id 'image 0'"),
+        (X[:301], [*IDS, "stranger"], KeyError, "ids has id 'stranger', which no item of the gallery has"),
+        (X[:300], IDS[:299], ValueError, "X has 300 rows and ids has 299"),
+    ],
+)
+def test_ids_that_are_not_those_of_the_gallery(given, ids, error, message):
+    search = fitted(PCA(3).fit(X))
+    with pytest.raises(error, match=message):
+        search.set_params(embedder=PCA(4).fit(X)).reembed(given, ids=ids)
+    assert search.n_components_ == 3

@@ -65,6 +65,35 @@ def test_the_labels_of_the_gallery_are_those_asked_for():
         )
 
 
+GROUPS, Q_GROUPS = np.arange(40) % 3, np.arange(12) % 3
+
+
+@pytest.mark.parametrize(("relevance", "y", "y_gallery"), NOTIONS)
+def test_groups_leave_out_what_they_leave_out_of_embeddings(relevance, y, y_gallery):
+    names = NAMES[:3] if not callable(relevance) and str(relevance) in ("None", "labels") else NAMES
+    options = {"relevance": relevance, "scores": names, "n_resamples": 20, "per_query": True}
+    search = SimilaritySearch().fit(X, groups=GROUPS.astype(str))
+    found = search.retrieval_report(Q, y, y_gallery, groups=Q_GROUPS.astype(str), **options)
+    sides = {"gallery": X, "y_gallery": y_gallery, "groups": Q_GROUPS, "groups_gallery": GROUPS}
+    expected = retrieval_report(Q, y, **sides, **options)
+    assert found.n_left_out == expected.n_left_out > 0
+    assert found.chance == pytest.approx(expected.chance, abs=1e-12)
+    for name in names:
+        np.testing.assert_allclose(found.per_query[name], expected.per_query[name], atol=1e-12)
+
+
+def test_bad_groups():
+    search = SimilaritySearch().fit(X, Y, groups=GROUPS)
+    with pytest.raises(ValueError, match="groups has 11 values for 12 rows"):
+        search.retrieval_report(Q, Q_Y, groups=Q_GROUPS[1:])
+    with pytest.raises(ValueError, match="hold labels of several types"):
+        search.retrieval_report(Q, Q_Y, groups=Q_GROUPS.astype(str))
+    with pytest.raises(ValueError, match="groups has no group in row 0"):
+        search.retrieval_report(Q, Q_Y, groups=[None, *Q_GROUPS[1:]])
+    with pytest.raises(ValueError, match="groups= needs the groups of the items too: fit with groups"):
+        SimilaritySearch().fit(X, Y).retrieval_report(Q, Q_Y, groups=Q_GROUPS)
+
+
 class MissingIndex(FaissIndex):
     """Finds no item of an even id."""
 
@@ -95,21 +124,52 @@ def test_the_order_is_that_of_kneighbors():
     assert (found < 0).any()
 
 
+def test_groups_and_what_an_index_misses():
+    """What is missed is not relevant, what groups hide is not there; ranks close up."""
+    search = SimilaritySearch(index=MissingIndex("Flat")).fit(X, Y, groups=GROUPS)
+    found, expected = search.kneighbors(Q, 40)[1], []
+    for i, order in enumerate(found):
+        order = order[order >= 0]
+        hits = (Q_Y[i] == Y)[order[~((Y[order] == Q_Y[i]) & (GROUPS[order] == Q_GROUPS[i]))]]
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        n_relevant = np.sum((Q_Y[i] == Y) & (Q_GROUPS[i] != GROUPS))  # missed ones among them
+        expected.append(precision[hits].sum() / n_relevant)
+    for relevance in (None, lambda a, b: a[:, None] == b):
+        scores = {"scores": ["mean_average_precision"], "per_query": True, "relevance": relevance}
+        report = search.retrieval_report(Q, Q_Y, groups=Q_GROUPS, **scores)
+        np.testing.assert_allclose(report.per_query["mean_average_precision"], expected)
+
+
 @pytest.mark.parametrize("kind", ["pgvector", "milvus"])
 def test_on_a_server(kind, request):
     index = (
         request.getfixturevalue("make_pgvector")() if kind == "pgvector" else request.getfixturevalue(kind)
     )
     there, here = (
-        SimilaritySearch(index=i).fit(X, Y).retrieval_report(Q, OF_Q, TAGS, relevance="multilabel")
+        SimilaritySearch(index=i)
+        .fit(X, Y, groups=GROUPS)
+        .retrieval_report(Q, OF_Q, TAGS, relevance="multilabel", groups=Q_GROUPS)
         for i in (index, None)
     )
     assert there.scores == pytest.approx(here.scores, abs=1e-6)
 
 
+SETS = [set(np.flatnonzero(row).tolist()) for row in TAGS]
+
+
+def several_labels():
+    """As users have them."""
+    column = np.empty(40, dtype=object)
+    column[:] = SETS
+    pandas = pytest.importorskip("pandas")
+    lists = [sorted(labels) for labels in SETS]
+    tables = [pandas.DataFrame(TAGS), pandas.Series(SETS), pandas.Series(lists)]
+    return [TAGS, csr_array(TAGS), SETS, lists, column, *tables, LEVELS, LEVELS.astype(str).tolist()]
+
+
 def test_several_labels_are_refused_where_a_class_is_needed():
     search, message = SimilaritySearch().fit(X, Y), "several labels of a sample.*retrieval_report"
-    for y in (TAGS, [set(np.flatnonzero(row)) for row in TAGS], LEVELS, LEVELS.astype(str).tolist()):
+    for y in several_labels():
         for call in (
             SimilaritySearch().fit,
             search.partial_fit,

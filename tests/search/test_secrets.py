@@ -9,7 +9,10 @@ import traceback
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from skmetric import MetricLearner, io
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search import ExactIndex, MilvusIndex, PgVectorIndex, SimilaritySearch
 
@@ -179,3 +182,42 @@ def test_load_makes_no_file_that_a_folder_names(tmp_path):
     with pytest.raises(ValueError, match=r"index=MilvusIndex\(uri='.*made.db', collection='people'\)"):
         SimilaritySearch.load(folder)
     assert not (tmp_path / "made.db").exists()
+
+
+@pytest.mark.parametrize("index", [PgVectorIndex, "postgresql://u:hush@localhost:1/a", {"hush": 1}])
+def test_what_is_no_index_is_refused_without_being_shown(index, tmp_path):
+    folder = foreign(tmp_path, PgVectorIndex("host=/nowhere user=u", "people"))
+    for load in (SimilaritySearch.load, io.load):
+        with pytest.raises(TypeError, match=r"index must be an index, .*; got a") as caught:
+            load(folder, index=index)
+        assert "hush" not in str(caught.value)
+
+
+def test_a_search_inside_a_model_contacts_nobody_either(tmp_path, monkeypatch):
+    psycopg = pytest.importorskip("psycopg")
+    asked = []
+    monkeypatch.setattr(psycopg, "connect", lambda **options: asked.append(options))
+    search = SimilaritySearch().fit(np.eye(4), [0, 0, 1, 1])
+    search.index_ = PgVectorIndex("host=evil.example user=u", "people")
+    search._gallery.describe, search._gallery.arrays = dict, dict
+    io.save(make_pipeline(StandardScaler().fit(np.eye(4)), search), tmp_path / "model")
+    for index, error in (
+        (None, "nothing connects to it before you name it"),
+        (ExactIndex(), "on a server: give"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            io.load(tmp_path / "model", index=index)
+    assert not asked
+
+
+def test_the_index_given_opens_the_search_inside_alone(make_pgvector, tmp_path):
+    X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
+    learner = MetricLearner(shrinkage=(0.5, 0.5)).fit(X, y)
+    inner = SimilaritySearch(learner, index=make_pgvector()).fit(X, y)
+    outer = SimilaritySearch(inner).fit(X, y)
+    io.save(outer, tmp_path / "search")
+    loaded = io.load(tmp_path / "search", index=inner.index_)
+    assert loaded.predict(X).tolist() == outer.predict(X).tolist()
+    io.save(learner, tmp_path / "learner")
+    with pytest.raises(ValueError, match="the folder has no such gallery"):
+        io.load(tmp_path / "learner", index=inner.index_)

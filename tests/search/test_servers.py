@@ -2,8 +2,6 @@
 
 import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -155,9 +153,9 @@ for start in range(first, first + 300, 10):
 """
 
 
-def test_two_processes_enrol_and_query_at_once_and_lose_nothing(postgres):
+def test_two_processes_enrol_and_query_at_once_and_lose_nothing(process_without_torch, postgres):
     PgVectorIndex(postgres, "shared").clear()
-    others = [subprocess.Popen([sys.executable, "-c", ENROL, postgres, first]) for first in ("0", "1000")]
+    others = [process_without_torch.start(ENROL, postgres, first) for first in ("0", "1000")]
     assert [other.wait(120) for other in others] == [0, 0]
     ids, columns = PgVectorIndex(postgres, "shared").columns()
     np.testing.assert_array_equal(ids, [*range(300), *range(1000, 1300)])

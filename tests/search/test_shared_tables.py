@@ -2,6 +2,9 @@
 
 import signal
 import threading
+import tomllib
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +12,9 @@ import pytest
 
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search import MilvusIndex, PgVectorIndex, SimilaritySearch
+from skmetric.search._server._remote import batches_of
 from skmetric.search._server._store import Store
-from skmetric.search._server.milvus._collection import Collection
+from skmetric.search._server.milvus._collection import LEAST, Collection, _text_bytes
 from skmetric.search._server.pgvector._table import Table
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
@@ -158,7 +162,7 @@ def test_metadata_alone(search):
         before["id"].tolist(),
         before["label"].tolist(),
     ]
-    for ids, metadata, error in (
+    for ids, columns, error in (
         (["a", "q"], {"n": [7, 7]}, KeyError),
         (["a"], {"m": [7]}, ValueError),
         (["a"], {"n": ["x"]}, ValueError),
@@ -167,7 +171,7 @@ def test_metadata_alone(search):
         (["a"], None, ValueError),
     ):
         with pytest.raises(error):
-            search.update(ids, metadata=metadata)
+            search.update(ids, metadata=columns)
     assert search.items(where={"n": 7})["id"].tolist() == []
 
 
@@ -249,6 +253,13 @@ def test_one_long_text_costs_its_length(tmp_path):  # deepchecks #2642
     assert again.predict(embeddings[:2]).tolist() == texts[:2]
 
 
+def test_long_texts_that_follow_each_other_go_in_several_requests():  # ray #46298
+    sizes = np.array([3, 3, 3, 9, 1, 1])
+    assert [(part.start, part.stop) for part in batches_of(sizes, 6)] == [(0, 2), (2, 3), (3, 4), (4, 6)]
+    assert _text_bytes({"n": [1, 2], "a": ["é", "xyz"], "b": ["", "y"]}, 2).tolist() == [2, 4]
+    assert batches_of(sizes[:0], 6) == []
+
+
 # Time
 
 
@@ -279,3 +290,33 @@ def test_a_statement_has_the_time_that_the_options_give(postgres):
     with pytest.raises(IndexUnavailableError, match=r"the server stopped the call.*statement timeout"):
         index._opened()._server.read("SELECT pg_sleep(20)")
     assert len(index) == 0
+
+
+# Versions
+
+
+@pytest.mark.parametrize(("distribution", "old"), [("milvus-lite", "2.5.1"), ("pymilvus", "2.6.3")])
+def test_versions_that_find_wrong_rows_are_refused(distribution, old, monkeypatch, tmp_path):
+    pytest.importorskip("pymilvus")
+    installed = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: old if name == distribution else installed(name))
+    with pytest.raises(ImportError, match=rf"needs {distribution} .* and {old} is installed.*pip install"):
+        SimilaritySearch(index=MilvusIndex(str(tmp_path / "a.db"), "people")).fit(X)
+    assert not list(tmp_path.iterdir())
+
+
+def test_those_are_the_bounds_of_the_extra():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["optional-dependencies"]["milvus"] == [f"{name}>={least}" for name, least in LEAST.items()]
+
+
+# Notebooks
+
+
+def test_a_notebook_shows_a_search_without_asking_the_server(index, monkeypatch):
+    search = SimilaritySearch(index=index).fit(X, np.arange(20) % 3)
+    monkeypatch.setattr(type(search), "ids_", property(lambda self: pytest.fail("all ids were fetched")))
+    monkeypatch.setattr(
+        type(search), "labels_", property(lambda self: pytest.fail("all labels were fetched"))
+    )
+    assert "SimilaritySearch" in search._repr_html_()

@@ -106,3 +106,33 @@ def test_text_that_no_folder_holds_is_refused_everywhere(text):
         with pytest.raises(KeyError, match=r"NUL|surrogate"):
             call()
     assert search.ids_.tolist() == ["ann", "bob"]
+
+
+# Embeddings: FAISS only hides what was removed, until a folder or a pickle leaves the process
+
+
+@pytest.mark.parametrize(
+    "factory", ["Flat", "SQ8", "HNSW8", "HNSW8,SQ8", "IVF2,Flat", "PCA3,Flat", "PQ2x4fs"]
+)
+def test_no_embedding_of_a_removed_item_leaves_the_process(factory, tmp_path):
+    pytest.importorskip("faiss")
+    search = SimilaritySearch(index=FaissIndex(factory)).fit(X, CLASSES)
+    search.partial_fit([[91.0, 92.0, 93.0, 94.0]], ["ann"]).remove([40])
+    before = search.kneighbors(X)[1].tolist()
+    search.save(tmp_path)
+    for other in (SimilaritySearch.load(tmp_path), pickle.loads(pickle.dumps(search))):
+        index = other.index_._held.engine.index
+        entries = index.reconstruct_batch(other.index_._held.serials.values)
+        if "IVF" not in factory:  # whose entries are known by serials
+            entries = index.reconstruct_n(0, index.ntotal)
+        assert np.abs(entries).max() < 50
+        assert other.kneighbors(X)[1].tolist() == before
+        other.partial_fit([[50.0] * 4], ["eve"]).remove([0])
+        assert other.predict([[50.0] * 4]).tolist() == ["eve"]
+    written = b"".join(file.read_bytes() for file in tmp_path.rglob("*.safetensors"))
+    assert np.float32([91.0, 92.0, 93.0, 94.0]).tobytes() not in written + pickle.dumps(search)
+
+
+def test_an_embedding_that_is_there_is_found_by_this_test():
+    search = SimilaritySearch().fit(X, CLASSES)
+    assert X[7].tobytes() in pickle.dumps(search)

@@ -1,8 +1,5 @@
 """Walk (c): fit, gallery, calibrate, predict, enrol, remove, save, load elsewhere, the same answers."""
 
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pytest
@@ -42,7 +39,7 @@ def gallery(learner):
     return search.fit(X[rows], y[rows], ids=rows, metadata={"shelf": [f"shelf {row % 7}" for row in rows]})
 
 
-def test_walk(learner, tmp_path):
+def test_walk(process_without_torch, learner, tmp_path):
     search = gallery(learner)
     calibration = search.calibrate(targets={"strict": ("false_accept_rate", 0.02)})
     queries = np.flatnonzero(KNOWN)[1::2]
@@ -67,8 +64,7 @@ def test_walk(learner, tmp_path):
     joblib.dump(learner, tmp_path / "learner.joblib")
     joblib.dump(search, tmp_path / "search.joblib")
     search.save(tmp_path / "search")
-    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    printed = process_without_torch.run(ELSEWHERE, tmp_path)
     table = search.lookup(X[queries[:40]], 2)
     answers = f"{' '.join(map(str, [*search.predict(X[queries[:40]]), *table['id'], *table['shelf']]))}\n"
     assert printed == 2 * f"{answers}strict {calibration}\n"

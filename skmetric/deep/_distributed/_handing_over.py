@@ -14,6 +14,8 @@ import numpy as np
 from joblib import wrap_non_picklable_objects
 from numpy.typing import NDArray
 
+from ._telling import Address, connect
+
 _SMALL = 1 << 16  # bytes up to which an array is pickled
 
 
@@ -29,16 +31,17 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = Path(path)
 
-    def give(self, estimator: Any, method: str, args: tuple[Any, ...]) -> None:
-        """Write what the processes will do."""
+    def give(self, estimator: Any, method: str, args: tuple[Any, ...], told: Address | None = None) -> None:
+        """Write what the processes will do, and where the caller listens, if it has callbacks."""
         args = tuple(self._given(value, number) for number, value in enumerate(args))
-        task = wrap_non_picklable_objects((estimator, method, args), keep_wrapper=False)
+        task = wrap_non_picklable_objects((estimator, method, args, told), keep_wrapper=False)
         (self.path / "task.pickle").write_bytes(_pickled(task))
 
     def work(self, rank: int) -> None:
         """Do it; the first process leaves the result, and any leaves its error."""
-        estimator, method, args = pickle.loads((self.path / "task.pickle").read_bytes())
+        estimator, method, args, told = pickle.loads((self.path / "task.pickle").read_bytes())
         try:
+            connect(told if rank == 0 else None)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 getattr(estimator, method)(*map(_taken, args))

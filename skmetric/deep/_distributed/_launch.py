@@ -16,9 +16,12 @@ from skmetric._warning import warn
 
 from ._handing_over import Folder
 from ._joining import ToStart, fabric_module, quiet
+from ._telling import Listening, has_callbacks, without_callbacks
 
 
-def fit_by_processes(start: ToStart, estimator: Any, method: str, *args: Any) -> None:
+def fit_by_processes(
+    start: ToStart, estimator: Any, samples: tuple[Any, Any], method: str, *args: Any
+) -> None:
     """Call a method that fits, in several processes at once; the estimator ends as in the first of them.
 
     Parameters
@@ -27,6 +30,8 @@ def fit_by_processes(start: ToStart, estimator: Any, method: str, *args: Any) ->
         What to start.
     estimator : estimator
         Changed in place.
+    samples : tuple of object
+        Samples and labels as the user gave them, for callbacks, which are called in this process.
     method : str
         Its method.
     *args : object
@@ -41,10 +46,11 @@ def fit_by_processes(start: ToStart, estimator: Any, method: str, *args: Any) ->
         accelerator=start.kind, devices=start.devices, strategy=start.strategy, plugins=_environment()
     )
     with tempfile.TemporaryDirectory(prefix="skmetric-") as path, _environment_as_it_is():
-        folder = Folder(path)
-        folder.give(estimator, method, args)
-        children = set(active_children())
+        folder, children = Folder(path), set(active_children())
+        listening = Listening(estimator, *samples) if has_callbacks(estimator) else None
         try:
+            told = None if listening is None else listening.address
+            folder.give(without_callbacks(estimator), method, args, told)
             fabric.strategy.launcher.launch(_work, fabric.strategy, path, start.strategy == "ddp_fork")
         except ProcessRaisedException as failure:
             error = folder.error()
@@ -60,6 +66,9 @@ def fit_by_processes(start: ToStart, estimator: Any, method: str, *args: Any) ->
                 if not process.daemon:
                     process.kill()
             raise
+        finally:
+            if listening is not None:
+                listening.close()
         fitted, warnings = folder.result()
     for message, category in warnings:
         warn(message, category)

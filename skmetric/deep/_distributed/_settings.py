@@ -53,8 +53,10 @@ class Distributed(DocumentedMixin, BaseEstimator):
     gives 4, 3 and 3 to three processes. A batch with fewer samples than processes is refused.
 
     **Validation, checkpoints, callbacks.** Held-out samples are embedded in shares and scored once. The first
-    process writes the checkpoint, reports to callbacks, and warns. A checkpoint of another number of
-    processes is refused. If a process dies, `fit` ends with an error.
+    process writes the checkpoint. Where `fit` started the processes, callbacks are called, and warnings
+    given, in the process that called `fit`: callbacks by a thread of it, while `fit` waits. Under a launcher
+    the first process calls them. A checkpoint of another number of processes is refused. If a process dies,
+    `fit` ends with an error.
 
     Examples
     --------

@@ -133,9 +133,16 @@ class TorchSchedule:
             self.scheduler.step(scores[0] if self.scheduler.mode == "max" else row["loss"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Steps done, and the state of torch's scheduler."""
+        """Steps done, the state of torch's scheduler, and what it changes beside the rates."""
         state = {"n_done": self.n_done, "n_steps": self.n_steps, "name": self.name}
-        return state | {"scheduler": self.scheduler.state_dict()}
+        return state | {"scheduler": self.scheduler.state_dict(), "cycled": self._cycled()}
+
+    def _cycled(self) -> list[dict[str, Any]]:
+        """Momentum of each group of weights, where the scheduler sets it."""
+        if not getattr(self.scheduler, "cycle_momentum", False):
+            return []
+        groups = self.scheduler.optimizer.param_groups
+        return [{name: group[name] for name in ("momentum", "betas") if name in group} for group in groups]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state; rates are in that of the optimizer."""
@@ -145,6 +152,9 @@ class TorchSchedule:
             self.scheduler.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True
         ):
             group["lr"] = rate
+        if cycled := state.get("cycled"):  # earlier versions did not keep it
+            for group, kept in zip(self.scheduler.optimizer.param_groups, cycled, strict=True):
+                group.update(kept)
 
     def go_on_from(self, state: dict[str, Any]) -> None:
         """Go on after the steps of an earlier call, if its schedule was this one and not at its end."""

@@ -160,6 +160,8 @@ class BoundLoss(TellsShare, nn.Module):
         self.loss, self.n_classes = loss, n_classes
         for name, values in parameters.items():
             self.register_parameter(name, nn.Parameter(values))
+        if isinstance(distance := getattr(loss, "distance", None), nn.Module):
+            self.distance = distance  # it moves between devices, and may learn
 
     def forward(
         self,
@@ -173,7 +175,8 @@ class BoundLoss(TellsShare, nn.Module):
         embeddings, labels = check_batch(embeddings, labels, self.loss)
         reduce = self.loss._reduction(reduction, weights, embeddings)
         with full_precision(embeddings):
-            parameters = {name: widen(values) for name, values in self.named_parameters()}
+            own = self.named_parameters(recurse=False)
+            parameters = {name: widen(values) for name, values in own}
             return self.loss._value(embeddings, labels, reduce, **parameters)
 
     def extra_repr(self) -> str:

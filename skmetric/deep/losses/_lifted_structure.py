@@ -5,13 +5,15 @@ from numbers import Real
 from typing import Any
 
 import torch
+from sklearn.base import clone
+from torch import nn
 
 from skmetric._params import Interval
 
 from ._base import BatchLoss, report_missing, share_of
-from ._distance import euclidean, masked_logsumexp, relations
-from ._named_distances import DISTANCE
-from ._pair import DistancePairLoss
+from ._distance import masked_logsumexp, relations
+from ._named_distances import DISTANCE, distances
+from ._pair import DistancePairLoss, PairModule
 from ._reduction import Reduction
 
 _MARGIN = [Interval(Real, 0, None, closed="neither")]
@@ -23,12 +25,15 @@ class LiftedStructureLoss(BatchLoss):
     .. math:: \frac{1}{2} \operatorname{mean}_{(i, j)} \Bigl[\log\Bigl(\sum_{k \in N_i} e^{m - d_{ik}}
               + \sum_{l \in N_j} e^{m - d_{jl}}\Bigr) + d_{ij}\Bigr]_+^2
 
-    over all positive pairs. Distances are Euclidean and the embeddings are not normalised.
+    over all positive pairs. The embeddings are not normalised.
 
     Parameters
     ----------
     margin : float, default=1.0
         Margin m.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default="euclidean"
+        The distance d. "cosine" is one minus the cosine; "dot_product" is the negative inner product. A
+        callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -48,17 +53,24 @@ class LiftedStructureLoss(BatchLoss):
     tensor(1.6440)
     """
 
-    _parameter_constraints = {"margin": _MARGIN}
+    _parameter_constraints = {"margin": _MARGIN, "distance": DISTANCE}
+    distance: str | Callable[..., torch.Tensor] = "euclidean"  # also of losses that earlier versions pickled
 
-    def __init__(self, margin: float = 1.0) -> None:
+    def __init__(
+        self, margin: float = 1.0, distance: str | Callable[..., torch.Tensor] = "euclidean"
+    ) -> None:
         self.margin = margin
+        self.distance = distance
+
+    def _bind(self, n_components: int, n_classes: int, generator: torch.Generator | None):
+        return PairModule(clone(self)) if isinstance(self.distance, nn.Module) else self
 
     def _value(self, embeddings: torch.Tensor, labels: torch.Tensor, reduce: Reduction) -> torch.Tensor:
         positive, negative = relations(labels, len(labels))
         report_missing(positive, negative)
-        distances = euclidean(embeddings, embeddings)
-        others = masked_logsumexp(self.margin - distances, negative)  # (batch,)
-        excess = torch.relu(torch.logaddexp(others[:, None], others) + distances)
+        matrix = distances(self.distance, embeddings, embeddings)
+        others = masked_logsumexp(self.margin - matrix, negative)  # (batch,)
+        excess = torch.relu(torch.logaddexp(others[:, None], others) + matrix)
         self.active_share_ = share_of((positive & (excess > 0),), (positive,))
         return reduce.over(excess.square() / 2, positive)
 

@@ -11,8 +11,11 @@ from skmetric.deep.miners._base import Pairs, as_pairs
 
 from ._base import ParametricLoss, check_labels_in_range, report_missing, share
 from ._distance import euclidean, relations, unit
+from ._named_distances import DISTANCE
 from ._named_distances import distances as named_distances
 from ._reduction import Reduction
+
+_DIAMETER = 2.0  # of the unit sphere
 
 
 class MarginLoss(ParametricLoss):
@@ -22,21 +25,24 @@ class MarginLoss(ParametricLoss):
               + \nu\, \bar\beta
 
     with A the pairs that cost something, and :math:`\bar\beta` the mean boundary over the batch. [1]_ draw
-    the negatives: ``miner=DistanceWeightedMiner(n_components)``. Distances are Euclidean between embeddings
-    normalised inside, as [1]_ have it.
+    the negatives: ``miner=DistanceWeightedMiner(n_components)``.
 
     Parameters
     ----------
     margin : float, default=0.2
         Margin m.
     beta : float, default=1.2
-        Boundary β to start from.
+        Boundary β to start from: in [0, 2] unless `distance` is given.
     class_beta : bool, default=False
         Learn a boundary for each class; the pair has that of its anchor.
     nu : float, default=0.0
         Weight of the boundary itself, which holds it down.
     miner : Miner or callable, default=None
         Chooses the pairs; None takes all.
+    distance : {"euclidean", "squared_euclidean", "cosine", "dot_product"} or callable, default=None
+        The distance d. None is Euclidean between embeddings normalised inside, as [1]_ have it; all others
+        take the embeddings as they are. "cosine" is one minus the cosine; "dot_product" is the negative inner
+        product. A callable or module gives the matrix (n, m) of distances between n and m rows.
 
     See Also
     --------
@@ -58,11 +64,13 @@ class MarginLoss(ParametricLoss):
 
     _parameter_constraints = {
         "margin": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, 2, closed="both")],
+        "beta": [Interval(Real, None, None, closed="neither")],
         "class_beta": ["boolean"],
         "nu": [Interval(Real, 0, None, closed="left")],
         "miner": [callable, None],
+        "distance": [*DISTANCE, None],
     }
+    distance: str | Callable[..., torch.Tensor] | None = None  # also of losses that earlier versions pickled
 
     def __init__(
         self,
@@ -71,14 +79,21 @@ class MarginLoss(ParametricLoss):
         class_beta: bool = False,
         nu: float = 0.0,
         miner: Callable[..., Any] | None = None,
+        distance: str | Callable[..., torch.Tensor] | None = None,
     ) -> None:
         self.margin = margin
         self.beta = beta
         self.class_beta = class_beta
         self.nu = nu
         self.miner = miner
+        self.distance = distance
 
     def _parameters(self, n_components: int, n_classes: int, generator: torch.Generator | None):
+        if self.distance is None and not 0 <= self.beta <= _DIAMETER:
+            raise ValueError(
+                f"beta must lie in [0, 2], the distances on the unit sphere; got {self.beta!r}. Other "
+                "boundaries are for distance='euclidean', which takes the embeddings as they are"
+            )
         return {"beta": torch.full((n_classes if self.class_beta else 1,), float(self.beta))}
 
     def _value(
@@ -88,8 +103,7 @@ class MarginLoss(ParametricLoss):
             check_labels_in_range(labels, len(beta))
         pairs = Pairs(*relations(labels, len(labels)))
         report_missing(*pairs)
-        sphere = unit(embeddings)
-        distances = euclidean(sphere, sphere)
+        distances = self._distances(embeddings)
         if self.miner is not None:
             named = getattr(self.miner, "distance", None)
             with torch.no_grad():
@@ -102,3 +116,10 @@ class MarginLoss(ParametricLoss):
         self.active_share_ = share(n_active.sum(), pairs.positive.sum() + pairs.negative.sum())
         value = reduce.of_sums((near + far).sum(1), n_active.to(near.dtype))
         return value + self.nu * reduce.of_rows(boundary)
+
+    def _distances(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Distances (batch, batch)."""
+        if self.distance is not None:
+            return named_distances(self.distance, embeddings, embeddings)
+        sphere = unit(embeddings)
+        return euclidean(sphere, sphere)

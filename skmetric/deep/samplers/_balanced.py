@@ -99,11 +99,11 @@ class BalancedBatchSampler(StreamSampler):
             yield classes.deal(self.classes_per_batch, self.samples_per_class)
 
 
-def check_labels(labels: ArrayLike) -> NDArray[Any]:
+def check_labels(labels: ArrayLike, name: str = "labels") -> NDArray[Any]:
     """Labels as an array (n_samples,); integers stay integers."""
-    read = read_labels(labels, "labels")
+    read = read_labels(labels, name)
     if len(read) == 0:
-        raise ValueError("labels is empty: give one label for each sample, at least one")
+        raise ValueError(f"{name} is empty: give one label for each sample, at least one")
     return read
 
 

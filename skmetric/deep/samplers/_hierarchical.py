@@ -67,7 +67,7 @@ class HierarchicalBatchSampler(StreamSampler):
         steps_per_epoch: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.labels, self.groups = check_labels(labels), check_labels(groups)
+        self.labels, self.groups = check_labels(labels), check_labels(groups, "groups")
         self.groups_per_batch = check_count("groups_per_batch", groups_per_batch)
         self.classes_per_group = check_count("classes_per_group", classes_per_group)
         self.samples_per_class = check_count("samples_per_class", samples_per_class)

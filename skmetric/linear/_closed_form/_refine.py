@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from skmetric._kernel._threads import map_blocks
 from skmetric.base import unit_rows
@@ -14,6 +15,7 @@ from skmetric.linear._selection._splits import Split, class_splits, distinct_row
 
 Rows = NDArray[np.floating]
 Embed = Callable[[Rows], Rows]
+Embedded = Callable[[NDArray[np.intp]], Rows]  # row numbers -> embeddings
 
 _CLASSES_PER_BATCH, _SAMPLES_PER_CLASS = 32, 4
 _N_TURNED = 256  # directions that are refined, those in which embeddings vary most
@@ -21,6 +23,7 @@ _LEARNING_RATE = 3e-4
 _TETHER = 0.05  # pull back to the start, in units of the learning rate
 _STEPS = (0, 20, 40, 80, 160, 320)  # where held-out classes are scored
 _N_SPLITS = 4
+_AT_ONCE = 1024  # rows whose embeddings are measured at a time
 
 
 def refine(
@@ -67,11 +70,13 @@ def refine(
 
     def descend(rows: NDArray[np.intp], seed: int, n_steps: int) -> tuple[Embed, Rows, Iterator[Rows]]:
         weights = None if sample_weight is None else sample_weight[rows]
-        embed, components = solve(X[rows], codes[rows], weights)
-        embeddings = embed(X[rows])
-        scale = 1.0 if normalize else float(np.mean(np.einsum("ij,ij->i", embeddings, embeddings)))
-        unit = margin * scale
-        return embed, components, _descend(embeddings, codes[rows], unit, normalize, weights, seed, n_steps)
+        part = X[rows]
+        embed, components = solve(part, codes[rows], weights)
+        embedded = _lookup(part, embed)
+        unit = margin * (1.0 if normalize else _mean_square(embedded, len(rows)))
+        start = np.eye(min(_N_TURNED, len(components)), dtype=components.dtype)
+        turns = _descend(embedded, start, codes[rows], unit, normalize, weights, seed, n_steps)
+        return embed, components, turns
 
     def score(case: tuple[Split, int]) -> list[NDArray[np.float64]]:
         split, seed = case
@@ -101,6 +106,23 @@ def _without_copies(
     return X[rows], codes[rows], None if np.all(weights == weights[0]) else weights
 
 
+def _lookup(X: Any, embed: Embed) -> Embedded:
+    """Embeddings by row number; sparse rows are embedded when they are asked for, and never all at once."""
+    if issparse(X):
+        return lambda rows: embed(X[rows])
+    embeddings = embed(X)
+    return lambda rows: embeddings[rows]
+
+
+def _mean_square(embedded: Embedded, n_rows: int) -> float:
+    """Mean squared length of the embeddings."""
+    total = 0.0
+    for start in range(0, n_rows, _AT_ONCE):
+        part = embedded(np.arange(start, min(start + _AT_ONCE, n_rows)))
+        total += float(np.einsum("ij,ij->", part, part, dtype=np.float64))
+    return total / n_rows
+
+
 def _turned(rows: Rows, turn: Rows) -> Rows:
     """Rows with their first coordinates mapped by `turn`."""
     k = len(turn)
@@ -120,7 +142,8 @@ def _best_stop(scored: list[list[NDArray[np.float64]]]) -> int:
 
 
 def _descend(
-    embeddings: Rows,
+    embedded: Embedded,
+    start: Rows,
     codes: NDArray[np.intp],
     margin: float,
     normalize: bool,
@@ -130,14 +153,13 @@ def _descend(
 ) -> Iterator[Rows]:
     """Yield the matrix that turns the first coordinates, at each of `_STEPS` up to `n_steps`; Adam."""
     rng = np.random.RandomState(seed)
-    start = np.eye(min(_N_TURNED, embeddings.shape[1]), dtype=embeddings.dtype)
     turn, first, second = start, np.zeros_like(start), np.zeros_like(start)
     batches = _batches(codes, sample_weight, rng)
     for step in range(1, n_steps + 2):
         if step - 1 in _STEPS:
             yield turn
         batch = next(batches)
-        gradient = _gradient(embeddings[batch], codes[batch], turn, margin, normalize)
+        gradient = _gradient(embedded(batch), codes[batch], turn, margin, normalize)
         first += 0.1 * (gradient - first)
         second += 0.001 * (np.square(gradient) - second)
         update = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)

@@ -57,7 +57,7 @@ def initial_map(
         return eigh(scatter.covariance())[1].T[::-1][:n_components]  # type: ignore[no-any-return]
     if n_components > n_classes - 1:
         raise ValueError(
-            f"init='lda' gives at most n_classes - 1 = {n_classes - 1} directions, and n_components is "
-            f"{n_components}: use init='pca'"
+            f"init='lda' gives at most n_classes - 1 = {n_classes - 1} directions, and the map has "
+            f"{n_components}: set n_components to {n_classes - 1} or less, or use init='pca'"
         )
     return principal(components(whiten(scatter, _SHRINKAGE), 0.0, "lda"), scatter.covariance(), n_components)

@@ -11,6 +11,7 @@ from ._centred import Centred
 from ._initial import check_init, initial_map
 
 _WIDE = 5000  # features of which a square map takes gigabytes, with what L-BFGS keeps of it
+_SPARE, _ITERATIONS = 10, 5  # directions beyond those that are wanted, and products with the rows
 
 
 def given_map(learner: Any, n_features: int) -> NDArray[np.float64] | None:
@@ -39,8 +40,31 @@ def named_map(
             f"n_components=None learns a map of {n_features} x {n_features} numbers: set n_components, such "
             "as 50, or give init"
         )
+    if n_features > _WIDE and learner.init in ("auto", "pca") and n_components < n_features:
+        return leading_directions(rows, n_components, rng)
+    if n_features > _WIDE and learner.init == "lda":
+        raise ValueError(
+            f"init='lda' needs matrices of {n_features} x {n_features} numbers: use init='pca', or reduce "
+            "the features first, for example with sklearn.decomposition.TruncatedSVD in a pipeline"
+        )
 
     def scatter() -> Any:
         return scatter_of(rows.rows, codes, int(codes.max()) + 1)
 
     return initial_map(learner.init, scatter, n_features, n_components, rng)
+
+
+def leading_directions(rows: Centred, n_components: int, rng: np.random.RandomState) -> NDArray[np.float64]:
+    """About the directions in which rows vary most, (n_components, n_features), without a square matrix.
+
+    Subspace iteration from random directions (Halko, Martinsson, Tropp, SIAM Review 2011).
+    """
+    n_features = rows.rows.shape[1]
+    basis = rng.standard_normal((n_features, min(n_components + _SPARE, n_features)))
+    for _ in range(_ITERATIONS):
+        basis = np.linalg.qr(basis)[0]
+        basis = rows.pull(rows.embed(basis.T)).T.astype(np.float64)  # (n_features, n_directions)
+    basis = np.linalg.qr(basis)[0]
+    embeddings = rows.embed(basis.T).astype(np.float64)
+    turn = np.linalg.eigh(embeddings.T @ embeddings)[1][:, ::-1]
+    return (basis @ turn[:, :n_components]).T

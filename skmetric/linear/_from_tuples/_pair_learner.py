@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
+from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
@@ -147,6 +148,12 @@ class LinearPairLearner(LinearTupleLearner):
         check_is_fitted(self)
         self.threshold_ = check_threshold(threshold)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # two values of y: scorers ask for decisions, and folds hold both kinds of pairs
+        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags(multi_class=False)
+        return tags
 
     def _pair_distances(self, X: ArrayLike, pairs: ArrayLike | None) -> NDArray[np.float64]:
         return self._tuple_distances(X, pairs, [[0, 1]])[:, 0]

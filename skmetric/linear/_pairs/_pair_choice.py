@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from typing import Any
@@ -12,7 +13,7 @@ from scipy.stats import rankdata
 
 from skmetric.base import signed_power
 from skmetric.linear._closed_form._scatter import dense
-from skmetric.linear._closed_form._whitening import scales
+from skmetric.linear._closed_form._whitening import Whitening, scales
 from skmetric.linear._selection._candidates import WITHIN, Candidate, Offered, between_choices, default
 from skmetric.linear._selection._results import Scores, results, surest
 from skmetric.linear._selection._scoring import preparation
@@ -26,6 +27,7 @@ Rows = Any  # an array, or a CSR array, (n_rows, n_features)
 Pairs = NDArray[np.intp]
 Similar = NDArray[np.bool_]
 _FIRST = (*FIRST_WITHIN, MILD_WITHIN)  # shrinkages that families are compared at
+_BLOCK = 512  # pairs whose rows are dense at a time
 
 
 def choose(
@@ -74,21 +76,40 @@ def _score_family(
     prepared = preparation(normalize)(signed_power(rows, power))
     for fold in folds:
         scatter = pair_scatter(prepared, pairs[fold.train], similar[fold.train])
-        labels = similar[fold.held_out]
-        first, second = (dense(prepared[side]).astype(np.float64) for side in pairs[fold.held_out].T)
+        held_out, labels = pairs[fold.held_out], similar[fold.held_out]
         for center in ((False, True) if normalize else (True,)) if unlearned else ():
-            origin = scatter.mean if center else 0.0
-            squares = _squares(first - origin, second - origin, np.ones((first.shape[1], 1)), normalize)
+            origin = scatter.mean if center else np.zeros_like(scatter.mean)
+            weights = np.ones((len(origin), 1))
+            place = partial(_place, origin=origin)
+            squares = _squares_of_pairs(prepared, held_out, place, weights, normalize)
             _add(scores, [Candidate(normalize, center, 1.0, 1.0, power)], squares, labels)
         for within, others in grid.items():
             whitening = whiten_pairs(scatter, within)
-            turned, other = (
-                whitening(side - scatter.mean) @ whitening.directions for side in (first, second)
-            )
             along = [scales(whitening, between, weighting, saturation)[1] for between, saturation in others]
-            squares = _squares(turned, other, np.square(along).T, normalize)
+            place = partial(_place, origin=scatter.mean, whitening=whitening)
+            squares = _squares_of_pairs(prepared, held_out, place, np.square(along).T, normalize)
             names = [Candidate(normalize, True, within, b, power, s) for b, s in others]
             _add(scores, names, squares, labels)
+
+
+def _place(X: Rows, origin: Rows, whitening: Whitening | None = None) -> Rows:
+    """Rows about an origin, or their coordinates along the directions of a whitening."""
+    return X - origin if whitening is None else whitening(X - origin) @ whitening.directions
+
+
+def _squares_of_pairs(
+    rows: Rows, pairs: Pairs, place: Callable[[Rows], Rows], weights: Rows, normalize: bool
+) -> NDArray[np.float64]:
+    """Squared distances (n_pairs, n_candidates) of pairs; a block of their rows is dense at a time.
+
+    `place` gives the coordinates of dense rows along the directions that are weighted.
+    """
+    parts = []
+    for start in range(0, len(pairs), _BLOCK):
+        part = pairs[start : start + _BLOCK]
+        first, second = (place(dense(rows[side]).astype(np.float64)) for side in part.T)
+        parts.append(_squares(first, second, weights, normalize))
+    return np.concatenate(parts)
 
 
 def _squares(first: Rows, second: Rows, weights: Rows, normalize: bool) -> NDArray[np.float64]:

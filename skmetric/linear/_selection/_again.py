@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from skmetric._kernel._threads import map_blocks
-from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, dense, merge
-from skmetric.linear._closed_form._whitening import stretch, whiten
+from skmetric.base import centred_map
+from skmetric.linear._closed_form._scatter import ClassScatter, class_scatter, merge
+from skmetric.linear._closed_form._whitening import Whitening, stretch, whiten
 from skmetric.metrics._scores import parse_score, score_queries
 
+from ._by_blocks import map_at_r_by_blocks
 from ._candidates import WITHIN, Candidate, between_choices
 from ._results import Scores, results, surest
 from ._scoring import class_means, preparation
@@ -119,27 +122,67 @@ def _score(
 ) -> dict[Candidate, NDArray[np.float64]]:
     """MAP@R of each class, queries searched in the rows that were learned from and counted by weight."""
     queries, kept = half
-    before, codes = preparation(now.normalize), added.codes
+    codes, weights = added.codes, np.ones(len(added.codes)) if added.weights is None else added.weights
     scatter = added.united(kept, now.normalize)
-    mean = scatter.mean if now.center else 0.0
-    rows = before(dense(added.X[np.concatenate([queries, kept])])) - mean
-    scores, weights = {}, np.ones(len(codes)) if added.weights is None else added.weights
+    measure = _by_blocks if issparse(added.X) else _at_once
+    scores = {}
     for within in dict.fromkeys(within for within, _ in pairs):
-        whitening = whiten(scatter, within)
-        whitened = whitening(rows)
-        along = whitened @ whitening.directions
+        values_of = measure(added, half, whiten(scatter, within), scatter.mean, now, weighting)
         for between in [b for a, b in pairs if a == within]:
-            embeddings = before(
-                stretch(whitening, whitened, between, weighting, along, now.saturation)
-            ).astype(np.float32)
-            values = score_queries(
-                [parse_score("map_at_r")],
-                embeddings[: len(queries)],
-                codes[queries],
-                gallery=embeddings[len(queries) :],
-                y_gallery=codes[kept],
-                check=False,  # the two halves are of one sample
-            ).values[0]
+            values = values_of(between)
             candidate = now._replace(within=within, between=between)
             scores[candidate] = class_means(values, codes[queries], weights[queries])
     return scores
+
+
+def _at_once(
+    added: Added,
+    half: tuple[NDArray[np.intp], NDArray[np.intp]],
+    whitening: Whitening,
+    mean: Rows,
+    now: Candidate,
+    weighting: str,
+) -> Callable[[float], NDArray[np.float64]]:
+    """From a shrinkage of psi to the MAP@R of each query; all rows are whitened once."""
+    before, codes, (queries, kept) = preparation(now.normalize), added.codes, half
+    rows = before(added.X[np.concatenate([queries, kept])])
+    whitened = whitening(rows - mean if now.center else rows)
+    along = whitened @ whitening.directions
+
+    def values_of(between: float) -> NDArray[np.float64]:
+        embeddings = stretch(whitening, whitened, between, weighting, along, now.saturation)
+        embeddings = before(embeddings).astype(np.float32)
+        asked, searched = embeddings[: len(queries)], embeddings[len(queries) :]
+        scores = [parse_score("map_at_r")]
+        y, y_gallery = codes[queries], codes[kept]
+        # no check for copies: the two halves are of one sample
+        return score_queries(scores, asked, y, gallery=searched, y_gallery=y_gallery, check=False).values[0]
+
+    return values_of
+
+
+def _by_blocks(
+    added: Added,
+    half: tuple[NDArray[np.intp], NDArray[np.intp]],
+    whitening: Whitening,
+    mean: Rows,
+    now: Candidate,
+    weighting: str,
+) -> Callable[[float], NDArray[np.float64]]:
+    """The same of sparse rows, a block of which is mapped at a time."""
+    before, codes, (queries, kept) = preparation(now.normalize), added.codes, half
+    asked, searched = added.X[queries], added.X[kept]
+    axes = whitening(np.eye(len(mean)))  # (n_features, n_features): each feature whitened
+    along = axes @ whitening.directions
+    origin = mean if now.center else np.zeros_like(mean)
+
+    def values_of(between: float) -> NDArray[np.float64]:
+        mapped = stretch(whitening, axes, between, weighting, along, now.saturation).T
+
+        def embed(X: Any) -> Rows:
+            embeddings: Rows = before(centred_map(before(X), origin, mapped)).astype(np.float32)
+            return embeddings
+
+        return map_at_r_by_blocks(embed, asked, codes[queries], searched, codes[kept])
+
+    return values_of

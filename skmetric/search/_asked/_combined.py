@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skmetric.search._columns._values import is_missing, listed
+from skmetric.search._columns._types import shown
+from skmetric.search._columns._values import column_of, is_missing, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,13 +35,15 @@ class Queries(NamedTuple):
                 f"queries must be one name for each of the {n_rows} rows of X; got shape {np.shape(queries)}"
             )
         for row, value in enumerate(values):
-            if is_missing(value) or not isinstance(value, str | int):
+            if is_missing(value) or isinstance(value, bool) or not isinstance(value, str | int):
                 raise ValueError(f"queries has {value!r} in row {row}: name each query by text or an integer")
         names = list(dict.fromkeys(values))
         if len({isinstance(name, str) for name in names}) > 1:
             raise ValueError("queries must be all integers or all text; got both")
         number_of = {name: number for number, name in enumerate(names)}
-        return cls(np.array(names), np.array([number_of[value] for value in values], dtype=np.intp))
+        numbers = np.array([number_of[value] for value in values], dtype=np.intp)
+        firsts = np.unique(numbers, return_index=True)[1]
+        return cls(shown(column_of("queries", values)[firsts]), numbers)
 
 
 def check_combine(combine: object) -> None:

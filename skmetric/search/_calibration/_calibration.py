@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmetric._checks import read_labels
 from skmetric.metrics._half_way import half_way
 from skmetric.metrics._report import _html, _text
 
@@ -127,8 +128,8 @@ class Calibration:
         KeyError
             If there is no such cutpoint.
         """
-        names = np.asarray(labels).ravel().tolist()
-        factors = np.array([self.class_factors.get(name, 1.0) for name in names])
+        names = read_labels(labels, "labels") if np.ndim(labels) == 1 else np.asarray(labels).ravel()
+        factors = np.array([self.class_factors.get(name, 1.0) for name in names.tolist()])
         return self.cutpoints[cutpoint]["distance"] * factors
 
     def _rows(self) -> list[list[str]]:

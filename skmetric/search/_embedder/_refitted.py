@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skmetric.search._gallery._memory import MemoryGallery
+
+_LARGEST = 1 << 29  # numbers in the array of sparse samples
 
 
 def check_refittable(embedder: Any, y: Any) -> None:
@@ -46,10 +49,24 @@ def check_refittable(embedder: Any, y: Any) -> None:
 
 
 def samples_of(embedder: Any, X: Any) -> NDArray[Any]:
-    """What the last step of an embedder embeds, of what its first step takes."""
+    """What the last step of an embedder embeds, of what its first step takes; sparse rows as an array."""
     for step in steps_of(embedder)[:-1]:
         X = step.transform(X)
-    return check_matrix(as_array(X))
+    return check_matrix(_dense(X) if issparse(X) else as_array(X))
+
+
+def _dense(X: Any) -> NDArray[Any]:
+    """Sparse samples as the array that the gallery keeps, or why it would be too large."""
+    n_numbers = X.shape[0] * X.shape[1]
+    if n_numbers > _LARGEST:
+        raise ValueError(
+            f"adapt_metric=True keeps the samples of the gallery as an array, and {X.shape[0]} sparse rows "
+            f"of {X.shape[1]} features take {n_numbers * X.dtype.itemsize / 1e9:.0f} GB: fit an embedder "
+            "that reduces them first, make_pipeline(TruncatedSVD(...), MetricLearner()), or call "
+            "partial_fit(X, y, choose=True) of the learner before fit, with adapt_metric=False"
+        )
+    dense: NDArray[Any] = X.toarray()
+    return dense
 
 
 def refitted(embedder: Any, samples: NDArray[Any], y: Any) -> Any:

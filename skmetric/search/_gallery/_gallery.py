@@ -13,6 +13,7 @@ from skmetric.retrieval import Neighbors
 
 from ._labels import LabelColumn
 from ._selection import Selection
+from ._whole import Whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -199,6 +200,10 @@ class Gallery(ABC):
         """Hits under the ids of the user, with "label" and metadata as columns."""
         with self.reading():
             return self.named(self.keyed(embeddings, k, where))
+
+    @abstractmethod
+    def whole(self) -> Whole:
+        """All items, with embeddings and metadata, at one moment; those of a server are fetched."""
 
     @abstractmethod
     def in_memory(self) -> MemoryGallery:

@@ -43,7 +43,10 @@ class KeysById:
     def of(self, ids: GrowingArray, keys: GrowingArray) -> dict[Any, int]:
         """The dict of the state whose ids and keys these are."""
         if self._known is None:
-            self._known = dict(zip(ids.values.tolist(), keys.values.tolist(), strict=True))
+            known = dict(zip(ids.values.tolist(), keys.values.tolist(), strict=True))
+            if len(known) < len(keys):  # of a folder that was made up
+                raise ValueError("two items have one id: the folder is damaged, take it from a copy")
+            self._known = known
         return self._known
 
     def handed_on(self, known: dict[Any, int]) -> KeysById:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._checks import check_labels, is_cheap, join_labels
+from skmetric._relevance import has_several
 from skmetric.search._columns._types import as_text, check_text, shown
 from skmetric.search._index._growing import GrowingArray
 
@@ -164,18 +165,14 @@ def check_y(y: Any, n_samples: int) -> NDArray[Any] | None:
 
 def refuse_several(y: Any) -> None:
     """Refuse several labels of a sample, with what a search can do for them."""
-    is_wide = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
-    if not is_wide and isinstance(y, list | tuple) and y:
-        is_wide = all(isinstance(row, set | frozenset | list | tuple) for row in y) and any(
-            isinstance(row, set | frozenset) or len(row) > 1 for row in y
-        )
-    if is_wide:
+    if has_several(y):
         raise ValueError(
             "y has several labels of a sample, and should be a 1d array: a search recognises one class for "
             "each. Give the class alone, or leave y out (and fit an embedder that learns from several labels "
-            "before). Keep labels to filter by as columns of metadata, metadata={'red': [True, ...]}; score "
-            "several labels by retrieval_report(X, y, y_gallery, relevance='multilabel'), levels by "
-            "relevance='hierarchy'"
+            "before). Keep labels to filter by as columns of metadata, metadata={'red': [True, ...]}, and "
+            "filter by where={'red': True}; score several labels by retrieval_report(X, y, y_gallery, "
+            "relevance='multilabel'), levels by relevance='hierarchy'; choose a distance below which items "
+            "share a label by calibrate_pairs"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from skmetric._checks import encode_labels
+from skmetric._folder._arrays import Mapped
 from skmetric._groups import check_groups
 from skmetric._kernel import _squares
 from skmetric.retrieval import Neighbors, nearest
@@ -27,10 +28,12 @@ from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refus
 from ._lock import SharedLock, reads, writes
 from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
+from ._whole import Whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skmetric._folder._arrays import StoredArrays
     from skmetric.search._index._index import Index
 
     from ._selection import Selection
@@ -222,7 +225,7 @@ class MemoryGallery(Gallery):
 
     def _layout(self) -> Layout:
         columns = {name: column.values for name, column in self.columns.items()}
-        has_text_ids = type_of(self.ids.values.dtype) is TEXT if self.has_own_ids else None
+        has_text_ids = type_of(self.ids.dtype) is TEXT if self.has_own_ids else None
         return Layout(has_text_ids, None if self.labels is None else self.labels.is_text, columns)
 
     # What is here
@@ -280,12 +283,17 @@ class MemoryGallery(Gallery):
         """The gallery and queries, with groups as codes if those of the queries are given."""
         if groups is None:
             return self.side(), queries
-        of_items = self._groups()
-        if of_items is None:
-            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        of_items = self.groups_of_items()
         groups = check_groups(groups, len(queries.codes))
         codes, codes_items, _ = encode_labels(groups, of_items, "groups and those of the items")
         return self.side()._replace(groups=codes_items), queries._replace(groups=codes)
+
+    def groups_of_items(self) -> NDArray[Any]:
+        """Group of each item, which a call with `groups` needs."""
+        groups = self._groups()
+        if groups is None:
+            raise ValueError("groups= needs the groups of the items too: fit with groups")
+        return groups
 
     def _groups(self) -> NDArray[Any] | None:
         """Group of each item, none missing; None if items have no groups."""
@@ -301,6 +309,16 @@ class MemoryGallery(Gallery):
         if made.searchable is None:
             made.searchable = _squares.Gallery(self.index.vectors())
         return made.searchable
+
+    @reads
+    def whole(self) -> Whole:
+        """All items."""
+        items = self._items
+        ids = items.ids.values
+        counts = not self.has_own_ids and np.array_equal(ids, np.arange(len(ids)))
+        labels = None if items.labels is None else items.labels.decode(items.labels.codes.values)
+        metadata = {name: column.values for name, column in items.columns.items()}
+        return Whole(self.index.vectors(items.keys.values), None if counts else ids, labels, metadata)
 
     def in_memory(self) -> MemoryGallery:
         """Itself."""
@@ -321,7 +339,7 @@ class MemoryGallery(Gallery):
         """Conditions of a filter."""
         if where is None:
             return []
-        dtypes = {name: column.values.dtype for name, column in self.columns.items()}
+        dtypes = {name: column.dtype for name, column in self.columns.items()}
         if self.has_labels:
             dtypes.setdefault("label", self.labels.dtype)
         return conditions(where, dtypes)
@@ -469,9 +487,7 @@ class MemoryGallery(Gallery):
         return arrays | {f"metadata_{i}": column.values for i, column in enumerate(self.columns.values())}
 
     @classmethod
-    def restore(
-        cls, index: Index, described: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
-    ) -> MemoryGallery:
+    def restore(cls, index: Index, described: dict[str, Any], arrays: StoredArrays) -> MemoryGallery:
         """The gallery that `describe` and `arrays` wrote."""
         labels = None
         if described["has_labels"]:
@@ -493,10 +509,12 @@ class MemoryGallery(Gallery):
         return gallery
 
 
-def _restored(name: str, arrays: Mapping[str, NDArray[Any]]) -> GrowingArray:
-    """An array of a folder, mapped where it is as it was; text is read."""
-    values = arrays[name]
-    if not is_text(values):
-        return GrowingArray.of_file(values)
-    is_plain = values.dtype == object and set(map(type, values.tolist())) <= {str}
-    return GrowingArray(values if is_plain else as_text(values.tolist()))
+def _restored(name: str, arrays: StoredArrays) -> GrowingArray:
+    """An array of a folder: numbers mapped, text read when it is first needed."""
+    part = arrays.part(name)
+    if isinstance(part, Mapped):
+        return GrowingArray.of_file(part.values, part.verify)
+    if part.is_text:
+        return GrowingArray.of_texts(len(part), part.texts)
+    values = part.read()
+    return GrowingArray(as_text(values.tolist()) if is_text(values) else values)

@@ -30,6 +30,9 @@ def check_metadata(
     for key, values in _columns(metadata).items():
         name = str(key)
         check_name(name)
+        if name in columns:
+            kind = type(key).__name__
+            raise ValueError(f"metadata has two columns named {name!r}, as text and as a {kind}: rename one")
         if name in _TAKEN:
             raise ValueError(f"metadata {name!r}: lookups add a column of this name, rename yours")
         columns[name] = column_of(f"metadata {name!r}", values, types.get(name))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, Any, final
+from uuid import uuid4
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from skmetric.search._columns._where import Condition, conditions
 from skmetric.search._index._exact import ExactIndex
 from skmetric.search._index._hits import in_order
 from skmetric.search._server._columns import ITEM_ID, LABEL, dtypes_of, typed_columns
+from skmetric.search._server._reembedding import FIRST, replace
 from skmetric.search._server._remote import batches
 
 from ._gallery import EMPTY, NONE_PASSES, Gallery, Labelled, widened
@@ -22,6 +24,7 @@ from ._layout import Layout, asked_ids, check_user_ids, refuse_duplicates, refus
 from ._memory import MemoryGallery
 from ._metadata import GROUPS, check_metadata
 from ._selection import parts_of
+from ._whole import Whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
     from skmetric.retrieval import Neighbors
     from skmetric.search._index._hits import Hits
     from skmetric.search._server._shared import SharedIndex
+    from skmetric.search._server._store import Opened
 
+    from ._samples import EmbedIds, Samples
     from ._selection import Selection
 
     Where = Mapping[str, Any] | Selection | None
@@ -47,11 +52,13 @@ class ServerGallery(Gallery):
     """
 
     index: SharedIndex
+    opened: Opened | None = None  # None in galleries that earlier versions pickled
 
     def __init__(self, index: SharedIndex) -> None:
         self.index = index
         store = index._opened()
         self.n_features, self.types = store.n_features, store.types
+        self.opened = store.opened
         # with the number of items that were enrolled here since
         self._sizes: tuple[tuple[int, int], int] | None = None
 
@@ -96,7 +103,7 @@ class ServerGallery(Gallery):
         """Enrol items under new keys; the server refuses ids that are in use."""
         rows = self._check(len(embeddings), ids, labels, metadata)
         keys = self.index.new_ids(len(embeddings))
-        self.index._fill(keys, embeddings, _held(*rows), "add")
+        self.index._fill(keys, embeddings, _held(*rows), "add", self.opened)
         if self._sizes is not None:
             self._sizes = self._sizes[0], self._sizes[1] + len(embeddings)
 
@@ -105,7 +112,7 @@ class ServerGallery(Gallery):
         asked = asked_ids(ids)
         given, labels, columns = self._check(len(embeddings), asked, labels, metadata, is_update=True)
         held = _held(given if self.has_own_ids else None, labels, columns)
-        self._at_keys(asked, lambda keys: self.index._fill(keys, embeddings, held, "replace"))
+        self._at_keys(asked, lambda keys: self.index._fill(keys, embeddings, held, "replace", self.opened))
 
     def upsert(self, ids: Any, embeddings: NDArray[Any], labels: Any, metadata: Any) -> None:
         """Replace items under their keys, and enrol the others, in one request of the index."""
@@ -116,7 +123,7 @@ class ServerGallery(Gallery):
         found = self._found(asked)
         keys = np.array([found.get(i, -1) for i in asked], dtype=np.int64)
         keys[keys < 0] = self.index.new_ids(int((keys < 0).sum()))
-        self.index._fill(keys, embeddings, _held(*rows), "upsert")
+        self.index._fill(keys, embeddings, _held(*rows), "upsert", self.opened)
         self._sizes = None
 
     def redescribe(self, ids: Any, metadata: Any) -> None:
@@ -184,6 +191,30 @@ class ServerGallery(Gallery):
     def keep_fingerprint(self, described: Any) -> None:
         """Keep what JSON can hold about the embedder of the items on the server; None drops it."""
         self._store.keep_fingerprint(None if described is None else json.dumps(described))
+        self.opened = self._store.opened
+
+    def reembedded(self, embed: EmbedIds, described: Any, samples: Samples) -> ServerGallery:
+        """The gallery after all items got new embeddings, which `embed` gives for ids, on the server too.
+
+        `described` is what `keep_fingerprint` takes; `samples` must cover all items.
+        """
+        if not len(self):
+            raise ValueError(EMPTY)
+        # of embeddings that a user brings nobody knows whether they are of the same embedder: never
+        described = {"reembedded": uuid4().hex} if described is None else described
+
+        def ids_of(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+            there, columns = self._store.columns(keys, [ITEM_ID] * self.has_own_ids)
+            return there, columns.get(ITEM_ID, there)
+
+        def by_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+            there, ids = ids_of(keys)
+            return there, embed(ids) if len(there) else np.empty((0, 0))
+
+        with closing(self.index._successor(json.dumps(described), self.opened)) as made:
+            samples.check_cover(ids_of(made.waiting(FIRST, None)[0])[1])
+            replace(made, by_keys, samples.batch_size, self._store.title)
+        return type(self)(self.index)
 
     # What is there
 
@@ -229,11 +260,19 @@ class ServerGallery(Gallery):
         """As `sizes` last were."""
         return None if self._sizes is None else self._sizes[0]
 
+    def whole(self) -> Whole:
+        """All items."""
+        names = [*self.names(), *[ITEM_ID] * self.has_own_ids]
+        keys, columns, vectors = self._store.contents(names, expected=self.opened)
+        ids, labels = columns.pop(ITEM_ID, keys), columns.pop(LABEL, None)
+        counts = np.array_equal(ids, np.arange(len(ids))) and not self.has_own_ids
+        return Whole(vectors, None if counts else ids, labels, columns)  # type: ignore[arg-type]  # fetched
+
     def in_memory(self) -> MemoryGallery:
         """What is there now, with no metadata but groups, as a gallery over an exact index."""
         kept = [GROUPS] * self.has_column(GROUPS)
         names = [LABEL] * self.has_labels + [ITEM_ID] * self.has_own_ids + kept
-        keys, columns, vectors = self._store.contents(names)
+        keys, columns, vectors = self._store.contents(names, expected=self.opened)
         if not len(keys):
             raise ValueError(EMPTY)
         metadata = {name: columns[name] for name in kept} or None
@@ -304,13 +343,15 @@ class ServerGallery(Gallery):
 
     def vectors_at(self, keys: NDArray[np.int64]) -> NDArray[Any]:
         """Embeddings of items by key."""
-        return self._store.vectors(keys)
+        return self._store.vectors(keys, self.opened)
 
     def _asked(self, embeddings, k, names, where, is_ranked=False, also=()):
         """Up to `k` hits of each query, among those that pass a filter or a `Selection`."""
         also = [*self.conditions(parts_of(where)[0]), *also]
         keys = self.keys_among(where)
-        return self.index._look_up(embeddings, k, names, among=keys, also=also, is_ranked=is_ranked)
+        return self.index._look_up(
+            embeddings, k, names, among=keys, also=also, is_ranked=is_ranked, expected=self.opened
+        )
 
     def _hits(self, embeddings, k, names, where, is_ranked=False):
         """Up to `k` hits of each query; a gallery without items is refused, if there is no filter."""

@@ -32,6 +32,11 @@ class GrowingArray:
         return cls._of(_Buffer(values, len(values), check), len(values))
 
     @classmethod
+    def of_texts(cls, n_rows: int, read: Callable[[], NDArray[np.object_]]) -> GrowingArray:
+        """Text, as Python strings, that `read` gives when they are first needed."""
+        return cls._of(_Buffer(None, n_rows, read=read), n_rows)
+
+    @classmethod
     def _of(cls, buffer: _Buffer, length: int) -> GrowingArray:
         array = cls.__new__(cls)
         array._held = buffer, length
@@ -49,8 +54,8 @@ class GrowingArray:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self._held[0].rows.dtype
+        """Type of the rows, which are not read for it."""
+        return self._held[0].dtype
 
     @property
     def writeable(self) -> bool:
@@ -61,8 +66,8 @@ class GrowingArray:
         """These rows, and more at the end."""
         buffer, length = self._held
         end = length + len(values)
-        dtype = np.result_type(buffer.rows.dtype, values.dtype)
-        if dtype != buffer.rows.dtype or not buffer.has_room(length, end):
+        dtype = np.result_type(buffer.dtype, values.dtype)
+        if dtype != buffer.dtype or not buffer.has_room(length, end):
             buffer = _Buffer(_with_room(self.values, end, dtype), length)
         buffer.write(length, values)
         return self._of(buffer, end)
@@ -92,10 +97,34 @@ class GrowingArray:
 
 @final
 class _Buffer:
-    """Rows of which the first `used` belong to some array; those behind them may be written once."""
+    """Rows of which the first `used` belong to some array; those behind them may be written once.
 
-    def __init__(self, rows: NDArray[Any], used: int, check: Callable[[], None] | None = None) -> None:
-        self.rows, self._used, self._check = rows, used, check
+    Of text in a folder `rows` is None and `read` gives them.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[Any] | None,
+        used: int,
+        check: Callable[[], None] | None = None,
+        read: Callable[[], NDArray[Any]] | None = None,
+    ) -> None:
+        self._rows, self._used, self._check, self._read = rows, used, check, read
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """All rows, which are read now if they were not yet."""
+        read = self._read  # once: another thread may come in between
+        if read is not None:
+            self._rows = read()
+            self._read = None
+        assert self._rows is not None
+        return self._rows
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return np.dtype(object) if self._read is not None else self.rows.dtype
 
     def has_room(self, start: int, end: int) -> bool:
         """Whether an array that ends at `start` can go on to `end`: no other has done so before."""
@@ -108,8 +137,9 @@ class _Buffer:
 
     def verify(self) -> None:
         """Call the check of the file that the rows came from, until it has passed once."""
-        if self._check is not None:
-            self._check()
+        check = self._check  # once: another thread may come in between
+        if check is not None:
+            check()
             self._check = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
@@ -17,11 +18,16 @@ class Kind(NamedTuple):
     holds: Callable[[Any], bool]
 
 
+_MOST_KEYS = 2**62  # after which new items would have none left
 Shape: TypeAlias = "Kind | Mapping[str, Shape]"
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_known(value: Any) -> bool:
+    return _is_number(value) and not math.isnan(value)
 
 
 def whole(least: int) -> Kind:
@@ -58,6 +64,7 @@ def _is_matcher(value: Any) -> bool:
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT = Kind("text", lambda value: isinstance(value, str))
 NUMBER = Kind("a number", _is_number)
+_KNOWN = Kind("a number that is not NaN", _is_known)
 NAMES = Kind("a list of text", lambda value: isinstance(value, list) and all(map(TEXT.holds, value)))
 _LABEL = Kind("a number or text, or null", lambda value: value is None or isinstance(value, str | Real))
 _PAIR = Kind(
@@ -66,14 +73,14 @@ _PAIR = Kind(
 _SHARE = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 _LINE = Kind(
     "an intercept and a slope, or empty",
-    lambda value: value == {} or (dict_of(NUMBER).holds(value) and {"intercept", "slope"} <= value.keys()),
+    lambda value: value == {} or (dict_of(_KNOWN).holds(value) and {"intercept", "slope"} <= value.keys()),
 )
 _CUTPOINTS = Kind(
-    'a dict of dicts of numbers, each with a "distance", one of them "optimal"',
+    'a dict of dicts of numbers, each with a "distance" that is not NaN, one of them "optimal"',
     lambda value: (
         dict_of(dict_of(NUMBER)).holds(value)
         and "optimal" in value
-        and all("distance" in cut for cut in value.values())
+        and all(_is_known(cut.get("distance")) for cut in value.values())
     ),
 )
 
@@ -172,6 +179,8 @@ def check_agreement(content: Mapping[str, Any], arrays: Mapping[str, Any]) -> No
         raise TypeError("no_match_label_used is null, and the gallery has labels")
     if len(gallery["columns"]) != n_columns or len(set(gallery["columns"])) < n_columns:
         raise TypeError(f"gallery.columns must be {n_columns} different names; got {gallery['columns']}")
+    if gallery["next_key"] >= _MOST_KEYS:
+        raise TypeError(f"gallery.next_key must be below {_MOST_KEYS}; got {gallery['next_key']}")
     if gallery["next_key"] <= max(arrays["keys"][-1:], default=-1):  # keys ascend
         raise TypeError(f"gallery.next_key is {gallery['next_key']}, and items have that key or a higher one")
 

@@ -10,12 +10,9 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric.search._index._checks import check_dimension
 
-
-def check_query(embeddings: NDArray[np.floating], k: int, n_features: int) -> None:
-    """Refuse queries of another dimension, and `k` that is no number of neighbours."""
-    check_dimension(embeddings, n_features)
+def check_count(k: int) -> None:
+    """Refuse a `k` that is no number of neighbours."""
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer from 1; got {k!r}")
 
@@ -46,3 +43,13 @@ def batches(n_items: int, size: int) -> list[slice]:
     return [
         slice(start, start + size) for start in itertools.takewhile(lambda start: start < n_items, starts)
     ]
+
+
+def batches_of(sizes: NDArray[np.int64], most: int) -> list[slice]:
+    """Slices of consecutive rows whose sizes add up to at most `most`; a larger row is alone."""
+    ends, found, start, before = np.cumsum(sizes), [], 0, 0
+    while start < len(sizes):
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        found.append(slice(start, stop))
+        start, before = stop, int(ends[stop - 1])
+    return found

@@ -18,9 +18,9 @@ from skmetric.search._index._hits import Hits, check_found, in_order
 from skmetric.search._index._index import Index
 
 from ._columns import dtypes_of
-from ._remote import check_query
+from ._remote import check_count
 from ._secrets import Address, Token, Uri, hide
-from ._store import Mode, Store
+from ._store import Mode, Next, Opened, Store
 
 _HIDING: dict[str, type] = {"conninfo": Address, "uri": Uri, "token": Token}
 
@@ -44,8 +44,9 @@ class SharedIndex(Index, ABC):
         embeddings: ArrayLike,
         columns: Mapping[str, ArrayLike] | None,
         mode: Mode,
+        expected: Opened | None = None,
     ) -> Self:
-        """Check items and store them; for the modes see `Store.fill`."""
+        """Check items and store them; for the modes, and what is `expected`, see `Store`."""
 
     @abstractmethod
     def _search_options(self, k: int) -> Any:
@@ -163,6 +164,13 @@ class SharedIndex(Index, ABC):
         self._opened().drop()
         return self
 
+    def _successor(self, text: str, expected: Opened | None) -> Next:
+        """What will take the place of the items, with embeddings by the embedder of a `text`."""
+        raise ValueError(
+            f"{type(self).__name__} cannot give its items new embeddings in one transaction: fill a second "
+            "collection by fit with the new embedder, and point an alias at it. The guide shows how"
+        )
+
     def __len__(self) -> int:
         return self._opened().count()
 
@@ -185,16 +193,24 @@ class SharedIndex(Index, ABC):
         among: NDArray[np.int64] | None = None,
         also: Sequence[Condition] = (),
         is_ranked: bool = False,
+        expected: Opened | None = None,
     ) -> Hits:
         """Up to `k` hits of each query with columns, in one round trip; `also` are conditions beside `where`.
 
         With `is_ranked` an id is the place of the item among all, in the order of the gallery.
         """
         opened = self._opened()
-        check_query(embeddings, k, opened.n_features)
+        check_count(k)
         asked = [] if where is None else conditions(where, dtypes_of(opened.types))
         return opened.look_up(
-            embeddings, int(k), names, [*asked, *also], among, self._search_options(int(k)), is_ranked
+            embeddings,
+            int(k),
+            names,
+            [*asked, *also],
+            among,
+            self._search_options(int(k)),
+            is_ranked,
+            expected,
         )
 
 

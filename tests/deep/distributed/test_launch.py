@@ -2,9 +2,9 @@
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from skmetric.deep import Distributed
 from skmetric.deep._distributed._handing_over import Folder
 from skmetric.deep._distributed._joining import ToStart, find_group
+from skmetric.deep._distributed._telling import Listening
 
 from .test_group import X, Y, learned, learner
 
@@ -75,7 +76,7 @@ def test_warnings_of_the_first_process_point_to_the_line_that_called_fit():
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_processes(tmp_path):
+def test_torchrun_starts_the_processes(another_process, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
@@ -91,10 +92,10 @@ def test_torchrun_starts_the_processes(tmp_path):
         """)
     )
     root = Path(__file__).parents[3]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*launcher, str(script), str(root), str(tmp_path)]
+    launcher = "import sys; from torch.distributed.run import main; main(sys.argv[1:])"
+    arguments = ["--standalone", "--nproc-per-node=2", script, root, tmp_path]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    subprocess.run(command, check=True, env=environment, timeout=240, capture_output=True)
+    another_process.run(launcher, *arguments, env=environment)
     expected = learned(learner().fit(X, Y))["0"].ravel()
     for rank in "01":
         found = np.frombuffer((tmp_path / rank).read_bytes(), np.float32)
@@ -187,3 +188,71 @@ def test_a_part_of_a_memory_map_is_the_part(tmp_path):
     folder.give(Taker(), "fit", (np.load(tmp_path / "x.npy", mmap_mode="r")[1:4], None))
     folder.work(0)
     assert folder.result()[0]["y_"] == (3, 4)
+
+
+# Callbacks of the caller
+
+
+class Recorder:
+    """Writes down what it is told, in the process that has it."""
+
+    def __init__(self, answer=lambda row: None):
+        self.told, self.answer = [], answer
+
+    def setup(self, estimator, context):
+        self.told.append(("setup", os.getpid(), None))
+
+    def teardown(self, estimator, context):
+        self.told.append(("teardown", os.getpid(), None))
+
+    def on_fit_task_begin(self, estimator, context):
+        self.told.append(("begin " + context.task_name, os.getpid(), context.task_id))
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        assert X is globals()["X"]  # not a copy
+        if context.task_name == "epoch":
+            assert fitted_estimator.transform(X[:2]).shape == (2, 4)
+            row = fitted_estimator.history_[-1]
+            self.told.append(("end epoch", os.getpid(), row["epoch"]))
+            return self.answer(row)
+
+
+class Unpicklable(Recorder):
+    """Has what no other process can be given."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.lock = threading.Lock()
+
+
+@needs_cores
+def test_callbacks_are_those_of_the_process_that_called_fit():
+    callback = Unpicklable()
+    learner(max_epochs=2, distributed=FORK).set_callbacks(callback).fit(X, Y)
+    names = ["setup", "begin fit", *["begin epoch", "end epoch"] * 2, "teardown"]
+    assert [name for name, *_ in callback.told] == names
+    assert {process for _, process, _ in callback.told} == {os.getpid()}
+    assert [epoch for name, _, epoch in callback.told if name == "end epoch"] == [1, 2]
+
+
+@needs_cores
+def test_a_callback_of_the_caller_stops_the_processes():
+    callback = Recorder(lambda row: row["epoch"] == 2)
+    assert len(learner(max_epochs=5, distributed=FORK).set_callbacks(callback).fit(X, Y).history_) == 2
+
+
+@needs_cores
+def test_an_error_of_a_callback_ends_the_fit_with_it():
+    callback = Recorder(lambda row: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        learner(distributed=FORK).set_callbacks(callback).fit(X, Y)
+    assert callback.told[-1][0] == "teardown"
+
+
+@needs_cores
+def test_processes_that_end_before_they_tell_anything():
+    callback = Recorder()
+    with pytest.raises(ValueError, match="y has one class only"):
+        learner(distributed=FORK).set_callbacks(callback).fit(X, np.zeros(len(X)))
+    assert callback.told[-1][0] == "teardown"
+    Listening(None, None, None).close()  # nobody ever came

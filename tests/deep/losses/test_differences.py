@@ -3,6 +3,9 @@
 ``tests/deep/losses/test_parity.py`` has the losses that agree.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from pytorch_metric_learning import distances as peer_distances
@@ -83,3 +86,16 @@ def test_two_views_with_their_temperature():
     theirs = peers.SelfSupervisedLoss(peers.NTXentLoss())(views[:6], views[6:])
     ours = losses.SimCLRLoss(temperature=0.07)(views, torch.arange(6).repeat(2))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_the_page_names_all_that_they_have():
+    page = (Path(__file__).parents[3] / "doc/migration/pytorch_metric_learning.rst").read_text("utf-8")
+    folder = Path(peers.__file__).parents[1]
+    rooms = ["losses", "miners", "samplers", "distances", "reducers", "regularizers"]
+    rooms += ["testers", "trainers", "datasets"]
+    lines = "\n".join((folder / room / "__init__.py").read_text("utf-8") for room in rooms)
+    names = set(re.findall(r"\w+", " ".join(re.findall(r"^from \.\w+ import (.*)$", lines, re.MULTILINE))))
+    assert len(names) > 70
+    absent = {name for name in names if not re.search(rf"\b{name}\b", page)}
+    bases = {"EmbeddingRegularizerMixin", "GenericPairLoss", "WeightRegularizerMixin"}
+    assert {name for name in absent if not name.startswith("Base")} == bases

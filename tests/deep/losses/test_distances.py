@@ -43,6 +43,24 @@ def test_values_are_those_of_pytorch_metric_learning(distance, batches):
         torch.testing.assert_close(ours(*batches), other(*batches), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("distance", THEIRS)
+def test_margins_against_pytorch_metric_learning(batches, distance):
+    """Its margins are of similarities where a distance is one: lse(s) - s + 0.4 here, - neg_margin there."""
+    theirs, sign = THEIRS[distance], -1 if distance in ("cosine", "dot_product") else 1
+    for kind in ("LiftedStructureLoss", "GeneralizedLiftedStructureLoss"):
+        ours = getattr(losses, kind)(0.4, distance=distance)
+        other = getattr(peers, kind)(neg_margin=sign * 0.4, distance=theirs)
+        torch.testing.assert_close(ours(*batches), other(*batches), rtol=1e-5, atol=1e-5)
+    # triplets in which every pair occurs once; a distance of at most 0.3 is a cosine of at least 0.7
+    triplets = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7], [1, 2, 3, 0]]).unbind()
+    beta = {"cosine": 0.7, "dot_product": -0.3}.get(distance, 0.3)
+    ours = losses.MarginLoss(0.2, 0.3, miner=lambda *_: miners.Triplets(*triplets), distance=distance).bind(
+        5, 4
+    )
+    other = peers.MarginLoss(0.2, beta=beta, distance=theirs)
+    torch.testing.assert_close(ours(*batches), other(*batches, triplets), rtol=1e-5, atol=1e-5)
+
+
 def test_contrastive_loss_of_cosines(batches):
     # theirs wants cosines of at least 1 and at most 0: distances of at most 0 and at least 1
     ours = losses.ContrastiveLoss(margin=1.0, squared=False, distance="cosine")
@@ -59,14 +77,20 @@ def test_a_distance_by_name_is_that_of_normalised_embeddings(batches):
     torch.testing.assert_close(ours(embeddings, labels), expected)
 
 
-@pytest.mark.parametrize("kind", [losses.TripletMarginLoss, losses.NTXentLoss])
+LEARNED = [losses.TripletMarginLoss, losses.NTXentLoss, losses.LiftedStructureLoss, losses.MarginLoss]
+
+
+@pytest.mark.parametrize("kind", LEARNED)
 def test_a_module_learns_with_the_loss(kind, batches):
     bound = kind(distance=Scaled()).bind(5, 4)
-    expected = kind(distance="euclidean")(*batches)
+    expected = kind(distance="euclidean").bind(5, 4)(*batches)
     torch.testing.assert_close(bound(*batches), expected, rtol=1e-4, atol=1e-5)
     bound(*batches).backward()
-    assert [name for name, _ in bound.named_parameters()] == ["distance.map.weight"]
-    assert next(bound.parameters()).grad.abs().sum() > 0
+    learned = dict(bound.named_parameters())
+    assert learned.keys() == {"distance.map.weight"} | ({"beta"} if kind is losses.MarginLoss else set())
+    assert learned["distance.map.weight"].grad.abs().sum() > 0
+    if kind in LEARNED[2:]:  # without a memory
+        return
     memory = losses.CrossBatchMemory(kind(distance=Scaled())).bind(5, 4)
     assert memory(*batches).isfinite()
 
@@ -123,3 +147,9 @@ def test_learners_of_tuples_refuse_a_distance_with_weights(learner):
     arguments = (pairs, [1, 0] * 4) if learner is SiameseLearner else (pairs,)
     with pytest.raises(ValueError, match="a distance with weights"):
         learner(loss=losses.ContrastiveLoss(distance=Scaled())).fit(*arguments)
+
+
+def test_the_boundary_on_the_sphere_is_a_distance_there():
+    with pytest.raises(ValueError, match=r"beta must lie in \[0, 2\].*got 3\.0.*distance='euclidean'"):
+        losses.MarginLoss(beta=3.0).bind(5, 4)
+    assert losses.MarginLoss(beta=3.0, distance="euclidean").bind(5, 4).beta.item() == 3

@@ -1,7 +1,5 @@
 """Two processes that gather give the value and the gradient of one that has the whole batch."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,14 +11,12 @@ from .gathering import CASES, SIZES, batch, bind, value_and_gradients
 
 
 @pytest.fixture(scope="module")
-def gathered(tmp_path_factory):
+def gathered(another_process, tmp_path_factory):
     """What each process found."""
     folder = tmp_path_factory.mktemp("gathered")
     script, world_size = Path(__file__).with_name("gathering.py"), len(SIZES)
-    commands = [
-        [sys.executable, str(script), str(rank), str(world_size), str(folder)] for rank in range(world_size)
-    ]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    code = script.read_text("utf-8")
+    processes = [another_process.start(code, rank, world_size, folder) for rank in range(world_size)]
     try:
         errors = [process.communicate(timeout=120)[1] for process in processes]
     finally:

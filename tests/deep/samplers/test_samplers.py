@@ -149,3 +149,8 @@ def test_hierarchical_batches_keep_to_a_few_groups():
 def test_hierarchical_refuses_bad_input(labels, groups, match):
     with pytest.raises(ValueError, match=match):
         HierarchicalBatchSampler(labels, groups, samples_per_class=2)
+
+
+def test_groups_are_named():
+    with pytest.raises(ValueError, match="groups contains NaN in row 0"):
+        HierarchicalBatchSampler([0, 1], [np.nan, 1.0])

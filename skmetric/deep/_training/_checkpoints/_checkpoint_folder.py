@@ -75,8 +75,9 @@ class CheckpointFolder:
         if found is None:  # killed in the first epoch
             found = group.on_first(_read_content, within(self.path / "fit"), _KIND_WITHIN)
         if found is not None:
-            self.seed = found["seed"]
-            self._check(found)
+            with naming_damage(self.path / "fit"):
+                self.seed = found["seed"]
+                self._check(found)
 
     def of_run(self, data: Any, training: Training, *, on_all: bool) -> CheckpointOfRun:
         """The part of the folder for one run of the loop."""
@@ -138,10 +139,10 @@ class CheckpointOfRun:
         if found is None:
             return False
         content, arrays = found
-        if content["begins_at"] < self.described["begins_at"] and content["ended"]:
-            return False  # the fit before this one, which goes on from its end
-        self._check(content)
         with naming_damage(self.path):
+            if content["begins_at"] < self.described["begins_at"] and content["ended"]:
+                return False  # the fit before this one, which goes on from its end
+            self._check(content)
             training.restore(_of_plain(content["state"], arrays))
             training.history = [*training.history, *content["history"]]
             training.best = _of_plain(content["best"], arrays)
@@ -161,10 +162,10 @@ class CheckpointOfRun:
         if found is None:
             return
         content, arrays = found
-        if (content["begins_at"], content["epoch"]) != (self.described["begins_at"], number):
-            return  # an epoch that has ended, or one of the fit before this one
-        self._check(content)
         with naming_damage(path):
+            if (content["begins_at"], content["epoch"]) != (self.described["begins_at"], number):
+                return  # an epoch that has ended, or one of the fit before this one
+            self._check(content)
             training.restore(_of_plain(content["state"], arrays))
             of_rank = _of_plain(content["so_far"], arrays)[self.group.rank]
             so_far.restore(of_rank, *_modules(training))

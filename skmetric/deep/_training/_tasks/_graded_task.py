@@ -13,7 +13,7 @@ from torch import nn
 
 from skmetric._checks import read_labels
 from skmetric._params import safe_indexing
-from skmetric._relevance import Overlap, Relevance, coarsest, finest, is_matrix, label_names, read_relevance
+from skmetric._relevance import Overlap, Relevance, coarsest, finest, label_names, name_of, read_relevance
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO, split_classes
 from skmetric.deep._data._labelled import Data, read_rows
@@ -71,7 +71,7 @@ class GradedTask:
         call: Call,
     ) -> None:
         self.estimator, self.X, self.y, self.call = estimator, X, y, call
-        named = _named(estimator.relevance)
+        named = name_of(estimator.relevance)
         if classes is not None:
             raise ValueError(
                 f"classes is for losses with proxies, and relevance={named} has none: leave it out"
@@ -97,7 +97,7 @@ class GradedTask:
 
     def make_loss(self) -> Any:
         """The loss that the parameters ask for; one that compares classes is refused by name."""
-        asked, named = self.estimator.loss, _named(self.estimator.relevance)
+        asked, named = self.estimator.loss, name_of(self.estimator.relevance)
         is_open = isinstance(asked, str) and asked == "auto"
         loss = resolve_loss("sup_con" if is_open else asked, self.estimator.margin, self.estimator.distance)
         inner = innermost(loss)
@@ -120,7 +120,7 @@ class GradedTask:
             raise ValueError("augment='two_views' trains without labels: leave relevance='labels'")
         if is_stream(self.X):
             raise ValueError(
-                f"relevance={_named(self.estimator.relevance)} takes the labels of all samples before "
+                f"relevance={name_of(self.estimator.relevance)} takes the labels of all samples before "
                 f"training, and X is {type(self.X).__name__}, a stream, whose items tell them as they come: "
                 "use relevance='labels', or a Dataset or array"
             )
@@ -262,9 +262,3 @@ class GradedTask:
         if self._nested and len(session.data.held_out_labels):
             held_out = np.unique(coarsest(self.y)[session.data.held_out_labels])
         return {"classes_": labels, "validation_classes_": held_out, "_trained": labels[:0]}
-
-
-def _named(relevance: Any) -> str:
-    if isinstance(relevance, str):
-        return repr(relevance)
-    return "a matrix" if is_matrix(relevance) else getattr(relevance, "__name__", type(relevance).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from threading import RLock, local
 from typing import Any, Protocol, final
@@ -98,6 +99,18 @@ class Engine:
     def is_whole(self) -> bool:
         """Whether entries can be added: not where parts of the index were cut short at different lengths."""
         return self._n_lists is not None or len({part.ntotal for part in self._counts}) == 1
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether it has inverted lists, whose entries bear their serials."""
+        return self._n_lists is not None
+
+    def leaves(self) -> list[Any]:
+        """The parts that hold codes of entries themselves."""
+        faiss = load_faiss()
+        outer = ("index", *_INSIDE)
+        inner = [part for part in self._counts if not any(getattr(part, name, None) for name in outer)]
+        return [faiss.downcast_index(part) for part in inner]
 
     def append(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
         """Add entries; returns their serials."""
@@ -312,5 +325,12 @@ def _let_go() -> None:
         lock.release()
 
 
+def _go_on_alone() -> None:
+    """Search on one thread: those of OpenMP are not in the child, which would wait for them forever."""
+    _let_go()
+    if "faiss" in sys.modules and hasattr(sys.modules["faiss"], "omp_set_num_threads"):
+        sys.modules["faiss"].omp_set_num_threads(1)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold_all, after_in_parent=_let_go, after_in_child=_let_go)
+    os.register_at_fork(before=_hold_all, after_in_parent=_let_go, after_in_child=_go_on_alone)

@@ -64,8 +64,10 @@ class FaissIndex(Index):
     -----
     **Removing.** `remove` and `update` hide what is removed: searches ask FAISS for more candidates and leave
     out the hidden ones. Their embeddings stay in memory until `vectors` or `save` asks for all, which then
-    copies those that are left. When a quarter of the entries is hidden, the index is built again from the
-    embeddings that are left, inside the call that hid the last of them.
+    copies those that are left. A folder and a pickle hold nothing of them: in a copy of FAISS's structures
+    hidden entries are taken out of lists, or overwritten by their neighbours in a graph. (Cluster centres of
+    lists and codes stay as they are; `reindex` makes new ones.) When a quarter of the entries is hidden, the
+    index is built again from the embeddings that are left, inside the call that hid the last of them.
 
     **Growing.** A graph that grows in one region may lose the way to another. So each query of a graph is
     also compared with landmarks, 32 items for each doubling of their number; where one of these belongs to
@@ -247,7 +249,7 @@ class FaissIndex(Index):
         return 0 if self._held is None else len(self._held.ids)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        held = self._opened()
+        held = self._opened().without_traces()
         data, n_issued = held.engine.written()
         numbers = {"n_built": held.n_built, "n_measured": held.n_measured, "recall": held.recall}
         arrays: dict[str, NDArray[Any]] = {

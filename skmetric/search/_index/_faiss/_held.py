@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from skmetric.search._index._ids import Ids
 
 from ._engine import Engine
+from ._erased import erased
 from ._kept import Kept
 from ._recall import Landmarks
 
@@ -38,8 +39,23 @@ class Held(NamedTuple):
         """Embeddings row by row, those of the codes where none else are kept."""
         return self.engine.reconstruct(self.serials.values) if self.vectors is None else self.vectors.values
 
+    def without_traces(self) -> Held:
+        """The state as it may leave the process: with nothing of items that were taken out."""
+        if not len(self.ids):
+            return self
+        engine, serials = erased(self.engine, self.serials.values)
+        if engine is self.engine:
+            return self
+        n_issued = engine.n_issued
+        return self._replace(
+            engine=engine,
+            serials=Ids(serials),
+            n_built=min(self.n_built, n_issued),
+            n_measured=min(self.n_measured, n_issued),
+        ).with_landmarks()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Held, tuple(self)
+        return Held, tuple(self.without_traces())
 
 
 def of_ids(engine: Engine, ids: Ids, vectors: Kept | None) -> Held:

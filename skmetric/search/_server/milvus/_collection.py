@@ -10,16 +10,16 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._optional import import_optional
+from skmetric._optional import check_version, import_optional
 from skmetric.exceptions import IndexUnavailableError
 from skmetric.search._columns._types import TEXT
 from skmetric.search._columns._where import Condition
 from skmetric.search._index._checks import check_dimension
 from skmetric.search._index._hits import Hits, in_order
 from skmetric.search._server._columns import ITEM_ID, Columns, Types, as_column, match_types
-from skmetric.search._server._remote import HOLDS_ITEMS, batches, clock
+from skmetric.search._server._remote import HOLDS_ITEMS, batches, batches_of, clock
 from skmetric.search._server._secrets import masked_uri, scrub, secrets_of_uri, split_uri
-from skmetric.search._server._store import Items, Keys, Mode, Store
+from skmetric.search._server._store import Items, Keys, Mode, Opened, Store, check_opened
 
 from ._fields import (
     OWN,
@@ -36,6 +36,7 @@ from ._fields import (
 _REQUEST_BYTES = 8 << 20  # a request may have 64 MB
 _FINGERPRINT = "skmetric.embedder"  # name of a property
 _IDS, _QUERIES = 8192, 1000  # of one request; clusters answer with up to 16,384 rows
+LEAST = {"pymilvus": "3.0", "milvus-lite": "3.2.2"}  # of a file: older ones find wrong rows, silently
 
 
 class Schema(NamedTuple):
@@ -44,6 +45,7 @@ class Schema(NamedTuple):
     n_features: int
     types: Types
     fields: dict[str, str]  # that hold the columns, by name of the column
+    opened: Opened | None = None  # None before the collection is made
 
     def of(self, names: Sequence[str]) -> list[str]:
         """Fields of columns."""
@@ -65,6 +67,9 @@ class Collection(Store):
         self._secrets = secrets_of_uri(uri, token)
         self.address = uri, name, token
         self._milvus = import_optional("pymilvus", extra="milvus", purpose="MilvusIndex")
+        if self._place.endswith(".db"):
+            for distribution, least in LEAST.items():
+                check_version(distribution, least, extra="milvus", purpose="MilvusIndex in a file")
         self._name = name
         self._client_of: tuple[int, Any] | None = None
         self.title = f"collection {name!r} on {masked_uri(uri)}"
@@ -77,19 +82,27 @@ class Collection(Store):
     def types(self) -> Types:
         return self.schema().types
 
-    def schema(self) -> Schema:
-        """Dimension and columns; a ValueError if there is no collection."""
+    @property
+    def opened(self) -> Opened:
+        return self.schema().opened  # type: ignore[return-value]  # it is there
+
+    def schema(self, expected: Opened | None = None) -> Schema:
+        """Dimension and columns; a ValueError if there is no collection, or not the `expected` one."""
         schema = self._read_schema()
         if schema is None:
             raise ValueError(f"the index is empty: add embeddings first ({self.title} is not there)")
+        check_opened(expected, schema.opened, self.title)  # type: ignore[arg-type]  # as it was read
         return schema
 
-    def fill(self, items: Items, design: Mapping[str, Any], mode: Mode) -> None:
+    def fill(
+        self, items: Items, design: Mapping[str, Any], mode: Mode, expected: Opened | None = None
+    ) -> None:
         """Store items. Checks come first, and are no lock."""
         n_features = items.embeddings.shape[1]
         with self._client() as client:
             schema = self._read_schema()
             if schema is not None:
+                check_opened(expected, schema.opened, self.title)  # type: ignore[arg-type]  # as it was read
                 check_dimension(items.embeddings, schema.n_features)
                 if mode == "start" and self.count():
                     raise ValueError(f"{self.title} {HOLDS_ITEMS}")
@@ -129,8 +142,8 @@ class Collection(Store):
         """Rows, in requests of some megabytes."""
         columns = {"position": clock.draw(len(ids)).tolist(), **columns, "id": ids.tolist()}
         send = client.upsert if is_upsert else client.insert
-        size = 4 * embeddings.shape[1] + 256 + _text_bytes(columns) // max(1, len(ids))
-        for part in batches(len(ids), _REQUEST_BYTES // size):
+        sizes = 4 * embeddings.shape[1] + 256 + _text_bytes(columns, len(ids))
+        for part in batches_of(sizes, _REQUEST_BYTES):
             rows = zip(*(values[part] for values in columns.values()), embeddings[part], strict=True)
             send(self._name, [dict(zip([*columns, "embedding"], row, strict=True)) for row in rows])
 
@@ -170,9 +183,11 @@ class Collection(Store):
         among: Keys | None,
         options: Mapping[str, Any],
         is_ranked: bool,
+        expected: Opened | None = None,
     ) -> Hits:
         queries, found_distances, found_ids, entities = [], [], [], []
-        schema = self.schema()
+        schema = self.schema(expected)
+        check_dimension(embeddings, schema.n_features)
         filter_ = schema.expression(conditions, among)
         with self._client() as client:
             for part in batches(len(embeddings), _QUERIES):
@@ -196,8 +211,8 @@ class Collection(Store):
             ids = self._places(ids)
         return Hits(np.array(queries, dtype=int), ids, distances, _as_arrays(entities, names, schema))
 
-    def vectors(self, ids: Keys | None) -> NDArray[np.float32]:
-        n_features = self.n_features
+    def vectors(self, ids: Keys | None, expected: Opened | None = None) -> NDArray[np.float32]:
+        n_features = self.schema(expected).n_features
         rows = self._rows(["id", "position", "embedding"], ids)
         values = np.array([row["embedding"] for row in rows], dtype=np.float32).reshape(-1, n_features)
         if ids is None:
@@ -218,10 +233,14 @@ class Collection(Store):
         return np.array([row["id"] for row in rows], dtype=np.int64), _as_arrays(rows, names, schema)
 
     def contents(
-        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
+        self,
+        names: Sequence[str],
+        with_vectors: bool = True,
+        conditions: Sequence[Condition] = (),
+        expected: Opened | None = None,
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
         """Ids, columns and embeddings of all items, in the order in which they came."""
-        schema = self.schema()
+        schema = self.schema(expected)
         fields = ["id", "position", *schema.of(names), *["embedding"] * with_vectors]
         rows = self._rows(fields, None, schema.expression(conditions))
         rows = sorted(rows, key=lambda row: (row["position"], row["id"]))
@@ -310,12 +329,18 @@ class Collection(Store):
         with self._client() as client:
             if not client.has_collection(self._name):
                 return None
-            fields = client.describe_collection(self._name)["fields"]
+            described = client.describe_collection(self._name)
+        fields = described["fields"]
         found = {field["name"]: field for field in fields}
         if not set(OWN) <= set(found) or "dim" not in found["embedding"].get("params", {}):
             raise ValueError(f"{self.title} was not made by MilvusIndex: choose another name")
         types, held_in = columns_of(fields, self.title)
-        return Schema(int(found["embedding"]["params"]["dim"]), types, held_in)
+        properties = described.get("properties") or {}
+        number = (
+            f"{described.get('collection_id')} {described.get('collection_name')}"  # under an alias its own
+        )
+        opened = Opened(number, properties.get(_FINGERPRINT) or None)
+        return Schema(int(found["embedding"]["params"]["dim"]), types, held_in, opened)
 
     def _make(self, client: Any, made: Schema, design: Mapping[str, Any]) -> None:
         kinds = self._milvus.DataType
@@ -346,10 +371,13 @@ class Collection(Store):
             raise IndexUnavailableError(f"{self.title}: Milvus refused the request: {lines[0]}") from error
 
 
-def _text_bytes(columns: Mapping[str, list[Any]]) -> int:
-    """Bytes of all text, about: one that is long makes requests shorter, for they have a largest size."""
-    texts = (value for values in columns.values() for value in values if isinstance(value, str))
-    return sum(map(len, texts))
+def _text_bytes(columns: Mapping[str, list[Any]], n_rows: int) -> NDArray[np.int64]:
+    """Bytes of the text of each row, for requests have a largest size."""
+    sizes = np.zeros(n_rows, dtype=np.int64)
+    for values in columns.values():
+        if values and isinstance(values[0], str):
+            sizes += [len(value.encode()) for value in values]
+    return sizes
 
 
 def _as_arrays(rows: Sequence[Mapping[str, Any]], names: Sequence[str], schema: Schema) -> Columns:

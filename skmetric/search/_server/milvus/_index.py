@@ -13,7 +13,7 @@ from skmetric.search._index._checks import check_keys
 from skmetric.search._server._columns import typed_columns
 from skmetric.search._server._secrets import Token, Uri, bare_uri, hide
 from skmetric.search._server._shared import SharedIndex
-from skmetric.search._server._store import Items, Mode
+from skmetric.search._server._store import Items, Mode, Opened
 
 from ._collection import Collection
 from ._fields import OWN
@@ -195,12 +195,13 @@ class MilvusIndex(SharedIndex):
         embeddings: ArrayLike,
         columns: Mapping[str, ArrayLike] | None,
         mode: Mode,
+        expected: Opened | None = None,
     ) -> Self:
         embeddings = check_matrix(embeddings, "embeddings").astype(np.float32)
         ids = None if ids is None else check_keys(ids, len(embeddings))
         arrays, types = typed_columns(columns, len(embeddings), OWN)
         design = {"index_type": self.index_type, "params": self._build_params()}
-        self._opened().fill(Items(ids, embeddings, arrays, types), design, mode)
+        self._opened().fill(Items(ids, embeddings, arrays, types), design, mode, expected)
         return self
 
     def _build_params(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self, final
 
 from numpy.typing import ArrayLike, NDArray
@@ -12,13 +12,12 @@ from skmetric.search._index._checks import check_keys
 from skmetric.search._server._columns import typed_columns
 from skmetric.search._server._secrets import Address, hide, without_secrets
 from skmetric.search._server._shared import SharedIndex
-from skmetric.search._server._store import Items, Mode
+from skmetric.search._server._store import Items, Mode, Next, Opened
 
+from ._design import ITERATIVE, MAX_SEARCH, RESCORED, STORAGES, Design, check_choices
 from ._schema import Schema
-from ._sql import MAX_DIMENSIONS, MAX_INDEXED_HALF, OWN, SYSTEM
-from ._table import Table
-
-_METHODS = ("exact", "hnsw", "ivfflat")
+from ._sql import OWN, SYSTEM
+from ._table import Looking, Table
 
 
 @final
@@ -27,7 +26,7 @@ class PgVectorIndex(SharedIndex):
 
     The table is made when it is first filled: ids and columns of the types that the data have, and an
     index over the embeddings. What one process adds, others find at once. Each call is one transaction: all
-    of it is kept or nothing. Embeddings are kept in float32; distances are those of the kept embeddings.
+    of it is kept or nothing. Distances are those of the embeddings that the table keeps.
     Columns that an administrator adds to the table are left alone, if they may be NULL or have a default.
 
     Parameters
@@ -46,13 +45,24 @@ class PgVectorIndex(SharedIndex):
     m : int, default=16
         Links of an item in the HNSW graph, from 2 to 100.
     ef_construction : int, default=64
-        Candidates while the HNSW graph is built, at least ``2 * m``.
+        Candidates while the HNSW graph is built, from ``2 * m`` to 1000.
     ef_search : int, default=40
         Candidates of a search through HNSW, from 1 to 1000: more find more, and take longer.
     lists : int, default=None
         Lists of IVFFlat; None takes the square root of the items at hand when the index is made.
     probes : int, default=None
-        Lists that a search through IVFFlat reads; None takes the square root of `lists`.
+        Lists that a search through IVFFlat reads; None takes the square root of the lists.
+    precision : {"auto", "full", "half", "binary"}, default="auto"
+        What HNSW or the lists keep of an embedding: float32 numbers ("full"), float16 numbers ("half"), or
+        the sign of each number ("binary"). Candidates that they find are ranked by the embeddings of the
+        table. "auto" means "full" up to 2,000 dimensions and "half" beyond, and "half" where the table keeps
+        float16. "binary" suits embeddings of some hundred numbers that are spread around zero.
+    rescore : int, default=None
+        Candidates for each neighbour, from 1 to 1000, that are ranked by the embeddings of the table. None
+        means 1 for "full", 4 for "half" and 20 for "binary".
+    storage : {"float32", "float16"}, default="float32"
+        Numbers in which the table keeps embeddings: pgvector's ``vector`` or ``halfvec``, which takes half
+        the bytes. It is chosen when the table is made; `reembed` of a search can change it later.
 
     See Also
     --------
@@ -62,11 +72,14 @@ class PgVectorIndex(SharedIndex):
 
     Notes
     -----
-    HNSW and IVFFlat hold `vector` to 2,000 dimensions; between there and 4,000 they are built over
-    ``halfvec``, and what they find is ranked by the full embeddings; beyond, only ``method="exact"``
-    serves, to 16,000. The lists of IVFFlat come from the items of the first call of `add`: fill it with
-    many, or call `reindex` later. With a filter, the search goes on through the index until enough items
-    pass (pgvector's iterative scan); queries for which it ends early are answered by comparing with all.
+    HNSW and IVFFlat have room for 2,000 dimensions in full precision, 4,000 in half precision, and for all
+    that the table holds, 16,000, in binary. They keep the precision with which they were made, whatever the
+    parameters of a process are, until `reindex`. `precision` and `storage` other than the defaults need
+    pgvector 0.7.
+
+    The lists of IVFFlat come from the items of the first call of `add`: fill it with many, or call `reindex`
+    later. With a filter, the search goes on through the index until enough items pass (iterative scans, since
+    pgvector 0.8); queries for which it ends early are answered by comparing with all.
 
     Examples
     --------
@@ -78,6 +91,10 @@ class PgVectorIndex(SharedIndex):
                   method='hnsw', table='people')
     """
 
+    precision: str = "auto"  # also of indexes that earlier versions pickled
+    rescore: int | None = None
+    storage: str = "float32"
+
     def __init__(
         self,
         conninfo: str,
@@ -88,6 +105,10 @@ class PgVectorIndex(SharedIndex):
         ef_search: int = 40,
         lists: int | None = None,
         probes: int | None = None,
+        *,
+        precision: str = "auto",
+        rescore: int | None = None,
+        storage: str = "float32",
     ) -> None:
         self.conninfo = conninfo
         self.table = table
@@ -97,6 +118,9 @@ class PgVectorIndex(SharedIndex):
         self.ef_search = ef_search
         self.lists = lists
         self.probes = probes
+        self.precision = precision
+        self.rescore = rescore
+        self.storage = storage
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters; secrets are shown by no ``repr``.
@@ -180,7 +204,7 @@ class PgVectorIndex(SharedIndex):
         PgVectorIndex
             The index. Writers wait meanwhile.
         """
-        self._opened().reindex(self._design)
+        self._opened().reindex(self._design())
         return self
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -191,8 +215,7 @@ class PgVectorIndex(SharedIndex):
     def _opened(self) -> Table:
         table = getattr(self, "_table", None)
         if table is None or table.address != (str(self.conninfo), self.table):
-            if self.method not in _METHODS:
-                raise ValueError(f"method must be one of {_METHODS}; got {self.method!r}")
+            self._check()
             self._table = table = Table(str(self.conninfo), self.table)
         return table
 
@@ -202,38 +225,52 @@ class PgVectorIndex(SharedIndex):
         embeddings: ArrayLike,
         columns: Mapping[str, ArrayLike] | None,
         mode: Mode,
+        expected: Opened | None = None,
     ) -> Self:
         embeddings = check_matrix(embeddings, "embeddings")
         ids = None if ids is None else check_keys(ids, len(embeddings))
         arrays, types = typed_columns(columns, len(embeddings), (*OWN, *SYSTEM))
-        n_features = embeddings.shape[1]
-        most = MAX_DIMENSIONS if self.method == "exact" else MAX_INDEXED_HALF
-        if n_features > most:
-            raise ValueError(
-                f"method={self.method!r} of pgvector holds up to {most} dimensions; got {n_features}: "
-                "reduce them" + ', or use method="exact"' * (self.method != "exact")
-            )
-        self._opened().fill(Items(ids, embeddings, arrays, types), self._design, mode)
+        design = self._design()
+        design.check_dimensions(embeddings.shape[1])
+        self._opened().fill(Items(ids, embeddings, arrays, types), design, mode, expected)
         return self
 
-    def _design(self, n_items: int) -> tuple[str | None, dict[str, int]]:
-        """Method of the index over embeddings, and its options."""
-        if self.method == "hnsw":
-            return "hnsw", {"m": int(self.m), "ef_construction": int(self.ef_construction)}
-        if self.method == "ivfflat":
-            lists = max(1, round(n_items**0.5)) if self.lists is None else self.lists
-            return "ivfflat", {"lists": int(lists)}
-        return None, {}
+    def _successor(self, text: str, expected: Opened | None) -> Next:
+        return self._opened().successor(self._design(), text, expected)
 
-    def _search_options(self, k: int) -> tuple[bool, dict[str, Any]]:
-        """Whether there is an index to go through, and settings of a session that searches."""
-        schema = self._opened().schema()
-        return schema.method is not None and self.method != "exact", self._settings(schema)
+    def _check(self) -> None:
+        """Refuse parameters that no server takes."""
+        numbers = ("m", "ef_construction", "ef_search", "lists", "probes", "rescore")
+        check_choices(
+            self.method, self.precision, self.storage, **{name: getattr(self, name) for name in numbers}
+        )
 
-    def _settings(self, schema: Schema) -> dict[str, Any]:
+    def _design(self) -> Design:
+        """How the table and its index are made, if they are not there."""
+        self._check()
+        method = None if self.method == "exact" else self.method
+        lists = None if self.lists is None else int(self.lists)
+        storage = STORAGES[self.storage]
+        return Design(method, self.precision, storage, int(self.m), int(self.ef_construction), lists)
+
+    def _search_options(self, k: int) -> Callable[[Schema, int], Looking]:
+        """How a search looks through a table of some schema."""
+        self._check()
+        return self._looking
+
+    def _looking(self, schema: Schema, k: int) -> Looking:
+        if schema.method is None or self.method == "exact":
+            return Looking(False, k, {})
+        depth = k * int(RESCORED[schema.precision] if self.rescore is None else self.rescore)
+        settings: dict[str, Any] = {}
         if schema.method == "hnsw":
-            return {"hnsw.ef_search": int(self.ef_search), "hnsw.iterative_scan": "relaxed_order"}
-        if schema.method == "ivfflat":
-            probes = max(1, round(schema.lists**0.5)) if self.probes is None else self.probes
-            return {"ivfflat.probes": int(probes), "ivfflat.iterative_scan": "relaxed_order"}
-        return {}
+            # candidates beyond those that the first pass finds are worse than those of one wider pass
+            wanted = int(self.ef_search) if depth == k else max(int(self.ef_search), min(depth, MAX_SEARCH))
+            settings["hnsw.ef_search"] = wanted
+        else:
+            settings["ivfflat.probes"] = (
+                max(1, round(schema.lists**0.5)) if self.probes is None else int(self.probes)
+            )
+        if schema.version >= ITERATIVE:
+            settings[f"{schema.method}.iterative_scan"] = "relaxed_order"
+        return Looking(True, depth, settings)

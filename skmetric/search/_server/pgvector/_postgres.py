@@ -51,6 +51,11 @@ class Server:
                     raise
                 return self._rows(self._connection(), query, params, settings, prepare)
 
+    def was_stopped(self, error: IndexUnavailableError) -> bool:
+        """Whether a call ended because it and another waited for each other, or it for too long."""
+        errors = self._psycopg.errors
+        return isinstance(error.__cause__, errors.DeadlockDetected | errors.LockNotAvailable)
+
     def close(self) -> None:
         """Close the connections of this process."""
         for process, thread in list(self._open):
@@ -135,6 +140,11 @@ class Server:
                 raise IndexUnavailableError(
                     f"{self.name}: this call and one of another process waited for each other, and the "
                     "server stopped this one: nothing of it was kept, call again"
+                ) from error
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                raise IndexUnavailableError(
+                    f"{self.name}: another session holds the table for longer than this call waits: nothing "
+                    f"was changed, call again. The server said: {said}"
                 ) from error
             if isinstance(error, psycopg.errors.QueryCanceled):
                 raise IndexUnavailableError(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,30 @@ from skmetric.search._index._checks import check_dimension
 from skmetric.search._index._hits import Hits, in_order
 from skmetric.search._server._columns import ITEM_ID, Columns, Types, as_column, match_types
 from skmetric.search._server._remote import HOLDS_ITEMS
-from skmetric.search._server._store import Items, Keys, Mode, Store
+from skmetric.search._server._store import Items, Keys, Mode, Opened, Store, check_opened
 
+from ._design import Design, check_version
+from ._next_table import NextTable
 from ._postgres import Server
-from ._schema import Schema, indexes_of, read_comment, read_schema, write_comment
-from ._sql import Statements, VectorArray, copied, decode, encode, register
+from ._schema import Schema, indexes_of, read_comment, read_schema, read_version, write_comment
+from ._sql import Statements, VectorArray, copied, decode, encode, next_name, register, stored
 
 # of binary COPY, whose values bear no types: a date goes as the 8 bytes that it is
 _COPIED = {BOOLEAN: "bool", INTEGER: "int8", REAL: "float8", TEXT: "text", TIME: "int8"}
 _PAUSES = (0.1, 0.3)  # seconds before a call that the server stopped for another is made again
-_SPARE = 4  # times k candidates where those of the index are ranked in half precision
-Design = Callable[[int], tuple[str | None, dict[str, int]]]
+_TIMES = 3  # that a read is made where the table is replaced meanwhile
+_SCHEMA_OF = """
+    SELECT n.nspname::text, c.oid::bigint FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass(%s)"""
+_Found = TypeVar("_Found")
+
+
+class Looking(NamedTuple):
+    """How a search looks: through the index of the table or at all items."""
+
+    is_indexed: bool
+    depth: int  # candidates of each query that are ranked by the embeddings kept
+    settings: dict[str, Any]  # of the session
 
 
 @final
@@ -50,6 +63,10 @@ class Table(Store):
     def types(self) -> Types:
         return self.schema().types
 
+    @property
+    def opened(self) -> Opened:
+        return self.schema().opened
+
     def schema(self) -> Schema:
         """The schema; a ValueError if there is no table."""
         if self._known is None:
@@ -59,7 +76,7 @@ class Table(Store):
             raise ValueError(f"the index is empty: add embeddings first ({self.title} is not there)")
         return self._known
 
-    def fill(self, items: Items, design: Design, mode: Mode = "add") -> None:
+    def fill(self, items: Items, design: Design, mode: Mode = "add", expected: Opened | None = None) -> None:
         """Store items in one transaction.
 
         Two that store the same ids in another order wait for each other, until the server stops one: that
@@ -67,20 +84,22 @@ class Table(Store):
         """
         for pause in _PAUSES:
             try:
-                self._fill(items, design, mode)
+                self._fill(items, design, mode, expected)
                 return
             except IndexUnavailableError as error:
                 if not isinstance(error.__cause__, self._errors.DeadlockDetected):
                     raise
             time.sleep(pause)
-        self._fill(items, design, mode)
+        self._fill(items, design, mode, expected)
 
-    def _fill(self, items: Items, design: Design, mode: Mode) -> None:
+    def _fill(self, items: Items, design: Design, mode: Mode, expected: Opened | None) -> None:
         try:
             with self._server.transaction() as connection:
-                made = self._make(connection, items, is_start=mode == "start")
+                made = self._make(connection, items, design, is_start=mode == "start")
+                check_opened(expected, made.opened, self.title)
                 check_dimension(items.embeddings, made.n_features)
                 arrays = match_types(items.columns, items.types, made.types)
+                items = items._replace(embeddings=stored(items.embeddings, made.storage))
                 if items.ids is None:
                     items = items._replace(ids=self._draw(connection, len(items.embeddings)))
                 ids: Keys = items.ids  # type: ignore[assignment]  # drawn above
@@ -88,14 +107,22 @@ class Table(Store):
                     in_order(self._locked(connection, ids), ids)
                 write = self._replace if mode in ("upsert", "replace") else self._copy
                 write(connection, items, arrays, made.types)
-                if self._read_schema(connection).method is None:  # type: ignore[union-attr]
-                    self._make_index(connection, made, design(len(ids)))
-                known = self._read_schema(connection)
+                # from here on nobody can put another table under the name: was it done before?
+                known = self._after(connection, made, expected)
+                if known.method is None and design.method is not None:
+                    self._make_index(connection, known, design, len(ids))
+                    known = self._after(connection, made, expected)
         except self._errors.UniqueViolation as error:
             raise ValueError(
                 f"{_in_use(error)} is in the index already ({self.title}): remove it first"
             ) from None
         self._known = known
+
+    def _after(self, connection: Any, before: Schema, expected: Opened | None) -> Schema:
+        """The schema of the table that a transaction has changed."""
+        known: Schema = self._read_schema(connection)  # type: ignore[assignment]  # it is there
+        check_opened(expected or before.opened, known.opened, self.title)
+        return known
 
     def describe(self, ids: Keys, columns: Columns, types: Types) -> None:
         with self._server.transaction() as connection:
@@ -130,40 +157,58 @@ class Table(Store):
         names: Sequence[str],
         conditions: Sequence[Condition],
         among: Keys | None,
-        options: tuple[bool, dict[str, Any]],
+        options: Callable[[Schema, int], Looking],
         is_ranked: bool,
+        expected: Opened | None = None,
     ) -> Hits:
-        """Hits of all queries; where an index did not find enough, by comparing with all."""
-        is_indexed, settings = options
+        """Hits of all queries; where an index did not find enough, by comparing with all.
+
+        `options` says how a search looks that is asked for so many neighbours in a table of that schema.
+        """
         filter_, params = self._sql.found(conditions, among)
-        n_features, types = self.n_features, self.types
-        depth = k if self._sql.operand(n_features) == "{}" else _SPARE * k
 
-        def ask(embeddings: NDArray[np.floating], is_indexed: bool) -> list[tuple]:
-            statement = self._sql.query(filter_, n_features, is_indexed, names, types, is_ranked)
-            bound = [VectorArray(embeddings), *params, depth if is_indexed else k, k]
-            return self._ask(statement, bound, settings if is_indexed else {}, prepare=register)
+        def ask(schema: Schema) -> tuple[list[tuple], set[int]]:
+            check_dimension(embeddings, schema.n_features)
+            looking = options(schema, k)
 
-        rows = ask(embeddings, is_indexed)
-        if is_indexed:
-            found = np.bincount([row[0] - 1 for row in rows], minlength=len(embeddings))
-            short = np.flatnonzero(found < k)
-            if len(short):
-                more: Any = ((short[row[0] - 1] + 1, *row[1:]) for row in ask(embeddings[short], False))
-                rows = [row for row in rows if found[row[0] - 1] == k]
-                rows = sorted([*rows, *more], key=lambda row: row[0])
-        queries, ids, distances, *columns = self._as_arrays(rows, [INTEGER, INTEGER, REAL], names)
+            def rows_of(embeddings: NDArray[np.floating], is_indexed: bool) -> list[tuple]:
+                statement = self._sql.query(filter_, schema, is_indexed, names, schema.types, is_ranked)
+                bound = [VectorArray(embeddings), *params, looking.depth if is_indexed else k, k]
+                settings = looking.settings if is_indexed else {}
+                return self._server.read(statement, bound, settings, prepare=register)
+
+            rows = rows_of(embeddings, looking.is_indexed)
+            if looking.is_indexed:
+                found = np.bincount([row[0] - 1 for row in rows], minlength=len(embeddings))
+                short = np.flatnonzero(found < k)
+                if len(short):
+                    more: Any = (
+                        (short[row[0] - 1] + 1, *row[1:]) for row in rows_of(embeddings[short], False)
+                    )
+                    rows = [row for row in rows if found[row[0] - 1] == k]
+                    rows = sorted([*rows, *more], key=lambda row: row[0])
+            return rows, {row[2] for row in rows}
+
+        rows = self._in_one_table(ask, names, expected)
+        kinds = [INTEGER, INTEGER, INTEGER, REAL]
+        queries, ids, _, distances, *columns = self._as_arrays(rows, kinds, names)
         return Hits(queries - 1, ids, distances, dict(zip(names, columns, strict=True)))
 
-    def vectors(self, ids: Keys | None) -> NDArray[np.float32]:
-        n_features = self.n_features
+    def vectors(self, ids: Keys | None, expected: Opened | None = None) -> NDArray[np.float32]:
+        where = "ORDER BY position" if ids is None else "WHERE id = ANY(%s::bigint[])"
+        statement = self._sql.compose(f"SELECT id, tableoid::bigint, embedding FROM {{table}} {where}")
+        params = [] if ids is None else [ids.tolist()]
+
+        def ask(schema: Schema) -> tuple[tuple[list[tuple], Schema], set[int]]:
+            rows = self._server.read(statement, params)
+            return (rows, schema), {row[1] for row in rows}
+
+        rows, schema = self._in_one_table(ask, (), expected)
+        vectors = _decoded([row[2] for row in rows], schema)
         if ids is None:
-            rows = self._ask(self._sql.compose("SELECT embedding FROM {table} ORDER BY position"))
-            return _decoded([row[0] for row in rows], n_features)
-        statement = "SELECT id, embedding FROM {table} WHERE id = ANY(%s::bigint[])"
-        rows = self._ask(self._sql.compose(statement), [ids.tolist()])
+            return vectors
         order = in_order(np.array([row[0] for row in rows], dtype=np.int64), ids)
-        return _decoded([rows[row][1] for row in order], n_features)
+        return _read_only(vectors[order])
 
     def columns(
         self, ids: Keys | None, names: Sequence[str] | None = None, conditions: Sequence[Condition] = ()
@@ -173,14 +218,22 @@ class Table(Store):
         return ids, columns
 
     def contents(
-        self, names: Sequence[str], with_vectors: bool = True, conditions: Sequence[Condition] = ()
+        self,
+        names: Sequence[str],
+        with_vectors: bool = True,
+        conditions: Sequence[Condition] = (),
+        expected: Opened | None = None,
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
         """Ids, columns and embeddings of all items, as they are at one moment, in order of their ids."""
-        return self._read(names, with_vectors, *self._sql.found(conditions))
+        return self._read(names, with_vectors, *self._sql.found(conditions), expected)
 
     def tally(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        statement = "SELECT {names}, count(*) FROM {table} GROUP BY 1"
-        rows = self._ask(self._sql.compose(statement, names=self._sql.values([name], self.types)))
+        def ask(schema: Schema) -> tuple[list[tuple], set[int]]:
+            statement = "SELECT {names}, count(*) FROM {table} GROUP BY 1"
+            names = self._sql.values([name], schema.types)
+            return self._server.read(self._sql.compose(statement, names=names)), set()
+
+        rows = self._in_one_table(ask, [name])
         values, counts = self._as_arrays([row[::-1] for row in rows], [INTEGER], [name])[::-1]
         order = np.argsort(values, kind="stable")
         return values[order], counts[order]
@@ -201,9 +254,18 @@ class Table(Store):
             for index in indexes_of(connection, self._name()):
                 connection.execute(self._sql.raw(f"DROP INDEX {index}"))  # quoted by the server
             n_items = connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
-            self._make_index(connection, schema, design(n_items))
+            self._make_index(connection, schema, design, n_items)
             known = self._read_schema(connection)
         self._known = known
+
+    def successor(self, design: Design, text: str, expected: Opened | None) -> NextTable:
+        """The table that will take the place of this one, of embeddings by the embedder of a `text`."""
+        self._known = None
+        check_opened(expected, self.opened, self.title)
+        return NextTable(self._server, self._sql, self.schema(), design, text, self._forget)
+
+    def _forget(self) -> None:
+        self._known = None
 
     def fingerprint(self) -> str | None:
         """The comment on the table, if `keep_fingerprint` wrote it."""
@@ -214,9 +276,14 @@ class Table(Store):
         """Write it as a comment on the table; comments of others, and tables of other owners, stay."""
         with self._server.transaction() as connection:
             write_comment(connection, self._name(), text, self._sql.comment)
+            self._known = self._read_schema(connection)
 
     def drop(self) -> None:
         with self._server.transaction() as connection:
+            schema = connection.execute(_SCHEMA_OF, [self._name()]).fetchone()
+            if schema is not None:  # what a call of reembed that was killed has left
+                left = self._sql.beside(schema[0], next_name(schema[1]))
+                connection.execute(left.compose("DROP TABLE IF EXISTS {table}"), ())
             connection.execute(self._sql.compose("DROP TABLE IF EXISTS {table}"), ())
         self._known = None
 
@@ -227,31 +294,69 @@ class Table(Store):
             return connection.execute(self._sql.compose("SELECT count(*) FROM {table}"), ()).fetchone()[0]
 
     def _read(
-        self, names: Sequence[str], with_vectors: bool, filter_: Any, params: Sequence[Any]
+        self,
+        names: Sequence[str],
+        with_vectors: bool,
+        filter_: Any,
+        params: Sequence[Any],
+        expected: Opened | None = None,
     ) -> tuple[Keys, Columns, NDArray[np.float32] | None]:
         """Ids, ascending, columns and, where asked for, embeddings."""
         chosen = ["id", *names, *["embedding"] * with_vectors]
-        statement = self._sql.compose(
-            "SELECT {names} FROM {table} {filter} ORDER BY id",
-            names=self._sql.values(chosen, self.types if names else {}),
-            filter=filter_,
-        )
-        rows = self._ask(statement, params)
+
+        def ask(schema: Schema) -> tuple[tuple[list[tuple], Schema], set[int]]:
+            statement = self._sql.compose(
+                "SELECT tableoid::bigint, {names} FROM {table} {filter} ORDER BY id",
+                names=self._sql.values(chosen, schema.types),
+                filter=filter_,
+            )
+            rows = self._server.read(statement, params)
+            return (rows, schema), {row[0] for row in rows}
+
+        rows, schema = self._in_one_table(ask, names, expected)
         vectors = None
         if with_vectors:
-            vectors = _decoded([row[-1] for row in rows], self.n_features)
+            vectors = _decoded([row[-1] for row in rows], schema)
             rows = [row[:-1] for row in rows]
-        ids, *columns = self._as_arrays(rows, [INTEGER], names)
+        _, ids, *columns = self._as_arrays(rows, [INTEGER, INTEGER], names)
         return ids, dict(zip(names, columns, strict=True)), vectors
 
-    def _ask(self, statement: Any, params: Sequence[Any] = (), *args: Any, **options: Any) -> list[tuple]:
-        """Rows of a query; what is known of a table that was dropped meanwhile is forgotten."""
-        try:
-            return self._server.read(statement, params, *args, **options)
-        except ValueError as error:
-            if isinstance(error.__cause__, self._errors.UndefinedTable | self._errors.UndefinedColumn):
-                self._known = None
-            raise
+    def _in_one_table(
+        self,
+        ask: Callable[[Schema], tuple[_Found, set[int]]],
+        names: Iterable[str],
+        expected: Opened | None = None,
+    ) -> _Found:
+        """What `ask` reads of the table with that schema; of the one that has come under the name, if any.
+
+        `ask` says too which tables have answered: one, or none where there were no rows.
+        """
+        for _ in range(_TIMES):
+            schema = self.schema()
+            check_opened(expected, schema.opened, self.title)
+            try:
+                if not set(names) <= set(schema.types):
+                    raise ValueError(
+                        f"{self.title} was dropped or made anew with other columns since it was opened: open "
+                        "it again"
+                    )
+                found, answered = ask(schema)
+            except ValueError:
+                if not self._is_another(schema):
+                    raise
+                continue
+            if answered <= schema.answering:
+                return found
+            self._known = None
+        raise IndexUnavailableError(
+            f"{self.title} was made anew again and again during this call: call again"
+        )
+
+    def _is_another(self, before: Schema) -> bool:
+        """Whether another table has come under the name; what is known of one that is gone is forgotten."""
+        with self._server.transaction() as connection:
+            self._known = self._read_schema(connection)
+        return self._known is not None and self._known.opened.number != before.opened.number
 
     def _as_arrays(
         self, rows: Sequence[tuple], kinds: Sequence[ColumnType], names: Sequence[str]
@@ -298,7 +403,7 @@ class Table(Store):
     def _read_schema(self, connection: Any) -> Schema | None:
         return read_schema(connection, self._name(), self.title)
 
-    def _make(self, connection: Any, items: Items, is_start: bool = False) -> Schema:
+    def _make(self, connection: Any, items: Items, design: Design, is_start: bool = False) -> Schema:
         """The schema of the table, which is made if it is not there; at a start it must have no items."""
         schema = self._read_schema(connection)
         if schema is None or is_start:
@@ -306,28 +411,42 @@ class Table(Store):
             schema = self._read_schema(connection)
         if schema is None:
             self._make_extension(connection)
-            connection.execute(self._sql.create(items.embeddings.shape[1], items.types), ())
-            return Schema(items.embeddings.shape[1], items.types, None, 1)
+            check_version(read_version(connection), design.storage, self.title)
+            create = self._sql.create(items.embeddings.shape[1], items.types, design.storage)
+            connection.execute(create, ())
+            schema = self._read_schema(connection)
+            assert schema is not None  # just made
+            return schema
         if is_start and connection.execute(self._sql.compose("SELECT 1 FROM {table} LIMIT 1"), ()).fetchone():
             raise ValueError(f"{self.title} {HOLDS_ITEMS}")
         return schema
 
     def _make_extension(self, connection: Any) -> None:
-        if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
+        if read_version(connection):
             return
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('skmetric'), 0)")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        try:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except (self._errors.UndefinedFile, self._errors.FeatureNotSupported) as error:
+            raise ValueError(
+                f"{self.title}: the server has no pgvector. Install it there, 0.8 or later "
+                "(https://github.com/pgvector/pgvector)"
+            ) from error
 
-    def _make_index(self, connection: Any, schema: Schema, design: tuple[str | None, dict[str, int]]) -> None:
-        method, options = design
-        if method is not None:
-            connection.execute(self._sql.index(method, schema.n_features, options), ())
+    def _make_index(self, connection: Any, schema: Schema, design: Design, n_items: int) -> None:
+        if design.method is None:
+            return
+        precision = design.resolved(schema.n_features, schema.storage)
+        for needed in (design.method, precision):
+            check_version(schema.version, needed, self.title)
+        options = design.options(n_items)
+        connection.execute(self._sql.index(design.method, precision, schema.n_features, options), ())
 
     def _copy(
         self, connection: Any, items: Items, arrays: Columns, types: Types, is_staged: bool = False
     ) -> None:
         """Binary COPY. Its values bear no types: a vector goes as the bytes that it is."""
-        records = encode(items.embeddings)
+        records = encode(items.embeddings)  # in float16 for a column of halfvec
         data, size = records.tobytes(), records.itemsize
         vectors = (data[start + 4 : start + size] for start in range(0, len(data), size))
         own = [items.ids.tolist(), vectors]  # type: ignore[union-attr]
@@ -368,7 +487,10 @@ def _in_use(error: Any) -> str:
     return f"{'id' if name == ITEM_ID else name} {value.removesuffix(') already exists.')}"
 
 
-def _decoded(values: Sequence[bytes], n_features: int) -> NDArray[np.float32]:
-    vectors = decode(values, n_features)
+def _decoded(values: Sequence[bytes], schema: Schema) -> NDArray[np.float32]:
+    return _read_only(decode(values, schema.n_features, schema.storage))
+
+
+def _read_only(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     vectors.flags.writeable = False
     return vectors
