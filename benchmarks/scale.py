@@ -12,6 +12,7 @@ Seconds are those of the CPU, of all threads together: OMP_NUM_THREADS=1 makes t
     python benchmarks/scale.py lists    FaissIndex, inverted lists and int8 codes, beside FAISS's own calls
     python benchmarks/scale.py peers    hnswlib and usearch on the rows of `graph`
     python benchmarks/scale.py maps     peak memory of scores and searches on a memory map
+    python benchmarks/scale.py classes  a training step with sampled class centres, over the number of classes
 """
 
 import argparse
@@ -433,6 +434,39 @@ CALLS = {
     "retrieval_report(50 rows, y, gallery=map, y_gallery=y)": _report_map,
     "MetricLearner(shrinkage=(0.3, 0.1)).fit(map, y)": _fit_map,
 }
+# Class centres
+
+
+def classes(options, sizes):
+    """Milliseconds of the parts of a step, and memory, over the number of classes."""
+    import torch
+
+    from skmetric.deep import losses
+
+    print("ArcFaceLoss(sampled_classes=4096), 64 components, batches of 128, AdamW in one pass;")
+    print("CPU milliseconds of the least of five steps\n")
+    print(f"{'classes':>10}{'forward':>10}{'backward':>10}{'step':>10}{'whole':>10}{'MB':>8}")
+    for n in [n for n in sizes if str(n)[0] == "1"]:
+        taken = []
+
+        def run(n=n, taken=taken):
+            loss = losses.ArcFaceLoss(sampled_classes=4096).bind(n_components=64, n_classes=n)
+            optimizer = torch.optim.AdamW(loss.parameters(), lr=1e-3, fused=True)
+            rows, labels, value = torch.randn(128, 64), torch.randint(n, (128,)), []
+            for _ in range(6):
+                optimizer.zero_grad(set_to_none=True)
+                calls = (
+                    lambda: value.append(loss(rows, labels)),
+                    lambda: value.pop().backward(),
+                    optimizer.step,
+                )
+                taken.append([seconds(call) for call in calls])
+
+        _, megabytes = measured(run)
+        parts = 1e3 * np.min(taken[1:], axis=0)  # the first step makes the moments
+        print(f"{n:10,}{''.join(f'{part:10.1f}' for part in parts)}{parts.sum():10.1f}{megabytes:8.0f}")
+
+
 TABLES = {
     "fit": fit,
     "exact": exact,
@@ -441,6 +475,7 @@ TABLES = {
     "lists": lists,
     "peers": peers,
     "maps": maps,
+    "classes": classes,
 }
 
 

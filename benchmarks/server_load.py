@@ -90,7 +90,6 @@ CHOICES = [
     ("HNSW, half", {"method": "hnsw", "precision": "half"}),
     ("HNSW, half, float16", {"method": "hnsw", "storage": "float16"}),
     ("HNSW, binary", {"method": "hnsw", "precision": "binary"}),
-    ("HNSW, binary, float16", {"method": "hnsw", "precision": "binary", "storage": "float16"}),
     ("lists", {"method": "ivfflat", "precision": "full"}),
     ("lists, half", {"method": "ivfflat", "precision": "half"}),
     ("lists, binary", {"method": "ivfflat", "precision": "binary"}),
@@ -114,17 +113,25 @@ def choices(options):
     print(
         f"{len(X):,} x {N_FEATURES}, {N_QUERIES} queries of k={K} in one call; recall@{K} against ExactIndex"
     )
-    print('"load" is COPY and the building of the index; candidates are ef_search or probes\n')
+    print(
+        '"load" is COPY and the building of the index; candidates are ef_search, '
+        "probes or, of binary, rescore\n"
+    )
     columns = ["load, s", "table, MB", "index, MB", "candidates", "recall", "ms a query"]
     print(f"{'':22}" + "".join(f"{name:>12}" for name in columns))
     with postgres() as (address, _):
         for name, given in CHOICES:
+            if options.only not in (None, name):
+                continue
             index = PgVectorIndex(address, "chosen", **given).clear()
             _, load = seconds(lambda index=index: index.add(np.arange(len(X)), X))
             table, size = sizes(index)
             root = round(len(X) ** 0.5)
-            tried = {"hnsw": ("ef_search", (40, 200)), "ivfflat": ("probes", (round(root**0.5), root // 8))}
+            tried = {"hnsw": ("ef_search", (40, 200)), "ivfflat": ("probes", (round(root**0.5), root // 4))}
             parameter, values = tried.get(index.method, (None, (None,)))
+            if index.precision == "binary":
+                index.set_params(probes=root // 4)
+                parameter, values = "rescore", (20, 100)
             for value in values:
                 if parameter:
                     index.set_params(**{parameter: value})
@@ -313,6 +320,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", choices=PARTS, help="without it all run")
     parser.add_argument("--rows", type=int, default=100_000, help="number of items")
+    parser.add_argument("--only", help="one of the choices, by the name that the table shows")
     parser.add_argument("--quick", action="store_true", help="5,000 items")
     chosen = parser.parse_args()
     chosen.rows = 5000 if chosen.quick else chosen.rows

@@ -270,5 +270,7 @@ def _sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:  # which does not say of what
+        raise OSError(f"{path} could not be synced to the disk ({error}): save again") from error
     finally:
         os.close(handle)

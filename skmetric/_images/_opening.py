@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from skmetric._checks import check_map
+
 from ._arrays import check_channels, from_arrays, from_block, to_array
 from ._files import from_paths, from_pil
 from ._images import Images
@@ -96,6 +98,8 @@ def _rows(X: Any) -> Any:
         X = list(X)
     if isinstance(X, list | tuple) and X and (_kind(X[0]) != "number" or isinstance(X[0], bytes)):
         return list(X)
+    if isinstance(X, np.ndarray):
+        check_map(X)
     array = to_array(X)
     if array.dtype.kind not in "OUT":
         return array

@@ -11,6 +11,7 @@ from sklearn.model_selection import BaseCrossValidator, ShuffleSplit, Stratified
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skmetric._checks import check_map
 from skmetric._groups import check_groups
 from skmetric._params import num_samples, safe_indexing
 from skmetric._warning import warn
@@ -353,5 +354,8 @@ def class_disjoint_split(
         group_disjoint=groups is not None,
     )
     everything = indexable(X, y, *arrays)
+    for array in everything:
+        if isinstance(array, np.ndarray):
+            check_map(array, "an array to be split")
     sides = next(splitter.split(X, y, groups))
     return list(chain.from_iterable((safe_indexing(a, side) for side in sides) for a in everything))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state, indexable
 
-from skmetric._checks import encode_labels
+from skmetric._checks import check_map, encode_labels
 from skmetric._groups import check_groups
 from skmetric._params import Interval, safe_indexing, validate_params
 
@@ -89,6 +89,9 @@ def query_gallery_split(
     (['ant', 'bee'], ['ant', 'bee', 'bee', 'cat'])
     """
     everything = indexable(X, y, *arrays)
+    for array in everything:
+        if isinstance(array, np.ndarray):
+            check_map(array, "an array to be split")
     codes = class_codes(X, y, relevance)
     group_of_row = None if groups is None else encode_labels(check_groups(groups, len(codes)))[0]
     is_query = _choose_queries(codes, group_of_row, query_size, check_random_state(random_state))

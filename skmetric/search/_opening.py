@@ -192,9 +192,9 @@ class Opening(SearchBase):
     ) -> Self:
         """The search of a manifest and its arrays."""
         check_types(content, SEARCH)
-        check_agreement(content, arrays)
         if content["gallery"]:  # else it is on a server
             check_rows(content, arrays)
+        check_agreement(content, arrays)
         check_rates(content.get("rates", []), arrays)
         check_embedder(path, content, embedder)
         search = cls().set_params(

@@ -258,6 +258,23 @@ def test_fewer_rows_in_a_later_batch_are_told():
 
     with pytest.raises(ValueError, match=r"gave \d+ embeddings for a batch of \d+ samples"):
         quick(Bag, collate_fn=fewer).fit(TEXTS, Y)
+    learner = quick(Bag, collate_fn=tokenize).fit(TEXTS, Y).set_params(collate_fn=fewer)
+    with pytest.raises(ValueError, match=r"gave \d+ embeddings for \d+ samples.*so must collate_fn"):
+        learner.transform(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([[1.0, 2.0], [1.0], [1.0, 2.0]], "sample 0 has 2 and sample 1 has 1. To pad them give collate_fn="),
+        ([{"ids": [1]}, {"ids": [2]}], "lists samples of type dict, no rows of features: give collate_fn="),
+    ],
+)
+def test_lists_of_other_samples_need_a_collate_function(X, message):
+    learner = quick("mlp").fit(np.eye(4, 2), [0, 0, 1, 1])
+    for call in (lambda: quick("mlp").fit(X, range(len(X))), lambda: learner.transform(X)):
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,21 @@ def test_a_width_that_would_fill_the_memory_is_not_taken(tmp_path):
     content["types"]["names"] = f"<U{2**28}"
     manifest.write_bytes(sealed(content))
     assert read_folder(tmp_path, "kind")[1]["names"].tolist() == ["ant", "bee"]
+
+
+def test_a_disk_that_fails_is_named_at_each_sync(tmp_path, monkeypatch):
+    """`fsync` itself says "Input/output error", and not of what."""
+    n_features, sync = io.load(written(tmp_path)).n_features_in_, os.fsync
+    for failing in range(4):  # the arrays, their folder, the manifest, its folder
+        calls = iter(range(failing))
+
+        def fails(handle, calls=calls):
+            if next(calls, None) is None:
+                raise OSError(5, "Input/output error")
+            sync(handle)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fails)
+            with pytest.raises(OSError, match=str(tmp_path)):
+                written(tmp_path)
+        assert io.load(tmp_path, verify=True).n_features_in_ == n_features

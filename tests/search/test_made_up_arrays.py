@@ -29,6 +29,7 @@ def folder_of(path, index=None):
     [
         ("keys", lambda a: a[::-1], "keys must ascend"),
         ("keys", lambda a: a - 1, "keys must ascend"),
+        ("keys", lambda a: a[None], r"keys has the shape \[1, 12\]"),
         ("keys", lambda a: a + 0.5, "keys has the shape .* and the type float64"),
         ("keys", lambda a: a[:5], "ids has 12 rows where 5 are needed"),
         ("ids", lambda a: a[:5], "ids has 5 rows where 12 are needed"),

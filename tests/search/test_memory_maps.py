@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from skmetric import MetricLearner
+from skmetric._images._opening import open_images
 from skmetric.metrics import recall_at_k
+from skmetric.model_selection import class_disjoint_split, query_gallery_split
 from skmetric.retrieval import nearest
 from skmetric.search import ExactIndex, SimilaritySearch
 from skmetric.search._index import _blocks
@@ -96,6 +98,9 @@ def test_a_file_that_shrank_is_refused_and_does_not_kill_the_process(file):
         lambda: recall_at_k(rows, y),
         lambda: recall_at_k(rows[100:], y[100:]),
         lambda: index.query(QUERIES, 1),
+        lambda: class_disjoint_split(rows, y, random_state=0),
+        lambda: query_gallery_split(rows, y, random_state=0),
+        lambda: open_images(rows[:, :4].reshape(-1, 2, 2)),
     ):
         with pytest.raises(ValueError, match=r"a memory map of a file that has shrunk: it has 5000 bytes"):
             use()

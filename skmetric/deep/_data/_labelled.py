@@ -1,5 +1,6 @@
 """From X and y to what is trained on: checked samples, classes as codes, classes held out."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ def read_samples(estimator, X):
     if not is_table(X):
         return _read_others(estimator, X, estimator.input_shape_, reset=False)
     return as_float32(
-        validate_data(estimator, as_array(X), reset=False, dtype=_FLOATS, ensure_all_finite=False)
+        validate_data(estimator, _as_rows(X), reset=False, dtype=_FLOATS, ensure_all_finite=False)
     )
 
 
@@ -83,7 +84,22 @@ def read_rows(estimator, X, *, reset):
         )
     how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
     with said_of_raw(X):
-        return as_float32(validate_data(estimator, as_array(X), reset=reset, **how))
+        return as_float32(validate_data(estimator, _as_rows(X), reset=reset, **how))
+
+
+def _as_rows(X):
+    """Rows of features for scikit-learn to check; other structures and several lengths are refused."""
+    if isinstance(X, list | tuple) and len(X):
+        remedy = "give collate_fn=, which makes a batch of a list of samples"
+        if isinstance(X[0], Mapping):
+            raise ValueError(f"X lists samples of type {type(X[0]).__name__}, no rows of features: {remedy}")
+        lengths = [len(row) if hasattr(row, "__len__") else None for row in X]
+        if odd := [row for row, length in enumerate(lengths) if length != lengths[0]]:
+            raise ValueError(
+                f"X has samples of different lengths: sample 0 has {lengths[0]} and sample {odd[0]} has "
+                f"{lengths[odd[0]]}. To pad them {remedy}"
+            )
+    return as_array(X)
 
 
 def is_table(X):

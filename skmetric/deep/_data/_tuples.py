@@ -200,8 +200,9 @@ def _flat(X: Any, n_members: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
 def _read_array(estimator: Any, X: Any, n_members: int, *, reset: bool, trains: bool) -> NDArray[Any]:
     """Checked samples (n * n_members, ...) of an array (n, n_members, ...) of features or images."""
     name, shape = KINDS[n_members], _SHAPES[n_members]
+    X = as_array(X)  # which has its own words for what it refuses
     try:
-        X = np.asarray(as_array(X))
+        X = np.asarray(X)
     except ValueError:
         raise ValueError(f"X must hold {name}, {shape}, of samples of one size; got several") from None
     if X.ndim < 3 or X.shape[1] != n_members or len(X) == 0:

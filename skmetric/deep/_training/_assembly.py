@@ -239,6 +239,12 @@ def embed(
     run = laid_out(runner(module, compiled), in_last)
     with evaluating(module):
         batches = in_blocks(samples, _INFER_BATCH)
-        return infer(
+        embeddings = infer(
             lambda batch: run(to_float(to_device(batch, device))), batches, device=device, precision=precision
         )
+    if len(embeddings) != len(samples):
+        raise ValueError(
+            f"the network gave {len(embeddings)} embeddings for {len(samples)} samples: it must give one row "
+            "for each, in their order; so must collate_fn keep their number"
+        )
+    return embeddings
