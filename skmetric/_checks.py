@@ -1,7 +1,9 @@
 """What comes in at the edge: finite rows, labels of one kind. Inside, trust."""
 
 import mmap
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,19 @@ _MISSING = {"NoneType", "NAType", "NaTType"}  # the last two are of pandas
 _EXACT = 2**53  # integers up to here have a float64 each
 _WIDEST = 30_000  # features of sparse rows, of which a square matrix takes 7 GB
 _CHEAP = 1 << 20  # bytes of a fixed-width array of text that nobody minds
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+_OF_IMAGES = (
+    "X holds images. Put skmetric.FrozenFeatures or a trained skmetric.DeepMetricLearner {place}; pixels of "
+    "images of one size become rows by X.reshape(len(X), -1)"
+)
+_OF_PATHS = (
+    "X holds paths of images. Put skmetric.FrozenFeatures or a trained skmetric.DeepMetricLearner {place}: "
+    "both read the files"
+)
+_OF_TEXTS = (
+    "X holds texts. Put what makes numbers of them {place}: skmetric.features.FrozenText, or TfidfVectorizer "
+    "and TruncatedSVD"
+)
 _TABLES = {"dict", "frozenset", "list", "ndarray", "set"}  # types of what may be several labels
 
 
@@ -101,6 +116,40 @@ def as_array(X: Any) -> Any:
         return X
     X = X.detach().cpu()
     return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+
+
+@contextmanager
+def said_of_raw(X: Any, place: str = "before this, in a pipeline") -> Iterator[None]:
+    """Add to an error of scikit-learn's checks what to do with texts, paths, images or columns of text."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError) or (remedy := _remedy(X, place)) is None:
+            raise
+        raise type(error)(f"{str(error).rstrip('.')}: {remedy}") from error
+
+
+def _remedy(X: Any, place: str) -> str | None:
+    """What makes rows of numbers of `X`; None where it is something else."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes") and hasattr(X, "iloc"):  # of pandas
+        named = [column for column, kind in zip(X.columns, X.dtypes, strict=True) if kind.kind in "OUT"]
+        return (
+            f"the columns {named} hold no numbers: leave them out, or encode them, as by OneHotEncoder in "
+            "sklearn.compose.make_column_transformer"
+            if named
+            else None
+        )
+    if len(getattr(X, "shape", ())) > 2:
+        return _OF_IMAGES.format(place=place)
+    first = X
+    if isinstance(X, list | tuple) or hasattr(X, "__array__"):
+        first = next(iter(X), None) if len(getattr(X, "shape", (1,))) else None
+    if isinstance(first, str | os.PathLike):
+        is_picture = os.fspath(first).lower().endswith(_PICTURES)
+        return (_OF_PATHS if is_picture else _OF_TEXTS).format(place=place)
+    if hasattr(first, "getbands") or len(getattr(first, "shape", ())) > 1:  # of PIL, or an array
+        return _OF_IMAGES.format(place=place)
+    return None
 
 
 def check_map(X: NDArray[Any], name: str = "X") -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, diags_array, issparse, vstack
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmetric._checks import as_array, canonical_rows, check_finite_rows
+from skmetric._checks import as_array, canonical_rows, check_finite_rows, said_of_raw
 from skmetric._documented import DocumentedMixin
 from skmetric._sklearn import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skmetric.metrics import RetrievalScorer
@@ -71,14 +71,15 @@ class MetricLearnerMixin(DocumentedMixin, ClassNamePrefixFeaturesOutMixin, Trans
             In float32 for float32 input, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            as_array(X),
-            accept_sparse="csr" if self._takes_sparse else False,
-            reset=False,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-        )
+        with said_of_raw(X):
+            X = validate_data(
+                self,
+                as_array(X),
+                accept_sparse="csr" if self._takes_sparse else False,
+                reset=False,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=False,
+            )
         check_finite_rows(X)
         return self._embed(canonical_rows(X))
 

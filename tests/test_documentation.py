@@ -1,6 +1,7 @@
 """Code in the documentation runs, and prints what stands there."""
 
 import doctest
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,8 @@ import pages
 import pytest
 import readings
 import release_notes
+
+import skmetric
 
 DOC = Path(__file__).parents[1] / "doc"
 FOLDERS = (".", "guide", "migration")  # the others are generated
@@ -86,6 +89,24 @@ def test_every_display_is_drawn():
     assert ".. live-map::" in text
 
 
+def test_the_reference_lists_the_names_of_every_public_module():
+    walked = pkgutil.walk_packages(skmetric.__path__, "skmetric.")
+    modules = [module.name for module in walked if "._" not in module.name]
+    text = (DOC / "api.rst").read_text("utf-8")
+    assert sorted(re.findall(r"^\.\. names:: (\S+)$", text, re.M)) == sorted(modules)
+    assert sorted(re.findall(r"^   (skmetric\.\S+)$", text, re.M)) == sorted(modules)  # with a page each
+
+
+def test_an_example_shows_first_what_it_gives_on_real_data():
+    without = [
+        path.stem
+        for path in (DOC.parent / "examples").glob("*/*.py")
+        if '"--full"' in (text := path.read_text("utf-8"))
+        and not re.search(r"^\.\. (measured:: examples/|finding:: )", text.split('"""')[1], re.M)
+    ]
+    assert without == []
+
+
 @pytest.mark.parametrize("name", readings.SENTENCES)
 def test_a_recorded_benchmark_has_a_sentence_with_its_numbers(name):
     assert re.search(r"\d", readings.sentence(name))
@@ -95,6 +116,17 @@ def test_a_recorded_benchmark_has_a_sentence_with_its_numbers(name):
 def test_a_recorded_benchmark_has_a_chart(name):
     figure = charts.CHARTS[name](readings.text_of(name))
     assert len(figure.axes[0].patches) + len(figure.axes[0].lines) >= 3
+
+
+def test_a_chart_shows_no_score_that_was_not_measured():
+    """A bar of 0.00 would be a score."""
+    figure = charts.bars({"a": (0.5, None)}, ("x", "y"), "", "")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.50", "not run"]
+
+
+def test_curves_end_below_the_upper_edge():
+    for axes in charts.how_many(readings.text_of("how_many")).axes:
+        assert axes.get_ylim()[1] > 1.05 * max(max(line.get_ydata()) for line in axes.lines)
 
 
 def test_readings_by_hand():
@@ -125,8 +157,6 @@ def test_fragments_become_release_notes(tmp_path):
 
 
 def test_the_citation_has_the_version_of_the_package():
-    import skmetric
-
     cited = (DOC.parent / "CITATION.cff").read_text("utf-8")
     assert re.search(r"(?m)^version: (.+)$", cited)[1] == skmetric.__version__
 

@@ -17,6 +17,18 @@ def test_links_of_a_readme_are_absolute_on_a_package_index(text, expected):
     assert release.absolute(text, "https://x.example/blob/") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("![A chart](doc/a.png)", "*A chart*"),
+        ("see [b](SECURITY.md).", "see b."),
+        ("[c](https://scikit-learn.org)", "[c](https://scikit-learn.org)"),
+    ],
+)
+def test_no_link_of_a_readme_is_dead_where_the_project_has_no_address(text, expected):
+    assert release.without_links(text) == expected
+
+
 def test_the_version_is_written_in_both_places(monkeypatch, tmp_path):
     (tmp_path / "skmetric").mkdir()
     (tmp_path / "skmetric" / "__init__.py").write_text('"""Doc."""\n\n__version__ = "0.1.0"\n', "utf-8")

@@ -3,7 +3,7 @@
 It checks the tree, moves the fragments of ``changes/`` into CHANGELOG.md, sets the version, builds wheel and
 source, installs the wheel in a fresh environment, commits and tags. It publishes nothing: the last line says
 how. ``--source`` is the address of the repository, under which links and pictures of the README are found on
-a package index; without it they stay relative.
+a package index; without it the README is packed without them.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VERSION = re.compile(r'(?m)^(__version__ = ")[^"]+(")$')
 CITED = re.compile(r"(?m)^(version: ).+$")
-LINK = re.compile(r"(!?\[[^\]]*\]\()(?!https?://|#|mailto:)([^)\s]+)(\))")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#|mailto:)([^)\s]+)\)")
 
 
 def main():
@@ -80,16 +80,25 @@ def build(out, source):
             if (ROOT / name).is_file():
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, copy / name)
-        if source:
-            readme = copy / "README.md"
-            readme.write_text(absolute(readme.read_text("utf-8"), source), "utf-8")
+        pack_readme(copy / "README.md", source)
         command(sys.executable, "-m", "build", "--outdir", str(out), str(copy))
     return sorted(out.glob("*.whl")) + sorted(out.glob("*.tar.gz"))
 
 
+def pack_readme(file, source):
+    """Write the README as a package index needs it, which knows no files beside it."""
+    text = file.read_text("utf-8")
+    file.write_text(absolute(text, source) if source else without_links(text), "utf-8")
+
+
 def absolute(text, source):
     """Links and pictures of a Markdown text under an address, those that have one already as they are."""
-    return LINK.sub(lambda m: f"{m[1]}{source.rstrip('/')}/{m[2]}{m[3]}", text)
+    return LINK.sub(lambda m: f"{m[1]}[{m[2]}]({source.rstrip('/')}/{m[3]})", text)
+
+
+def without_links(text):
+    """A Markdown text with the words of its relative links alone, which lead nowhere on a package index."""
+    return LINK.sub(lambda m: f"*{m[2]}*" if m[1] else m[2], text)
 
 
 def check(files, version):

@@ -11,6 +11,7 @@ from docutils.parsers.rst import Directive
 
 _DOC = Path(__file__).parents[1]
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8c8c8c"
+WIDTH = 5.2  # inches: letters can still be read where a phone shrinks it
 NICE = {
     "banking77": "intents (banking77)",
     "caltech101_features": "objects (Caltech-101)",
@@ -25,11 +26,11 @@ NICE = {
 
 
 def bars(values, labels, title, xlabel):
-    """Horizontal bars: `values` is {set: (value of each label)}; hatches tell what colours tell."""
+    """Horizontal bars: `values` is {set: (value of each label, or None)}; hatches tell what colours tell."""
     from matplotlib.figure import Figure
 
     names = list(values)
-    figure = Figure(figsize=(6.4, 0.9 + 0.24 * len(names) * (1 + len(labels))), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.24 * len(names) * (1 + len(labels))), layout="constrained")
     axes = figure.subplots()
     height = 0.8 / len(labels)
     for i, (label, color, hatch) in enumerate(
@@ -37,10 +38,12 @@ def bars(values, labels, title, xlabel):
     ):
         places = [-j + (len(labels) / 2 - i - 0.5) * height for j in range(len(names))]
         numbers = [values[name][i] for name in names]
-        drawn = axes.barh(places, numbers, height, label=label, color=color, hatch=hatch, edgecolor="white")
-        axes.bar_label(drawn, fmt="%.2f", padding=3, fontsize="small")
+        lengths = [number or 0 for number in numbers]
+        drawn = axes.barh(places, lengths, height, label=label, color=color, hatch=hatch, edgecolor="white")
+        texts = ["not run" if number is None else f"{number:.2f}" for number in numbers]
+        axes.bar_label(drawn, texts, padding=3, fontsize="small")
     axes.set_yticks([-j for j in range(len(names))], [NICE.get(name, name) for name in names])
-    axes.set(xlim=(0, 1.1 * max(map(max, values.values()))), xlabel=xlabel)
+    axes.set(xlim=(0, 1.1 * max(number or 0 for row in values.values() for number in row)), xlabel=xlabel)
     figure.suptitle(title, fontsize="medium", x=0.01, ha="left")
     figure.legend(loc="outside lower left", ncols=len(labels), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -59,9 +62,10 @@ def which_loss(text):
     values = {}
     for name, row in readings.losses(text).items():
         others = {k: v for k, v in row.items() if k not in ("cosine, untrained", "MetricLearner()")}
-        values[name] = (row["cosine, untrained"], row.get("MetricLearner()", 0), max(others.values()))
+        # None: the closed form was not run on images
+        values[name] = (row["cosine, untrained"], row.get("MetricLearner()"), max(others.values()))
     labels = ("cosine, untrained", "MetricLearner()", "best of the losses")
-    return bars(values, labels, "Classes never trained on (no MetricLearner() for images)", "MAP@R")
+    return bars(values, labels, "Classes never trained on", "MAP@R")
 
 
 def open_set(text):
@@ -77,13 +81,13 @@ def reranking(text):
 
 
 def how_many(text):
-    """MAP@R over the number of classes, a panel a set."""
+    """MAP@R over the number of classes, one panel for each set."""
     from matplotlib.figure import Figure
 
     found = readings.how_many(text)
-    figure = Figure(figsize=(3.6 * len(found), 3.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.4 + 2.5 * len(found)), layout="constrained")
     for axes, (name, rows) in zip(
-        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
+        figure.subplots(len(found), squeeze=False)[:, 0], found.items(), strict=True
     ):
         axes.axhline(rows[0][3], color=GREY, linestyle=":", label="cosine, untrained")
         styles = (("MetricLearner", BLUE, "o-"), ("DeepMetricLearner", ORANGE, "s--"))
@@ -93,14 +97,15 @@ def how_many(text):
             curve = sorted((row[1], row[3]) for row in own if row[2] == most)
             if curve:
                 axes.plot(*zip(*curve, strict=True), style, color=color, label=method)
-        axes.set(xscale="log", title=name, xlabel="training classes", ylim=(0, None))
+        highest = max(row[3] for row in rows)
+        axes.set(xscale="log", title=name, ylabel="MAP@R of unseen classes", ylim=(0, 1.1 * highest))
         ticks = sorted({row[1] for row in rows[1:]})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].set_ylabel("MAP@R of unseen classes")
+    figure.axes[-1].set_xlabel("training classes")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

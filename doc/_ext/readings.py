@@ -142,7 +142,7 @@ def _of_how_many(text):
             reached.append(
                 f"{method} {fewest[3]:.2f} with {fewest[1]} classes and {best[3]:.2f} with {best[1]}"
             )
-        parts.append(f"{name}: MAP@R of {', '.join(reached)}")
+        parts.append(f"MAP@R on {name}: {', '.join(reached)}")
     return "; ".join(parts) + "."
 
 

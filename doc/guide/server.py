@@ -16,6 +16,7 @@ from time import monotonic
 
 import joblib
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 from pydantic import BaseModel, Field
 
@@ -88,7 +89,7 @@ async def image(request: Request, n_neighbors: int = 3):
         picture.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise HTTPException(400, f"no image that can be read ({', '.join(FORMATS)}): {error}") from None
-    return answer([picture], n_neighbors)
+    return await run_in_threadpool(answer, [picture], n_neighbors)  # other requests go on meanwhile
 
 
 def answer(samples, n_neighbors):

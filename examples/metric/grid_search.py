@@ -11,6 +11,10 @@ groceries by MobileNetV2, ``grocery_features.npz``, read by the ``load.py`` besi
 minutes on a CPU::
 
     python examples/metric/grid_search.py --full --data DIR
+
+What the command prints:
+
+.. measured:: examples/grid_search
 """
 
 import argparse

@@ -54,11 +54,10 @@ for space, mapping in maps.items():
 # ---------------------
 # In the features the rings stay rings; in the space of the kernel a linear map lays them out side by side.
 # For a k-NN classifier of known classes the difference is smaller: it only looks at a small part of a ring.
-figure, axes = plt.subplots(1, 2, figsize=(9, 4))
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.3), layout="constrained")
 for ax, space in zip(axes, maps, strict=True):
     for code, marker in enumerate("o^s"):
         rows = embeddings[space, "LFDA"][y[test] == code]
         ax.scatter(*rows.T, s=14, marker=marker, label=f"ring {code}")
     ax.set(title=f"LFDA in the {space}", xlabel="first component", ylabel="second component")
-axes[0].legend()
-figure.tight_layout()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)

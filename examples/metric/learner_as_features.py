@@ -13,6 +13,10 @@ messages to a bank::
     python examples/metric/learner_as_features.py --full --data DIR
 
 where DIR holds ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that reads them.
+
+What the command prints:
+
+.. measured:: examples/learner_as_features
 """
 
 import argparse

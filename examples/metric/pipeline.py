@@ -12,6 +12,10 @@ replaced by features of groceries by MobileNetV2, ``grocery_features.npz``, read
 it::
 
     python examples/metric/pipeline.py --full --data DIR
+
+What the command prints:
+
+.. measured:: examples/pipeline
 """
 
 import argparse

@@ -12,6 +12,10 @@ of people who were not in training::
     python examples/networks/siamese_network.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
+
+What the command prints:
+
+.. measured:: examples/siamese_network
 """
 
 # sphinx_gallery_thumbnail_number = -1

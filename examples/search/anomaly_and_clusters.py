@@ -17,6 +17,10 @@ nothing. With ``--full`` the sets are groceries, objects and messages to a bank:
 
 where DIR holds ``grocery_features.npz``, ``caltech101_features.npz``, ``banking77.npz`` and the ``load.py``
 that reads them.
+
+What the command prints:
+
+.. measured:: examples/anomaly_and_clusters
 """
 
 # sphinx_gallery_thumbnail_number = -1

@@ -12,6 +12,10 @@ shadows. With ``--full`` the same scanner gets photographs of faces::
     python examples/search/deduplication.py --full --data DIR
 
 where DIR holds ``lfw_faces.npz`` and the ``load.py`` that reads it.
+
+What the command prints:
+
+.. measured:: examples/deduplication
 """
 
 # sphinx_gallery_thumbnail_number = -1

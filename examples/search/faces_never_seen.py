@@ -12,6 +12,10 @@ picture has a different light and position in the frame. With ``--full`` they ar
 hour on a CPU::
 
     python examples/search/faces_never_seen.py --full --data DIR [--set orl_faces] [--steps 300]
+
+What the command prints:
+
+.. measured:: examples/faces_never_seen
 """
 
 # sphinx_gallery_thumbnail_number = -1

@@ -11,6 +11,10 @@ the objects are groceries, with queries of the official test split, and the netw
 ``load.py``, ``grocery.npz`` and ``weights/`` are read from a folder. This takes two minutes on a CPU::
 
     python examples/search/image_search.py --full --data DIR
+
+What the command prints:
+
+.. measured:: examples/image_search
 """
 
 # sphinx_gallery_thumbnail_number = -1

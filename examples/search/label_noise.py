@@ -15,6 +15,10 @@ faces, groceries and messages to a bank::
 
 where DIR holds ``lfw_faces.npz``, ``grocery_features.npz``, ``banking77.npz`` and the ``load.py`` that
 reads them.
+
+What the command prints:
+
+.. measured:: examples/label_noise
 """
 
 # sphinx_gallery_thumbnail_number = -1

@@ -14,6 +14,10 @@ groups::
     python examples/search/recommendation.py --full --data DIR
 
 where DIR holds ``grocery_features.npz`` and the ``load.py`` that reads it.
+
+What the command prints:
+
+.. measured:: examples/recommendation
 """
 
 import argparse

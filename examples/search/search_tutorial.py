@@ -12,6 +12,10 @@ The images are scikit-learn's digits. With ``--full`` they are CIFAR-10, read fr
 poor results::
 
     python examples/search/search_tutorial.py --full --data DIR
+
+The tutorial itself, with all classes trained on, is recorded as a benchmark (:doc:`/benchmarks`):
+
+.. finding:: cifar10_tutorial
 """
 
 # sphinx_gallery_thumbnail_number = 3

@@ -13,6 +13,10 @@ together if they describe the same parameter, such as ``n_jobs`` or ``tol``, of 
     python examples/search/text_intents.py --full --data DIR
 
 where DIR holds ``banking77.npz`` and the ``load.py`` that reads it.
+
+What the command prints:
+
+.. measured:: examples/text_intents
 """
 
 # sphinx_gallery_thumbnail_number = 1

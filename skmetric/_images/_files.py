@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -113,6 +114,8 @@ def _refuse(rows: Sequence[Any], kind: str, bad: dict[int, Exception]) -> None:
     more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     remedy = ". skmetric.datasets.check_images(paths) gives the rows that can be" if kind == "path" else ""
     missing = all(isinstance(error, FileNotFoundError) for error in bad.values())
+    if missing and kind == "path" and len(bad) == len(rows) and not os.path.isabs(rows[next(iter(bad))]):
+        remedy = f". None of them is there: paths are read from the working directory, {os.getcwd()!r}"
     error = FileNotFoundError if missing else ValueError
     raise error(f"{len(bad)} of {len(rows)} images cannot be read: {shown}{more}{remedy}")
 

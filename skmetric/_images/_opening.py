@@ -92,6 +92,8 @@ def _rows(X: Any) -> Any:
         )
     if (found := _no_images(X)) is not None:
         raise ValueError(f"X is {found}")
+    if X is None or isinstance(X, bool | int | float):
+        raise ValueError(f"X is {X!r}: pass a list of paths or of PIL images, or an array (n, H, W, C)")
     if _is_column(X):
         X = list(X)
     if isinstance(X, list | tuple) and X and (_kind(X[0]) != "number" or isinstance(X[0], bytes)):

@@ -272,7 +272,7 @@ class NeighborsDisplay:
             if at < 0:  # an approximate index, or a filter, found no more
                 continue
             (color, mark), dash = self._look(i, j)
-            caption = cell.caption(f"{mark} {self._label(at)}".strip(), f"{distance:.3g}")
+            caption = cell.caption(f"{mark} {self._label(at)}".strip(), f"{distance:#.3g}".rstrip("."))
             row.append(_Drawn(self.gallery[at], color, dash, caption))
         return row
 

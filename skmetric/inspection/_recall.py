@@ -50,13 +50,14 @@ class RecallAtKDisplay:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_digits
-    >>> from skmetric import MetricLearner
+    >>> from skmetric import DeepMetricLearner
+    >>> from skmetric.datasets import make_glyphs
     >>> from skmetric.inspection import RecallAtKDisplay
-    >>> X, y = load_digits(return_X_y=True)
-    >>> learner = MetricLearner(random_state=0).fit(X[y < 5], y[y < 5])
-    >>> unseen, labels = X[y >= 5], y[y >= 5]
-    >>> models = {"pixels": unseen, "learned": learner.transform(unseen)}
+    >>> glyphs = make_glyphs(100, 8, image_size=16, random_state=0)
+    >>> X, y = glyphs.images, glyphs.target
+    >>> learner = DeepMetricLearner("conv4", max_epochs=3, random_state=0).fit(X[y < 60], y[y < 60])
+    >>> unseen, labels = X[y >= 60], y[y >= 60]
+    >>> models = {"pixels": unseen.reshape(320, 256), "learned": learner.transform(unseen)}
     >>> display = RecallAtKDisplay.from_predictions(models, labels, k=(1, 2, 4))
     >>> sorted(display.recall)
     ['learned', 'pixels']

@@ -59,12 +59,12 @@ class TrainingDisplay:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_digits
     >>> from skmetric import DeepMetricLearner
+    >>> from skmetric.datasets import make_glyphs
     >>> from skmetric.inspection import TrainingDisplay
-    >>> X, y = load_digits(return_X_y=True)
-    >>> learner = DeepMetricLearner(max_epochs=2, validation_fraction=0.3, random_state=0)
-    >>> display = TrainingDisplay.from_estimator(learner.fit(X / 16, y))
+    >>> glyphs = make_glyphs(60, 8, image_size=16, random_state=0)
+    >>> learner = DeepMetricLearner("conv4", max_epochs=3, validation_fraction=0.2, random_state=0)
+    >>> display = TrainingDisplay.from_estimator(learner.fit(glyphs.images, glyphs.target))
     >>> [ax.get_ylabel() for ax in display.axes_]
     ['loss', 'score of held-out classes', 'mean distance']
     """

@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, canonical_rows, check_finite_rows, read_labels
+from skmetric._checks import as_array, canonical_rows, check_finite_rows, read_labels, said_of_raw
 from skmetric._params import check_sample_weight
 
 from ._closed_form._scatter import as_weights
@@ -18,16 +18,17 @@ _LARGEST_WEIGHT = 1e100
 
 def read_rows(learner: Any, X: Any, y: Any = None, *, reset: bool = True, min_samples: int = 2) -> Any:
     """Finite rows, dense or CSR; with `y`, which must be an array, the pair of both."""
-    checked = validate_data(
-        learner,
-        as_array(X),
-        "no_validation" if y is None else y,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        ensure_min_samples=min_samples,
-    )
+    with said_of_raw(X):
+        checked = validate_data(
+            learner,
+            as_array(X),
+            "no_validation" if y is None else y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            ensure_min_samples=min_samples,
+        )
     rows, *target = checked if isinstance(checked, tuple) else (checked,)
     check_finite_rows(rows)
     rows = canonical_rows(rows)

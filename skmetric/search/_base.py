@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import FLOATS, as_array, check_finite_map, check_finite_rows
+from skmetric._checks import FLOATS, as_array, check_finite_map, check_finite_rows, said_of_raw
 from skmetric._documented import DocumentedMixin
 from skmetric._embedding import embed, steps_of
 from skmetric._params import FittedAttributesMixin
@@ -175,7 +175,8 @@ class SearchBase(
                 check_finite_map(X)
                 validate_data(self, X, dtype=None, **check)
                 return X
-            embeddings = validate_data(self, as_array(X), dtype=[np.float64, np.float32], **check)
+            with said_of_raw(X, "as the embedder of the search"):
+                embeddings = validate_data(self, as_array(X), dtype=[np.float64, np.float32], **check)
             check_finite_rows(embeddings)
             return embeddings
         if reset:

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skmetric._checks import as_array, check_labels, read_labels
+from skmetric._checks import as_array, check_labels, read_labels, said_of_raw
 from skmetric._images._opening import holds_images
 from skmetric._pixels._sizing import height_and_width
 from skmetric._relevance import Relevance
@@ -83,7 +83,8 @@ def read_rows(estimator, X, *, reset):
             f"image_size={estimator.image_size!r} is for images, and X holds rows of features: leave it None"
         )
     how = {"dtype": _FLOATS, "ensure_all_finite": False, "ensure_min_samples": 2}
-    return as_float32(validate_data(estimator, _as_rows(X), reset=reset, **how))
+    with said_of_raw(X):
+        return as_float32(validate_data(estimator, _as_rows(X), reset=reset, **how))
 
 
 def _as_rows(X):
