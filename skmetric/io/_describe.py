@@ -109,7 +109,7 @@ class Described:
                 "args": self.value(tuple(value.args), _joined(where, "args"), place),
                 "keywords": self.value(dict(value.keywords), _joined(where, "keywords"), place),
             }
-        if hasattr(value, "best_estimator_"):
+        if "best_estimator_" in getattr(value, "__dict__", {}):
             return self.value(value.best_estimator_, where, place)
         name = name_of(type(value))
         if name == "skmetric.search.SimilaritySearch":
@@ -117,7 +117,9 @@ class Described:
         if name is not None and hasattr(value, "to_arrays"):
             return self._index(name, value)
         if name is not None and not _is_torch_module(value):
-            state = value._state_for_folder() if hasattr(value, "_state_for_folder") else _state_of(value)
+            # of its class: a FrozenEstimator passes on what the estimator inside it has
+            told = hasattr(type(value), "_state_for_folder")
+            state = value._state_for_folder() if told else _state_of(value)
             return {"estimator": name, "state": self.state(state, where)}
         if hasattr(value, "get_params") and not _is_torch_module(value):
             return {"skops": self.array(dumped(value, where), _joined(where, "skops"))}

@@ -45,6 +45,7 @@ MADE = {  # name: how to make it, fitted
     "union": lambda: FeatureUnion([("a", metric()), ("b", PCA(2))]).fit(X, Y),
     "frozen": lambda: FrozenEstimator(metric().fit(X, Y)),
     "grid": lambda: GridSearchCV(metric(), {"weighting": ["plda", "lda"]}, cv=2).fit(X, Y),
+    "frozen network": lambda: FrozenEstimator(DeepMetricLearner("linear", **DEEP).fit(X, Y)),
     "deep": lambda: DeepMetricLearner("mlp", loss="proxy_anchor", **DEEP).fit(X, Y),
     "memory": lambda: DeepMetricLearner(
         "mlp", loss=CrossBatchMemory(NTXentLoss(), size=16), warm_start=True, **DEEP

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -36,6 +37,14 @@ def test_a_loaded_model_gives_the_same(name, tmp_path):
     assert repr(loaded) == repr(getattr(model, "best_estimator_", model))
     io.save(loaded, tmp_path)  # in its own place
     assert_array_equal(embedded(io.load(tmp_path, trusted=TREE)), embedded(model))
+
+
+def test_a_frozen_search_comes_back_as_what_it_found_and_frozen(tmp_path):
+    frozen = FrozenEstimator(made("grid"))
+    io.save(frozen, tmp_path)
+    loaded = io.load(tmp_path)
+    assert repr(loaded) == repr(FrozenEstimator(frozen.best_estimator_))
+    assert_array_equal(loaded.transform(X), frozen.transform(X))
 
 
 LINEAR = [name for name in linear.__all__ if hasattr(getattr(linear, name), "fit")]

@@ -1,10 +1,12 @@
 """Calibration: strangers decide."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.metrics import confusion_matrix
 
 from skmetric.retrieval import nearest
 from skmetric.search import Calibration, ClassCenters, Evaluation, SimilaritySearch
@@ -25,6 +27,20 @@ def digits(**options):
 def by_hand():
     """Items at 0, 1 (a), 4 (b), 4.5 (b), 10 (c, alone)."""
     return SimilaritySearch().fit([[0.0], [1.0], [4.0], [4.5], [10.0]], ["a", "a", "b", "b", "c"])
+
+
+def test_queries_of_many_classes_take_no_matrix_of_all_classes():
+    n = 3000
+    search = SimilaritySearch().fit(np.arange(n)[:, None], np.arange(n))
+    search.calibrate_pairs([[0.0], [1.0]], [[0.2], [2.0]], [1, 0])
+    tracemalloc.start()
+    evaluation = search.evaluate([[0.1], [7.1]], [0, 7], n_resamples=10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6  # the matrix takes 72 MB
+    assert len(evaluation.labels) == n + 1
+    assert evaluation.confusion.shape == (n + 1, n + 1)
+    assert evaluation.confusion[7, 7] == 1
 
 
 def test_evidence_by_hand():
@@ -96,7 +112,10 @@ def test_strangers_are_turned_away_and_the_known_stay(matcher):
     evaluation = search.evaluate(X[QUERIES], y[QUERIES], X[STRANGERS])
     assert isinstance(evaluation, Evaluation)
     assert evaluation["balanced_accuracy"] > 0.6
-    assert evaluation.confusion.sum() == len(QUERIES) + len(STRANGERS)
+    given = search.predict(X[np.r_[QUERIES, STRANGERS]])
+    true = np.r_[y[QUERIES], np.full(len(STRANGERS), search.no_match_label)]
+    labels = [*range(7), search.no_match_label]
+    np.testing.assert_array_equal(evaluation.confusion, confusion_matrix(true, given, labels=labels))
     assert evaluation.confusion[-1, -1] == pytest.approx(
         (1 - evaluation["unknown_accepted"]) * len(STRANGERS)
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from skmetric.metrics._ranking import map_at_r, recall_at_k
 from skmetric.metrics._report import ByName, _html, _text
@@ -44,7 +44,8 @@ class Evaluation(ByName):
         ``"unknown_accepted"``, ``"identified"`` and ``"distance"`` as the threshold grows; None without
         strangers.
     confusion : ndarray of shape (n_labels, n_labels)
-        Queries of each true label, by row, that were given each label, by column.
+        Queries of each true label, by row, that were given each label, by column. It is made when it is
+        read: of 20,000 classes it takes 3 GB.
     labels : ndarray of shape (n_labels,)
         Of rows and columns: the classes, and last the no-match label, which is right for strangers.
     n_known, n_unknown : int
@@ -91,7 +92,7 @@ class Evaluation(ByName):
 
     scores: dict[str, float]
     oscr_curve: dict[str, NDArray] | None
-    confusion: NDArray
+    _counts: NDArray  # (n, 3): of the matrix, row, column and number of those above 0
     labels: NDArray
     n_known: int
     n_unknown: int
@@ -101,6 +102,16 @@ class Evaluation(ByName):
     promised_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     per_query: dict[str, NDArray] | None = None
     by: dict[Any, Evaluation] | None = None
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Queries of each true label, by row, that were given each label, by column."""
+        if "confusion" in self.__dict__:  # of an earlier version
+            return self.__dict__["confusion"]  # type: ignore[no-any-return]
+        matrix = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
+        rows, columns, counts = self._counts.T
+        matrix[rows, columns] = counts
+        return matrix
 
     def _values(self) -> dict[str, float]:
         return self.scores
@@ -181,13 +192,21 @@ def evaluate_matches(
         per_query, right, accepted, known, match.distances, measured.classes, confidence_level, n_resamples,
         rng,
     )  # fmt: skip
-    names = [*labels.present.tolist(), -1]
-    confusion = confusion_matrix(true, np.where(accepted, match.codes, -1), labels=names)
     shown = np.array([*labels.classes.tolist(), no_match_label], dtype=object)
+    counts = _counted(true, np.where(accepted, match.codes, -1), labels.present)
     n_known = int(known.sum())
     return Evaluation(
-        scores, curve, confusion, shown, n_known, len(known) - n_known, intervals, confidence_level
+        scores, curve, counts, shown, n_known, len(known) - n_known, intervals, confidence_level
     )
+
+
+def _counted(true: NDArray, given: NDArray, present: NDArray) -> NDArray[np.int64]:
+    """Entries above 0 of the confusion matrix, whose last row and column are those of -1: (n, 3)."""
+    place = np.full(max(int(codes.max()) for codes in (true, given, present)) + 2, -1)
+    place[present], place[-1] = np.arange(len(present)), len(present)
+    pairs = np.stack([place[true], place[given]], axis=1)
+    pairs, counts = np.unique(pairs[(pairs >= 0).all(axis=1)], axis=0, return_counts=True)
+    return np.column_stack([pairs, counts])
 
 
 _RATES = {
