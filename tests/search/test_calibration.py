@@ -112,9 +112,9 @@ def test_strangers_are_turned_away_and_the_known_stay(matcher):
     evaluation = search.evaluate(X[QUERIES], y[QUERIES], X[STRANGERS])
     assert isinstance(evaluation, Evaluation)
     assert evaluation["balanced_accuracy"] > 0.6
-    given = search.predict(X[np.r_[QUERIES, STRANGERS]])
-    true = np.r_[y[QUERIES], np.full(len(STRANGERS), search.no_match_label)]
-    labels = [*range(7), search.no_match_label]
+    given = search.predict(X[np.r_[QUERIES, STRANGERS]]).astype(str)
+    true = [*y[QUERIES].astype(str), *[str(search.no_match_label)] * len(STRANGERS)]
+    labels = [*map(str, range(7)), str(search.no_match_label)]
     np.testing.assert_array_equal(evaluation.confusion, confusion_matrix(true, given, labels=labels))
     assert evaluation.confusion[-1, -1] == pytest.approx(
         (1 - evaluation["unknown_accepted"]) * len(STRANGERS)
