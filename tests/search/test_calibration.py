@@ -113,8 +113,8 @@ def test_strangers_are_turned_away_and_the_known_stay(matcher):
     assert isinstance(evaluation, Evaluation)
     assert evaluation["balanced_accuracy"] > 0.6
     given = search.predict(X[np.r_[QUERIES, STRANGERS]]).astype(str)
-    true = [*y[QUERIES].astype(str), *[str(search.no_match_label)] * len(STRANGERS)]
-    labels = [*map(str, range(7)), str(search.no_match_label)]
+    labels = evaluation.labels.astype(str)
+    true = [*y[QUERIES].astype(str), *[labels[-1]] * len(STRANGERS)]
     np.testing.assert_array_equal(evaluation.confusion, confusion_matrix(true, given, labels=labels))
     assert evaluation.confusion[-1, -1] == pytest.approx(
         (1 - evaluation["unknown_accepted"]) * len(STRANGERS)
