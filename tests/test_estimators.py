@@ -19,6 +19,7 @@ import skmetric
 from skmetric import DeepMetricLearner, FrozenFeatures, MetricLearner, SimilaritySearch
 from skmetric.features import FrozenText
 from skmetric.linear import ITML, LMNN, LSML, MLKR, MMC, NCA, SCML, SDML
+from skmetric.linear._closed_form import _refine
 from skmetric.weak import FromLabels
 
 # Arguments of those that cannot be made without, and further settings of others, worth a run of all checks
@@ -131,6 +132,12 @@ def other_checks():
 
 def name_of(value):
     return getattr(getattr(value, "func", value), "__name__", type(value).__name__)
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """A margin descends for 20 steps in place of 320: the checks fit hundreds of times."""
+    monkeypatch.setattr(_refine, "_STEPS", (0, 20))
 
 
 # the sparse rows of a check are zeros with several labels

@@ -92,9 +92,9 @@ def test_a_neighbor_is_a_hit_a_miss_or_refused_by_mark_and_by_color(cutpoint):
         y_gallery=["x", "z", "x"], cutpoint=cutpoint,
     )  # fmt: skip
     captions = {text.get_text(): text.get_color() for text in display.ax_.texts}
-    assert captions["\N{CHECK MARK} x  0.1"] == COLORS["hit"]
-    assert captions["\N{BALLOT X} z  0.2"] == COLORS["miss"]
-    assert captions["\N{WHITE CIRCLE} x  0.9"] == COLORS["refused"]
+    assert captions["\N{CHECK MARK} x  0.100"] == COLORS["hit"]
+    assert captions["\N{BALLOT X} z  0.200"] == COLORS["miss"]
+    assert captions["\N{WHITE CIRCLE} x  0.900"] == COLORS["refused"]
 
 
 def test_a_neighbor_is_held_against_the_threshold_of_its_class(digits):

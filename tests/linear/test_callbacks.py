@@ -99,7 +99,7 @@ def test_first_maps_by_name(learner, init):
 
 
 def test_discriminant_directions_are_fewer_than_classes():
-    with pytest.raises(ValueError, match=r"at most n_classes - 1 = 5 directions, and n_components is 7"):
+    with pytest.raises(ValueError, match=r"at most n_classes - 1 = 5 directions, and the map has 7"):
         NCA(7, init="lda").fit(np.c_[X, X], y)
 
 

@@ -152,7 +152,7 @@ def restart(server):
     for _ in range(300):
         try:
             return server.ensure_postgres_running()
-        except AssertionError:
+        except (AssertionError, FileNotFoundError):  # its file, as it goes
             time.sleep(0.1)
     raise AssertionError("PostgreSQL did not come back")
 

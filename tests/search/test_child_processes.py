@@ -15,9 +15,17 @@ X = (X / 16).astype(np.float32)
 INDEXES = [ExactIndex(), FaissIndex("Flat"), FaissIndex("IVF8,SQ8", n_probe=8), FaissIndex("HNSW16")]
 
 
+@pytest.fixture(autouse=True)
+def two_threads():
+    """Of OpenMP, which a child does not have; others that are loaded get them too."""
+    faiss = pytest.importorskip("faiss")
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(2)
+    yield
+    faiss.omp_set_num_threads(before)
+
+
 def fitted(index):
-    if isinstance(index, FaissIndex):
-        pytest.importorskip("faiss").omp_set_num_threads(2)  # which a child does not have
     search = SimilaritySearch(index=index).fit(X[:600], y[:600])
     return search, search.predict(X[600:1400])  # threads have been started
 
