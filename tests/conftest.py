@@ -8,7 +8,6 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker: threads of several would wait for each other
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # before the first import of NumPy, in child processes too
-os.environ.setdefault("NUMBA_OPT", "0")  # UMAP compiles longer than it runs
 
 import numpy as np
 import pytest

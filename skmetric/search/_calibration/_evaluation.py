@@ -43,9 +43,8 @@ class Evaluation(ByName):
     oscr_curve : dict of str to ndarray, or None
         ``"unknown_accepted"``, ``"identified"`` and ``"distance"`` as the threshold grows; None without
         strangers.
-    confusion : ndarray of shape (n_labels, n_labels)
-        Queries of each true label, by row, that were given each label, by column. It is made when it is
-        read: of 20,000 classes it takes 3 GB.
+    counts : ndarray of shape (n, 3)
+        Entries of `confusion` above 0: row, column and number of queries.
     labels : ndarray of shape (n_labels,)
         Of rows and columns: the classes, and last the no-match label, which is right for strangers.
     n_known, n_unknown : int
@@ -67,6 +66,12 @@ class Evaluation(ByName):
         ``"score"``, what the threshold is compared with.
     by : dict of value to Evaluation, or None
         Evaluation of each subgroup. A subgroup of strangers alone has the score "unknown_accepted" only.
+
+    Attributes
+    ----------
+    confusion : ndarray of shape (n_labels, n_labels)
+        Queries of each true label, by row, that were given each label, by column. It is made when it is
+        read: of 20,000 classes it takes 3 GB.
 
     See Also
     --------
@@ -92,7 +97,7 @@ class Evaluation(ByName):
 
     scores: dict[str, float]
     oscr_curve: dict[str, NDArray] | None
-    _counts: NDArray  # (n, 3): of the matrix, row, column and number of those above 0
+    counts: NDArray
     labels: NDArray
     n_known: int
     n_unknown: int
@@ -109,7 +114,7 @@ class Evaluation(ByName):
         if "confusion" in self.__dict__:  # of an earlier version
             return self.__dict__["confusion"]  # type: ignore[no-any-return]
         matrix = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
-        rows, columns, counts = self._counts.T
+        rows, columns, counts = self.counts.T
         matrix[rows, columns] = counts
         return matrix
 
