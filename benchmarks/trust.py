@@ -14,7 +14,7 @@ Cases run in forks of this process with limits of memory and time: a case that e
   fifth of the cycles, and after all.
 - code: models made to run a command when they are loaded.
 
-Each is a part of its own, with `--part`, which prints what all of them together print of it.
+`--part NAME` prints one of these tables alone, with the same numbers.
 
 POSIX alone. Peers that are not installed are left out.
 """

@@ -1,7 +1,7 @@
 """Code in another process that need not import scikit-learn and torch again: a fork of one that has.
 
 ``python -c`` takes seconds to import them, and the tests start dozens of processes. The process that forks is
-a new interpreter with an order of sets of its own; it has imported nothing of this package or of the tests.
+a new interpreter, whose sets have another order; it has imported nothing of this package or of the tests.
 Where a test asks what an import loads, it starts a new interpreter itself.
 """
 

@@ -44,7 +44,8 @@ _LEFT = re.compile(r"data-[0-9a-f]{32}(\.json)?")  # what a save writes before t
 _DATA = "data-"
 _STALE = 3600  # seconds after which a subfolder is given up, where locks cannot tell
 CARD = "README.md"  # the page that may lie beside the manifest
-_OWN_KEYS = {"format", "version", "data", "arrays"}  # of a manifest, more than one of which no other has
+_FORMAT = "skmetric."  # how the format in our manifests begins
+_OWN_KEYS = {"format", "version", "data", "arrays"}  # of our manifests, no other has all
 _MISREAD = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ArithmeticError, MemoryError)
 
 
@@ -160,7 +161,9 @@ def _is_ours(path: Path) -> bool:
         manifest = json.loads(file.read_bytes().decode())
     except (ValueError, RecursionError):
         return others <= {MANIFEST, CARD}
-    return isinstance(manifest, dict) and len(_OWN_KEYS & manifest.keys()) > 1
+    if not isinstance(manifest, dict):
+        return False
+    return str(manifest.get("format")).startswith(_FORMAT) or manifest.keys() >= _OWN_KEYS
 
 
 def _data_in_use(path: Path) -> str | None:

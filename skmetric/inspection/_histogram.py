@@ -12,7 +12,6 @@ from skmetric._checks import as_array, check_finite_rows, check_labels
 from skmetric._embedding import Distance, distance_of, embed
 from skmetric.retrieval import nearest
 
-from ._cutpoint import cutpoint_of
 from ._style import BLACK, BLUE, GREY, RED, axes_of, finish, legend_beside
 
 if TYPE_CHECKING:
@@ -272,6 +271,6 @@ def _of_search(search, X, y, X_unknown):
         if not own.all():
             other[asked] = nearest(queries[asked], gallery[~own]).distances[:, 0]
     strangers = None if X_unknown is None else nearest(embed(search, X_unknown), gallery).distances[:, 0]
-    name = cutpoint_of(search)
+    name = search._item_cutpoint()
     cutpoint = None if name is None else search.calibration_.cutpoints[name]["distance"]
     return same[~np.isnan(same)], other[~np.isnan(other)], strangers, cutpoint

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from skmetric._checks import as_array
 from skmetric._params import safe_indexing
 
-from ._cutpoint import cutpoint_of
 from ._items import are_pictures, as_column, as_items, check_items, pixels, wrapped
 from ._style import BLACK, GREY, HIT, MISS, REFUSED, axes_of
 
@@ -154,9 +153,9 @@ class NeighborsDisplay:
             gallery = _paths_of(estimator, indices)
         labels = estimator.labels_
         refuses = labels is not None and getattr(estimator, "cutpoint_", None) is not None
-        cut = cutpoint_of(estimator, is_ranked=True)
+        cut = estimator._item_cutpoint(is_ranked=True) if refuses else None
         limit = None if cut is None else estimator.calibration_.cutpoints[cut]["distance"]
-        if labels is not None and cut is not None:
+        if cut is not None:
             there = indices >= 0  # -1 at distance infinity is no item: an approximate index found fewer
             limit = np.full(indices.shape, np.nan)
             limit[there] = estimator.calibration_.class_thresholds(labels[indices[there]], cut)

@@ -20,7 +20,7 @@ from skmetric.retrieval import Neighbors
 
 from ._asked._filters import check_number, is_list
 from ._calibration._gathering._evidence import class_prototypes
-from ._calibration._matchers import make_matcher
+from ._calibration._matchers import BY_ITEM, make_matcher
 from ._calibration._scoring._rule import EVERYTHING, Rule, rule_of
 from ._columns._types import text_fault
 from ._embedder._embedder import KnownEmbedder, fitted_embedder
@@ -234,6 +234,16 @@ class SearchBase(
 
     def _matcher(self) -> Any:
         return make_matcher(self.matcher)
+
+    def _item_cutpoint(self, *, is_ranked: bool = False) -> str | None:
+        """Name of the cutpoint in use, where it is a distance to an item.
+
+        None if there is none, if the matcher compares another quantity, or, with `is_ranked`, if ranking
+        options change the distances that lookups return.
+        """
+        if not isinstance(self._matcher(), BY_ITEM):
+            return None
+        return None if is_ranked and self._ranking_options() is not None else self.cutpoint_
 
     def _prototypes(self, gallery: MemoryGallery) -> Side:
         """Prototypes of the classes, made once for each matcher and state of the gallery."""

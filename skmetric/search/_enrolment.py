@@ -16,7 +16,7 @@ from skmetric._warning import warn
 
 from ._base import SearchBase
 from ._calibration._gathering._copies import leave_items_out
-from ._calibration._matchers import DistanceVote, Majority, Nearest
+from ._calibration._matchers import BY_ITEM
 from ._embedder._embedder import KnownEmbedder
 from ._embedder._refitted import check_refittable, refitted, samples_of
 from ._gallery._gallery import EMPTY
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from ._progress import Step
 
-
-BY_ITEM = (Nearest, Majority, DistanceVote)  # matchers whose threshold is a distance to an item
 _AROUND = 10  # neighbours of a new item that are looked at
 _PAIRS = 3 * 10**7  # of new items with all items, whose search takes about a second
 

@@ -18,9 +18,16 @@ def written(path):
     return path
 
 
-def test_the_manifest_of_another_program_is_not_replaced(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"name": "page", "manifest_version": 3, "version": "1.0"},
+        {"format": "dataset", "version": 2, "data": "data.bin"},
+    ],
+)
+def test_the_manifest_of_another_program_is_not_replaced(tmp_path, content):
     """Web pages and extensions of browsers have a manifest.json."""
-    text = json.dumps({"name": "page", "manifest_version": 3, "version": "1.0"})
+    text = json.dumps(content)
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(FileExistsError, match="was not written by save: choose another folder"):
         written(tmp_path)

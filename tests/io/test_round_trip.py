@@ -149,7 +149,7 @@ def test_a_function_of_texts_is_asked_for_as_such(tmp_path):
 
 
 def test_a_folder_of_a_model_of_texts_is_named_by_whoever_loads(tmp_path):
-    """Such a folder may name code of its own, which a foreign folder could lead to."""
+    """A folder of a text model may name code to run: a foreign model must not lead there."""
     (tmp_path / "minilm").mkdir()
     text = FrozenText(str(tmp_path / "minilm"))
     text.n_features_out_ = 3

@@ -213,7 +213,7 @@ def test_rows_that_are_not_finite_are_named(learner, few):
 def test_in_a_pipeline_with_names(learner, few):
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(few[0], columns=list("abcdefg"))
-    pipeline = make_pipeline(StandardScaler(), learner).set_output(transform="pandas")
+    pipeline = make_pipeline(StandardScaler(), clone(learner)).set_output(transform="pandas")
     out = clone(pipeline).fit(X, few[1]).transform(X)
     assert list(out.index) == list(X.index)
     assert out.columns[0].startswith(type(learner).__name__.lower())

@@ -199,7 +199,17 @@ def test_a_wide_map_starts_in_the_directions_of_pca(monkeypatch):
     rows = centred(X, np.arange(len(X)))[0]
     found = named_map(NCA(3), rows, y, np.random.RandomState(0))
     expected = PCA(3).fit(X).components_
-    np.testing.assert_allclose(np.abs(found @ expected.T), np.eye(3), atol=0.02)
+    np.testing.assert_allclose(np.abs(found @ expected.T), np.eye(3), atol=1e-4)
+
+
+def test_a_wide_map_of_few_or_equal_rows_is_finite(monkeypatch):
+    monkeypatch.setattr(_start, "_WIDE", 20)
+    few = centred(csr_array(np.eye(4, 30)), np.arange(4))[0]
+    found = named_map(NCA(6), few, np.array([0, 0, 1, 1]), np.random.RandomState(0))
+    assert np.linalg.matrix_rank(found) == 3  # four rows about their mean
+    equal = centred(csr_array(np.full((4, 30), 0.1)), np.arange(4))[0]
+    found = named_map(NCA(2), equal, np.array([0, 0, 1, 1]), np.random.RandomState(0))
+    np.testing.assert_array_equal(found, np.eye(2, 30))
 
 
 def test_memory_is_that_of_squares_of_the_features():

@@ -152,9 +152,9 @@ def _send(line: Connection, message: tuple[str, Any]) -> None:
     """Send an answer; an error that does not pickle goes as its text."""
     try:
         data = pickle.dumps(message)
-    except Exception:
+    except Exception:  # whatever an error raises that was not made to be pickled
         data = pickle.dumps(("answer", RuntimeError(f"{type(message[1]).__name__}: {message[1]}")))
     try:
         line.send_bytes(data)
-    except OSError:  # the process died meanwhile; that ends the fit with an error of its own
+    except OSError:  # the process died meanwhile: the launcher says so, and ends the fit
         return

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, svds
 
 from skmetric.linear._statistics._moments import scatter_of
 
@@ -11,7 +12,7 @@ from ._centred import Centred
 from ._initial import check_init, initial_map
 
 _WIDE = 5000  # features of which a square map takes gigabytes, with what L-BFGS keeps of it
-_SPARE, _ITERATIONS = 10, 5  # directions beyond those that are wanted, and products with the rows
+_EQUAL = 1e-6  # of float32, relative
 
 
 def given_map(learner: Any, n_features: int) -> NDArray[np.float64] | None:
@@ -55,16 +56,22 @@ def named_map(
 
 
 def leading_directions(rows: Centred, n_components: int, rng: np.random.RandomState) -> NDArray[np.float64]:
-    """About the directions in which rows vary most, (n_components, n_features), without a square matrix.
+    """Directions in which rows vary most, (n_components, n_features), without a square matrix.
 
-    Subspace iteration from random directions (Halko, Martinsson, Tropp, SIAM Review 2011).
+    Of fewer rows than directions, the directions that are left over are zeros: rows do not vary along them.
     """
-    n_features = rows.rows.shape[1]
-    basis = rng.standard_normal((n_features, min(n_components + _SPARE, n_features)))
-    for _ in range(_ITERATIONS):
-        basis = np.linalg.qr(basis)[0]
-        basis = rows.pull(rows.embed(basis.T)).T.astype(np.float64)  # (n_features, n_directions)
-    basis = np.linalg.qr(basis)[0]
-    embeddings = rows.embed(basis.T).astype(np.float64)
-    turn = np.linalg.eigh(embeddings.T @ embeddings)[1][:, ::-1]
-    return (basis @ turn[:, :n_components]).T
+    shape = rows.rows.shape
+    products = LinearOperator(
+        shape,
+        dtype=np.float32,
+        matvec=lambda direction: rows.embed(direction.reshape(1, -1))[:, 0],
+        rmatvec=lambda along: rows.pull(along.reshape(-1, 1))[0],
+    )
+    along = rows.rows @ rng.standard_normal(shape[1]).astype(np.float32)
+    if np.ptp(along) <= _EQUAL * np.abs(along).max():
+        return np.eye(n_components, shape[1])  # rows are equal: no direction is better than another
+    n_found = min(n_components, min(shape) - 1)
+    start = rng.standard_normal(min(shape)).astype(np.float32)
+    directions = np.zeros((n_components, shape[1]))
+    directions[:n_found] = svds(products, n_found, v0=start, return_singular_vectors="vh")[2][::-1]
+    return directions

@@ -124,10 +124,10 @@ def _score(
     queries, kept = half
     codes, weights = added.codes, np.ones(len(added.codes)) if added.weights is None else added.weights
     scatter = added.united(kept, now.normalize)
-    measure = _by_blocks if issparse(added.X) else _at_once
+    measure = (_BlockAtATime if issparse(added.X) else _AllAtOnce)(added, half, scatter.mean, now, weighting)
     scores = {}
     for within in dict.fromkeys(within for within, _ in pairs):
-        values_of = measure(added, half, whiten(scatter, within), scatter.mean, now, weighting)
+        values_of = measure.under(whiten(scatter, within))
         for between in [b for a, b in pairs if a == within]:
             values = values_of(between)
             candidate = now._replace(within=within, between=between)
@@ -135,54 +135,52 @@ def _score(
     return scores
 
 
-def _at_once(
-    added: Added,
-    half: tuple[NDArray[np.intp], NDArray[np.intp]],
-    whitening: Whitening,
-    mean: Rows,
-    now: Candidate,
-    weighting: str,
-) -> Callable[[float], NDArray[np.float64]]:
-    """From a shrinkage of psi to the MAP@R of each query; all rows are whitened once."""
-    before, codes, (queries, kept) = preparation(now.normalize), added.codes, half
-    rows = before(added.X[np.concatenate([queries, kept])])
-    whitened = whitening(rows - mean if now.center else rows)
-    along = whitened @ whitening.directions
+class _AllAtOnce(NamedTuple):
+    """Measures the queries of a half; all rows are whitened once for each shrinkage inside classes."""
 
-    def values_of(between: float) -> NDArray[np.float64]:
-        embeddings = stretch(whitening, whitened, between, weighting, along, now.saturation)
-        embeddings = before(embeddings).astype(np.float32)
-        asked, searched = embeddings[: len(queries)], embeddings[len(queries) :]
-        scores = [parse_score("map_at_r")]
-        y, y_gallery = codes[queries], codes[kept]
-        # no check for copies: the two halves are of one sample
-        return score_queries(scores, asked, y, gallery=searched, y_gallery=y_gallery, check=False).values[0]
+    added: Added
+    half: tuple[NDArray[np.intp], NDArray[np.intp]]
+    mean: Rows
+    now: Candidate
+    weighting: str
 
-    return values_of
+    def under(self, whitening: Whitening) -> Callable[[float], NDArray[np.float64]]:
+        """From a shrinkage of psi to the MAP@R of each query."""
+        before, codes, (queries, kept) = preparation(self.now.normalize), self.added.codes, self.half
+        rows = before(self.added.X[np.concatenate([queries, kept])])
+        whitened = whitening(rows - self.mean if self.now.center else rows)
+        along = whitened @ whitening.directions
+
+        def values_of(between: float) -> NDArray[np.float64]:
+            embeddings = stretch(whitening, whitened, between, self.weighting, along, self.now.saturation)
+            embeddings = before(embeddings).astype(np.float32)
+            asked, searched = embeddings[: len(queries)], embeddings[len(queries) :]
+            sides = {"gallery": searched, "y_gallery": codes[kept]}
+            # no check for copies: the two halves are of one sample
+            scored = score_queries([parse_score("map_at_r")], asked, codes[queries], **sides, check=False)
+            return scored.values[0]
+
+        return values_of
 
 
-def _by_blocks(
-    added: Added,
-    half: tuple[NDArray[np.intp], NDArray[np.intp]],
-    whitening: Whitening,
-    mean: Rows,
-    now: Candidate,
-    weighting: str,
-) -> Callable[[float], NDArray[np.float64]]:
+class _BlockAtATime(_AllAtOnce):
     """The same of sparse rows, a block of which is mapped at a time."""
-    before, codes, (queries, kept) = preparation(now.normalize), added.codes, half
-    asked, searched = added.X[queries], added.X[kept]
-    axes = whitening(np.eye(len(mean)))  # (n_features, n_features): each feature whitened
-    along = axes @ whitening.directions
-    origin = mean if now.center else np.zeros_like(mean)
 
-    def values_of(between: float) -> NDArray[np.float64]:
-        mapped = stretch(whitening, axes, between, weighting, along, now.saturation).T
+    def under(self, whitening: Whitening) -> Callable[[float], NDArray[np.float64]]:
+        """From a shrinkage of psi to the MAP@R of each query."""
+        before, codes, (queries, kept) = preparation(self.now.normalize), self.added.codes, self.half
+        asked, searched = self.added.X[queries], self.added.X[kept]
+        axes = whitening(np.eye(len(self.mean)))  # (n_features, n_features): each feature whitened
+        along = axes @ whitening.directions
+        origin = self.mean if self.now.center else np.zeros_like(self.mean)
 
-        def embed(X: Any) -> Rows:
-            embeddings: Rows = before(centred_map(before(X), origin, mapped)).astype(np.float32)
-            return embeddings
+        def values_of(between: float) -> NDArray[np.float64]:
+            mapped = stretch(whitening, axes, between, self.weighting, along, self.now.saturation).T
 
-        return map_at_r_by_blocks(embed, asked, codes[queries], searched, codes[kept])
+            def embed(X: Any) -> Rows:
+                embeddings: Rows = before(centred_map(before(X), origin, mapped)).astype(np.float32)
+                return embeddings
 
-    return values_of
+            return map_at_r_by_blocks(embed, asked, codes[queries], searched, codes[kept])
+
+        return values_of

@@ -111,8 +111,9 @@ class Evaluation(ByName):
     @property
     def confusion(self) -> NDArray[np.int64]:
         """Queries of each true label, by row, that were given each label, by column."""
-        if "confusion" in self.__dict__:  # of an earlier version
-            return self.__dict__["confusion"]  # type: ignore[no-any-return]
+        kept: NDArray[np.int64] | None = self.__dict__.get("confusion")
+        if kept is not None:  # of an earlier version
+            return kept
         matrix = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
         rows, columns, counts = self.counts.T
         matrix[rows, columns] = counts

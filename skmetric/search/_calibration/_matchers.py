@@ -231,6 +231,8 @@ MATCHERS: dict[str, type] = {
     "ratio": Ratio,
 }
 
+BY_ITEM = (Nearest, Majority, DistanceVote)  # their threshold is a distance to an item
+
 
 def make_matcher(matcher: str | Matcher) -> Matcher:
     """The matcher of a name, or the one given."""

@@ -58,9 +58,8 @@ def effective_rank(embeddings):
     centred = centred - centred.mean(dim=0)
     if len(centred) > centred.shape[1]:
         centred = centred.T
-    squares = torch.linalg.eigvalsh(
-        centred @ centred.T
-    )  # of the shorter side: singular values would take longer
+    # eigenvalues of the shorter side: singular values would take longer
+    squares = torch.linalg.eigvalsh(centred @ centred.T)
     values = squares.clamp(min=0).sqrt()
     total = values.sum()
     if total <= embeddings.norm() * torch.finfo(torch.float32).eps:

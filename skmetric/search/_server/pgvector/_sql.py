@@ -174,8 +174,9 @@ class Statements:
         """Nearest items of all queries in one statement; candidates of an index are rescored exactly.
 
         The parameters are the queries, those of the filter, `depth` and k. `found` is the filter, `names` are
-        columns to return. With `is_ranked` the place of an item among all by id stands for the id. The third
-        column is the number of the table that answered: another may have come under the name.
+        columns to return. With `is_ranked` the first column after the query's number is not the id of an
+        item, but its rank among all ids. The third column is the number of the table that answered: another
+        may have come under the name.
         """
         sql, n = self._sql, kept.n_features
         item = "embedding" if kept.storage == "vector" else f"embedding::vector({n})"
