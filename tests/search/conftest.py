@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from skmetric.search import MilvusIndex, PgVectorIndex
+from skmetric.search import FaissIndex, MilvusIndex, PgVectorIndex
 
 _numbers = itertools.count()
 
@@ -68,3 +68,24 @@ def milvus(tmp_path):
     index = MilvusIndex(str(tmp_path / "gallery.db"), "items")
     yield index
     index.close()
+
+
+def _index_named(name, request):
+    if name == "faiss":
+        pytest.importorskip("faiss")
+        return FaissIndex("Flat")
+    return (
+        request.getfixturevalue("milvus") if name == "milvus" else request.getfixturevalue("make_pgvector")()
+    )
+
+
+@pytest.fixture(params=["postgres", "milvus"])
+def index(request):
+    """An index on a server, without items."""
+    return _index_named(request.param, request)
+
+
+@pytest.fixture(params=["faiss", "postgres", "milvus"])
+def other_index(request):
+    """An index that is not the exact one, without items."""
+    return _index_named(request.param, request)

@@ -37,15 +37,6 @@ def assert_same(one, other):
     np.testing.assert_allclose(one.lookup(X, 4)["distance"], other.lookup(X, 4)["distance"], atol=1e-5)
 
 
-@pytest.fixture(params=["postgres", "milvus"])
-def index(request):
-    return (
-        request.getfixturevalue("make_pgvector")()
-        if request.param == "postgres"
-        else request.getfixturevalue("milvus")
-    )
-
-
 def test_from_memory_to_a_server_to_a_folder_and_back(index, tmp_path):
     search = start()
     search.calibrate()

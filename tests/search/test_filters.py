@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skmetric.search import FaissIndex, Not, SimilaritySearch
+from skmetric.search import Not, SimilaritySearch
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -73,18 +73,12 @@ def drawn(rng):
 FILTERS = [drawn(np.random.default_rng(seed)) for seed in range(250)]
 
 
-@pytest.fixture(params=["faiss", "postgres", "milvus"])
-def pair(request):
+@pytest.fixture
+def pair(other_index):
     """A gallery in memory, and another."""
-    if request.param == "faiss":
-        index = FaissIndex("Flat")
-    elif request.param == "milvus":
-        index = request.getfixturevalue("milvus")
-    else:
-        index = request.getfixturevalue("make_pgvector")()
     return [
         SimilaritySearch(index=index).fit(X, ids=np.arange(N) + 7, metadata=COLUMNS)
-        for index in (None, index)
+        for index in (None, other_index)
     ]
 
 

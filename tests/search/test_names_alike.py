@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from skmetric.search import FaissIndex, SimilaritySearch
+from skmetric.search import SimilaritySearch
 
 X = np.eye(4, dtype=np.float32)
 ALPHABETS = (
@@ -23,19 +23,12 @@ def text_of(rng):
 TEXTS = [text_of(random.Random(seed)) for seed in range(40)]
 
 
-@pytest.fixture(params=["faiss", "postgres", "milvus"])
-def pair(request):
+@pytest.fixture
+def pair(other_index):
     """A gallery in memory, and another."""
-    if request.param == "faiss":
-        pytest.importorskip("faiss")
-        index = FaissIndex("Flat")
-    elif request.param == "milvus":
-        index = request.getfixturevalue("milvus")
-    else:
-        index = request.getfixturevalue("make_pgvector")()
     return [
         SimilaritySearch(index=index).fit(X, list("abcd"), ids=list("wxyz"), metadata={"shop": list("abcd")})
-        for index in (None, index)
+        for index in (None, other_index)
     ]
 
 

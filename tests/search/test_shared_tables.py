@@ -21,15 +21,6 @@ X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 LONG = "é" * 31 + "x"  # 63 bytes
 
 
-@pytest.fixture(params=["postgres", "milvus"])
-def index(request):
-    return (
-        request.getfixturevalue("make_pgvector")()
-        if request.param == "postgres"
-        else request.getfixturevalue("milvus")
-    )
-
-
 @pytest.mark.parametrize("store", [Table, Collection])
 def test_a_store_brings_all_that_an_index_asks_for(store):
     assert issubclass(store, Store)
