@@ -1,18 +1,23 @@
 """What `MetricLearner` costs: its fit against one matrix product, the choice of its shrinkage, its import.
 
-    python benchmarks/metric_learner_speed.py [--quick]
+    python benchmarks/metric_learner_speed.py [--quick] [--before DIR]
 
 The fit and the product of the same data run by turns in one process; seconds are medians. Memory is the peak
 of a fresh process above its peak once the data is made and a small fit has run. Imports run by turns, each in
 a fresh process, the start of Python included. Threads are those that OMP_NUM_THREADS allows.
+
+With `--before`, a checkout of another version, it prints the CPU seconds of the default fit by both, from few
+classes to many, in turns, each in a fresh process; the least of three counts.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -21,6 +26,12 @@ SIZE, CV_SIZE = (100_000, 512, 1_000), (5_000, 512, 200)  # samples, features, c
 QUICK_SIZE, QUICK_CV_SIZE = (10_000, 128, 100), (1_000, 64, 40)
 GIVEN = (0.3, 0.1)
 REPEATS, IMPORTS = 5, 11
+CHOSEN_SIZES = [  # from few classes to many
+    *[(1_500, 512, 5), (4_000, 512, 10), (400, 512, 20), (1_600, 1_280, 38)],
+    *[(5_000, 512, 200), (2_000, 128, 1_000)],
+]
+QUICK_CHOSEN_SIZES = [(200, 32, 5), (200, 32, 20)]
+N_TURNS = 3
 
 
 def make_data(n_samples, n_features, n_classes):
@@ -89,6 +100,34 @@ def in_fresh_process(*arguments):
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def default_fit(*size):
+    """CPU seconds of the default fit: for a fresh process."""
+    from skmetric.linear import MetricLearner
+
+    MetricLearner().fit(*make_data(200, 16, 8))
+    X, y = make_data(*size)
+    learner, start = MetricLearner(random_state=0), time.process_time()
+    learner.fit(X, y)
+    return time.process_time() - start
+
+
+def against(path, sizes):
+    """Print the default fit by this version and by that in a folder."""
+    here, row = str(Path(__file__).resolve().parents[1]), "{:32} {:>10} {:>10} {:>8}".format
+    print(row("default fit, CPU seconds", "this", "before", "ratio"))
+    for size in sizes:
+        taken = {here: [], path: []}
+        for _ in range(N_TURNS):
+            for where, found in taken.items():
+                command = [sys.executable, __file__, "--default", json.dumps(size)]
+                environment = os.environ | {"PYTHONPATH": where}
+                run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                found.append(float(run.stdout.splitlines()[-1]))
+        ours, before = map(min, taken.values())
+        label = "{} x {}, {} classes".format(*size)
+        print(row(label, f"{ours:.2f}", f"{before:.2f}", f"{ours / before:.2f}"), flush=True)
+
+
 def importing(module):
     """Make a call that imports a module in a fresh process."""
     return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
@@ -121,10 +160,18 @@ def compare(size, cv_size):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller sets")
+    parser.add_argument(
+        "--before", metavar="DIR", help="a checkout of another version: the default fit alone"
+    )
     parser.add_argument("--memory", help=argparse.SUPPRESS)
+    parser.add_argument("--default", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
         print(memory(*json.loads(options.memory)))
+    elif options.default:
+        print(default_fit(*json.loads(options.default)))
+    elif options.before:
+        against(options.before, QUICK_CHOSEN_SIZES if options.quick else CHOSEN_SIZES)
     elif options.quick:
         compare(QUICK_SIZE, QUICK_CV_SIZE)
     else:
