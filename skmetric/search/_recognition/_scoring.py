@@ -14,9 +14,8 @@ from skmetric._params import validate_params
 from skmetric._relevance import is_matrix
 from skmetric.metrics._retrieval_report import CONSTRAINTS, RetrievalReport, report_rankings
 from skmetric.retrieval import Ranking, read_grading
-
-from ._base import SearchBase
-from ._gallery._gallery import EMPTY
+from skmetric.search._base import SearchBase
+from skmetric.search._gallery._gallery import EMPTY
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -1,0 +1,1 @@
+"""Items found for a query: tables, arrays of neighbours, recommendations."""

@@ -1,0 +1,1 @@
+"""Classes of queries: prediction, thresholds, and what both are worth."""
