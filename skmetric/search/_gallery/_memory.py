@@ -11,7 +11,7 @@ import numpy as np
 
 from skmetric._checks import encode_labels
 from skmetric._folder._arrays import Mapped
-from skmetric._groups import check_groups
+from skmetric._input._groups import check_groups
 from skmetric._kernel import _squares
 from skmetric.retrieval import Neighbors, nearest
 from skmetric.search._columns._types import TEXT, as_text, shown, type_of
