@@ -93,7 +93,7 @@ def load(
     given = _Given(index)
     builder = Builder(arrays, names, dict(modules or {}), partial(_open_search, path, given))
     if index is not None:
-        from skmetric.search._opening import check_given_index  # late, since it loads all of search
+        from skmetric.search._opening._opening import check_given_index  # late, since it loads all of search
 
         check_given_index(manifest, index)
     with naming_damage(path):

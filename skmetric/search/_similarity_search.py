@@ -12,24 +12,26 @@ from skmetric._params import HasMethods, Interval, StrOptions
 from ._calibration._matchers import MATCHERS
 from ._calibration._scoring._rule import rule_of
 from ._cleaning import Cleaning
-from ._copying import Copying
-from ._enrolment import Enrolment
+from ._enrolment._enrolment import Enrolment
+from ._enrolment._reembedding import Reembedding
 from ._index._index import Index
-from ._lookups import Lookups
-from ._measuring import Measuring
-from ._neighborhoods import Neighborhoods
-from ._opening import Opening
-from ._prediction import Prediction
+from ._lookups._lookups import Lookups
+from ._lookups._neighborhoods import Neighborhoods
+from ._lookups._recommending import Recommending
+from ._opening._copying import Copying
+from ._opening._opening import Opening
 from ._ranking._k_reciprocal import KReciprocal
 from ._ranking._neighbor_average import NeighborAverage
-from ._recommending import Recommending
-from ._scoring import Scoring
-from ._thresholding import Thresholding
-from ._verification import Verification
+from ._recognition._measuring import Measuring
+from ._recognition._prediction import Prediction
+from ._recognition._scoring import Scoring
+from ._recognition._thresholding import Thresholding
+from ._recognition._verification import Verification
 
 
 class SimilaritySearch(
     Enrolment,
+    Reembedding,
     Prediction,
     Thresholding,
     Measuring,

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
-from ._asked._combined import Queries, check_combine, on_sphere_of
-from ._asked._lookup_table import tabulate
+from skmetric.search._asked._combined import Queries, check_combine, on_sphere_of
+from skmetric.search._asked._lookup_table import tabulate
+
 from ._finding import Finding
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._asked._wanted import Keep
-    from ._index._hits import Hits
+    from skmetric.search._asked._wanted import Keep
+    from skmetric.search._index._hits import Hits
 
 _WEIGHT = 0.5
 

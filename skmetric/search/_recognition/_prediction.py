@@ -9,40 +9,39 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._checks import check_labels, join_labels
-from skmetric._groups import check_groups
+from skmetric._input._groups import check_groups
+from skmetric._input._weights import check_weights
 from skmetric._warning import warn
-from skmetric._weights import check_weights
 from skmetric.retrieval import nearest
-
-from ._asked._excluded import Excluded
-from ._asked._filters import by_filter, check_number, is_list
-from ._base import SearchBase
-from ._calibration._gathering._copies import find_themselves
-from ._calibration._matchers import MATCHERS, Match
-from ._calibration._scoring._probability import probability_at
-from ._calibration._scoring._rule import rule_of
-from ._columns._not import Not
-from ._columns._types import concatenated
-from ._gallery._labels import refuse_several
-from ._gallery._metadata import GROUPS
-from ._gallery._selection import selection
-from ._matching._class_distances import (
+from skmetric.search._asked._excluded import Excluded
+from skmetric.search._asked._filters import by_filter, check_number, is_list
+from skmetric.search._base import SearchBase
+from skmetric.search._calibration._gathering._copies import find_themselves
+from skmetric.search._calibration._matchers import MATCHERS, Match
+from skmetric.search._calibration._scoring._probability import probability_at
+from skmetric.search._calibration._scoring._rule import rule_of
+from skmetric.search._columns._not import Not
+from skmetric.search._columns._types import concatenated
+from skmetric.search._gallery._labels import refuse_several
+from skmetric.search._gallery._metadata import GROUPS
+from skmetric.search._gallery._selection import selection
+from skmetric.search._matching._class_distances import (
     ByClass,
     nearest_of_classes,
     nearest_prototypes,
     votes_of_classes,
     with_winner,
 )
-from ._matching._runners_up import DEPTH, ClassSearch, to_another
-from ._matching._without import SearchWithout
-from ._progress import n_samples
+from skmetric.search._matching._runners_up import DEPTH, ClassSearch, to_another
+from skmetric.search._matching._without import SearchWithout
+from skmetric.search._progress import n_samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._asked._filters import Where
-    from ._gallery._labels import LabelColumn
-    from ._gallery._memory import MemoryGallery
+    from skmetric.search._asked._filters import Where
+    from skmetric.search._gallery._labels import LabelColumn
+    from skmetric.search._gallery._memory import MemoryGallery
 
 
 def _takes_votes(search: Prediction) -> bool:

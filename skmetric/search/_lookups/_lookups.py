@@ -8,19 +8,20 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
-from ._asked._combined import Queries, check_combine
-from ._asked._excluded import Excluded
-from ._asked._filters import is_list
-from ._asked._lookup_table import as_output, tabulate
-from ._asked._wanted import joined
+from skmetric.search._asked._combined import Queries, check_combine
+from skmetric.search._asked._excluded import Excluded
+from skmetric.search._asked._filters import is_list
+from skmetric.search._asked._lookup_table import as_output, tabulate
+from skmetric.search._asked._wanted import joined
+from skmetric.search._gallery._selection import selection
+
 from ._finding import Finding
-from ._gallery._selection import selection
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._asked._filters import Where
-    from ._index._hits import Hits
+    from skmetric.search._asked._filters import Where
+    from skmetric.search._index._hits import Hits
 
 _OUTPUTS = (None, "default", "pandas", "polars")
 

@@ -10,11 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._warning import warn
 from skmetric.metrics import verification_report
-
-from ._base import SearchBase
-from ._calibration._calibration import Calibration
-from ._calibration._gathering._copies import pairs_to_keep, samples_and_themselves
-from ._calibration._gathering._pairs import calibration_of_pairs
+from skmetric.search._base import SearchBase
+from skmetric.search._calibration._calibration import Calibration
+from skmetric.search._calibration._gathering._copies import pairs_to_keep, samples_and_themselves
+from skmetric.search._calibration._gathering._pairs import calibration_of_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._asked._combined import Queries, mean_rows
-from ._asked._filters import by_filter, check_number
-from ._asked._wanted import Wanted, check_limit, check_offset, joined, merged, search_deeper
-from ._base import SearchBase
+from skmetric.search._asked._combined import Queries, mean_rows
+from skmetric.search._asked._filters import by_filter, check_number
+from skmetric.search._asked._wanted import Wanted, check_limit, check_offset, joined, merged, search_deeper
+from skmetric.search._base import SearchBase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ._asked._filters import Where
-    from ._asked._wanted import Keep
-    from ._index._hits import Hits
+    from skmetric.search._asked._filters import Where
+    from skmetric.search._asked._wanted import Keep
+    from skmetric.search._index._hits import Hits
 
 
 class Finding(SearchBase):

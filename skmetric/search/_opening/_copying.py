@@ -7,13 +7,13 @@ from typing import Self
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import SearchBase
-from ._gallery._gallery import EMPTY
-from ._gallery._memory import MemoryGallery
-from ._gallery._server import ServerGallery
-from ._index._exact import ExactIndex
-from ._index._index import Index
-from ._server._shared import SharedIndex
+from skmetric.search._base import SearchBase
+from skmetric.search._gallery._gallery import EMPTY
+from skmetric.search._gallery._memory import MemoryGallery
+from skmetric.search._gallery._server import ServerGallery
+from skmetric.search._index._exact import ExactIndex
+from skmetric.search._index._index import Index
+from skmetric.search._server._shared import SharedIndex
 
 
 class Copying(SearchBase):

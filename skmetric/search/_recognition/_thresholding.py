@@ -11,26 +11,30 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._warning import warn
 from skmetric.metrics._bootstrap import as_generator
-
-from ._base import SearchBase
-from ._calibration._advice import hopeless
-from ._calibration._calibration import Calibration, accepts_nearly_all, calibrate_closed, calibrate_open
-from ._calibration._gathering._evidence import Evidence, gather
-from ._calibration._gathering._strangers import check_bootstrap, with_strangers
-from ._calibration._refits import Queries, Refits, gather_refitted
-from ._calibration._scoring._class_factors import with_factors
-from ._calibration._scoring._runner_up import check_runner_up, counts_runner_up, weight_of
-from ._calibration._targets import check_known, check_rates
-from ._embedder._refitted import embedder_without, samples_of
-from ._gallery._labels import check_y
-from ._gallery._side import Side
-from ._progress import n_batches, told
+from skmetric.search._base import SearchBase
+from skmetric.search._calibration._advice import hopeless
+from skmetric.search._calibration._calibration import (
+    Calibration,
+    accepts_nearly_all,
+    calibrate_closed,
+    calibrate_open,
+)
+from skmetric.search._calibration._gathering._evidence import Evidence, gather
+from skmetric.search._calibration._gathering._strangers import check_bootstrap, with_strangers
+from skmetric.search._calibration._refits import Queries, Refits, gather_refitted
+from skmetric.search._calibration._scoring._class_factors import with_factors
+from skmetric.search._calibration._scoring._runner_up import check_runner_up, counts_runner_up, weight_of
+from skmetric.search._calibration._targets import check_known, check_rates
+from skmetric.search._embedder._refitted import embedder_without, samples_of
+from skmetric.search._gallery._labels import check_y
+from skmetric.search._gallery._side import Side
+from skmetric.search._progress import n_batches, told
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ._gallery._memory import MemoryGallery
-    from ._progress import Step
+    from skmetric.search._gallery._memory import MemoryGallery
+    from skmetric.search._progress import Step
 
 
 class Thresholding(SearchBase):

@@ -10,22 +10,22 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric.retrieval import Neighbors
+from skmetric.search._asked._combined import Queries, check_combine
+from skmetric.search._asked._excluded import Excluded
+from skmetric.search._asked._filters import by_filter, is_list
+from skmetric.search._asked._wanted import Wanted, search_deeper
+from skmetric.search._gallery._gallery import no_neighbors, widened
+from skmetric.search._gallery._memory import MemoryGallery
+from skmetric.search._gallery._selection import selection
+from skmetric.search._index._hits import Hits
+from skmetric.search._ranking._options import find_among_the_others, without_itself
 
-from ._asked._combined import Queries, check_combine
-from ._asked._excluded import Excluded
-from ._asked._filters import by_filter, is_list
-from ._asked._wanted import Wanted, search_deeper
 from ._finding import Finding
-from ._gallery._gallery import no_neighbors, widened
-from ._gallery._memory import MemoryGallery
-from ._gallery._selection import selection
-from ._index._hits import Hits
-from ._ranking._options import find_among_the_others, without_itself
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._asked._filters import Where
+    from skmetric.search._asked._filters import Where
 
 
 class Neighborhoods(Finding):

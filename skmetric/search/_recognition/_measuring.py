@@ -13,28 +13,32 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._warning import warn
 from skmetric.metrics._bootstrap import as_generator
-
-from ._base import SearchBase
-from ._calibration._evaluation import Evaluation, evaluate_matches, retrieval_scores, with_promises
-from ._calibration._gathering._copies import Copies, drop_one, leave_items_out, own_items
-from ._calibration._gathering._evidence import match_to_prototypes
-from ._calibration._gathering._strangers import check_bootstrap, with_strangers
-from ._calibration._matchers import Match, PrototypeMatcher
-from ._calibration._measured import Measured, Subgroups
-from ._gallery._gallery import Labelled
-from ._gallery._labels import check_y
-from ._gallery._side import Side
-from ._matching._runners_up import DEPTH, ClassSearch
-from ._matching._visible import VisibleItems
-from ._progress import n_batches, told
+from skmetric.search._base import SearchBase
+from skmetric.search._calibration._evaluation import (
+    Evaluation,
+    evaluate_matches,
+    retrieval_scores,
+    with_promises,
+)
+from skmetric.search._calibration._gathering._copies import Copies, drop_one, leave_items_out, own_items
+from skmetric.search._calibration._gathering._evidence import match_to_prototypes
+from skmetric.search._calibration._gathering._strangers import check_bootstrap, with_strangers
+from skmetric.search._calibration._matchers import Match, PrototypeMatcher
+from skmetric.search._calibration._measured import Measured, Subgroups
+from skmetric.search._gallery._gallery import Labelled
+from skmetric.search._gallery._labels import check_y
+from skmetric.search._gallery._side import Side
+from skmetric.search._matching._runners_up import DEPTH, ClassSearch
+from skmetric.search._matching._visible import VisibleItems
+from skmetric.search._progress import n_batches, told
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._calibration._scoring._rule import Rule
-    from ._gallery._gallery import Gallery
-    from ._gallery._labels import LabelColumn
-    from ._progress import Step
+    from skmetric.search._calibration._scoring._rule import Rule
+    from skmetric.search._gallery._gallery import Gallery
+    from skmetric.search._gallery._labels import LabelColumn
+    from skmetric.search._progress import Step
 
 
 class Measuring(SearchBase):

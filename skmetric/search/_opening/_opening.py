@@ -10,16 +10,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmetric._folder._folder import naming_damage, read_folder, write_folder
 from skmetric._params import check_params
-
-from ._base import SearchBase
-from ._embedder._embedder import KnownEmbedder
-from ._embedder._refitted import before_refit
-from ._gallery._memory import MemoryGallery
-from ._gallery._server import ServerGallery
-from ._index._exact import ExactIndex
-from ._index._faiss._faiss_index import FaissIndex
-from ._index._index import Index, class_name
-from ._manifests._manifest import (
+from skmetric.search._base import SearchBase
+from skmetric.search._embedder._embedder import KnownEmbedder
+from skmetric.search._embedder._refitted import before_refit
+from skmetric.search._gallery._memory import MemoryGallery
+from skmetric.search._gallery._server import ServerGallery
+from skmetric.search._index._exact import ExactIndex
+from skmetric.search._index._faiss._faiss_index import FaissIndex
+from skmetric.search._index._index import Index, class_name
+from skmetric.search._manifests._manifest import (
     calibration_of,
     check_embedder,
     describe_calibration,
@@ -30,11 +29,11 @@ from ._manifests._manifest import (
     option_of,
     plain,
 )
-from ._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
-from ._manifests._rows import check_rates, check_rows
-from ._server._shared import SharedIndex, called
-from ._server.milvus._index import MilvusIndex
-from ._server.pgvector._index import PgVectorIndex
+from skmetric.search._manifests._manifest_types import SEARCH, check_agreement, check_parameters, check_types
+from skmetric.search._manifests._rows import check_rates, check_rows
+from skmetric.search._server._shared import SharedIndex, called
+from skmetric.search._server.milvus._index import MilvusIndex
+from skmetric.search._server.pgvector._index import PgVectorIndex
 
 if TYPE_CHECKING:
     from os import PathLike
