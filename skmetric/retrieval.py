@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import as_array, check_labels, check_matrix, encode_labels
-from skmetric._groups import check_both_groups, group_codes
+from skmetric._input._groups import check_both_groups, group_codes
+from skmetric._input._relevance import is_matrix, read_relevance
 from skmetric._kernel._graded import Grades, Grading, order_of
 from skmetric._kernel._hidden import hidden_by_groups
 from skmetric._kernel._nearest import nearest_items
 from skmetric._kernel._relevance import block_relevance
 from skmetric._kernel._squares import Gallery, Search
 from skmetric._kernel._threads import map_blocks
-from skmetric._relevance import is_matrix, read_relevance
 
 __all__ = ["Neighbors", "Ranking", "iter_rankings", "nearest", "rank"]
 

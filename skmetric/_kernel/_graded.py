@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._input._relevance import Relevance
 from skmetric._kernel._squares import Search, candidates
-from skmetric._relevance import Relevance
 
 
 class Grades(NamedTuple):

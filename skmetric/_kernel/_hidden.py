@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._groups import check_both_groups, group_codes
+from skmetric._input._groups import check_both_groups, group_codes
 
 
 class Hidden:

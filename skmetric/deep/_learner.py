@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmetric._input._relevance import is_matrix
 from skmetric._params import fit_context
-from skmetric._relevance import is_matrix
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
 from skmetric.base import MetricLearnerMixin
 from skmetric.metrics import RetrievalScorer

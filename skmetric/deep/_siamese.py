@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._input._tuples import read_similarity
+from skmetric._input._weights import check_both_kinds, read_weights_of
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
 from skmetric._params import fit_context
-from skmetric._tuples import read_similarity
-from skmetric._weights import check_both_kinds, read_weights_of
 
 from ._training._tasks._tuple_task import TupleTask, distances_of, similarity_score
 from ._tuple_learner import TupleLearner

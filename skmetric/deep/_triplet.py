@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmetric._input._weights import read_weights_of
 from skmetric._params import fit_context
-from skmetric._weights import read_weights_of
 
 from ._training._tasks._tuple_task import TupleTask, similarity_score
 from ._tuple_learner import TupleLearner

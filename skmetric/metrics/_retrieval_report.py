@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import check_labels, read_labels
-from skmetric._groups import check_subgroups
+from skmetric._input._groups import check_subgroups
+from skmetric._input._several_labels import coarsest
 from skmetric._params import Interval, StrOptions, num_samples, validate_params
-from skmetric._relevance import coarsest
 from skmetric._warning import warn
 from skmetric.retrieval import iter_rankings
 

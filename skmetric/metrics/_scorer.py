@@ -7,8 +7,8 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skmetric._embedding import embed, rankings_of
-from skmetric._relevance import check_name, is_matrix
-from skmetric._weights import check_weights
+from skmetric._input._relevance import check_name, is_matrix
+from skmetric._input._weights import check_weights
 
 from ._scores import mean_scores, parse_score
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._checks import as_array, read_labels
-from skmetric._groups import group_codes
+from skmetric._input._groups import group_codes
 from skmetric._params import num_samples
 from skmetric.retrieval import Ranking, iter_rankings
 

@@ -12,7 +12,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skmetric._checks import check_map
-from skmetric._groups import check_groups
+from skmetric._input._groups import check_groups
 from skmetric._params import num_samples, safe_indexing
 from skmetric._warning import warn
 

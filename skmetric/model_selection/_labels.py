@@ -8,8 +8,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from skmetric._checks import encode_labels, read_labels
+from skmetric._input._relevance import name_of
+from skmetric._input._several_labels import coarsest
 from skmetric._params import StrOptions
-from skmetric._relevance import coarsest, name_of
 
 RELEVANCE = [StrOptions({"labels", "hierarchy"})]  # what has classes to split
 

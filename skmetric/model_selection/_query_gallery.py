@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state, indexable
 
 from skmetric._checks import check_map, encode_labels
-from skmetric._groups import check_groups
+from skmetric._input._groups import check_groups
 from skmetric._params import Interval, safe_indexing, validate_params
 
 from ._labels import RELEVANCE, class_codes

@@ -12,7 +12,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from skmetric._checks import as_array, missing_rows, name_rows
-from skmetric._tuples import groups_of, number_samples
+from skmetric._input._tuples import groups_of, number_samples
 
 
 class PairGroupKFold(BaseCrossValidator):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._tuples import groups_of, number_samples
+from skmetric._input._tuples import groups_of, number_samples
 
 from ._gathered import Gathered
 from ._tuples import ABSENT, TupleSamples

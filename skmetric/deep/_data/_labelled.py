@@ -9,8 +9,8 @@ from sklearn.utils.validation import validate_data
 
 from skmetric._checks import as_array, check_labels, read_labels, said_of_raw
 from skmetric._images._opening import holds_images
+from skmetric._input._relevance import Relevance
 from skmetric._pixels._sizing import height_and_width
-from skmetric._relevance import Relevance
 from skmetric._warning import warn
 from skmetric.deep._network._network import MODULES
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skmetric._checks import as_array
 from skmetric._images._pil import is_pil
-from skmetric._tuples import KINDS, check_distinct, check_index
+from skmetric._input._tuples import KINDS, check_distinct, check_index
 
 from ._gathered import Gathered
 from ._input import as_float32, is_dataset, read_images

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmetric._checks import read_labels
+from skmetric._input._weights import read_weights
 from skmetric._warning import warn
-from skmetric._weights import read_weights
 
 from ._deck import Classes, WeightedClasses
 from ._stream import StreamSampler

@@ -9,8 +9,8 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmetric._input._weights import read_weights
 from skmetric._params import Interval, StrOptions, fit_context
-from skmetric._weights import read_weights
 
 from ._forms._pair_forms import pair_forms
 from ._prior import prior_factor

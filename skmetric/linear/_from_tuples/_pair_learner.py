@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._input._tuples import Tuples, read_similarity
 from skmetric._pair_threshold import Criterion, check_threshold, choose_threshold, read_target
-from skmetric._tuples import Tuples, read_similarity
 
 from ._tuple_learner import LinearTupleLearner, map_state
 

@@ -11,9 +11,9 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from skmetric._input._tuples import Tuples, read_tuples
 from skmetric._params import FitTasks
 from skmetric._sklearn import BaseEstimator, CallbackSupportMixin
-from skmetric._tuples import Tuples, read_tuples
 from skmetric._warning import warn
 from skmetric.base import MahalanobisMixin
 from skmetric.linear._statistics._moments import check_squares

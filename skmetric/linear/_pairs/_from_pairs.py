@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from skmetric._input._tuples import read_similarity, read_tuples
 from skmetric._params import fit_context
-from skmetric._tuples import read_similarity, read_tuples
 from skmetric.base import signed_power
 from skmetric.linear._closed_form._scatter import ClassScatter
 from skmetric.linear._closed_form._solution import Recipe, attributes_of

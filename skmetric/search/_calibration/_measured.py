@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from skmetric._checks import join_labels
-from skmetric._groups import check_subgroups
+from skmetric._input._groups import check_subgroups
 
 from ._matchers import Match
 

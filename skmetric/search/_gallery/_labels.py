@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmetric._checks import check_labels, is_cheap, join_labels
-from skmetric._relevance import has_several
+from skmetric._input._several_labels import has_several
 from skmetric.search._columns._types import as_text, check_text, shown
 from skmetric.search._index._growing import GrowingArray
 

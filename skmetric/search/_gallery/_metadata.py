@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._groups import check_groups
+from skmetric._input._groups import check_groups
 from skmetric.search._columns._types import check_name, shown, type_of
 from skmetric.search._columns._values import column_of
 

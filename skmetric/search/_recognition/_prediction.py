@@ -9,9 +9,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._checks import check_labels, join_labels
-from skmetric._groups import check_groups
+from skmetric._input._groups import check_groups
+from skmetric._input._weights import check_weights
 from skmetric._warning import warn
-from skmetric._weights import check_weights
 from skmetric.retrieval import nearest
 from skmetric.search._asked._excluded import Excluded
 from skmetric.search._asked._filters import by_filter, check_number, is_list

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmetric._checks import encode_labels, read_labels
+from skmetric._input._relevance import is_matrix
 from skmetric._kernel._hidden import hidden_by_groups
 from skmetric._params import validate_params
-from skmetric._relevance import is_matrix
 from skmetric.metrics._retrieval_report import CONSTRAINTS, RetrievalReport, report_rankings
 from skmetric.retrieval import Ranking, read_grading
 from skmetric.search._base import SearchBase

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import nn
 
-from skmetric._relevance import Relevance
+from skmetric._input._relevance import Relevance
 from skmetric.deep._data._gathered import Gathered
 from skmetric.deep._data._source import Streamed
 

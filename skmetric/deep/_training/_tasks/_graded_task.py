@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skmetric._checks import read_labels
+from skmetric._input._relevance import Overlap, Relevance, name_of, read_relevance
+from skmetric._input._several_labels import coarsest, finest, label_names
 from skmetric._params import safe_indexing
-from skmetric._relevance import Overlap, Relevance, coarsest, finest, label_names, name_of, read_relevance
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO, split_classes
 from skmetric.deep._data._labelled import Data, read_rows

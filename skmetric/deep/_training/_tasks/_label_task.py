@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skmetric._checks import join_labels, read_labels
+from skmetric._input._weights import read_weights_of
 from skmetric._sklearn import BaseEstimator
 from skmetric._torch import seeded
-from skmetric._weights import read_weights_of
 from skmetric.deep._ball import ball_of, distances_on, rankings_on
 from skmetric.deep._data._held_out import AUTO
 from skmetric.deep._data._labelled import Data, after_known, prepare, prepare_label_free, read_labelled

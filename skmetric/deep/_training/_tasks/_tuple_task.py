@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from skmetric._tuples import KINDS
-from skmetric._weights import check_both_kinds, read_weights_of
+from skmetric._input._tuples import KINDS
+from skmetric._input._weights import check_both_kinds, read_weights_of
 from skmetric.deep._data._division import Tuples, divide
 from skmetric.deep._data._tuple_batches import TupleBatches
 from skmetric.deep._data._tuples import ABSENT, read_tuples
