@@ -1,6 +1,6 @@
 """Open-set benchmark: who is let in by the usual closed recipe, by ours, and by the best single threshold.
 
-    python benchmarks/open_set.py [--data DIR] [--splits 10] [--quick] [--sets NAME ...]
+    python benchmarks/open_set.py [--data DIR] [--splits 10] [--quick] [--sets NAME ...] [--keep FILE]
 
 The closed recipe is that of TensorFlow Similarity from version 0.16 on: the best F1 at all distances. Classes
 are cut at random in three: a metric is learned on the first, the second is the gallery (half of its
@@ -11,11 +11,16 @@ class": with thresholds of classes too. "Oracle": the best single threshold on t
 very queries and strangers. Gains are over "distance", with the standard error over splits, which share
 classes: the true one is larger. "In": splits in which the interval of a false-accept target of the default
 holds the rate of the strangers. The rule of the default was chosen on splits of the seeds 100 to 105.
+
+With ``--keep``, each split that is measured is a line of FILE, and those in it are not measured again: the
+whole may be run in parts. Delete it when the code has changed.
 """
 
 import argparse
 import importlib.util
+import json
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -87,12 +92,27 @@ def measure(X, y, seed):
     return np.array([closed, alone, ours, rates()[1], oracle]), np.array(met), calibration.runner_up_weight
 
 
+def measured(folder, name, n_splits, path):
+    """`measure` of each split of a set; those that stand in the file at `path` are read from it."""
+    lines = path.read_text().splitlines() if path is not None and path.exists() else []
+    kept = {(found["set"], found["seed"]): found["parts"] for found in map(json.loads, lines)}
+    samples = cache(lambda: read(folder, name))
+    for seed in range(n_splits):
+        if (name, seed) not in kept:
+            rates, met, weight = measure(*samples(), seed)
+            kept[name, seed] = [rates.tolist(), met.tolist(), weight]
+            if path is not None:
+                with path.open("a") as file:
+                    print(json.dumps({"set": name, "seed": seed, "parts": kept[name, seed]}), file=file)
+        yield kept[name, seed]
+
+
 def balanced(rates):
     """Mean of identified and refused."""
     return (rates[..., 0] + 1 - rates[..., 1]) / 2
 
 
-def compare(folder, names, n_splits):
+def compare(folder, names, n_splits, path=None):
     """Print two tables: balanced rates, and targets."""
     print(f"{n_splits} splits; identified / strangers accepted = balanced rate, means\n")
     columns = ["closed recipe", "distance", "runner-up", "runner-up, per class", "oracle"]
@@ -100,9 +120,7 @@ def compare(folder, names, n_splits):
     print(f"{'':20} {head}  {'runner-up gains':16} {'per class gains':16} over oracle  weights", flush=True)
     lines, over = [], []
     for name in names:
-        X, y = read(folder, name)
-        parts = zip(*(measure(X, y, seed) for seed in range(n_splits)), strict=True)
-        rates, met, weights = map(np.array, parts)
+        rates, met, weights = map(np.array, zip(*measured(folder, name, n_splits, path), strict=True))
         cells = [f"{a:.3f} / {b:.3f} = {balanced(np.array([a, b])):.3f}" for a, b in rates.mean(axis=0)]
         by_split = balanced(rates)  # (n_splits, n_columns)
         over.append((by_split[:, 2] - by_split[:, 4]).mean())
@@ -137,5 +155,7 @@ if __name__ == "__main__":
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--quick", action="store_true", help="two small sets")
     parser.add_argument("--sets", nargs="+", default=SETS, help="names of sets")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="of splits that have been measured")
     arguments = parser.parse_args()
-    compare(arguments.data.resolve(), QUICK_SETS if arguments.quick else arguments.sets, arguments.splits)
+    names = QUICK_SETS if arguments.quick else arguments.sets
+    compare(arguments.data.resolve(), names, arguments.splits, arguments.keep)

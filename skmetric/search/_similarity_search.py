@@ -12,7 +12,8 @@ from skmetric._params import HasMethods, Interval, StrOptions
 from ._calibration._matchers import MATCHERS
 from ._calibration._scoring._rule import rule_of
 from ._cleaning import Cleaning
-from ._enrolment import Enrolment
+from ._enrolment._enrolment import Enrolment
+from ._enrolment._reembedding import Reembedding
 from ._index._index import Index
 from ._lookups._lookups import Lookups
 from ._lookups._neighborhoods import Neighborhoods
@@ -30,6 +31,7 @@ from ._recognition._verification import Verification
 
 class SimilaritySearch(
     Enrolment,
+    Reembedding,
     Prediction,
     Thresholding,
     Measuring,

@@ -15,9 +15,10 @@ from skmetric.linear._selection._candidates import (
     check_shrinkage,
 )
 from skmetric.linear._selection._results import standard_error, surest
-from skmetric.linear._selection._scoring import class_scores, squared_distances, squares_scores
+from skmetric.linear._selection._scoring import class_scores
 from skmetric.linear._selection._selection import Choice, select
 from skmetric.linear._selection._splits import MIN_CLASSES, Split, class_splits, distinct_rows
+from skmetric.linear._selection._squares import Room, squared_distances, squares_scores
 
 from .conftest import gaussian_classes
 
@@ -95,7 +96,7 @@ def test_no_class_with_a_pair_has_no_score():
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize("sizes", [3, 40, [1, 2, 30]])  # R a small and a large part of the rows, and unequal
+@pytest.mark.parametrize("sizes", [2, 3, 40, [1, 2, 30]])  # R is 1, a small, a large part of the rows
 def test_scores_of_products_are_those_of_the_embeddings(normalize, sizes):
     rows, codes = gaussian_classes(3, sizes, 5)
     rows[0] = 0  # a row of no length stays zero
@@ -103,6 +104,23 @@ def test_scores_of_products_are_those_of_the_embeddings(normalize, sizes):
     embeddings = unit_rows(rows) if normalize else rows
     scores = squares_scores(squared_distances(rows @ rows.T, normalize), split)
     np.testing.assert_allclose(scores, class_scores(embeddings, split))
+
+
+def test_of_two_rows_at_one_distance_the_first_is_found():
+    rows, codes = np.array([[0.0], [1], [-1], [1]]), np.array([0, 1, 0, 1])
+    split = Split(None, None, None, codes, np.ones(4))
+    # 0 is as far from all others and finds row 1, a b; the rows at 1 find each other; -1 finds 0
+    scores = squares_scores(squared_distances(rows @ rows.T, False), split)
+    np.testing.assert_array_equal(scores, [(0 + 1) / 2, 1])
+
+
+def test_room_that_other_candidates_have_used_changes_no_score():
+    rows, codes = gaussian_classes(5, [2, 4, 6, 3, 9], 4)
+    split, room = Split(None, None, None, codes, np.ones(len(codes))), Room.of(len(rows))
+    for part in room:
+        part.fill(7)
+    scores = squares_scores(squared_distances(rows @ rows.T, True), split, room)
+    np.testing.assert_array_equal(scores, squares_scores(squared_distances(rows @ rows.T, True), split))
 
 
 @pytest.mark.parametrize("normalize", [True, False])

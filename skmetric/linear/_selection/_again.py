@@ -18,8 +18,9 @@ from skmetric.metrics._scores import parse_score, score_queries
 from ._by_blocks import map_at_r_by_blocks
 from ._candidates import WITHIN, Candidate, between_choices
 from ._results import Scores, results, surest
-from ._scoring import class_means, preparation
+from ._scoring import preparation
 from ._splits import distinct_rows
+from ._squares import class_means
 
 _N_FOLDS = 2  # of the rows of each class, so that classes of two rows are tried too
 _MAX_ROWS = 2000  # of the added samples, that are scored

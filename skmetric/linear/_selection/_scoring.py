@@ -15,9 +15,7 @@ from skmetric.metrics._scores import parse_score, score_queries
 
 from ._candidates import Candidate, Offered
 from ._splits import ENOUGH_CLASSES, Split
-
-_INDEX = np.uint64(0xFFFFFFFF)
-_FITTING = (1e-20, 1e30)  # largest squares that float32 holds, with digits for those that are much smaller
+from ._squares import Room, class_means, squared_distances, squares_scores
 
 
 def same_rows(X: Any) -> Any:
@@ -36,7 +34,20 @@ class Whitened(NamedTuple):
     psi: NDArray[np.float64]  # (n_directions,)
     n_features: int
     along: NDArray[np.float64]  # (n_rows, n_directions)
-    products: NDArray[np.float64]  # (n_rows, n_rows)
+    products: NDArray[np.float64] | None  # (n_rows, n_rows); None if the directions span all that rows have
+
+    def products_under(self, rest: float, scale: NDArray[np.float64], room: Room) -> NDArray[np.float64]:
+        """Inner products of the rows when directions are scaled, and all across them by `rest`; in `room`.
+
+        They are the products of whitened rows, changed along the few directions of the class means: no
+        candidate pays for the dimension again.
+        """
+        if self.products is None:
+            stretched = self.along * scale
+            return np.matmul(stretched, stretched.T, out=room.squares)  # half the work: it is symmetric
+        changed = np.matmul(self.along * (scale**2 - rest**2), self.along.T, out=room.squares)
+        changed += np.multiply(self.products, rest**2, out=room.across)
+        return changed
 
 
 class Family(NamedTuple):
@@ -105,7 +116,9 @@ def whitened_by(family: Family, split: Split, within: float) -> Whitened:
     scatter = family.trained_on(split)
     whitening = whiten(scatter, within)
     rows = whitening(family.scored(split) - scatter.mean)  # (n_rows, n_features)
-    made = Whitened(whitening.psi, whitening.n_features, rows @ whitening.directions, rows @ rows.T)
+    spans = whitening.directions.shape[0] == whitening.directions.shape[1]
+    products = None if spans else rows @ rows.T
+    made = Whitened(whitening.psi, whitening.n_features, rows @ whitening.directions, products)
     if family.whitened is not None:
         family.whitened[key] = made
     return made
@@ -114,87 +127,31 @@ def whitened_by(family: Family, split: Split, within: float) -> Whitened:
 def score_learned(
     family: Family, split: Split, within: float, others: list[tuple[float, float]], offered: Offered
 ) -> dict[Candidate, NDArray[np.float64]]:
-    """MAP@R of each held-out class under a shrinkage inside classes and pairs (between, saturation).
-
-    Products of embeddings are products of whitened rows, changed along the few directions of the class means:
-    no candidate pays for the dimension again.
-    """
+    """MAP@R of each held-out class under a shrinkage inside classes and pairs (between, saturation)."""
     whitening = whitened_by(family, split, within)
-    along, products = whitening.along, whitening.products
+    room = Room.of(len(split.held_out))
     scores = {}
     for between, saturation in others:
         rest, scale = scales(whitening, between, offered.weighting, saturation)
-        changed = (along * (scale**2 - rest**2)) @ along.T  # (n_rows, n_rows)
-        changed += rest**2 * products
-        squares = squared_distances(changed, family.normalize)
+        products = whitening.products_under(rest, scale, room)  # (n_rows, n_rows)
+        squares = squared_distances(products, family.normalize)
         candidate = Candidate(family.normalize, True, within, between, family.power, saturation)
-        scores[candidate] = squares_scores(squares, split)
+        scores[candidate] = squares_scores(squares, split, room)
     return scores
 
 
 def score_unlearned(family: Family, split: Split) -> dict[Candidate, NDArray[np.float64]]:
     """MAP@R of each held-out class under plain Euclidean or cosine distance, and the latter centred."""
     rows = family.scored(split).astype(np.float64)
-    mean = family.mean_of(split)
+    mean, room = family.mean_of(split), Room.of(len(rows))
     scores = {}
     for center in (False, True) if family.normalize else (True,):
         moved = rows - mean if center else rows
-        squares = squared_distances(moved @ moved.T, family.normalize)
-        scores[Candidate(family.normalize, center, 1.0, 1.0, family.power)] = squares_scores(squares, split)
+        products = np.matmul(moved, moved.T, out=room.squares)
+        squares = squared_distances(products, family.normalize)
+        candidate = Candidate(family.normalize, center, 1.0, 1.0, family.power)
+        scores[candidate] = squares_scores(squares, split, room)
     return scores
-
-
-def squared_distances(products: NDArray[np.float64], normalize: bool) -> NDArray[np.float64]:
-    """From inner products of rows, in place; with `normalize` half of it, of rows of unit length."""
-    squares = np.maximum(np.diag(products), 0)  # (n_rows,)
-    if not normalize:
-        products *= -2
-        products += squares[:, None]
-        products += squares
-        return np.maximum(products, 0, out=products)
-    lengths = np.sqrt(squares)
-    inverse = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    products *= inverse[:, None]
-    products *= inverse
-    np.subtract(1, products, out=products)
-    if not lengths.all():  # a row of zeros stays one: it is at distance 1 from the unit rows
-        none = lengths == 0
-        products[none] = products[:, none] = 0.5
-        products[np.ix_(none, none)] = 0
-    return np.maximum(products, 0, out=products)
-
-
-def squares_scores(squares: NDArray[np.float64], split: Split) -> NDArray[np.float64]:
-    """MAP@R of each held-out class that has a pair, from squared distances between all held-out rows.
-
-    Squares that float32 does not tell apart are in the order of the rows.
-    """
-    codes, weights = split.held_out_codes, split.held_out_weights
-    sizes = np.bincount(codes)
-    n_relevant = sizes[codes] - 1  # (n_rows,)
-    depth = int(n_relevant.max(initial=0))
-    if not depth:
-        return np.empty(0)
-    squares *= fitting_unit(squares)
-    squares[np.diag_indices(len(squares))] = np.inf  # a row is not found by itself
-    keys = squares.astype(np.float32).view(np.uint32).astype(np.uint64) << np.uint64(32)
-    keys |= np.arange(len(keys), dtype=np.uint64)
-    if depth < len(keys) - 1:
-        keys = np.partition(keys, depth - 1, axis=1)[:, :depth]
-    keys.sort(axis=1)
-    found = (keys[:, :depth] & _INDEX).astype(np.intp)
-    ranks = np.arange(1, depth + 1)
-    hits = (codes[found] == codes[:, None]) & (ranks <= n_relevant[:, None])  # (n_rows, depth)
-    values = (np.cumsum(hits, axis=1) * hits / ranks).sum(axis=1) / np.maximum(n_relevant, 1)
-    return class_means(values, codes, np.where(n_relevant > 0, weights, 0))
-
-
-def fitting_unit(squares: NDArray[np.float64]) -> float:
-    """Power of two that brings squares to where float32 has digits for them; 1 for those that are there."""
-    largest = float(squares.max(initial=0.0))
-    if largest == 0 or _FITTING[0] < largest < _FITTING[1]:
-        return 1.0
-    return float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
 
 
 def class_scores(embeddings: NDArray[np.floating], split: Split) -> NDArray[np.float64]:
@@ -212,15 +169,6 @@ def embedding_scores(
         return np.empty(0)
     kept = ~np.isnan(values)
     return class_means(values[kept], codes[kept], weights[kept])
-
-
-def class_means(
-    values: NDArray[np.float64], codes: NDArray[np.intp], weights: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Weighted mean of each class that has a weight."""
-    total = np.bincount(codes, weights)
-    sums = np.bincount(codes, weights * values)
-    return sums[total > 0] / total[total > 0]
 
 
 def tested(split: Split) -> NDArray[np.intp]:

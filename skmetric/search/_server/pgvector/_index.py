@@ -17,7 +17,8 @@ from skmetric.search._server._store import Items, Mode, Next, Opened
 from ._design import ITERATIVE, MAX_SEARCH, RESCORED, STORAGES, Design, check_choices
 from ._schema import Schema
 from ._sql import OWN, SYSTEM
-from ._table import Looking, Table
+from ._table import Table
+from ._table_reading import Looking
 
 
 @final
