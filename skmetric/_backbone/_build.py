@@ -125,6 +125,11 @@ def brightness(module, n_channels, *, mean=None, std=None):
     -------
     tuple of n_channels floats
         Network's input is ``(brightness - mean) / std``.
+
+    Raises
+    ------
+    ValueError
+        If the caller's values cannot be those of a brightness from 0 to 1, or are not one a channel.
     """
     own = own_config(module)
     return (
@@ -135,9 +140,28 @@ def brightness(module, n_channels, *, mean=None, std=None):
 
 def _per_channel(name, given, default, n_channels):
     """One value for each channel; the default is averaged where the network does not take colour."""
-    values = np.atleast_1d(given if given is not None else default).astype(float)
+    values = np.atleast_1d(default if given is None else _checked(name, given)).astype(float)
     if given is None and len(values) != n_channels:
         values = values.mean(keepdims=True)
     if len(values) not in (1, n_channels):
         raise ValueError(f"{name} has {len(values)} values; the network takes {n_channels} channels")
     return tuple(np.broadcast_to(values, n_channels).tolist())
+
+
+def _checked(name, given):
+    """Values of a caller: numbers that a brightness from 0 to 1 can have."""
+    try:
+        values = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        values = None
+    if values is None or values.ndim > 1:
+        raise ValueError(f"{name} must be a number, or a sequence of one number a channel; got {given!r}")
+    lowest = 0 if name == "mean" else np.finfo(np.float32).tiny  # which is divided by
+    wrong = ~((values >= lowest) & (values <= 1))
+    if wrong.any():
+        kind = "from 0 to 1" if name == "mean" else "above 0 and at most 1"
+        raise ValueError(
+            f"{name} is of the brightness of images, which goes from 0 to 1, so it must be {kind}; got "
+            f"{given!r}. Divide values of the range 0 to 255 by 255"
+        )
+    return values

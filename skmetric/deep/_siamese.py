@@ -81,6 +81,12 @@ class SiameseLearner(TupleLearner):
         Where images have their channels.
     image_size : int or (int, int), default=None
         Height and width to bring images to, as of :class:`DeepMetricLearner`. None: all have one size.
+    mean, std : float or array-like of shape (n_channels,), default=None
+        Mean and standard deviation of brightness, which goes from 0 to 1, by which the network normalises
+        images, as of :class:`DeepMetricLearner`. None: a timm network uses the values it was trained with,
+        and other networks do not normalise.
+    background : str or (int, int, int), default="white"
+        Colour under the transparent places of files and PIL images, as of :class:`DeepMetricLearner`.
     num_workers : int, default=0
         Number of processes that read samples that are not in memory, as of :class:`DeepMetricLearner`.
     collate_fn : callable, default=None
@@ -175,6 +181,9 @@ class SiameseLearner(TupleLearner):
         device: str | torch.device = "auto",
         channel_axis: str = "auto",
         image_size: int | tuple[int, int] | None = None,
+        mean: float | ArrayLike | None = None,
+        std: float | ArrayLike | None = None,
+        background: str | tuple[int, int, int] = "white",
         num_workers: int = 0,
         collate_fn: Callable | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -201,6 +210,9 @@ class SiameseLearner(TupleLearner):
         self.device = device
         self.channel_axis = channel_axis
         self.image_size = image_size
+        self.mean = mean
+        self.std = std
+        self.background = background
         self.num_workers = num_workers
         self.collate_fn = collate_fn
         self.random_state = random_state

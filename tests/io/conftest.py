@@ -59,6 +59,12 @@ MADE = {  # name: how to make it, fitted
     ),
     "siamese": lambda: SiameseLearner("mlp", **DEEP).fit(X.reshape(16, 2, 6), np.arange(16) % 2),
     "triplet": lambda: TripletLearner("mlp", **DEEP).fit(X[:30].reshape(10, 3, 6)),
+    "images of pairs": lambda: SiameseLearner(
+        "conv4", mean=0.5, std=[0.5, 0.25, 0.5], background="red", **DEEP
+    ).fit(np.stack([IMAGES, IMAGES[::-1]], axis=1), np.arange(8) % 2),
+    "images of triplets": lambda: TripletLearner("conv4", mean=[0.5, 0.4, 0.3], std=0.25, **DEEP).fit(
+        np.stack([IMAGES, IMAGES[::-1], np.roll(IMAGES, 1, axis=0)], axis=1)
+    ),
     "search": lambda: SimilaritySearch(metric()).fit(X, Y, metadata={"shop": list(Y)}),
     "classifier": lambda: make_pipeline(StandardScaler(), SimilaritySearch(metric())).fit(X, Y),
 }

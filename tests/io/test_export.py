@@ -65,6 +65,7 @@ ON_IMAGES = {
     "crop": lambda: frozen(image_size=9, crop_pct=0.75, pooling="max").fit(IMAGES),  # 12 x 12 are cropped
     "frame": lambda: frozen(image_size=15, crop_pct=1.25, mean=0.5, std=0.2).fit(IMAGES),
     "network": lambda: DeepMetricLearner("conv4", **DEEP).fit(IMAGES, LABELS),
+    **{name: MADE[name] for name in ("images of pairs", "images of triplets")},
     "head": lambda: make_pipeline(frozen(), DeepMetricLearner("mlp", **DEEP)).fit(IMAGES, LABELS),
 }
 

@@ -25,7 +25,8 @@ TREE = ["sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.neighbors.
 
 def embedded(model):
     """What a model makes of the samples, whatever it is."""
-    return model.transform(X) if hasattr(model, "transform") else model.predict(X)
+    samples = IMAGES if len(getattr(model, "input_shape_", ())) == 3 else X
+    return model.transform(samples) if hasattr(model, "transform") else model.predict(X)
 
 
 @pytest.mark.parametrize("name", MADE)

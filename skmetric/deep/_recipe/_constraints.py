@@ -39,6 +39,11 @@ SHARED: dict[str, list[Any]] = {  # by all learners
     "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
     "device": [str, torch.device],
     "channel_axis": [StrOptions({"auto", "first", "last"})],
+    "image_size": [_COUNT, "array-like", None],
+    "mean": [Real, "array-like", None],
+    "std": [_POSITIVE, "array-like", None],
+    "background": [str, "array-like"],
+    "num_workers": [Interval(Integral, 0, None, closed="left")],
     "random_state": ["random_state"],
     "checkpoint": [str, PathLike, Checkpoint, None],
     "collate_fn": [callable, None],
@@ -48,8 +53,6 @@ OF_TUPLES = SHARED | {  # by those of pairs and triplets
     "batch_size": [_COUNT],
     "learning_rate": [_POSITIVE],
     "validation_fraction": [_SHARE, None],
-    "image_size": [_COUNT, "array-like", None],
-    "num_workers": [Interval(Integral, 0, None, closed="left")],
 }
 OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "init": [StrOptions({"auto", "closed_form", "random"})],
@@ -71,10 +74,5 @@ OF_LEARNER = SHARED | {  # by DeepMetricLearner
     "validation_fraction": [_SHARE, StrOptions({"auto"}), None],
     "refit": ["boolean", StrOptions({"auto"})],
     "scoring": [str, list, tuple, callable],
-    "image_size": [_COUNT, "array-like", None],
-    "mean": [Real, "array-like", None],
-    "std": [_POSITIVE, "array-like", None],
-    "background": [str, "array-like"],
-    "num_workers": [Interval(Integral, 0, None, closed="left")],
     "distributed": [Distributed, None],
 }

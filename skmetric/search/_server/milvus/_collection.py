@@ -36,6 +36,7 @@ from ._fields import (
 _REQUEST_BYTES = 8 << 20  # a request may have 64 MB
 _FINGERPRINT = "skmetric.embedder"  # name of a property
 _IDS, _QUERIES = 8192, 1000  # of one request; clusters answer with up to 16,384 rows
+_ROWS = 1000  # of one answer, which may have 256 MB: a row may have much text
 LEAST = {"pymilvus": "3.0", "milvus-lite": "3.2.2"}  # of a file: older ones find wrong rows, silently
 
 
@@ -112,7 +113,8 @@ class Collection(Store):
             if schema is None:
                 self._make(client, made, design)
             ids = self.new_ids(len(items.embeddings)) if items.ids is None else items.ids
-            self._check_ids(ids, arrays, mode)
+            if schema is not None or mode == "replace":
+                self._check_ids(ids, arrays, mode)  # a new collection has none
             self._send(client, mode in ("upsert", "replace"), ids, items.embeddings, columns)
 
     def describe(self, ids: Keys, columns: Columns, types: Types) -> None:
@@ -299,14 +301,21 @@ class Collection(Store):
         return np.array([place_of.get(i, -1) for i in ids.tolist()], dtype=np.int64)
 
     def _rows(self, names: Sequence[str], ids: Keys | None, filter_: str = "") -> list[dict[str, Any]]:
-        """Rows of items, in no order. Pages of a server end at 16,384 rows: all go by ranges of ids."""
+        """Rows of items, in no order. Pages of a server end at 16,384 rows: all go by ranges of ids.
+
+        An embedded file sorts all items for each range: there the ids come first, and rows by id, which it
+        looks up without reading the others.
+        """
         with self._client() as client:
+            if ids is None and self._place.endswith(".db"):
+                met = self._ask(client, ["id"], filter_ or "id >= 0")
+                ids, filter_ = np.array([row["id"] for row in met], dtype=np.int64), ""
             if ids is not None:
                 found = (
                     self._ask(
                         client, names, f"id in {ids[part].tolist()}" + f" and ({filter_})" * bool(filter_)
                     )
-                    for part in batches(len(ids), _IDS)
+                    for part in batches(len(ids), _IDS if list(names) == ["id"] else _ROWS)
                 )
                 return [row for page in found for row in page]
             rows: list[dict[str, Any]] = []
