@@ -136,8 +136,8 @@ def name_of(value):
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    """A margin descends for 20 steps in place of 320: the checks fit hundreds of times."""
-    monkeypatch.setattr(_refine, "_STEPS", (0, 20))
+    """A margin descends for 4 steps in place of 320: the checks fit hundreds of times."""
+    monkeypatch.setattr(_refine, "_STEPS", (0, 4))
 
 
 # the sparse rows of a check are zeros with several labels

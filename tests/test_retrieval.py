@@ -71,8 +71,10 @@ every_shape = pytest.mark.parametrize("make", SHAPES, ids=lambda make: make.__na
 
 
 @every_shape
+@pytest.mark.parametrize("at_once", [2**20, 0], ids=["rows together", "each row"])
 @pytest.mark.parametrize("k", [1, 5, 149])
-def test_nearest_is_the_order_of_float64_and_of_ties_by_index(make, k):
+def test_nearest_is_the_order_of_float64_and_of_ties_by_index(make, k, at_once, monkeypatch):
+    monkeypatch.setattr("skmetric._kernel._nearest._AT_ONCE", at_once)
     X = make(np.random.default_rng(0), 150)
     order, distances = brute_order(X)
     found = nearest(X, k=k)

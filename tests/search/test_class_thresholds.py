@@ -124,7 +124,7 @@ def test_it_pays_where_classes_are_crowded_and_lonely_and_says_what_it_does():
         labels = np.repeat(np.arange(len(known)), 4)
         search = SimilaritySearch().fit(known[:, :4].reshape(-1, 4), labels)
         for per_class in (False, True):
-            calibration = search.calibrate(per_class=per_class, runner_up=0, n_resamples=10)
+            calibration = search.calibrate(per_class=per_class, runner_up=0, n_resamples=2)
             cut = calibration.cutpoints["optimal"]
             evaluation = search.evaluate(known[:, 4:].reshape(-1, 4), labels, strange.reshape(-1, 4))
             promised = (cut["recall"] + 1 - cut["false_accept_rate"]) / 2

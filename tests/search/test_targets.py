@@ -100,11 +100,11 @@ def test_fresh_strangers_keep_targets_on_average():
     rng, target, n_draws = np.random.default_rng(0), 0.05, 60
     fresh, plain = np.empty((2, n_draws))
     for draw in range(n_draws):
-        centres = rng.normal(size=(212, 3))
-        points = centres[:, None] + 0.1 * rng.normal(size=(212, 6, 3))
+        centres = rng.normal(size=(92, 3))
+        points = centres[:, None] + 0.1 * rng.normal(size=(92, 6, 3))
         known = points[:12]
         search = SimilaritySearch().fit(known.reshape(-1, 3), np.repeat(np.arange(12), 6))
-        calibration = search.calibrate(targets={"strict": ("false_accept_rate", target)}, n_resamples=10)
+        calibration = search.calibrate(targets={"strict": ("false_accept_rate", target)}, n_resamples=2)
         distances = search.kneighbors(points[12:].reshape(-1, 3), 1)[0]
         fresh[draw] = (distances <= calibration.cutpoints["strict"]["distance"]).mean()
         rates = calibration.thresholds["false_accept_rate"]
