@@ -1,5 +1,10 @@
 """The release script: versions, links of the README, and what the declared lowest versions are."""
 
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
 import pytest
 import release
 
@@ -27,6 +32,25 @@ def test_links_of_a_readme_are_absolute_on_a_package_index(text, expected):
 )
 def test_no_link_of_a_readme_is_dead_where_the_project_has_no_address(text, expected):
     assert release.without_links(text) == expected
+
+
+def test_a_readme_on_a_package_index_speaks_to_those_who_install_it(tmp_path):
+    packed = tmp_path / "README.md"
+    packed.write_text((Path(__file__).parents[1] / "README.md").read_text("utf-8"), "utf-8")
+    release.pack_readme(packed, None)
+    text = packed.read_text("utf-8")
+    assert [
+        word for word in ("clone", "pip install -e", ".rst", "main_job", "](doc", "`doc/") if word in text
+    ] == []
+    assert text.count('pip install "skmetric[vision,plot]"') == 1
+
+
+def test_the_environment_of_a_wheel_finds_the_packages_of_this_one(tmp_path):
+    """From a virtual environment too, whose packages ``--system-site-packages`` does not show."""
+    venv.create(tmp_path, symlinks=True)
+    python = tmp_path / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    release.use_packages_at_hand(python)
+    subprocess.run([str(python), "-I", "-c", "import sklearn, torch.version"], check=True)
 
 
 def test_the_version_is_written_in_both_places(monkeypatch, tmp_path):

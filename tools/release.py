@@ -1,9 +1,10 @@
 """Make a release: ``python tools/release.py 0.2.0 [--source ADDRESS]`` (extra ``dev``), on a clean branch.
 
 It checks the tree, moves the fragments of ``changes/`` into CHANGELOG.md, sets the version, builds wheel and
-source, installs the wheel in a fresh environment, commits and tags. It publishes nothing: the last line says
-how. ``--source`` is the address of the repository, under which links and pictures of the README are found on
-a package index; without it the README is packed without them.
+source, checks how a package index shows them, installs the wheel in a fresh environment, commits and tags. It
+publishes nothing: the last line says how. ``--source`` is the address of the repository, under which links
+and pictures of the README are found on a package index; without it the README is packed without them. What
+the README marks as for a copy of the source is not packed.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from email.parser import BytesParser
@@ -19,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VERSION = re.compile(r'(?m)^(__version__ = ")[^"]+(")$')
 CITED = re.compile(r"(?m)^(version: ).+$")
+SOURCE_ONLY = re.compile(r"<!-- in the source -->\n.*?<!-- end -->\n", re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#|mailto:)([^)\s]+)\)")
 
 
@@ -87,7 +90,7 @@ def build(out, source):
 
 def pack_readme(file, source):
     """Write the README as a package index needs it, which knows no files beside it."""
-    text = file.read_text("utf-8")
+    text = SOURCE_ONLY.sub("", file.read_text("utf-8"))
     file.write_text(absolute(text, source) if source else without_links(text), "utf-8")
 
 
@@ -104,6 +107,7 @@ def without_links(text):
 def check(files, version):
     """Look into the wheel, and use it in an environment of its own."""
     wheel, _ = files
+    command(sys.executable, "-m", "twine", "check", "--strict", *map(str, files))
     with zipfile.ZipFile(wheel) as packed:
         names = packed.namelist()
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
@@ -116,15 +120,26 @@ def check(files, version):
         )
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        command(
-            sys.executable, "-m", "venv", "--system-site-packages", folder
-        )  # torch is large: the one at hand
+        command(sys.executable, "-m", "venv", folder)
+        use_packages_at_hand(python)
         command(str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(wheel))
         program = (
             "import skmetric, sklearn.datasets as d; X, y = d.load_digits(return_X_y=True); "
-            "print(skmetric.__version__, skmetric.MetricLearner().fit(X[::4], y[::4]).score(X, y))"
+            "print(skmetric.__file__, skmetric.__version__); "
+            "print(skmetric.MetricLearner().fit(X[::4], y[::4]).score(X, y))"
         )
         command(str(python), "-I", "-c", program, cwd=folder)
+
+
+def use_packages_at_hand(python):
+    """Let an environment find the packages of this one, behind its own: torch is large.
+
+    ``--system-site-packages`` would not find them from a virtual environment.
+    """
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    places = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    Path(site, "at_hand.pth").write_text("\n".join(places) + "\n", "utf-8")
 
 
 def put_back():
