@@ -9,7 +9,7 @@ Two numbers say what can be reached: the samples a second of two fits that know 
 far the losses of one process move if its weights at the start change by a factor of 1e-7, about the last
 digit of a float32.
 
-    OMP_NUM_THREADS=1 python benchmarks/distributed.py [--steps 20] [--epochs 3] [--repeats 3]
+    OMP_NUM_THREADS=1 python benchmarks/distributed.py [--steps 20] [--epochs 3] [--repeats 3] [--each 8]
 """
 
 import argparse
@@ -24,7 +24,7 @@ from torch import nn
 
 from skmetric.deep import DeepMetricLearner, Distributed
 
-N_CLASSES, N_EACH = 10, 8
+N_CLASSES = 10
 
 
 def network(relative_change=0.0):
@@ -41,13 +41,13 @@ def network(relative_change=0.0):
     return made
 
 
-def history(images, y, n_steps, n_epochs, devices=1, relative_change=0.0):
+def history(images, y, n_each, n_steps, n_epochs, devices=1, relative_change=0.0):
     """Rows of the epochs of a fit by so many processes."""
     model = DeepMetricLearner(
         network(relative_change),
         loss="sup_con",
         classes_per_batch=N_CLASSES,
-        samples_per_class=N_EACH,
+        samples_per_class=n_each,
         steps_per_epoch=n_steps,
         max_epochs=n_epochs,
         learning_rate=1e-4,
@@ -81,14 +81,15 @@ def main():
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--each", type=int, default=8, help="samples of a class in a batch, of ten classes")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     y = rng.permutation(np.arange(400) % N_CLASSES)
     classes = rng.integers(0, 156, (N_CLASSES, 3, 32, 32))
     images = (classes[y] + rng.integers(0, 100, (len(y), 3, 32, 32))).astype(np.uint8)
-    fit = images, y, asked.steps, asked.epochs
-    n_samples = asked.steps * N_CLASSES * N_EACH
+    fit = images, y, asked.each, asked.steps, asked.epochs
+    n_samples = asked.steps * N_CLASSES * asked.each
     one, two, apart = [], [], []
     for _ in range(asked.repeats):
         alone = history(*fit)
@@ -96,7 +97,7 @@ def main():
         one += seconds(alone)
         two += seconds(together)
         apart += [max(pair) / 2 for pair in zip(*map(seconds, two_fits(*fit)), strict=True)]
-    print(f"batches of {N_CLASSES * N_EACH} samples, {asked.steps} an epoch, {os.cpu_count()} cores")
+    print(f"batches of {N_CLASSES * asked.each} samples, {asked.steps} an epoch, {os.cpu_count()} cores")
     print(f"load of the machine over the last minute: {os.getloadavg()[0]:.1f}\n")
     rows = (
         ("one process, one thread", one),

@@ -269,7 +269,8 @@ def read_stream(
     if estimator.num_workers:
         raise ValueError(
             f"num_workers={estimator.num_workers}, but X is a stream, which each worker would read as a "
-            "whole: use num_workers=0"
+            "whole: use num_workers=0, and let the stream itself read by a DataLoader whose workers each "
+            "take a part (torch.utils.data.get_worker_info)"
         )
     spec = None if reset else estimator._input_spec
     shape = None if reset or spec is not None else estimator.input_shape_
