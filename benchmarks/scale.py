@@ -259,8 +259,12 @@ def graph(options, sizes):
     queries = in_memory(N_QUERIES, 128, seed=1)
     truth = truth_of(queries, X)
     against_faiss(index, queries, truth, [("ef_search", v) for v in (32, 64, 128, 256, 512)])
-    ids = changes(index, n, np.random.default_rng(0))
-    n_steps = 10
+    moved(index, X, changes(index, n, np.random.default_rng(0)), queries)
+
+
+def moved(index, X, ids, queries):
+    """Print recall of old and of new queries after a tenth more rows from a distribution that moves."""
+    n, n_steps = len(X), 10
     step = n // 10 // n_steps
     added = [in_memory(step, 128, seed=10 + i, shift=0.05 * (i + 1)) for i in range(n_steps)]
     first = np.arange(n, n + n_steps * step)
@@ -274,7 +278,8 @@ def graph(options, sizes):
     print(
         f"  after {n_steps * step:,} enrolments of a moving distribution, "
         f"{1e3 * taken / n_steps / step:.2f} ms each: recall@10 of old queries {shares[0]:.3f}, "
-        f"of new ones {shares[1]:.3f}"
+        f"of new ones {shares[1]:.3f}",
+        flush=True,
     )
 
 
@@ -320,7 +325,9 @@ def lists(options, sizes):
         if options:
             print("  keep_vectors=False:")
         against_faiss(index, queries, truth, [("n_probe", v) for v in (8, 16, 32, 64, 128)])
-        changes(index, n, np.random.default_rng(0))
+        ids = changes(index, n, np.random.default_rng(0))
+        if "Flat" in factory:
+            moved(index, X, ids, queries)
 
 
 def peers(options, sizes):
@@ -442,29 +449,41 @@ def classes(options, sizes):
     import torch
 
     from skmetric.deep import losses
+    from skmetric.deep._training import _row_steps
+    from skmetric.deep.losses._table_rows import read_by
 
-    print("ArcFaceLoss(sampled_classes=4096), 64 components, batches of 128, AdamW in one pass;")
-    print("CPU milliseconds of the least of five steps\n")
-    print(f"{'classes':>10}{'forward':>10}{'backward':>10}{'step':>10}{'whole':>10}{'MB':>8}")
-    for n in [n for n in sizes if str(n)[0] == "1"]:
-        taken = []
+    print("ArcFaceLoss(sampled_classes=4096), 64 components, batches of 128, AdamW in one pass; CPU")
+    print("milliseconds of the least of eight steps. all: all proxies brought up to date, once an epoch.")
+    print(f"`fit` takes the sparse gradient from {_row_steps._WORTH} classes for each sampled one on\n")
+    _row_steps._WORTH = 1  # both kinds at all sizes
+    names = ("forward", "backward", "step", "whole", "all", "MB")
+    print(f"{'classes':>10}  {'gradient':8}" + "".join(f"{name:>10}" for name in names))
+    for n, is_sparse in [(n, kind) for n in sizes if str(n)[0] in "12" for kind in (False, True)]:
+        taken, settled = [], []
 
-        def run(n=n, taken=taken):
+        def run(n=n, is_sparse=is_sparse, taken=taken, settled=settled):
             loss = losses.ArcFaceLoss(sampled_classes=4096).bind(n_components=64, n_classes=n)
-            optimizer = torch.optim.AdamW(loss.parameters(), lr=1e-3, fused=True)
-            rows, labels, value = torch.randn(128, 64), torch.randint(n, (128,)), []
-            for _ in range(6):
+            optimizer = torch.optim.AdamW(loss.parameters(), lr=1e-3, fused=True, weight_decay=0.0)
+            rows = _row_steps.RowSteps(optimizer) if is_sparse else None
+            embeddings, labels, value = torch.randn(128, 64), torch.randint(n, (128,)), []
+            for _ in range(9):
                 optimizer.zero_grad(set_to_none=True)
-                calls = (
-                    lambda: value.append(loss(rows, labels)),
-                    lambda: value.pop().backward(),
-                    optimizer.step,
-                )
-                taken.append([seconds(call) for call in calls])
+                with read_by(rows):
+                    calls = (
+                        lambda: value.append(loss(embeddings, labels)),
+                        lambda: value.pop().backward(),
+                        optimizer.step,
+                    )
+                    taken.append([seconds(call) for call in calls])
+            settled.append(seconds(rows.settle) if is_sparse else 0.0)
 
         _, megabytes = measured(run)
         parts = 1e3 * np.min(taken[1:], axis=0)  # the first step makes the moments
-        print(f"{n:10,}{''.join(f'{part:10.1f}' for part in parts)}{parts.sum():10.1f}{megabytes:8.0f}")
+        print(
+            f"{n:10,}  {'sparse' if is_sparse else 'dense':8}{''.join(f'{part:10.1f}' for part in parts)}"
+            f"{parts.sum():10.1f}{1e3 * settled[0]:10.1f}{megabytes:10.0f}",
+            flush=True,
+        )
 
 
 TABLES = {

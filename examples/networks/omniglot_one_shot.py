@@ -13,8 +13,8 @@ CPU::
 
     python examples/networks/omniglot_one_shot.py --full --data DIR
 
-``benchmarks/omniglot_one_shot.py`` solves the full task with a wider network, longer training and several
-views of each image.
+``benchmarks/omniglot_one_shot.py`` solves the full task with characters cut out around their ink, a wider
+network, longer training, the closed form as its last layer and several views of each image.
 
 .. finding:: omniglot_one_shot
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import distributed, nn
 
 from skmetric._torch import resolve_device
-from skmetric.deep.losses._gathered_batches import gather, gather_with_gradient
+
+from ._gathering import gathered
 
 _BUCKET = 25 << 20  # bytes of a message, as DistributedDataParallel sends them
 
@@ -73,6 +74,8 @@ class Ranks(Alone):
 
     def __init__(self) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+        self._used: list[bool] = []  # whether this process used each weight in the last step
+        self._used_anywhere: list[bool] = []  # whether any process did, when it was last asked
 
     def device(self, asked: str | torch.device) -> torch.device:
         """The CPU, or the CUDA device that the launcher chose for this process."""
@@ -96,7 +99,7 @@ class Ranks(Alone):
         sizes = [end - start for start, end in self._bounds(n_rows)]
         n_views = len(embeddings) // sizes[self.rank]
         sizes = [n_views * size for size in sizes]
-        embeddings, labels = gather_with_gradient(embeddings, sizes), gather(labels, sizes)
+        embeddings, labels = gathered(embeddings, labels, sizes)
         if n_views == 1:
             return embeddings, labels
         return by_view(embeddings, sizes, n_views), by_view(labels, sizes, n_views)
@@ -104,23 +107,57 @@ class Ranks(Alone):
     def average(self, tensors: Sequence[torch.Tensor]) -> None:
         """Average in buckets: a message for each tensor would be slow, one for all would copy them all."""
         for bucket in in_buckets(tensors):
-            flat = torch.cat([tensor.flatten() for tensor in bucket])
-            distributed.all_reduce(flat)
-            parts = (flat / self.size).split([tensor.numel() for tensor in bucket])
-            for tensor, part in zip(bucket, parts, strict=True):
-                tensor.copy_(part.view_as(tensor))
+            self._spread(self._sum(bucket), bucket)
 
     def average_gradients(self, weights: Sequence[torch.Tensor]) -> None:
-        """Ask first which weights are used at all: a batch may take another way in another process."""
+        """Average those of the weights that any process used.
+
+        Which ones these are is asked in the first step, and again when a process uses other weights than
+        before: a batch may take another way in another process. A flag beside the gradients says so.
+        """
         if not weights:
             return
-        used = torch.tensor([weight.grad is not None for weight in weights], dtype=torch.uint8)
-        used = used.to(weights[0].device)
-        distributed.all_reduce(used, op=distributed.ReduceOp.MAX)
-        trained = [weight for weight, flag in zip(weights, used.tolist(), strict=True) if flag]
-        for weight in trained:
-            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
-        self.average([cast("torch.Tensor", weight.grad) for weight in trained])
+        used = [weight.grad is not None for weight in weights]
+        before, self._used = self._used, used
+        if len(before) == len(used) and self._averaged(weights, is_changed=used != before):
+            return
+        flags = torch.tensor(used, dtype=torch.uint8, device=weights[0].device)
+        distributed.all_reduce(flags, op=distributed.ReduceOp.MAX)
+        self._used_anywhere = flags.tolist()
+        self._averaged(weights, is_changed=False)
+
+    def _averaged(self, weights: Sequence[torch.Tensor], *, is_changed: bool) -> bool:
+        """Average gradients, unless a process says that it uses other weights; whether they were."""
+        trained = [weight for weight, flag in zip(weights, self._used_anywhere, strict=True) if flag]
+        gradients = [_gradient_of(weight) for weight in trained]
+        values = [gradient._values() if gradient.is_sparse else gradient for gradient in gradients]
+        flag = torch.full(
+            (1,),
+            float(is_changed),
+            dtype=values[0].dtype if values else torch.float32,
+            device=weights[0].device,
+        )
+        buckets = sorted(in_buckets([flag, *values]), key=lambda bucket: bucket[0] is not flag)
+        for bucket in buckets:
+            total = self._sum(bucket)
+            if bucket[0] is flag and total[0] > 0:  # before any gradient is changed
+                return False
+            self._spread(total, bucket)
+        for weight, gradient in zip(trained, gradients, strict=True):
+            weight.grad = gradient
+        return True
+
+    def _sum(self, bucket: list[torch.Tensor]) -> torch.Tensor:
+        """Sum over the processes of all elements of a bucket."""
+        flat = torch.cat([tensor.flatten() for tensor in bucket])
+        distributed.all_reduce(flat)
+        return flat
+
+    def _spread(self, total: torch.Tensor, bucket: list[torch.Tensor]) -> None:
+        """Set tensors to their share of a sum."""
+        parts = (total / self.size).split([tensor.numel() for tensor in bucket])
+        for tensor, part in zip(bucket, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
 
     def begin(self, *modules: nn.Module) -> None:
         """Send them: another build of a library may have drawn other numbers from the same seed."""
@@ -175,6 +212,16 @@ class Ranks(Alone):
 
 
 ALONE = Alone()
+
+
+def _gradient_of(weight: torch.Tensor) -> torch.Tensor:
+    """The gradient, zeros if there is none; a sparse one has the same rows in all processes.
+
+    Each process computes the loss of the same batch, for which the loss draws the same classes.
+    """
+    if weight.grad is None:
+        return torch.zeros_like(weight)
+    return weight.grad.coalesce() if weight.grad.is_sparse else weight.grad
 
 
 def by_view(rows: torch.Tensor, sizes: list[int], n_views: int) -> torch.Tensor:

@@ -28,6 +28,7 @@ from ._checkpoints._checkpoint import keep_best, resume
 from ._loop import Training
 from ._loss._criterion import ball_of_loss, bind
 from ._optim import is_module, make_optimizer
+from ._row_steps import RowSteps
 
 if TYPE_CHECKING:
     from skmetric.deep._data._source import Streamed
@@ -195,6 +196,8 @@ def _equip(settings, module, loss, seed, device, schedule, n_steps):
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     run = laid_out(module, takes_channels_last(module, device))
     training = Training(module, run, loss, optimizer, scheduled, scaler, seed)
+    if isinstance(settings.optimizer, str):  # others may not know what to do with rows alone
+        training.rows = RowSteps(optimizer)
     if settings.fine_tuning.ema is not None:
         training.average = WeightAverage(module, settings.fine_tuning.ema)
     return training

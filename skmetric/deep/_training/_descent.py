@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from skmetric._torch import autocast
+from skmetric.deep.losses._table_rows import read_by
 
 from ._grad_cache import in_parts
 from ._optim import trainable
+from ._row_steps import dense_parts
 
 if TYPE_CHECKING:
     from skmetric.deep._recipe._thawing import Thawing
@@ -94,7 +96,8 @@ class Descent:
 
     def _backward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         training, accumulate = self.training, self.plan.accumulate
-        value = check_scalar(training.loss(embeddings, labels), training.loss)
+        with read_by(training.rows):
+            value = check_scalar(training.loss(embeddings, labels), training.loss)
         if value.requires_grad:
             training.scaler.scale(value if accumulate == 1 else value / accumulate).backward()
             self.has_gradient = True
@@ -108,7 +111,7 @@ class Descent:
             self.plan.group.average_gradients(weights)
             if self.plan.clip_norm is not None:
                 training.scaler.unscale_(training.optimizer)
-                nn.utils.clip_grad_norm_(weights, self.plan.clip_norm)
+                nn.utils.clip_grad_norm_(dense_parts(weights), self.plan.clip_norm)
             training.scaler.step(training.optimizer)
             training.scaler.update()
             if training.average is not None:

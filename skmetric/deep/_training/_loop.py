@@ -30,6 +30,7 @@ from ._divergence import Divergence
 from ._interrupt import goes_through
 from ._loss._diagnosis import batch_statistics
 from ._optim import is_module, trainable
+from ._row_steps import RowSteps
 
 _PROBED = 8  # samples that show whether the network still gives numbers
 _LOOK_EVERY = 50  # steps after which the loss is looked at
@@ -72,6 +73,7 @@ class Training:
     history: list = field(default_factory=list)
     best: dict | None = None  # epoch, score and weights of the module
     average: Any = None  # moving average of the weights
+    rows: RowSteps | None = None  # moves the proxies that a batch sees; None: the optimizer moves all
     untrained: dict = field(default_factory=dict)  # scores before the first epoch
     stopped: bool = False  # by a callback, by an interrupt or by divergence
 
@@ -93,6 +95,8 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """State of every part, which changes as training goes on."""
+        if self.rows is not None:
+            self.rows.settle()
         return {name: part.state_dict() for name, part in self.parts().items()}
 
     def snapshot(self) -> dict[str, Any]:
@@ -103,6 +107,8 @@ class Training:
         """Go back to a snapshot."""
         for name, part in self.parts().items():
             part.load_state_dict(snapshot[name])
+        if self.rows is not None:
+            self.rows.forget()
 
 
 def train(training, plan, validate, tasks):

@@ -20,6 +20,7 @@ from ._base import (
 )
 from ._epoch import n_labels_of
 from ._reduction import Reduction
+from ._table_rows import rows_of
 from ._tally import Tally
 
 SAMPLED_CLASSES = [Interval(Integral, 2, None, closed="left"), None]
@@ -30,7 +31,8 @@ class ProxyLoss(StatefulLoss):
 
     With ``sampled_classes`` a training batch sees the proxies of its own classes and of random others, that
     many in all (Partial FC): the matrix of similarities and its gradient then do not grow with the number of
-    classes. The proxies themselves, their gradient and the moments of the optimizer do.
+    classes. The proxies themselves and the moments of the optimizer do. In the loops of the learners the
+    gradient of the proxies is sparse, else it is dense.
     """
 
     sampled_classes: int | None
@@ -87,7 +89,7 @@ class Proxies(TellsShare, Tally):
             sampled = self.loss.sampled_classes
             if self.training and sampled is not None and sampled < len(proxies):
                 classes = self._sample(labels, sampled)
-                proxies, labels = proxies[classes], torch.searchsorted(classes, labels)
+                proxies, labels = rows_of(proxies, classes), torch.searchsorted(classes, labels)
             return self.loss._value(embeddings, labels, proxies, reduce)
 
     def logits(self, embeddings: torch.Tensor) -> torch.Tensor:
