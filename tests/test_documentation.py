@@ -107,6 +107,13 @@ def test_an_example_shows_first_what_it_gives_on_real_data():
     assert without == []
 
 
+def test_a_line_of_the_reference_has_no_citation():
+    from names import without_citations
+
+    line = "The inverse of their covariance [R43650571897f-1]_. Labels are not used."
+    assert without_citations(line) == "The inverse of their covariance. Labels are not used."
+
+
 def test_each_recorded_example_is_of_an_example_that_shows_it():
     recorded = {path.stem for path in (DOC / "measured" / "examples").glob("*.txt")}
     pages = "".join(path.read_text("utf-8") for path in (DOC.parent / "examples").glob("*/*.py"))
