@@ -343,6 +343,8 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
         raise ValueError(f"{name} mixes labels of several types ({', '.join(kinds)}): convert them to one")
     if kinds == ["number"]:
         return _numbers(values)
+    if kinds in (["str"], ["bytes"]):
+        _check_ends(values, name)
     if isinstance(labels, np.ndarray):
         return labels
     if kinds == ["str"]:
@@ -350,6 +352,16 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
         if not is_cheap(max(lengths), len(lengths), sum(lengths)):
             return np.array(values, dtype=object)
     return np.asarray(values)
+
+
+def _check_ends(texts: list, name: str) -> None:
+    """Refuse text that NumPy would cut: two labels would become one."""
+    for row, text in enumerate(texts):
+        if text and text[-1] in ("\0", 0):
+            raise ValueError(
+                f"{name} has text that ends with a NUL character in row {row}, {text[-40:]!r}, which NumPy "
+                "cuts off: take it out"
+            )
 
 
 def _numbers(values: list) -> NDArray:
