@@ -66,7 +66,7 @@ def open_images(
     if kind in ("path", "PIL image"):
         check_channels(3, n_channels)
     if kind == "path":
-        return from_paths([os.fspath(row) for row in rows], n_threads, background)
+        return from_paths([str(os.fspath(row)) for row in rows], n_threads, background)
     if kind == "PIL image":
         return from_pil(rows, background)
     return from_arrays(rows, channel_axis, n_channels, any_range)
