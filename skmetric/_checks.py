@@ -103,11 +103,15 @@ def check_width(rows: Any, learner: Any) -> None:
 def as_array(X: Any) -> Any:
     """A tensor as an array: on the CPU, without its gradient, bfloat16 as float32; all else as it is.
 
-    torch is not imported: a tensor brings what is called here. A DataLoader is refused: it gives batches.
+    torch is not imported: a tensor brings what is called here. A DataLoader and a Dataset are refused.
     """
     if hasattr(X, "batch_size") and hasattr(X, "dataset") and not hasattr(X, "shape"):
         raise ValueError(
             f"X is a {type(X).__name__}, which gives batches: pass the features of all samples as one array"
+        )
+    if any(base.__module__.startswith("torch.utils.data") for base in type(X).__mro__):
+        raise ValueError(
+            f"X is a {type(X).__name__}, a Dataset of torch: pass the features of all samples as one array"
         )
     if isinstance(X, np.ndarray):
         check_map(X)

@@ -191,8 +191,8 @@ def _as_label(label: Any, file: Path) -> str:
     text = str(label)
     if isinstance(label, list | tuple | set | dict) or "\0" in text:
         raise ValueError(
-            f"label_from gave {label!r} for {str(file)!r}: it must return one label, text or a number, without "
-            "NUL characters"
+            f"label_from gave {label!r} for {str(file)!r}: it must return one label, text or a number, "
+            "without NUL characters"
         )
     return text
 
