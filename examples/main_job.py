@@ -74,11 +74,13 @@ def main():
     warnings.showwarning = note
     try:
         check_packages()
+        if options.out.is_file():
+            raise ValueError(f"--out {options.out} is a file; name a folder")
         options.out.mkdir(parents=True, exist_ok=True)
         data = read(options)
         network = features_of(options, data.images)
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        print(f"main_job.py: {error}", file=sys.stderr)
+        print(f"main_job.py: {as_options(error)}", file=sys.stderr)
         return 2
     train, test, y_train, y_test = class_disjoint_split(
         data.images, data.y, test_size=1 / 3 if data.noun == "characters" else 1 / 2, random_state=0
@@ -115,21 +117,34 @@ def parse_options():
     )
     add("--digits", action="store_true", help="scikit-learn's digits, where new classes gain nothing")
     add("--network", metavar="NAME", help="network of timm on whose features to learn")
-    add("--weights", metavar="FILE", default="pretrained", help="its weights (default: downloaded by timm)")
-    add("--options", metavar="JSON", type=json.loads, default={}, help="other parameters of FrozenFeatures")
+    add("--weights", metavar="FILE", help="its weights (default: downloaded by timm)")
+    add("--options", metavar="JSON", default="{}", help="other parameters of FrozenFeatures")
     add("--quick", action="store_true", help="fewer characters and epochs: seconds, and lower scores")
     add("--out", metavar="DIR", type=Path, default=Path("skmetric-demo"), help="default: %(default)s")
     options = parser.parse_args()
     if options.digits and (options.network or options.images):
         parser.error("--digits goes with neither --images nor --network: digits are 8 by 8 pixels")
+    try:
+        options.options = json.loads(options.options)
+    except json.JSONDecodeError:
+        options.options = None
     if not isinstance(options.options, dict):
         parser.error("--options needs an object of JSON, such as '{\"image_size\": 128}'")
+    if options.network is None and (options.weights or options.options):
+        parser.error("--weights and --options are for a network: name it with --network")
+    if options.images is None and options.label_from is not None:
+        parser.error("--label-from is for the folders of --images")
     return options
 
 
 def note(message, *where, **details):
     """Print a warning as a line, parameters of functions as options of this command."""
-    print("Note:", str(message).replace("label_from=", "--label-from "))
+    print("Note:", as_options(message))
+
+
+def as_options(message):
+    """Return a message about parameters as one about options of this command."""
+    return str(message).replace("label_from=", "--label-from ")
 
 
 def check_packages():
@@ -183,7 +198,11 @@ def features_of(options, images):
     """Return the network that was named, tried on one image; None without a name."""
     if options.network is None:
         return None
-    return FrozenFeatures(options.network, weights=options.weights, **options.options).fit(images[:1])
+    if unknown := options.options.keys() - FrozenFeatures(options.network).get_params().keys():
+        raise ValueError(f"--options: FrozenFeatures has no parameter {', '.join(sorted(unknown))}")
+    return FrozenFeatures(options.network, weights=options.weights or "pretrained", **options.options).fit(
+        images[:1]
+    )
 
 
 def models(data, network, options):
@@ -219,11 +238,12 @@ def compared(models, train, y_train, test, y_test):
     print(f"{'':22}" + "".join(f"{name:>22}" for name in SCORES) + f"{'seconds':>10}")
     reports, rows = {}, {}
     for name, model in models.items():
+        print(f"{name:22}", end="", flush=True)  # the cells follow when it is trained
         began = perf_counter()
         embeddings = rows[name] = model.fit(train, y_train).transform(test)
         reports[name] = report = retrieval_report(embeddings, y_test)
         cells = [with_interval(report, key) for key in SCORES.values()]
-        print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells) + f"{perf_counter() - began:10.1f}")
+        print("".join(f"{cell:>22}" for cell in cells) + f"{perf_counter() - began:10.1f}")
     print("\nBrackets: 95% bootstrap intervals over the unseen classes. Seconds: fit, transform and search.")
     baseline = max((n for n in reports if n.startswith("cosine")), key=lambda n: reports[n]["map_at_r"])
     print(verdict(rows[baseline], embeddings, y_test, baseline))

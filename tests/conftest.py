@@ -1,5 +1,6 @@
 """Made-up images; real data where the checkout has it: tests that need it are skipped elsewhere, and say."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -12,8 +13,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker: threads of sever
 import numpy as np
 import pytest
 
+gc.disable()  # until everything is imported and collected: nothing of it is garbage
+
 SHARED = Path(__file__).parents[1] / "../shared/data"
 WITHOUT_TORCH = ("numpy", "joblib", "scipy.stats", "sklearn.pipeline")  # imported in processes that fork
+
+
+def pytest_collection_finish():
+    """Garbage is looked for among what tests make, not each time among modules and thousands of tests too."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -107,6 +107,12 @@ def test_an_example_shows_first_what_it_gives_on_real_data():
     assert without == []
 
 
+def test_each_recorded_example_is_of_an_example_that_shows_it():
+    recorded = {path.stem for path in (DOC / "measured" / "examples").glob("*.txt")}
+    pages = "".join(path.read_text("utf-8") for path in (DOC.parent / "examples").glob("*/*.py"))
+    assert recorded == set(re.findall(r"^\.\. measured:: examples/(\w+)$", pages, re.M))
+
+
 @pytest.mark.parametrize("name", readings.SENTENCES)
 def test_a_recorded_benchmark_has_a_sentence_with_its_numbers(name):
     assert re.search(r"\d", readings.sentence(name))

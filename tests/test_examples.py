@@ -90,9 +90,10 @@ def numbers(line):
 
 def check_search_tutorial(names, printed):
     closed, open_ = names.found["closed"], names.found["open"]
-    assert closed["recall_at_1"] == open_["recall_at_1"] > 0.9  # thresholds do not order neighbours
-    assert closed["unknown_accepted"] > 0.7  # the usual recipe
-    assert names.promised < open_["unknown_accepted"] < 0.5 * closed["unknown_accepted"]
+    assert closed["recall_at_1"] == open_["recall_at_1"]  # thresholds do not order neighbours
+    assert names.recalls["network"] > names.recalls["cosine of pixels"]
+    assert closed["unknown_accepted"] > 0.4  # the usual recipe
+    assert open_["unknown_accepted"] < 0.5 * closed["unknown_accepted"]
     assert open_["balanced_accuracy"] > closed["balanced_accuracy"] + 0.15
     strangers = names.predicted["open"][len(names.y_known) :]
     assert np.mean(strangers != "unknown") == pytest.approx(open_["unknown_accepted"])
@@ -114,7 +115,8 @@ def check_faces_never_seen(names, printed):
 
 def check_pipeline(names, printed):
     means = {name: scores.mean() for name, scores in names.accuracy.items()}
-    assert means["features, metric, k-NN"] > max(means["features, k-NN"], means["pixels, metric, k-NN"])
+    assert means["features, k-NN"] < means["pixels, k-NN"] < means["pixels, metric, k-NN"]
+    assert means["features, metric, k-NN"] > means["pixels, k-NN"] + 0.2
     without, with_memory = re.findall(r"(\d+) images went", printed)
     assert int(with_memory) < 0.6 * int(without)
     assert "the same answers" in printed
@@ -126,7 +128,7 @@ def check_grid_search(names, printed):
     scores = {
         name: names.retrieval_report(rows, names.y_new)["map_at_r"] for name, rows in names.choices.items()
     }
-    assert scores["stratified folds"] < scores["no metric"] < scores["class-disjoint folds"] + 0.01
+    assert scores["stratified folds"] < scores["no metric"] < scores["class-disjoint folds"]
 
 
 def check_omniglot_one_shot(names, printed):
@@ -288,6 +290,29 @@ def test_main_job_refuses_a_network_in_a_line(in_the_gallery, folder, capsys, mo
     status, _, error = run_on(in_the_gallery, capsys, path, *more)
     assert status == 2
     assert re.match(rf"main_job.py: .*({reason})", error)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--options", "{"], "--options needs an object of JSON"),
+        (["--weights", "w.safetensors"], "name it with --network"),  # it would be ignored
+        (["--label-from", "2"], "for the folders of --images"),
+        (["--digits", "--images", "photos"], "goes with neither"),
+        (["--out", __file__], "is a file; name a folder"),
+    ],
+)
+def test_main_job_refuses_options_in_a_line(in_the_gallery, capsys, options, reason):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        in_the_gallery(FILES["main_job"], *options)
+    assert reason in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_main_job_names_its_own_options(in_the_gallery, folder, capsys):
+    path = folder(2, "a", "b", "c", "d")
+    _, _, error = run_on(in_the_gallery, capsys, path, "--label-from", "7")
+    assert "--label-from 7" in error
+    assert "label_from" not in error
 
 
 def test_main_job_without_its_packages_names_the_command(in_the_gallery, capsys, monkeypatch):

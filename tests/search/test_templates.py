@@ -107,7 +107,8 @@ def test_of_many_new_items_some_are_looked_at(monkeypatch):
     points = points + np.random.default_rng(0).normal(size=(30, 2))
     search = SimilaritySearch().fit(points, labels)
     search.calibrate(n_resamples=10)
-    monkeypatch.setattr("skmetric.search._enrolment._enrolment._PAIRS", 3 * 40)  # 3 of the 10 among 40 items: 0, 4 and 8
+    # 3 of the 10 among 40 items: 0, 4 and 8
+    monkeypatch.setattr("skmetric.search._enrolment._enrolment._PAIRS", 3 * 40)
     with pytest.warns(UserWarning, match="a wrong label") as caught:
         search.partial_fit(np.full((10, 2), 30.0) * np.arange(1, 11)[:, None], ["ann"] * 10)
     assert [row for row in range(10) if f"row {row} of X" in str(caught[0].message)] == [0, 4, 8]

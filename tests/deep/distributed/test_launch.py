@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import textwrap
 import threading
 from pathlib import Path
 
@@ -75,27 +74,32 @@ def test_warnings_of_the_first_process_point_to_the_line_that_called_fit():
     assert [warning.filename for warning in caught] == [__file__]
 
 
+LAUNCHED = """
+import sys
+from pathlib import Path
+
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+sys.path.insert(0, sys.argv[1])
+from tests.deep.distributed.test_group import Distributed, X, Y, learned, learner, torch
+
+
+def work(folder):
+    fitted = learner(distributed=Distributed()).fit(X, Y)
+    (Path(folder) / f"{torch.distributed.get_rank()}").write_bytes(learned(fitted)["0"].tobytes())
+
+
+settings = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "start_method": "fork"}
+elastic_launch(LaunchConfig(1, 1, 2, run_id="tests", **settings), work)(sys.argv[2])
+"""
+
+
 @pytest.mark.slow
-def test_torchrun_starts_the_processes(another_process, tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent("""
-        import sys
-        from pathlib import Path
-
-        sys.path.insert(0, sys.argv[1])
-        from tests.deep.distributed.test_group import Distributed, X, Y, learned, learner, torch
-
-        fitted = learner(distributed=Distributed()).fit(X, Y)
-        name = Path(sys.argv[2]) / f"{torch.distributed.get_rank()}"
-        name.write_bytes(learned(fitted)["0"].tobytes())
-        """)
-    )
+def test_the_launcher_of_torchrun_starts_the_processes(another_process, tmp_path):
+    """What ``torchrun --standalone`` calls, with processes that need not import torch again."""
     root = Path(__file__).parents[3]
-    launcher = "import sys; from torch.distributed.run import main; main(sys.argv[1:])"
-    arguments = ["--standalone", "--nproc-per-node=2", script, root, tmp_path]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    another_process.run(launcher, *arguments, env=environment)
+    another_process.run(LAUNCHED, root, tmp_path, env=environment)
     expected = learned(learner().fit(X, Y))["0"].ravel()
     for rank in "01":
         found = np.frombuffer((tmp_path / rank).read_bytes(), np.float32)
