@@ -133,6 +133,10 @@ def keep_text(conninfo, n_items):
     """Memory and bytes of passages of text, of which one has 30,000 characters."""
     texts = [f"passage {i}, of some forty characters or so" for i in range(n_items - 1)] + ["x" * 30_000]
     X = np.arange(8 * n_items, dtype=np.float32).reshape(n_items, 8)
+    with tempfile.TemporaryDirectory(prefix="text-") as folder:  # imports, and the embedded server
+        first = SimilaritySearch(index=MilvusIndex(f"{folder}/first.db", "passages")).fit(X[:2])
+        first.items()
+        first.index_.close()
     print(f"{n_items} passages, {sum(map(len, texts)) / 1e6:.1f} MB of text, one of 30000 characters")
     with tempfile.TemporaryDirectory(prefix="text-") as folder:
         table = PgVectorIndex(conninfo, "passages")
@@ -140,7 +144,7 @@ def keep_text(conninfo, n_items):
         places = {
             "memory, then folder": (None, lambda: bytes_in(f"{folder}/search", "*")),
             "PostgreSQL": (table, lambda: bytes_of_table(conninfo, "passages")),
-            "Milvus, a file": (collection, lambda: bytes_in(folder, "passages.db*")),
+            "Milvus, a file": (collection, lambda: bytes_in(f"{folder}/passages.db", "*")),
         }
         for name, (index, stored) in places.items():
             search, peak, kept = traced(

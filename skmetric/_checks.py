@@ -103,11 +103,15 @@ def check_width(rows: Any, learner: Any) -> None:
 def as_array(X: Any) -> Any:
     """A tensor as an array: on the CPU, without its gradient, bfloat16 as float32; all else as it is.
 
-    torch is not imported: a tensor brings what is called here. A DataLoader is refused: it gives batches.
+    torch is not imported: a tensor brings what is called here. A DataLoader and a Dataset are refused.
     """
     if hasattr(X, "batch_size") and hasattr(X, "dataset") and not hasattr(X, "shape"):
         raise ValueError(
             f"X is a {type(X).__name__}, which gives batches: pass the features of all samples as one array"
+        )
+    if any(base.__module__.startswith("torch.utils.data") for base in type(X).__mro__):
+        raise ValueError(
+            f"X is a {type(X).__name__}, a Dataset of torch: pass the features of all samples as one array"
         )
     if isinstance(X, np.ndarray):
         check_map(X)
@@ -343,6 +347,8 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
         raise ValueError(f"{name} mixes labels of several types ({', '.join(kinds)}): convert them to one")
     if kinds == ["number"]:
         return _numbers(values)
+    if kinds in (["str"], ["bytes"]):
+        _check_ends(values, name)
     if isinstance(labels, np.ndarray):
         return labels
     if kinds == ["str"]:
@@ -350,6 +356,16 @@ def _array_of(labels: Iterable, name: str) -> NDArray:
         if not is_cheap(max(lengths), len(lengths), sum(lengths)):
             return np.array(values, dtype=object)
     return np.asarray(values)
+
+
+def _check_ends(texts: list, name: str) -> None:
+    """Refuse text that NumPy would cut: two labels would become one."""
+    for row, text in enumerate(texts):
+        if text and text[-1] in ("\0", 0):
+            raise ValueError(
+                f"{name} has text that ends with a NUL character in row {row}, {text[-40:]!r}, which NumPy "
+                "cuts off: take it out"
+            )
 
 
 def _numbers(values: list) -> NDArray:

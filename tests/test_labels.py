@@ -251,3 +251,19 @@ def test_sets_are_no_labels(kind):
         class_disjoint_split(X, y)
     with pytest.raises(ValueError, match=r"groups should be a 1d array.*; got (?!.*relevance=)"):
         map_at_r(X, range(8), groups=y)
+
+
+@pytest.mark.parametrize("text", ["ann\0", b"ann\0", np.array(["bob", "ann\0"], dtype=object)[1]], ids=repr)
+def test_labels_that_numpy_would_make_one_are_refused(text):
+    # an array of fixed width cuts the NUL off: "ann\0" and "ann" were one class, in every score and learner
+    short = text[:-1]
+    X, y = np.arange(8.0).reshape(8, 1), [short, text] * 4
+    for labels in (y, np.array(y, dtype=object)):
+        for call in (
+            lambda y: MetricLearner().fit(X, y),
+            lambda y: retrieval_report(X, y),
+            lambda y: retrieval_report(X, [1, 2] * 4, groups=y),
+            lambda y: list(ClassDisjointKFold(2).split(X, y)),
+        ):
+            with pytest.raises(ValueError, match=r"ends with a NUL character in row 1, .*take it out"):
+                call(labels)

@@ -66,7 +66,7 @@ def open_images(
     if kind in ("path", "PIL image"):
         check_channels(3, n_channels)
     if kind == "path":
-        return from_paths([os.fspath(row) for row in rows], n_threads, background)
+        return from_paths([str(os.fspath(row)) for row in rows], n_threads, background)
     if kind == "PIL image":
         return from_pil(rows, background)
     return from_arrays(rows, channel_axis, n_channels, any_range)
@@ -76,11 +76,14 @@ def holds_images(X: Any) -> bool:
     """Whether `X` is for :func:`open_images`, and so no table of features."""
     if isinstance(X, str | os.PathLike) or _no_images(X) is not None:
         return True  # open_images says what to pass instead
+    if not hasattr(X, "shape") and hasattr(X, "__array__") and not isinstance(X, list | tuple):
+        X = np.asarray(X)  # a column of pyarrow
     n_axes = len(getattr(X, "shape", (0,) if _is_sequence(X) else (0, 0)))  # unknown: as a table
     if n_axes != 1 or len(X) == 0:
         return n_axes > 2
     first = X[0] if _is_column(X) else next(iter(X))
-    return _kind(first) in ("path", "PIL image") or len(getattr(first, "shape", ())) >= 2
+    undecoded = isinstance(first, bytes | bytearray) or hasattr(first, "read")  # which open_images refuses
+    return undecoded or _kind(first) in ("path", "PIL image") or len(getattr(first, "shape", ())) >= 2
 
 
 def _rows(X: Any) -> Any:
@@ -172,7 +175,7 @@ def _common_kind(rows: list[Any]) -> str:
                 f"{kind} ({type(rows[i]).__name__}) in row {i}"
             )
     if kinds[0] == "number":
-        encoded = isinstance(rows[0], bytes | dict)
+        encoded = isinstance(rows[0], bytes | bytearray | dict)
         remedy = ". Encoded images are opened by Image.open(BytesIO(row))" if encoded else ""
         raise ValueError(f"X holds {type(rows[0]).__name__}: images are paths, PIL images or arrays{remedy}")
     return kinds[0]

@@ -44,8 +44,8 @@ def load_image_folder(
         no other. False opens no image.
     label_from : int or callable, default=None
         What an image's class is. A number is the level of the folder that names it: 1 is a folder of `path`,
-        2 a folder in such a folder, as in ``WOMEN/Dresses``, and -1 the folder that the image lies in. A
-        callable is called with the path below `path` and returns the label, as in
+        2 a folder in such a folder, as in ``WOMEN/Dresses``, -1 the folder that the image lies in, and -2 the
+        folder of that one. A callable is called with the path below `path` and returns the label, as in
         ``lambda file: file.stem.split("_")[0]``, or None for an image to leave out. None is 1, with a warning
         where the layout looks like another.
     n_jobs : int, default=-1
@@ -152,11 +152,12 @@ def _labelled(root: Path, found: Found, label_from: Any) -> tuple[list[Path], li
     files, labels = [], []
     for file in found.images:
         folders = file.parts[:-1]
-        if len(folders) >= max(level, 1):
+        if len(folders) >= abs(level):
             files.append(file)
-            labels.append("/".join(folders[: level if level > 0 else max(len(folders) + level + 1, 1)]))
+            labels.append("/".join(folders[: level if level > 0 else len(folders) + level + 1]))
         else:
-            where = "beside the class folders" if not folders else f"above level {level} of the folders"
+            where = f"above level {level} of the folders" if level > 0 else f"in fewer than {-level} folders"
+            where = where if folders else "beside the class folders"
             found.left_out.append(LeftOut(str(root / file), where))
     if level == 1:
         _refuse_empty(root, found.folders, set(labels))
@@ -176,13 +177,24 @@ def _labelled_by(root: Path, found: Found, label_of: Callable[[Path], Any]) -> t
             found.left_out.append(LeftOut(str(root / file), "label_from gave no label"))
         else:
             files.append(file)
-            labels.append(str(label))
+            labels.append(_as_label(label, file))
     if not files:
         raise ValueError(
             f"label_from gave no label to any of the {len(found.images)} images of {str(root)!r}: it must "
             "return the class of an image, and None only for images to leave out"
         )
     return files, labels
+
+
+def _as_label(label: Any, file: Path) -> str:
+    """Text of a label: a list is several, and NumPy would cut a NUL off the end."""
+    text = str(label)
+    if isinstance(label, list | tuple | set | dict) or "\0" in text:
+        raise ValueError(
+            f"label_from gave {label!r} for {str(file)!r}: it must return one label, text or a number, "
+            "without NUL characters"
+        )
+    return text
 
 
 def _refuse_flat(root: Path, found: Found) -> None:

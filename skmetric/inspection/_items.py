@@ -7,6 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from skmetric._checks import is_missing, read_labels
+from skmetric._images._files import refuse_damaged
 from skmetric._images._opening import open_images
 from skmetric._images._pil import is_pil
 from skmetric._optional import import_optional
@@ -81,6 +82,13 @@ def pixels(item, side=_SIDE):
             "pictures by X.reshape(-1, H, W)"
         )
     return array
+
+
+def refuse_unreadable(items):
+    """Raise one error that names each file or PIL image that cannot be read; nothing if all can be."""
+    rows = list(items)
+    if all(isinstance(row, str | os.PathLike) for row in rows) or all(map(is_pil, rows)):
+        refuse_damaged(open_images(rows))
 
 
 def to_rgb(item, side=_SIDE):

@@ -21,7 +21,7 @@ from skmetric._params import Interval, StrOptions, validate_params
 from skmetric.retrieval import nearest
 
 from ._embedding import axis_names, project
-from ._items import as_column, check_items, coded, to_rgb
+from ._items import as_column, check_items, coded, refuse_unreadable, to_rgb
 from ._style import CYCLE
 
 _SHEET = 2048  # pixels of the side of a picture that holds many thumbnails
@@ -201,7 +201,11 @@ def _thumbnails(n_samples, images, side):
     check_items(images, n_samples, "images")
     for start in range(0, n_samples, columns**2):
         some = images[start : start + columns**2]
-        layout["sheets"].append(_sheet(some, side, columns))
+        try:
+            layout["sheets"].append(_sheet(some, side, columns))
+        except (ValueError, OSError):
+            refuse_unreadable(images)  # one run tells of all
+            raise
     return layout
 
 

@@ -71,14 +71,14 @@ def read_weights(sample_weight: Any, X: Rows) -> NDArray[Any] | None:
     """Weights from 0, whole ones as integers; their scale does not matter, but must have a square."""
     if sample_weight is None:
         return None
-    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    weights = check_sample_weight(as_array(sample_weight), X, ensure_non_negative=True)
     check_size_of_weights(weights)
     return as_weights(weights)
 
 
 def check_size_of_weights(weights: NDArray[np.floating]) -> None:
     """Refuse weights of which the largest has no square in float64."""
-    largest = weights.max(initial=0.0)
+    largest = float(weights.max(initial=0.0))  # float32 has no such squares
     if not 1 / _LARGEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
         raise ValueError(
             f"the largest sample_weight is {largest:.3g}, and must lie between {1 / _LARGEST_WEIGHT:g} and "

@@ -11,7 +11,7 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmetric._checks import check_labels, read_labels
+from skmetric._checks import as_array, check_labels, read_labels
 from skmetric._input._groups import check_subgroups
 from skmetric._input._several_labels import coarsest
 from skmetric._params import Interval, StrOptions, num_samples, validate_params
@@ -282,7 +282,7 @@ def report_rankings(
     """The report of what `rankings` ranks, which is called as :func:`skmetric.retrieval.iter_rankings`."""
     names = names_wanted(n_searched_among(embeddings, sides["gallery"]), k, scores)
     wanted = [parse_score(name) for name in names]
-    labels, has_classes = read_classes(y, sides["relevance"], num_samples(embeddings))
+    labels, has_classes = read_classes(y, sides["relevance"], num_samples(as_array(embeddings)))
     if per_class and not has_classes:
         raise ValueError("per_class=True needs one label for each query, or a hierarchy: leave it out")
     resample = resample if has_classes else "queries"

@@ -381,10 +381,15 @@ class SearchBase(
         label = self.no_match_label
         if label is None:
             label = "unknown" if labels.dtype.kind in "OUS" else -1
-        elif isinstance(label, str) and text_fault(label):
-            raise ValueError(f"no_match_label={label[:40]!r} has {text_fault(label)}: take it out")
+        self._check_text("no_match_label", label)
+        self._check_text("review_label", self.review_label)
         self._check_no_match_label(label, labels)
         return label
+
+    def _check_text(self, name: str, label: Any) -> None:
+        """Refuse a label that no class of a gallery could have."""
+        if isinstance(label, str) and (fault := text_fault(label)):
+            raise ValueError(f"{name}={label[:40]!r} has {fault}: take it out")
 
     def _check_no_match_label(self, label: Any, labels: NDArray[Any]) -> None:
         if np.any(labels == label):

@@ -107,6 +107,7 @@ def test_super_classes_are_not_taken_without_a_word(make):
         (1, ["MEN", "WOMEN"]),
         (2, ["MEN/Denim", "WOMEN/Tees", "WOMEN/Tops"]),
         (-1, ["MEN/Denim/id_1", "MEN/Denim/id_2", "WOMEN/Tees/id_3", "WOMEN/Tops/id_4"]),
+        (-2, ["MEN/Denim", "WOMEN/Tees", "WOMEN/Tops"]),
         (lambda file: file.parts[2], ["id_1", "id_2", "id_3", "id_4"]),
     ],
 )
@@ -132,6 +133,20 @@ def test_images_above_the_level_are_reported(make):
     folder = make("MEN/1.jpg", *FASHION)
     found = load_image_folder(folder, label_from=2)
     assert reasons(folder, found) == {"MEN/1.jpg": "above level 2 of the folders"}
+
+
+def test_images_without_so_many_folders_are_reported(make):  # they had the class of another level
+    folder = make("MEN/1.jpg", *FASHION)
+    found = load_image_folder(folder, label_from=-2)
+    assert reasons(folder, found) == {"MEN/1.jpg": "in fewer than 2 folders"}
+    with pytest.raises(ValueError, match="no images at level -5"):
+        load_image_folder(folder, label_from=-5)
+
+
+@pytest.mark.parametrize("label", ["a\0", ["a"]])
+def test_what_is_no_single_label_is_refused(make, label):  # "a\0" became "a", a list its text
+    with pytest.raises(ValueError, match=r"label_from gave .* for 'MEN.*: it must return one label"):
+        load_image_folder(make(*FASHION), label_from=lambda file: label)
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])

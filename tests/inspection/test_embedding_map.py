@@ -330,6 +330,18 @@ def test_bad_input(tmp_path, digits):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_cannot_be_read_are_listed_at_once(tmp_path):  # torchvision #864: one run for each
+    image = pytest.importorskip("PIL.Image")
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path in paths:
+        image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(path)
+    os.truncate(paths[1], 90)
+    os.truncate(paths[3], 90)
+    for images in (paths, np.array(list(map(str, paths)))):
+        with pytest.raises(ValueError, match=r"^2 of 4 images cannot be read: .*1\.png' \(row 1\).*3\.png'"):
+            embedding_map(np.eye(4), images=images, path=tmp_path / "map.html")
+
+
 def test_large_ids_are_text_and_samples_without_a_label_a_class(tmp_path):  # scikit-learn #25073
     ids = [2**60 + 1, 2**60, -5]  # JavaScript has one number for the first two
     page = embedding_map(np.eye(3), ["a", None, 1], ids=ids, path=tmp_path / "map.html").read_text("utf-8")

@@ -2,6 +2,7 @@
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
@@ -207,3 +208,27 @@ def test_refusals():
     with pytest.raises(ValueError, match="per_class must be True or False; got 'yes'"):
         search.calibrate(per_class="yes")
     assert not hasattr(search, "calibration_")
+
+
+def test_thresholds_of_integers_that_a_float_cannot_hold():  # scikit-learn #25073: database ids around 2**60
+    ids = 2**60 + 1 + np.arange(24) % 3
+    rows = np.random.default_rng(0).normal(size=(24, 3)) + 5 * (np.arange(24) % 3)[:, None]
+    calibration = SimilaritySearch().fit(rows, ids).calibrate(per_class=True)
+    calibration.class_factors.clear()
+    calibration.class_factors.update({2**60 + 1: 0.5, 2**60 + 2: 2.0})
+    common = calibration.cutpoints["optimal"]["distance"]
+    asked = [2**60 + 2, 2**60 + 1, 2**60]  # the last is no class: its factor is 1
+    for labels in (asked, np.array(asked), pd.Series(asked, dtype="Int64"), np.array(asked, dtype=object)):
+        assert calibration.class_thresholds(labels).tolist() == [2 * common, 0.5 * common, common]
+
+
+@pytest.mark.parametrize("wrong", [True, np.True_, "1", np.nan, -1.0])
+def test_what_is_no_distance_is_refused(wrong):  # True was a radius of 1
+    search = SimilaritySearch().fit(X[:9], names[:9])
+    for call in (
+        lambda: search.radius_neighbors(X[:1], wrong),
+        lambda: search.lookup(X[:1], max_distance=wrong),
+        lambda: search.duplicates(wrong),
+    ):
+        with pytest.raises(ValueError, match=r"(radius|max_distance|threshold) must be a number|no cutpoint"):
+            call()

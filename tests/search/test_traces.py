@@ -94,6 +94,9 @@ def test_text_that_no_folder_holds_is_refused_everywhere(text):
         lambda: search.lookup(X[:1], where={"note": ["x", text]}),
         lambda: SimilaritySearch().fit(X[:1], ["ann"], metadata={text: [1]}),
         lambda: SimilaritySearch(no_match_label=text).fit(X[:1], ["ann"]),
+        lambda: SimilaritySearch(review_label=text).fit(X[:1], ["ann"]),
+        lambda: SimilaritySearch().fit(X[:2], ["ann", "bob"], groups=[text, "mon"]),
+        lambda: SimilaritySearch().fit(X, CLASSES).calibrate(targets={text: ("recall", 0.9)}),
     ):
         with pytest.raises(ValueError, match=r"NUL|surrogate"):
             call()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skmetric._checks import check_width, encode_labels
+from skmetric._checks import as_array, check_width, encode_labels
 from skmetric._params import check_sample_weight
 from skmetric.linear._samples import check_size_of_weights, read_labelled
 
@@ -30,7 +30,7 @@ def check_samples(
     X, y = read_labelled(learner, X, y, reset=reset, min_samples=min_samples)
     check_width(X, learner)
     if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = check_sample_weight(as_array(sample_weight), X, ensure_non_negative=True)
         kept = sample_weight > 0
         if kept.any():
             check_size_of_weights(sample_weight)

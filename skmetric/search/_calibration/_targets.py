@@ -8,6 +8,8 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric.search._columns._types import text_fault
+
 from ._gathering._evidence import Evidence
 from ._rates import CLOSED, OPEN, at_most
 
@@ -31,6 +33,8 @@ def check_rates(protocol: str, metric: str, targets: object, extra_metrics: Iter
     for name, target in targets.items():
         if not isinstance(name, str):
             raise ValueError(f"targets: the name of a cutpoint is text, as 'strict'; got {name!r}")
+        if fault := text_fault(name):
+            raise ValueError(f"targets: the name {name[:40]!r} of a cutpoint has {fault}: take it out")
         if name == "optimal":
             raise ValueError("targets: 'optimal' is the name of the cutpoint of metric; choose another")
         if not isinstance(target, tuple | list) or len(target) != 2:

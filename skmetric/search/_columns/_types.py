@@ -64,7 +64,7 @@ def text_fault(value: str) -> str | None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        return "a lone surrogate, which is no character,"
+        return "a lone surrogate (which is no character)"
     return None
 
 
@@ -73,7 +73,7 @@ def check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
         raise ValueError(f"column {name!r}: a name of a column is text of one character or more")
     if fault := text_fault(name):
-        raise ValueError(f"column {name[:40]!r}: the name has {fault.rstrip(',')}: rename it")
+        raise ValueError(f"column {name[:40]!r}: the name has {fault}: rename it")
 
 
 def as_text(values: Iterable[str]) -> NDArray[np.object_]:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skmetric._checks import as_array
+
 from ._not import Not
 from ._types import BOOLEAN, INTEGER, REAL, TEXT, TIME, ColumnType, text_fault, type_of
 
@@ -115,6 +117,7 @@ def _condition(name: str, asked: Any, dtypes: Mapping[str, Any]) -> Condition:
 
 
 def _several(asked: Any) -> list:
+    asked = as_array(asked)  # of a tensor
     if isinstance(asked, np.ndarray) and not asked.ndim:
         asked = asked[()]
     if isinstance(asked, str | bytes | Mapping) or not isinstance(asked, Iterable):
@@ -128,7 +131,8 @@ def _is_none(value: Any) -> bool:
 
 def _checked(name: str, value: Any, dtypes: Mapping[str, Any]) -> Any:
     """A value as a plain one, or what is wrong with it."""
-    if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
+    value = as_array(value)
+    if isinstance(value, np.generic | np.ndarray) and not np.ndim(value) and value.dtype.kind not in "mM":
         value = value.item()
     wanted = type_of(dtypes[name]).noun
     if _noun(value) != wanted:

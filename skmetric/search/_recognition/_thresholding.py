@@ -258,6 +258,7 @@ class Thresholding(SearchBase):
                 f"review={review!r} is stricter than {name!r}: set_cutpoint({review!r}, review={name!r})"
             )
         label = self.review_label_
+        self._check_text("review_label", label)
         if label == self.no_match_label_ or np.any(self.classes_ == label):
             raise ValueError(
                 f"review_label={label!r} is a class of the gallery, or the label of strangers: choose "
