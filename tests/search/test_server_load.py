@@ -82,7 +82,13 @@ CHOICES = {
 }
 
 
-@pytest.mark.parametrize("kind", [*CHOICES, "milvus"])
+# Milvus Lite opens its log of deletions twice where two clients are the first to delete, and closes it once
+UNCLOSED = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*wal_delta:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.mark.parametrize("kind", [*CHOICES, pytest.param("milvus", marks=UNCLOSED)])
 def test_nothing_is_lost_and_nothing_is_there_twice(kind, request):
     if kind == "milvus":  # its client does not bear a fork: clients with connections apart, in threads
         index, run = request.getfixturevalue("milvus"), run_threads
