@@ -182,10 +182,11 @@ def _of_cifar(text):
 
 
 def _of_omniglot(text):
-    found = dict(re.findall(r"(?m)^(raw pixels|network) +(\d+\.\d+)%", text))
+    found = dict(re.findall(r"(?m)^(raw pixels|network|network, mean of \d+ views) +(\d+\.\d+)%", text))
+    views = next(name for name in found if "views" in name)
     return (
-        f"One-shot accuracy among twenty characters: {found['network']} % with the network, "
-        f"{found['raw pixels']} % for pixels."
+        f"One-shot accuracy among twenty characters: {found['network']} % with the network, {found[views]} % "
+        f"with the {views.partition(', ')[2]} of each image, {found['raw pixels']} % for pixels."
     )
 
 
