@@ -114,6 +114,12 @@ def test_of_two_rows_at_one_distance_the_first_is_found():
     np.testing.assert_array_equal(scores, [(0 + 1) / 2, 1])
 
 
+def test_the_smallest_squares_there_are_have_an_order():
+    squares = np.array([[0.0, 3, 1, 2], [3, 0, 2, 1], [1, 2, 0, 3], [2, 1, 3, 0]]) * 5e-324
+    split = Split(None, None, None, np.array([0, 1, 0, 1]), np.ones(4))
+    np.testing.assert_array_equal(squares_scores(squares, split), [1, 1])  # 0 and 2, 1 and 3 are nearest
+
+
 def test_room_that_other_candidates_have_used_changes_no_score():
     rows, codes = gaussian_classes(5, [2, 4, 6, 3, 9], 4)
     split, room = Split(None, None, None, codes, np.ones(len(codes))), Room.of(len(rows))

@@ -93,7 +93,7 @@ def fitting_unit(squares: NDArray[np.float64]) -> float:
     largest = float(squares.max(initial=0.0))
     if largest == 0 or _FITTING[0] < largest < _FITTING[1]:
         return 1.0
-    return float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
+    return float(np.ldexp(1.0, min(-int(np.frexp(largest)[1]), 1023)))  # 2 ** 1024 is infinite
 
 
 def class_means(
