@@ -563,3 +563,10 @@ def test_weights_whose_squares_are_no_floats(weight):
     X, y = [[0.0], [1.0], [2.0], [4.0]], [0, 0, 1, 1]
     with pytest.raises(ValueError, match=r"largest sample_weight is .*: divide all by their mean"):
         MetricLearner().fit(X, y, sample_weight=[weight] * 4)
+
+
+@pytest.mark.parametrize("size", [1e153, 1e160, 1e300])
+def test_rows_whose_squares_overflow_are_refused_without_raw_warnings(size):
+    X, y = np.random.default_rng(0).normal(size=(60, 5)) * size, np.arange(60) % 6
+    with pytest.raises(ValueError, match="X is too large: its squares overflow; divide it by a constant"):
+        MetricLearner(random_state=0).fit(X, y)

@@ -15,6 +15,7 @@ from ._sparse_moments import sparse_moments
 _EPS = np.finfo(np.float64).eps
 _MOST_COUNTS = 2.0**53  # beyond, float64 skips whole numbers
 _LEAST = 1e-9  # share of the weight of a class that is none
+TOO_LARGE = "X is too large: its squares overflow; divide it by a constant, or pass float64"
 _FITTING = (1e-12, 1e15)  # largest entries whose squares, summed, float32 holds
 _CHUNK = 8192  # rows held as a copy at a time
 _DENSITY = 0.05  # share of entries that are not zero, above which blocks of dense rows are faster
@@ -75,8 +76,11 @@ class ClassScatter(NamedTuple):
 
     def is_resolved(self) -> bool:
         """Whether samples of a class differ by more than rounding does, be it that of float32."""
-        spread = self.weights @ np.square(self.means - self.mean).sum(axis=1)
-        within = np.trace(self.within)
+        with np.errstate(over="ignore"):
+            spread = self.weights @ np.square(self.means - self.mean).sum(axis=1)
+            within = np.trace(self.within)
+        if not np.isfinite(within + spread):
+            raise ValueError(TOO_LARGE)
         return within > (8 * np.finfo(np.float32).eps) ** 2 * (within + spread)
 
     def mean_deviations(self) -> NDArray[np.float64]:
@@ -141,9 +145,13 @@ def class_scatter(
         sums += indicator.T @ part
         if sample_weight is not None:
             part *= np.sqrt(weight)[:, None]
-        products += part.T @ part  # one symmetric rank update
+        with np.errstate(over="ignore", invalid="ignore"):  # `TOO_LARGE` says it
+            products += part.T @ part  # one symmetric rank update
     means = sums / weights[:, None]
-    within = products - (means * weights[:, None]).T @ means
+    with np.errstate(over="ignore", invalid="ignore"):
+        within = products - (means * weights[:, None]).T @ means
+    if not np.isfinite(within).all():
+        raise ValueError(TOO_LARGE)
     return ClassScatter(unit * weights, means + origins, unit * within, np.asarray(unit**2 * squares))
 
 

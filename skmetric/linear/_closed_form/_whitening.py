@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.linalg import LinAlgError, cholesky, eigh, eigvalsh, solve_triangular
 
-from ._scatter import ClassScatter
+from ._scatter import TOO_LARGE, ClassScatter
 
 WEIGHTINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     # cross term of the log-likelihood ratio "same class or not" (Ioffe, ECCV 2006), times 2
@@ -71,7 +71,7 @@ def within_factor(scatter: ClassScatter, shrinkage: float) -> tuple[NDArray[np.f
     """
     covariance = scatter.within_covariance()
     if not np.isfinite(covariance).all():
-        raise ValueError("X is too large: its squares overflow; divide it by a constant, or pass float64")
+        raise ValueError(TOO_LARGE)
     n_features = scatter.dimension
     floor = n_features * float(np.finfo(covariance.dtype).eps)
     while scatter.is_resolved():
