@@ -112,7 +112,7 @@ def _indicators(sides: list[list[set]]) -> list[csr_array]:
 
 
 def read_levels(y: Any, y_gallery: Any = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Codes (n, n_levels) of the labels of both sides, the coarsest first; refuse what is not nested."""
+    """Codes (n, n_levels) of the labels of both sides, coarsest level first. Levels must be nested."""
     sides = [_columns(y, "y")] + ([] if y_gallery is None else [_columns(y_gallery, "y_gallery")])
     if len({len(side) for side in sides}) > 1:
         raise ValueError(f"y has {len(sides[0])} levels and y_gallery has {len(sides[1])}: they must agree")

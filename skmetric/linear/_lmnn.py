@@ -205,7 +205,7 @@ default="auto"
         self, end: Descent, mean: NDArray[np.float64], unit: float, dtype: Any, n_samples: int
     ) -> dict[str, Any]:
         """Attributes of a fitted learner."""
-        return map_attributes(mean, end.components * unit, dtype) | {
+        return map_attributes(mean, end.components, dtype, unit) | {
             "objective_": end.value * n_samples,
             "n_iter_": end.n_iter,
         }

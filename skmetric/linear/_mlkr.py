@@ -194,7 +194,7 @@ class MLKR(CallbackSupportMixin, MahalanobisMixin, BaseEstimator):
         self, end: Descent, mean: NDArray[np.float64], unit: float, dtype: Any, scale: float
     ) -> dict[str, Any]:
         """Attributes of a fitted learner."""
-        return map_attributes(mean, end.components * unit, dtype) | {
+        return map_attributes(mean, end.components, dtype, unit) | {
             "objective_": end.value * scale,
             "n_iter_": end.n_iter,
         }

@@ -330,7 +330,7 @@ default="auto"
 
     def _fitted(self, end: Descent, mean: NDArray[Any], dtype: Any) -> dict[str, Any]:
         """Attributes of a fitted learner."""
-        return map_attributes(mean, end.components * self._unit, dtype) | {
+        return map_attributes(mean, end.components, dtype, self._unit) | {
             "normalize_": bool(self.normalize),
             "objective_": -end.value,
             "n_iter_": end.n_iter,

@@ -99,13 +99,21 @@ def is_marked(labels: NDArray[Any], marker: Any) -> NDArray[np.bool_]:
     return marked
 
 
-def map_attributes(mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> dict[str, Any]:
-    """Attributes of the map ``(x - mean_) @ components_.T``, in the precision of the samples."""
-    return {
-        "mean_": mean.astype(dtype),
-        "components_": components.astype(dtype),
-        "n_components_": len(components),
-    }
+def map_attributes(
+    mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike, unit: float = 1.0
+) -> dict[str, Any]:
+    """Attributes of the map ``(x - mean_) @ components_.T``, in the precision of the samples.
+
+    `components` are a map of samples that were multiplied by `unit`.
+    """
+    with np.errstate(over="ignore"):
+        components = (components * unit).astype(dtype)
+    if not np.isfinite(components).all():
+        raise ValueError(
+            f"X is too small: the map that separates its classes has entries beyond {np.dtype(dtype)}; "
+            "multiply X by a constant"
+        )
+    return {"mean_": mean.astype(dtype), "components_": components, "n_components_": len(components)}
 
 
 def set_map(learner: Any, mean: NDArray[Any], components: NDArray[Any], dtype: DTypeLike) -> None:

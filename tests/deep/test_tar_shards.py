@@ -15,7 +15,7 @@ X = (np.eye(3)[Y] + RNG.normal(size=(36, 3)) / 8).astype(np.float32)
 
 
 class Shards(IterableDataset):
-    """Pairs of `<key>.npy` and `<key>.cls` from tar files; each worker reads files of its own."""
+    """Samples from tar files, each `<key>.npy` and `<key>.cls`; workers divide the tar files."""
 
     def __init__(self, files):
         self.files = files

@@ -227,3 +227,16 @@ def test_five_classes_get_nearer(learner):
     learner = clone(learner).fit(X, y)
     matrix = learner.get_mahalanobis_matrix()
     assert matrix[4, 4] < 0.6 * np.diag(matrix)[:4].min()
+
+
+@each(LEARNERS)
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e153, 1e300])
+def test_rows_of_extreme_size_have_a_finite_map_or_are_refused_by_name(learner, size):
+    """No raw warning comes first: warnings are errors here."""
+    X, y = np.random.default_rng(0).normal(size=(60, 5)) * size, np.arange(60.0) % 6
+    refusal = ""
+    try:
+        learner = clone(learner).fit(X, y)
+    except ValueError as error:
+        refusal = str(error)
+    assert "a constant" in refusal if refusal else np.isfinite(learner.components_).all()

@@ -13,8 +13,9 @@ def gathered(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows of all processes, in the order of their ranks.
 
-    Every process computes the same loss of the same batch, so each of them knows the gradient of its own
-    rows. It is multiplied by the number of processes, over which the gradients of weights are averaged.
+    Every process computes the loss of the whole batch, so it already has the gradient for its own rows and
+    needs no message. The gradient is multiplied by the number of processes, since the gradients of weights
+    are averaged over the processes afterwards.
 
     Parameters
     ----------

@@ -6,13 +6,14 @@ fade. What a row has missed is known in advance: m fades by beta_1 and v by beta
 steps add up to a number that does not depend on the row, times m / (sqrt(v) + eps). They are made up for when
 the row is read the next time, and for all rows before anybody else sees them.
 
-``torch.optim.SparseAdam`` leaves the missed steps out. The proxies then learn several times slower, since a
-class out of 10^6 is seldom in a batch.
+``torch.optim.SparseAdam`` leaves the missed steps out, which is another optimizer: a class out of 10^6 is
+seldom in a batch.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,7 +107,7 @@ def _unscaled(optimizer: Any, values: torch.Tensor) -> tuple[torch.Tensor, bool]
     return values if scale is None else values / scale, found is None or not bool(found)
 
 
-class Table:
+class Table(ABC):
     """A weight whose rows are moved when they are read: a subclass knows the moments.
 
     Parameters
@@ -156,29 +157,35 @@ class Table:
         self._step(rows, values)
         self.latest[rows] = self.n_steps
 
+    @abstractmethod
     def _has_moments(self) -> bool:
-        raise NotImplementedError
+        """Whether the optimizer has moved the table before."""
 
+    @abstractmethod
     def _fading(self) -> float:
         """What is left of a row's movement after a step without a gradient."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin_step(self) -> float:
         """Count a step; what it moves a row by, in units of its moments before they fade."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _catch_up(self, rows: torch.Tensor, missed: torch.Tensor, n_missed: torch.Tensor) -> None:
-        raise NotImplementedError
+        """Move rows by what they have missed, and let their moments fade."""
 
+    @abstractmethod
     def _step(self, rows: torch.Tensor, values: torch.Tensor) -> None:
-        raise NotImplementedError
+        """Move rows by their gradients."""
 
 
 class AdamTable(Table):
     """With the moments of Adam. `eps` counts as it was when the row was left, not as it grows beside v."""
 
+    def __init__(self, weight: torch.Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        self._n_before = float(state["step"]) if state else 0.0
+        super().__init__(weight, group, state)
+
     def _has_moments(self) -> bool:
-        self._n_before = float(self.state["step"]) if self.state else 0.0
         return bool(self.state)
 
     def _fading(self) -> float:

@@ -140,7 +140,6 @@ def score_learned(
     return scores
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of rows whose squares overflow, which whitening refuses
 def score_unlearned(family: Family, split: Split) -> dict[Candidate, NDArray[np.float64]]:
     """MAP@R of each held-out class under plain Euclidean or cosine distance, and the latter centred."""
     rows = family.scored(split).astype(np.float64)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse import issparse, vstack
 
-from ._moments import Rows, power_of_two, scatter_of
+from ._moments import Rows, check_squares, power_of_two, scatter_of
 
 Matrix = NDArray[np.float64]
 _BLOCK = 2048  # rows of a class whose affinities are held at a time
@@ -24,6 +24,7 @@ def local_scatters(
     between, a pair of two classes 1 / n between (equations 10 to 13). So the sum of both scatters is that of
     all pairs with weight 1 / n, less that of the pairs of a class with weight (1 - A) / n.
     """
+    check_squares(X)
     n_features, unit = X.shape[1], power_of_two(X)
     total = scatter_of(X, np.zeros(X.shape[0], np.intp), 1)
     order = np.argsort(codes, kind="stable")

@@ -9,6 +9,7 @@ from torch import nn
 
 from skmetric.deep import Checkpoint, DeepMetricLearner, Distributed, FineTuning, losses, miners
 from skmetric.deep._distributed._group import by_view, in_buckets
+from skmetric.deep._training import _row_steps
 from skmetric.deep._training._checkpoints import _checkpoint_folder
 from skmetric.deep._training._loss._criterion import loss_names
 
@@ -73,6 +74,26 @@ def test_two_processes_learn_what_one_does_with_every_loss(name, together):
         assert list(rank[name]) == list(alone)
         for found, expected in zip(rank[name].values(), alone.values(), strict=True):
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_two_processes_move_sampled_proxies_alone_as_one_moves_all(optimizer, monkeypatch):
+    """A sparse gradient: by default it is taken for larger tables."""
+
+    def fit(**params):
+        loss = losses.ArcFaceLoss(sampled_classes=6)
+        return learner(loss, optimizer=optimizer, learning_rate=0.01, steps_per_epoch=6, **params).fit(X, Y)
+
+    expected = learned(fit())
+    monkeypatch.setattr(_row_steps, "_WORTH", 1)
+    taken = []
+    monkeypatch.setattr(
+        _row_steps.Table, "step", lambda *a, step=_row_steps.Table.step: taken.append(step(*a))
+    )
+    for rank in by_two(lambda rank: learned(fit(distributed=Distributed())) | {"steps": len(taken)}):
+        assert rank.pop("steps") == 6
+        for found, wanted in zip(rank.values(), expected.values(), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 
 
 def test_the_comparison_can_fail():

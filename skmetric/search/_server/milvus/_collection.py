@@ -301,10 +301,10 @@ class Collection(Store):
         return np.array([place_of.get(i, -1) for i in ids.tolist()], dtype=np.int64)
 
     def _rows(self, names: Sequence[str], ids: Keys | None, filter_: str = "") -> list[dict[str, Any]]:
-        """Rows of items, in no order. Pages of a server end at 16,384 rows: all go by ranges of ids.
+        """Rows of items, in any order. A server gives 16,384 rows at most: all are read by ranges of ids.
 
-        An embedded file sorts all items for each range: there the ids come first, and rows by id, which it
-        looks up without reading the others.
+        A Milvus Lite file sorts all items for each range. There the ids are read first, and then rows by
+        their ids, for which it does not read the other items.
         """
         with self._client() as client:
             if ids is None and self._place.endswith(".db"):
